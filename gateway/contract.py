@@ -1,0 +1,339 @@
+"""Everything a plugin needs: the protocols it implements and the values that cross them.
+
+    middleware  any ASGI app; entry point group `gateway.middlewares`
+    Provider    how to speak to one vendor; entry point group `gateway.providers`
+    Dialect     one client-facing API
+    Observer    looks at a reply while it passes
+    Counters    limits and budgets, taken and given back
+    Tokens      who is calling
+    Sink        where request records go
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gateway.errors import GatewayError, Refused
+from gateway.usage import Usage
+
+type_ = type  # `type` is a field name below
+
+
+class Outcome(StrEnum):
+    """How a request ended; every request has exactly one."""
+
+    REFUSED = "refused"
+    COMPLETE = "complete"
+    CLIENT_LEFT = "client_left"
+    UPSTREAM_BROKE = "upstream_broke"
+    BLOCKED = "blocked"
+    STOPPED = "stopped"
+
+
+# --- who calls ---------------------------------------------------------------
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who is calling. `subject` as manifests write it: `user:ana@example.com`, `virtualaccount:ci`."""
+
+    subject: str
+    teams: frozenset[str] = frozenset()
+    is_admin: bool = False
+
+
+class Tokens(Protocol):
+    def find(self, token: bytes) -> Caller | None:
+        """The owner of a presented token, or None: unknown, expired and revoked look the same."""
+
+
+# --- what is asked -----------------------------------------------------------
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What every dialect can say of a request without looking at its content.
+
+    `input_tokens` is an estimate from the size of the text; `max_output_tokens` is the caller's own limit.
+    """
+
+    model: str
+    stream: bool = False
+    wants_usage: bool = False
+    max_output_tokens: int | None = None
+    input_tokens: int = 0
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One request, decoded once. `fields` has the top-level fields of the body, each as the very bytes the client sent."""
+
+    dialect: "Dialect"
+    ask: Ask
+    fields: Mapping[str, msgspec.Raw]
+
+
+class Meter(Protocol):
+    """Reads a provider's reply as it passes, without changing or copying it."""
+
+    events: int
+    """Events of content so far; keep-alive comments are not events."""
+
+    def chunk(self, data: bytes) -> None: ...
+
+    def is_complete(self) -> bool:
+        """True once the reply has come to its proper end."""
+
+    def usage(self) -> Usage | None:
+        """What the provider says was used, once it has said so."""
+
+
+class Dialect(Protocol):
+    """One client-facing API: how its requests are read and its replies metered, and how its errors are written."""
+
+    name: str
+    path: str
+    """Below every base path, for example `/chat/completions`."""
+    model_type: str
+    """What a model must be declared as in `model_types`, for example `chat`."""
+
+    def parse(self, fields: Mapping[str, msgspec.Raw]) -> Ask:
+        """Raises BadRequest when a field it needs is missing or of the wrong type."""
+
+    def meter(self, call: Call) -> Meter: ...
+
+    def reply_error(self, body: bytes) -> Refused | None:
+        """The error inside a 200: the whole body of a reply that is not streamed, or the data of a first event."""
+
+    def error(self, error: GatewayError) -> bytes:
+        """The body of a refused request."""
+
+    def stream_error(self, error: GatewayError) -> bytes:
+        """The last event of a stream that broke; no proper end may follow it."""
+
+
+# --- where it goes -----------------------------------------------------------
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """How a provider's certificate is checked. `ca_cert` is PEM text added to the system's authorities."""
+
+    verify: bool = True
+    ca_cert: str | None = None
+
+
+class Endpoint:
+    """One URL of a provider, ready to be called: where to connect, and the request head, written once.
+
+    Args:
+        url: absolute, http or https, with the query if there is one.
+        headers: sent with every call, credentials included. Content-Length and Host are added.
+    """
+
+    __slots__ = ("head", "host", "is_tls", "port", "tls", "url")
+
+    def __init__(
+        self, url: str, headers: Mapping[str, str] | None = None, *, method: str = "POST", tls: Tls | None = None
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is not an http or https URL")
+        if parts.username or parts.password:
+            raise ValueError("credentials belong in auth_data, not in the URL")
+        self.url = url
+        self.is_tls = parts.scheme == "https"
+        self.host = parts.hostname
+        self.port = parts.port or (443 if self.is_tls else 80)
+        self.tls = tls or Tls()
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        lines = {"host": parts.netloc, "accept-encoding": "identity"}
+        lines |= {name.lower(): value for name, value in (headers or {}).items()}
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self.head = f"{method} {target} HTTP/1.1\r\n{text}".encode("latin-1")
+        if self.head.count(b"\r\n") != len(lines) + 1 or self.head.count(b"\n") != len(lines) + 1:
+            raise ValueError(f"a header for {parts.hostname} holds a line break")
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.url!r})"  # the head holds the key
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True):
+    endpoint: Endpoint
+    body: bytes
+
+
+class Reply(Protocol):
+    """A provider's answer whose head has arrived."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Case-insensitive."""
+
+    async def read(self) -> bytes:
+        """What has arrived since the last call, at least one byte; `b""` at the end.
+
+        Raises:
+            BrokeOff: the connection ended before the reply did, or it is not HTTP.
+        """
+
+    def close(self) -> None:
+        """Gives the connection back, or closes it when the reply was not read to its end. Safe to call twice."""
+
+
+class Upstream(Protocol):
+    async def call(self, request: UpstreamRequest) -> Reply:
+        """Sends a request and waits for the head of the answer.
+
+        Raises:
+            Unreachable: no connection could be made.
+            BrokeOff: the connection ended before there was a head.
+            TimedOut: connecting took too long.
+        """
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One model of one provider account, compiled from its manifest."""
+
+    name: str
+    """`account/model`: what callers ask for."""
+    model: str
+    """The provider's own name for it."""
+    model_types: frozenset[str]
+    provider: "Provider"
+    settings: Any = None
+    """What the provider prepared for itself when the manifest was compiled."""
+    upstream: Upstream | None = None
+    """Who answers; None is the network."""
+
+
+class Reader(Protocol):
+    """Turns a provider's reply into the caller's dialect while it passes."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What may go to the client now; `b""` for nothing yet. The same object back when there is nothing to change."""
+
+    def end(self) -> bytes:
+        """What is left when the provider has finished."""
+
+
+class Provider(Protocol):
+    """How to speak to one vendor: bytes in, bytes out, no network. Made once; serves all accounts of its types."""
+
+    accounts: Mapping[str, type_[Any]]
+    """Manifest `type` -> the msgspec.Struct its document is read into."""
+
+    def targets(self, account: Any) -> Iterable[Target]:
+        """The models of one account. Raises ValueError, worded for the operator, when it cannot be used."""
+
+    def request(self, call: Call, target: Target) -> UpstreamRequest:
+        """Raises BadRequest when this provider has no such API."""
+
+    def reader(self, call: Call, target: Target) -> Reader | None:
+        """None: the provider speaks the caller's dialect, and its bytes are relayed as they are."""
+
+    def refusal(self, call: Call, status: int, headers: Mapping[str, str], body: bytes) -> Refused:
+        """The provider's error answer, put into the caller's dialect."""
+
+
+class Models(Protocol):
+    """The models of the configuration in force."""
+
+    def find(self, name: str, caller: Caller | None) -> Sequence[Target]:
+        """The targets to try, best first. Raises UnknownModel."""
+
+    def names(self, caller: Caller | None) -> Sequence[str]: ...
+
+
+# --- limits and budgets ------------------------------------------------------
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """One counter a request draws on: at most `limit` of `unit` under `key` in `window_s` seconds; this one needs `amount`."""
+
+    key: str
+    unit: str
+    amount: int
+    limit: int
+    window_s: int
+    rule: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """`ticket` when all holds were taken; else nothing was, `refused` is the hold in the way and may fit after `retry_after_s`."""
+
+    ticket: str | None
+    refused: Hold | None = None
+    retry_after_s: float = 0.0
+
+
+class Counters(Protocol):
+    """All limits and budgets of one request, in one atomic step."""
+
+    async def reserve(self, holds: Sequence[Hold]) -> Verdict: ...
+
+    async def settle(self, ticket: str, actual: Usage | None) -> None:
+        """Replaces what was reserved by what was used; None when nothing was. Idempotent by ticket."""
+
+
+class Guard(Protocol):
+    """Looks at a request before it is sent on, and may attach observers to the reply."""
+
+    async def check(self, call: Call) -> "Sequence[Observer]":
+        """Raises Blocked."""
+
+
+class Observer(Protocol):
+    """Looks at a reply while it passes.
+
+    `chunk` sees the very bytes that go to the client; it must not wait or copy, and may raise Blocked. `end` is called
+    exactly once, however the reply ends.
+    """
+
+    def chunk(self, data: bytes) -> None: ...
+
+    def end(self, outcome: Outcome) -> None: ...
+
+
+# --- what is written down ----------------------------------------------------
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request, as it is logged. Times in milliseconds; null or left out: it did not come to that."""
+
+    time: float
+    """Seconds since 1970, when the request came in."""
+    request_id: str
+    method: str
+    path: str
+    status: int
+    outcome: Outcome
+    duration_ms: float
+    request_type: str | None = None
+    subject: str | None = None
+    model: str | None = None
+    """As the caller asked for it."""
+    resolved_model: str | None = None
+    """`account/model` that answered."""
+    stream: bool = False
+    usage: Usage | None = None
+    time_to_first_token_ms: float | None = None
+    time_per_output_token_ms: float | None = None
+    overhead_ms: float | None = None
+    """What the gateway itself took: all of the duration that was not spent waiting for the provider."""
+    upstream_status: int | None = None
+    dropped_params: tuple[str, ...] = ()
+    error_type: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    client: str | None = None
+    user_agent: str | None = None
+
+
+class Sink(Protocol):
+    async def write(self, records: Sequence[Record]) -> None:
+        """A batch, in the order in which the requests ended."""
+
+
+Clock = Callable[[], float]
+"""Seconds; which zero they count from is the caller's choice."""
+

@@ -1,0 +1,233 @@
+"""One class for each decision somebody takes when a request cannot go on.
+
+    GatewayError
+    ├── BadRequest            400  the request cannot be understood
+    ├── Unauthorized          401  nobody we know
+    ├── Forbidden             403  known, but not allowed
+    ├── NotFound              404  no such path
+    │   └── UnknownModel      404  no such model, or none the caller may know of
+    ├── MethodNotAllowed      405
+    ├── BodyTooSlow           408  the body did not arrive in time
+    ├── TooLarge              413  the body is over the cap
+    ├── UriTooLong            414
+    ├── UnsupportedEncoding   415  a compressed request body
+    ├── RateLimited           429  a limit or budget is used up
+    ├── HeadersTooLarge       431
+    ├── ClientLeft            499  nobody is there to answer
+    ├── Blocked               400  a guardrail refused
+    ├── Unexpected            500  a fault of ours
+    ├── Overloaded            503  more requests at once than this process takes
+    ├── Stopping              503  the gateway is going down
+    └── UpstreamError              the provider could not answer
+        ├── Refused           any  the provider said no; its status and body are passed on
+        ├── Unreachable       502  no connection
+        ├── TimedOut          408  connected, but too slow
+        └── BrokeOff          502  began to answer and stopped, or sent garbage
+    ConfigError                    a manifest that cannot be used; raised before any request
+
+The text of an error is read by the caller: it says what happened and what to do, and never holds a token, a key or an
+address inside the operator's network.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+
+class GatewayError(Exception):
+    """A request is refused. `message` is for the caller; `code` is stable and for programs."""
+
+    status = 500
+    type = "api_error"
+    code: str | None = None
+    should_retry = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class BadRequest(GatewayError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class Unauthorized(GatewayError):
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class Forbidden(GatewayError):
+    status = 403
+    type = "permission_error"
+    code = "permission_denied"
+
+
+class NotFound(GatewayError):
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class UnknownModel(NotFound):
+    code = "model_not_found"
+
+    SHOWN = 20
+
+    def __init__(self, model: str, usable: Sequence[str]) -> None:
+        names = ", ".join(usable[: self.SHOWN]) or "none"
+        more = f" and {len(usable) - self.SHOWN} more (GET /models)" if len(usable) > self.SHOWN else ""
+        super().__init__(f"no model named {model[:200]!r}; you may use: {names}{more}", param="model")
+
+
+class MethodNotAllowed(GatewayError):
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+
+class BodyTooSlow(GatewayError):
+    status = 408
+    type = "timeout_error"
+    code = "request_timeout"
+    should_retry = True
+
+
+class TooLarge(GatewayError):
+    status = 413
+    type = "invalid_request_error"
+    code = "request_too_large"
+
+
+class UriTooLong(GatewayError):
+    status = 414
+    type = "invalid_request_error"
+    code = "uri_too_long"
+
+
+class UnsupportedEncoding(GatewayError):
+    status = 415
+    type = "invalid_request_error"
+    code = "unsupported_encoding"
+
+
+class RateLimited(GatewayError):
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    should_retry = True
+
+
+class HeadersTooLarge(GatewayError):
+    status = 431
+    type = "invalid_request_error"
+    code = "headers_too_large"
+
+
+class ClientLeft(GatewayError):
+    status = 499
+    type = "invalid_request_error"
+    code = "client_closed_request"
+
+
+class Blocked(GatewayError):
+    status = 400
+    type = "guardrail_checks_failed"
+    code = "guardrail_checks_failed"
+
+
+class Unexpected(GatewayError):
+    code = "internal_error"
+
+
+class Overloaded(GatewayError):
+    status = 503
+    type = "overloaded_error"
+    code = "overloaded"
+    should_retry = True
+
+
+class Stopping(GatewayError):
+    status = 503
+    type = "overloaded_error"
+    code = "server_shutdown"
+    should_retry = True
+
+
+class UpstreamError(GatewayError):
+    status = 502
+    type = "upstream_error"
+    code = "upstream_error"
+
+
+class Refused(UpstreamError):
+    """The provider answered with an error; `body`, where there is one, is passed on as it came.
+
+    Args:
+        status: the provider's.
+        body: JSON in the caller's dialect, or None when `message` has to do.
+        headers: those of the provider's that the caller gets (Retry-After and the like).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+        self.body = body
+        self.headers = headers or {}
+
+
+class Unreachable(UpstreamError):
+    code = "upstream_unreachable"
+    should_retry = True
+
+
+class TimedOut(UpstreamError):
+    status = 408
+    type = "timeout_error"
+    code = "upstream_timeout"
+    should_retry = True
+
+
+class BrokeOff(UpstreamError):
+    code = "stream_interrupted"
+    should_retry = True
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing wrong with a manifest, and where: `file:line`, and the path inside the document (`integrations[0].url`)."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class ConfigError(Exception):
+    """The manifests cannot be used. `faults` has everything found in one pass, not just the first."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = tuple(faults)
