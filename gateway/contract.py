@@ -1,12 +1,12 @@
 """Everything a plugin needs: the protocols it implements and the values that cross them.
 
-    middleware  any ASGI app; entry point group `gateway.middlewares`
-    Provider    how to speak to one vendor; entry point group `gateway.providers`
-    Dialect     one client-facing API
-    Observer    looks at a reply while it passes
-    Counters    limits and budgets, taken and given back
-    Tokens      who is calling
-    Sink        where request records go
+middleware  any ASGI app; entry point group `gateway.middlewares`
+Provider    how to speak to one vendor; entry point group `gateway.providers`
+Dialect     one client-facing API
+Observer    looks at a reply while it passes
+Counters    limits and budgets, taken and given back
+Tokens      who is calling
+Sink        where request records go
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,8 +18,6 @@ import msgspec
 
 from gateway.errors import GatewayError, Refused
 from gateway.usage import Usage
-
-type_ = type  # `type` is a field name below
 
 
 class Outcome(StrEnum):
@@ -66,7 +64,7 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One request, decoded once. `fields` has the top-level fields of the body, each as the very bytes the client sent."""
+    """One request, decoded once. `fields`: the top-level fields of the body, each as the very bytes the client sent."""
 
     dialect: "Dialect"
     ask: Ask
@@ -210,7 +208,7 @@ class Reader(Protocol):
     """Turns a provider's reply into the caller's dialect while it passes."""
 
     def feed(self, data: bytes) -> bytes:
-        """What may go to the client now; `b""` for nothing yet. The same object back when there is nothing to change."""
+        """What may go to the client now, `b""` for nothing yet; the same object when there is nothing to change."""
 
     def end(self) -> bytes:
         """What is left when the provider has finished."""
@@ -219,7 +217,7 @@ class Reader(Protocol):
 class Provider(Protocol):
     """How to speak to one vendor: bytes in, bytes out, no network. Made once; serves all accounts of its types."""
 
-    accounts: Mapping[str, type_[Any]]
+    accounts: Mapping[str, Any]
     """Manifest `type` -> the msgspec.Struct its document is read into."""
 
     def targets(self, account: Any) -> Iterable[Target]:
@@ -248,7 +246,7 @@ class Models(Protocol):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """One counter a request draws on: at most `limit` of `unit` under `key` in `window_s` seconds; this one needs `amount`."""
+    """A counter a request draws on: at most `limit` of `unit` under `key` in `window_s`; this one needs `amount`."""
 
     key: str
     unit: str
@@ -259,7 +257,7 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`ticket` when all holds were taken; else nothing was, `refused` is the hold in the way and may fit after `retry_after_s`."""
+    """`ticket`: all holds were taken. Else none was, and `refused`, which may fit after `retry_after_s`, is why."""
 
     ticket: str | None
     refused: Hold | None = None
@@ -336,4 +334,3 @@ class Sink(Protocol):
 
 Clock = Callable[[], float]
 """Seconds; which zero they count from is the caller's choice."""
-

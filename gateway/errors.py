@@ -213,7 +213,7 @@ class BrokeOff(UpstreamError):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One thing wrong with a manifest, and where: `file:line`, and the path inside the document (`integrations[0].url`)."""
+    """One thing wrong with a manifest, and where: file, line, and path inside the document (`integrations[0].url`)."""
 
     file: str
     line: int

@@ -13,7 +13,7 @@ from gateway.usage import Usage
 KEY = "gateway.exchange"
 
 
-class Exchange(msgspec.Struct, kw_only=True):
+class Exchange(msgspec.Struct, kw_only=True, eq=False):
     """One request. Each step fills its own fields and overwrites nobody else's; None means "not yet" or "none".
 
     `started` and the other moments are readings of one monotonic clock, in seconds.

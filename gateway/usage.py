@@ -6,7 +6,7 @@ import msgspec
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens by class. `estimated` means that the provider gave no numbers and these were counted from what passed by."""
+    """Tokens by class. `estimated`: the provider gave no numbers, and these were counted from what passed by."""
 
     input: int = 0
     cache_read: int = 0

@@ -1,0 +1,43 @@
+"""Who is being served, and how that comes to an end."""
+
+import asyncio
+
+from gateway.contract import Outcome
+from gateway.exchange import Exchange
+
+
+class Drain:
+    """The requests under way. They end in three steps: `begin` (take no more), `idle` (wait), `cut` (tell the rest)."""
+
+    def __init__(self) -> None:
+        self.is_stopping = False
+        self._open: dict[Exchange, asyncio.Task[object]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def enter(self, exchange: Exchange) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[exchange] = task
+        self._idle.clear()
+
+    def leave(self, exchange: Exchange) -> None:
+        del self._open[exchange]
+        if not self._open:
+            self._idle.set()
+
+    def begin(self) -> None:
+        self.is_stopping = True
+
+    async def idle(self) -> None:
+        """Returns when nobody is being served."""
+        await self._idle.wait()
+
+    def cut(self) -> None:
+        """Ends every open request: a stream gets its dialect's error event, an unanswered one a 503."""
+        for exchange, task in self._open.items():
+            exchange.outcome = Outcome.STOPPED
+            task.cancel()
