@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.errors import GatewayError, Refused
+from gateway.errors import GatewayError, Refused, UpstreamError
 from gateway.usage import Usage
 
 
@@ -98,10 +98,10 @@ class Dialect(Protocol):
     def parse(self, fields: Mapping[str, msgspec.Raw]) -> Ask:
         """Raises BadRequest when a field it needs is missing or of the wrong type."""
 
-    def meter(self, call: Call) -> Meter: ...
+    def meter(self, *, streamed: bool) -> Meter: ...
 
-    def reply_error(self, body: bytes) -> Refused | None:
-        """The error inside a 200: the whole body of a reply that is not streamed, or the data of a first event."""
+    def reply_error(self, body: bytes) -> UpstreamError | None:
+        """What is wrong with a 200, if anything: the body of a reply that is not streamed, or the data of an event."""
 
     def error(self, error: GatewayError) -> bytes:
         """The body of a refused request."""
@@ -128,7 +128,7 @@ class Endpoint:
         headers: sent with every call, credentials included. Content-Length and Host are added.
     """
 
-    __slots__ = ("head", "host", "is_tls", "port", "tls", "url")
+    __slots__ = ("head", "host", "is_tls", "origin", "port", "tls", "url")
 
     def __init__(
         self, url: str, headers: Mapping[str, str] | None = None, *, method: str = "POST", tls: Tls | None = None
@@ -143,6 +143,7 @@ class Endpoint:
         self.host = parts.hostname
         self.port = parts.port or (443 if self.is_tls else 80)
         self.tls = tls or Tls()
+        self.origin = (self.host, self.port, self.is_tls, self.tls)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         lines = {"host": parts.netloc, "accept-encoding": "identity"}
         lines |= {name.lower(): value for name, value in (headers or {}).items()}
@@ -156,16 +157,22 @@ class Endpoint:
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
+    """`dropped_params`: fields of the call that this provider would refuse, and that were left out."""
+
     endpoint: Endpoint
     body: bytes
+    dropped_params: tuple[str, ...] = ()
 
 
 class Reply(Protocol):
     """A provider's answer whose head has arrived."""
 
-    status: int
-    headers: Mapping[str, str]
-    """Case-insensitive."""
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Case-insensitive."""
 
     async def read(self) -> bytes:
         """What has arrived since the last call, at least one byte; `b""` at the end.

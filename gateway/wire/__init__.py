@@ -1,0 +1,1 @@
+"""Formats on the wire, without I/O: bytes in, values out."""

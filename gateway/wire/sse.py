@@ -1,0 +1,52 @@
+"""Server-sent events, as far as a relay has to know them.
+
+Source: html.spec.whatwg.org/multipage/server-sent-events.html, section 9.2.6.
+"""
+
+import re
+
+KEEP_ALIVE = b": keep-alive\n\n"
+MAX_EVENT = 4 * 1024 * 1024
+
+# A blank line ends an event. Atomic groups, so that CR LF is never taken for two line ends.
+_BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+
+
+def ends_event(data: bytes) -> bool:
+    """True when nothing is open after `data`, so that a comment or another event may follow."""
+    return data.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
+
+
+def data_of(event: bytes) -> bytes:
+    """The data of one whole event: its `data:` lines, joined by line feeds."""
+    lines = (line[5:] for line in event.splitlines() if line.startswith(b"data:"))
+    return b"\n".join(line.removeprefix(b" ") for line in lines)
+
+
+class EventSplitter:
+    """Cuts a stream into whole events, whatever chunks it arrives in. Put together they are the stream, to the byte."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def __len__(self) -> int:
+        """Bytes held back, because their event is not whole yet."""
+        return len(self._held)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The events that `data` completes, each with its blank line."""
+        held = self._held
+        seen = max(0, len(held) - 3)  # a blank line may have begun in what is held
+        held += data
+        events = []
+        start = 0
+        for blank in _BLANK_LINE.finditer(held, seen):
+            events.append(bytes(held[start : blank.end()]))
+            start = blank.end()
+        self._held = held[start:]
+        return events
+
+    def end(self) -> bytes:
+        """The rest, when the stream ends without a blank line."""
+        held, self._held = bytes(self._held), bytearray()
+        return held
