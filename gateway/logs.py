@@ -1,0 +1,67 @@
+"""How the gateway writes its own log: structlog, JSON when nobody looks, readable in a terminal, and never a secret."""
+
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+import structlog
+
+MASK = "***"
+
+_SECRET_NAMES = re.compile(r"authorization|api[-_]?key|token$|secret|password|pepper|cookie", re.IGNORECASE)
+_SECRET_VALUES = re.compile(
+    r"""
+      (?<=Bearer\s)[^\s"',]+                                  # RFC 6750
+    | \b(?:sk|pk|rk|gsk|xai|r8|hf|gw[a-z]?|tfy|pplx|csk|fw|nvapi)[-_][A-Za-z0-9_\-]{12,}   # keys of providers, and ours
+    | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*   # JWT
+    | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                           # AWS
+    | \bAIza[A-Za-z0-9_\-]{30,}                               # Google
+    | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
+    | (?<=[?&]key=)[^&\s"']+                                  # keys in query strings
+    | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)                         # user:password in URLs
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def traceback_text() -> str:
+    """The exception being handled, without the values of variables: a renderer of structlog's might print those."""
+    return redact_text(traceback.format_exc())
+
+
+def redact(_: object, __: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    """A structlog processor: masks values by the name of their field, and by what they look like."""
+    return {name: MASK if _SECRET_NAMES.search(name) else _redacted(value) for name, value in event.items()}
+
+
+def redact_text(text: str) -> str:
+    return _SECRET_VALUES.sub(MASK, text)
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, Mapping):
+        return redact(None, "", value)
+    if isinstance(value, list | tuple):
+        return [_redacted(item) for item in value]
+    return value
+
+
+def configure_logs(stream: TextIO | None = None) -> None:
+    """Sets structlog up for the process. `gateway serve` calls it; a mounted gateway leaves it to the outer app."""
+    stream = stream or sys.stdout
+    if stream.isatty():
+        renderer: Any = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        shape: list[Any] = [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), redact, renderer]
+    else:
+        format_exception = structlog.processors.format_exc_info
+        timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+        shape = [timestamp, format_exception, redact, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, *shape],
+        logger_factory=structlog.PrintLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )

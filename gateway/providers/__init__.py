@@ -1,0 +1,1 @@
+"""Vendors: how to speak to each."""

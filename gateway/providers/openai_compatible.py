@@ -1,0 +1,188 @@
+"""The provider for every vendor that speaks OpenAI's API."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.contract import Call, Endpoint, Reader, Target, Tls, UpstreamRequest
+from gateway.errors import BadRequest, BrokeOff, Refused
+from gateway.logs import redact_text
+from gateway.manifests.accounts import (
+    ApiKeyAuth,
+    BasicAuth,
+    BearerAuth,
+    Model,
+    OllamaAccount,
+    ProviderAccount,
+    SelfHostedModel,
+    WaferAccount,
+)
+from gateway.providers.catalog import VENDORS, Vendor
+from gateway.wire import sse
+
+PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|x-ratelimit-[a-z-]+", re.IGNORECASE)
+"""Headers of a refusal that are for the caller."""
+
+_INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
+_EMPTY_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+_encoder = msgspec.json.Encoder()
+_options = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Of one target: dialect -> where it is called, and what is particular about the vendor."""
+
+    endpoints: Mapping[str, Endpoint]
+    vendor: Vendor
+
+
+class OpenAICompatible:
+    accounts: Mapping[str, Any] = {type_: vendor.account for type_, vendor in VENDORS.items()}
+
+    def targets(self, account: ProviderAccount) -> Iterable[Target]:
+        vendor = VENDORS[account.type]
+        endpoints: dict[tuple[str, ...], Mapping[str, Endpoint]] = {}
+        for model in account.integrations:
+            base_url, headers, tls = address_of(account, model, vendor)
+            key = (base_url, *headers.values(), str(tls))
+            if key not in endpoints:
+                endpoints[key] = {
+                    dialect: Endpoint(base_url.rstrip("/") + path, headers, tls=tls)
+                    for dialect, path in vendor.paths.items()
+                }
+            yield Target(
+                name=f"{account.name}/{model.name}",
+                model=model.hosted_model_name if isinstance(model, SelfHostedModel) else model.model_id,  # type: ignore[attr-defined]
+                model_types=frozenset(model.model_types),
+                provider=self,
+                settings=Settings(endpoints[key], vendor),
+            )
+
+    def request(self, call: Call, target: Target) -> UpstreamRequest:
+        settings: Settings = target.settings
+        endpoint = settings.endpoints.get(call.dialect.name)
+        if endpoint is None:
+            raise BadRequest(f"the provider of {target.name} has no API for {call.dialect.name}", param="model")
+        fields: dict[str, Any] = {**call.fields, "model": target.model}
+        dropped = tuple(name for name in settings.vendor.rejects if fields.pop(name, None) is not None)
+        if self._asks_for_usage(call, settings):
+            fields["stream_options"] = _with_usage(call.fields.get("stream_options"))
+        return UpstreamRequest(endpoint, _encoder.encode(fields), dropped)
+
+    def reader(self, call: Call, target: Target) -> Reader | None:
+        return UsageCut() if self._asks_for_usage(call, target.settings) else None
+
+    def refusal(self, call: Call, status: int, headers: Mapping[str, str], body: bytes) -> Refused:
+        passed_on = {name: value for name, value in headers.items() if PASSED_ON.fullmatch(name)}
+        if status < 400:
+            return Refused("the provider redirects to another address; name that one in the account", status=502)
+        if status == 401:
+            message = "the provider does not accept the gateway's credentials; tell whoever runs the gateway"
+            return Refused(message, status=401, code="upstream_authentication_error")
+        said, is_openai = read_error(body)
+        refused = Refused(said or f"the provider answered with status {status}", status=status, headers=passed_on)
+        if is_openai:
+            refused.body = redact_text(body.decode()).encode()
+        return refused
+
+    def _asks_for_usage(self, call: Call, settings: Settings) -> bool:
+        return call.ask.stream and not call.ask.wants_usage and settings.vendor.asks_for_usage
+
+
+def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[str, dict[str, str], Tls | None]:
+    """Base URL, headers and TLS settings under which a model is reached.
+
+    Raises:
+        ValueError: the account does not say enough.
+    """
+    headers = {"content-type": "application/json"}
+    if isinstance(model, SelfHostedModel):
+        headers |= {name.lower(): value.reveal() for name, value in (model.headers or {}).items()}
+        match model.auth_data:
+            case BearerAuth(bearer_token=token):
+                headers["authorization"] = f"Bearer {token.reveal()}"
+            case BasicAuth(username=user, password=password):
+                pair = f"{user.reveal()}:{password.reveal()}".encode()
+                headers["authorization"] = f"Basic {b64encode(pair).decode()}"
+        tls = model.tls_settings
+        return model.url, headers, Tls(tls.reject_unauthorized, tls.ca_cert) if tls is not None else None
+    match getattr(account, "auth_data", None):
+        case ApiKeyAuth(api_key=key):
+            headers["authorization"] = f"Bearer {key.reveal()}"
+        case None if isinstance(account, OllamaAccount):
+            pass
+        case None:
+            raise ValueError("auth_data is missing; the gateway has no key of its own")
+    if isinstance(account, WaferAccount) and account.zero_data_retention:
+        headers["wafer-zdr"] = "required"
+    base_url = getattr(account, "base_url", None) or vendor.base_url
+    if isinstance(account, OllamaAccount):
+        base_url = account.auth_data.custom_host
+    assert base_url is not None
+    return base_url.rstrip("/") + vendor.suffix, headers, None
+
+
+def _with_usage(options: msgspec.Raw | None) -> Any:
+    if options is None or bytes(options) == b"null":
+        return _INCLUDE_USAGE
+    return {**_options.decode(options), "include_usage": True}
+
+
+def read_error(body: bytes) -> tuple[str | None, bool]:
+    """The message of an error body, in any of the shapes servers use, and whether it is OpenAI's shape already."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None, False
+    if not isinstance(value, dict):
+        return None, False
+    error = value.get("error")
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return redact_text(error["message"]), True
+    for found in (error, value.get("message"), value.get("detail")):
+        if isinstance(found, str):
+            return redact_text(found), False
+    return None, False
+
+
+class Choices(msgspec.Struct):
+    choices: list[msgspec.Raw] | None = None
+    usage: Any = None
+
+
+_choices = msgspec.json.Decoder(Choices)
+
+
+class UsageCut:
+    """A `Reader` that takes out the event with the usage which the gateway asked for and the client did not.
+
+    That event has no choices, and clients that index `choices[0]` fail on it. All other bytes stay as they are.
+    """
+
+    def __init__(self) -> None:
+        self._events = sse.EventSplitter()
+
+    def feed(self, data: bytes) -> bytes:
+        events = self._events
+        if not events and sse.ends_event(data) and not _EMPTY_CHOICES.search(data):
+            return data
+        kept = b"".join([event for event in events.feed(data) if not is_usage_only(event)])
+        if len(events) > sse.MAX_EVENT:
+            raise BrokeOff(f"the provider sent an event of more than {sse.MAX_EVENT} bytes")
+        return kept
+
+    def end(self) -> bytes:
+        return self._events.end()
+
+
+def is_usage_only(event: bytes) -> bool:
+    if not _EMPTY_CHOICES.search(event):
+        return False
+    try:
+        found = _choices.decode(sse.data_of(event))
+    except msgspec.DecodeError:
+        return False
+    return found.choices == [] and found.usage is not None
