@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.contract import Outcome
+from gateway.errors import Stopping
 from gateway.exchange import Exchange
 
 
@@ -11,7 +11,7 @@ class Drain:
 
     def __init__(self) -> None:
         self.is_stopping = False
-        self._open: dict[Exchange, asyncio.Task[object]] = {}
+        self._open: set[Exchange] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -19,13 +19,11 @@ class Drain:
         return len(self._open)
 
     def enter(self, exchange: Exchange) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open[exchange] = task
+        self._open.add(exchange)
         self._idle.clear()
 
     def leave(self, exchange: Exchange) -> None:
-        del self._open[exchange]
+        self._open.discard(exchange)
         if not self._open:
             self._idle.set()
 
@@ -38,6 +36,5 @@ class Drain:
 
     def cut(self) -> None:
         """Ends every open request: a stream gets its dialect's error event, an unanswered one a 503."""
-        for exchange, task in self._open.items():
-            exchange.outcome = Outcome.STOPPED
-            task.cancel()
+        for exchange in self._open:
+            exchange.interrupt(Stopping("the gateway is shutting down; ask again", retry_after_s=1))

@@ -1,12 +1,13 @@
 """What is known of one request, from its first byte to its last."""
 
+import asyncio
 from collections.abc import MutableMapping
 from time import perf_counter, time
 from typing import Any
 
 import msgspec
 
-from gateway.contract import Call, Caller, Dialect, Observer, Outcome, Target
+from gateway.contract import Call, Caller, Dialect, Hold, Meter, Observer, Outcome, Target
 from gateway.errors import GatewayError
 from gateway.usage import Usage
 
@@ -23,14 +24,18 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     id: str = ""
     time: float = msgspec.field(default_factory=time)
     started: float = msgspec.field(default_factory=perf_counter)
+    task: "asyncio.Task[Any] | None" = None
     # edge
     headers: dict[bytes, bytes] = {}
+    body_is_read: bool = False
     # router
     dialect: Dialect | None = None
     # auth
     caller: Caller | None = None
     # parse
     call: Call | None = None
+    # limit, budget
+    holds: list[Hold] = []
     # guard, third-party middlewares
     observers: list[Observer] = []
     # dispatch
@@ -42,12 +47,16 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     first_byte_at: float | None = None
     answered_at: float | None = None
     last_byte_at: float | None = None
-    events: int = 0
+    meter: Meter | None = None
     usage: Usage | None = None
     # whoever ends it
     status: int = 0
     outcome: Outcome | None = None
     error: GatewayError | None = None
+    interrupted: GatewayError | None = None
+
+    def __repr__(self) -> str:
+        return f"Exchange({self.id})"  # the headers hold the caller's token
 
     @classmethod
     def of(cls, scope: MutableMapping[str, Any]) -> "Exchange":
@@ -55,5 +64,20 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
         state = scope.setdefault("state", {})
         found = state.get(KEY)
         if found is None:
-            found = state[KEY] = cls(headers=dict(scope["headers"]))
+            found = state[KEY] = cls(headers=dict(scope["headers"]), task=asyncio.current_task())
         return found  # type: ignore[no-any-return]
+
+    def interrupt(self, reason: GatewayError) -> None:
+        """Ends the request from outside: the client left, the provider fell silent, the gateway stops.
+
+        The request's task is cancelled; who catches that asks `resume`.
+        """
+        if self.interrupted is None and self.task is not None:
+            self.interrupted = reason
+            self.task.cancel()
+
+    def resume(self) -> GatewayError | None:
+        """After a CancelledError: the reason, when it came from `interrupt`, and the task may go on to say so."""
+        if self.interrupted is not None and self.task is not None:
+            self.task.uncancel()
+        return self.interrupted

@@ -1,0 +1,65 @@
+"""Small things about ASGI that several steps need."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from gateway.errors import BodyTooSlow, ClientLeft, TooLarge
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+    """The whole request body, as the one object it arrived in if it came in one piece.
+
+    Raises:
+        TooLarge: more than `max_bytes`; the rest is not read.
+        BodyTooSlow: not all of it came within `timeout_s`.
+        ClientLeft: the client went away before the end.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            parts = [body]
+            size = len(body)
+            while message.get("more_body", False) and size <= max_bytes:
+                message = await receive()
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+    except TimeoutError as error:
+        raise BodyTooSlow(f"the request body did not arrive within {timeout_s:g} s") from error
+    if message["type"] == "http.disconnect":
+        raise ClientLeft("the client closed the connection before its request was complete")
+    if size > max_bytes:
+        raise too_large(max_bytes)
+    return b"".join(parts)
+
+
+def too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"the request body is over {max_bytes:,} bytes; send less, or raise the gateway's limit")
+
+
+async def send_body(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
+    """A whole answer; JSON unless `headers` say otherwise."""
+    head = [*headers]
+    if not any(name == b"content-type" for name, _ in head):
+        head.append((b"content-type", b"application/json"))
+    head.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def route_path(scope: Scope) -> str:
+    """The path below the place where the app is mounted. Decisions are made on this and nothing else.
+
+    Source: ASGI HTTP spec, `path` and `root_path`.
+    """
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(root) else path

@@ -1,0 +1,108 @@
+"""Turns what was raised inside into an answer in the caller's dialect."""
+
+import asyncio
+import math
+from collections.abc import Awaitable
+
+import structlog
+from starlette.exceptions import HTTPException
+
+from gateway.asgi import ASGIApp, Headers, Message, Receive, Scope, Send
+from gateway.contract import Dialect
+from gateway.errors import ClientLeft, GatewayError, MethodNotAllowed, Refused, Unauthorized, Unexpected
+from gateway.exchange import Exchange
+from gateway.logs import traceback_text
+
+RETRIED_BY_SDKS = frozenset({408, 409, 429}) | frozenset(range(500, 600))
+UNREAD_BODY_S = 2.0
+UNREAD_BODY_BYTES = 64 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class ErrorsMiddleware:
+    """Answers for those who raised. `dialect` words the errors of paths that belong to none."""
+
+    def __init__(self, app: ASGIApp, *, dialect: Dialect) -> None:
+        self.app = app
+        self.dialect = dialect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = Exchange.of(scope)
+        has_started = False
+
+        def send_and_note(message: Message) -> Awaitable[None]:
+            nonlocal has_started
+            has_started = True
+            return send(message)
+
+        try:
+            await self.app(scope, receive, send_and_note)
+        except asyncio.CancelledError:
+            reason = exchange.resume()
+            if reason is None:
+                raise
+            error = reason
+        except GatewayError as raised:
+            error = raised
+        except HTTPException as raised:  # from Starlette's router
+            error = MethodNotAllowed(raised.detail) if raised.status_code == 405 else GatewayError(raised.detail)
+        except Exception:
+            log.error("request failed", request_id=exchange.id, path=scope["path"], traceback=traceback_text())
+            error = Unexpected(f"the gateway failed; its log has the reason under request id {exchange.id}")
+        else:
+            return
+        exchange.error = error
+        if isinstance(error, ClientLeft):
+            return
+        if has_started:
+            raise error  # the server cuts the connection, so that nobody takes the answer for whole
+        await self._answer(exchange, error, receive, send)
+
+    async def _answer(self, exchange: Exchange, error: GatewayError, receive: Receive, send: Send) -> None:
+        dialect = exchange.dialect or self.dialect
+        body = error.body if isinstance(error, Refused) and error.body is not None else dialect.error(error)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers_of(error)]
+        await send({"type": "http.response.start", "status": error.status, "headers": headers})
+        if _has_unread_body(exchange):
+            # A server that closes on unread bytes resets the connection, and the client may never see the answer.
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            body = b""
+            await _discard_body(receive)
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def headers_of(error: GatewayError) -> Headers:
+    headers = []
+    if isinstance(error, Refused):
+        headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()]
+    elif error.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
+    if isinstance(error, Unauthorized):
+        headers.append((b"www-authenticate", b"Bearer"))
+    if error.status in RETRIED_BY_SDKS and not error.should_retry:
+        headers.append((b"x-should-retry", b"false"))
+    return headers
+
+
+def _has_unread_body(exchange: Exchange) -> bool:
+    headers = exchange.headers
+    if exchange.body_is_read or b"expect" in headers:  # with Expect, the client waits to be asked for its body
+        return False
+    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+
+
+async def _discard_body(receive: Receive) -> None:
+    size = 0
+    try:
+        async with asyncio.timeout(UNREAD_BODY_S):
+            while size <= UNREAD_BODY_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return

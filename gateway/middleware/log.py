@@ -1,0 +1,125 @@
+"""The outermost step: gives each request its id, and writes down how it ended."""
+
+import os
+from collections.abc import Awaitable, Callable, Collection
+from time import perf_counter
+
+from gateway.asgi import ASGIApp, Message, Receive, Scope, Send
+from gateway.contract import Outcome, Record
+from gateway.errors import Blocked, ClientLeft, GatewayError, Refused, Stopping, UpstreamError
+from gateway.exchange import Exchange
+
+
+class LogMiddleware:
+    """Hands one `Record` of each request to `record`, which must not wait.
+
+    Args:
+        quiet: paths of probes, which would only fill the log; they are recorded when they fail.
+    """
+
+    def __init__(self, app: ASGIApp, *, record: Callable[[Record], None], quiet: Collection[str] = ()) -> None:
+        self.app = app
+        self.record = record
+        self.quiet = frozenset(quiet)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = Exchange.of(scope)
+        exchange.id = os.urandom(16).hex()
+
+        def send_with_id(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                id_ = exchange.id.encode()
+                # The OpenAI SDKs read the first name, the Anthropic SDKs the second.
+                ids = ((b"x-request-id", id_), (b"request-id", id_))
+                message = {**message, "headers": [*message.get("headers", ()), *ids]}
+            return send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except GatewayError as error:
+            exchange.error = error
+            raise
+        finally:
+            self._end(exchange, scope)
+
+    def _end(self, exchange: Exchange, scope: Scope) -> None:
+        exchange.outcome = outcome_of(exchange.error)
+        for observer in exchange.observers:
+            observer.end(exchange.outcome)
+        if exchange.status >= 400 or scope["path"] not in self.quiet:
+            self.record(record_of(exchange, scope, ended=perf_counter()))
+
+
+def outcome_of(error: GatewayError | None) -> Outcome:
+    match error:
+        case None:
+            return Outcome.COMPLETE
+        case ClientLeft():
+            return Outcome.CLIENT_LEFT
+        case Stopping():
+            return Outcome.STOPPED
+        case Blocked():
+            return Outcome.BLOCKED
+        case UpstreamError() if not isinstance(error, Refused):
+            return Outcome.UPSTREAM_BROKE
+        case _:
+            return Outcome.REFUSED
+
+
+def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
+    call, error = exchange.call, exchange.error
+    status = exchange.status or (error.status if error is not None else 500)
+    client = scope.get("client")
+    return Record(
+        time=exchange.time,
+        request_id=exchange.id,
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        outcome=exchange.outcome or Outcome.REFUSED,
+        duration_ms=_ms(exchange.started, ended),
+        request_type=exchange.dialect.name if exchange.dialect is not None else None,
+        subject=exchange.caller.subject if exchange.caller is not None else None,
+        model=call.ask.model if call is not None else None,
+        resolved_model=exchange.target.name if exchange.target is not None else None,
+        stream=call is not None and call.ask.stream,
+        usage=exchange.usage,
+        time_to_first_token_ms=_ms(exchange.started, exchange.first_byte_at) if exchange.first_byte_at else None,
+        time_per_output_token_ms=_per_token_ms(exchange),
+        overhead_ms=_overhead_ms(exchange, ended),
+        upstream_status=exchange.upstream_status,
+        dropped_params=exchange.dropped_params,
+        error_type=error.type if error is not None else None,
+        error_code=error.code if error is not None else None,
+        error_message=error.message if error is not None else None,
+        client=client[0] if client else None,
+        user_agent=exchange.headers.get(b"user-agent", b"").decode("latin-1") or None,
+    )
+
+
+def _ms(start: float, end: float) -> float:
+    return round((end - start) * 1000, 3)
+
+
+def _per_token_ms(exchange: Exchange) -> float | None:
+    first, last = exchange.first_byte_at, exchange.last_byte_at
+    tokens = exchange.usage.output_tokens if exchange.usage is not None else 0
+    if first is None or last is None or tokens < 2 or exchange.call is None or not exchange.call.ask.stream:
+        return None
+    return round((last - first) * 1000 / (tokens - 1), 3)
+
+
+def _overhead_ms(exchange: Exchange, ended: float) -> float | None:
+    """Before the provider was asked, between its first byte and the answer's head, and after its last byte."""
+    if exchange.sent_at is None:
+        return _ms(exchange.started, ended)
+    own = exchange.sent_at - exchange.started
+    if exchange.first_byte_at is not None and exchange.answered_at is not None:
+        own += max(0.0, exchange.answered_at - exchange.first_byte_at)
+    if exchange.last_byte_at is not None:
+        own += ended - max(exchange.last_byte_at, exchange.answered_at or 0.0)
+    return round(own * 1000, 3)

@@ -1,0 +1,48 @@
+"""Reads the body, once, and finds out what is asked."""
+
+import msgspec
+
+from gateway.asgi import ASGIApp, Receive, Scope, Send, read_body
+from gateway.contract import Call
+from gateway.errors import BadRequest
+from gateway.exchange import Exchange
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class ParseMiddleware:
+    """Fills `Exchange.call` of requests that have a dialect; others keep their body."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, body_timeout_s: float = 30.0) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+        self.body_timeout_s = body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange.of(scope)
+        if exchange.dialect is not None:
+            body = await read_body(receive, max_bytes=self.max_body_bytes, timeout_s=self.body_timeout_s)
+            exchange.body_is_read = True
+            fields = parse_fields(body)
+            exchange.call = Call(dialect=exchange.dialect, ask=exchange.dialect.parse(fields), fields=fields)
+        await self.app(scope, receive, send)
+
+
+def parse_fields(body: bytes) -> dict[str, msgspec.Raw]:
+    """The top-level fields of a JSON object, each as the bytes that stand there.
+
+    Raises:
+        BadRequest: it is not a JSON object in UTF-8. The text never repeats any of it.
+    """
+    try:
+        if not body.isascii():
+            body.decode()  # msgspec does not look inside the strings it skips
+        return _fields.decode(body)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the request body is not UTF-8 (byte {error.start})") from error
+    except RecursionError as error:
+        raise BadRequest("the request body is nested too deeply") from error
+    except msgspec.ValidationError as error:
+        raise BadRequest("the request body has to be a JSON object") from error
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"the request body is not JSON: {error}") from error

@@ -1,0 +1,60 @@
+"""Carries request records from the requests to the sinks, without either waiting for the other."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from gateway.contract import Record, Sink
+from gateway.logs import traceback_text
+
+log = structlog.get_logger(__name__)
+
+
+class Records:
+    """A bounded buffer, written out in batches. When a sink cannot keep up, the newest records are dropped and counted.
+
+    Args:
+        flush_s: a record is handed to the sinks at most this long after its request ended.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], *, max_buffered: int = 100_000, flush_s: float = 0.2) -> None:
+        self.sinks = sinks
+        self.max_buffered = max_buffered
+        self.flush_s = flush_s
+        self.dropped = 0
+        self._buffer: list[Record] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    def add(self, record: Record) -> None:
+        """Never waits and never raises."""
+        if len(self._buffer) >= self.max_buffered:
+            self.dropped += 1
+            return
+        self._buffer.append(record)
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush_soon())
+
+    async def flush(self) -> None:
+        """Writes out what there is."""
+        while self._buffer:
+            batch, self._buffer = self._buffer, []
+            for sink in self.sinks:
+                try:
+                    await sink.write(batch)
+                except Exception:
+                    self.dropped += len(batch)
+                    log.error("records lost", sink=type(sink).__name__, records=len(batch), traceback=traceback_text())
+
+    async def close(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.wait([self._flushing])
+        await self.flush()
+
+    async def _flush_soon(self) -> None:
+        try:
+            await asyncio.sleep(self.flush_s)
+            await self.flush()
+        finally:
+            self._flushing = None

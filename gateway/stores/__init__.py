@@ -1,0 +1,1 @@
+"""Where counters and tokens are kept."""
