@@ -1,0 +1,1 @@
+"""What stands at the end of the pipeline and answers."""

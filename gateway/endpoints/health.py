@@ -1,0 +1,69 @@
+"""What orchestrators and monitors ask: alive, ready, and in numbers."""
+
+from typing import Any
+
+import msgspec
+
+from gateway._version import __version__
+from gateway.asgi import Receive, Scope, Send, send_body
+from gateway.config import Config
+from gateway.drain import Drain
+from gateway.records import Records
+
+
+class AliveEndpoint:
+    """200 as long as the event loop turns; it asks nothing of anybody else."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send_body(send, 200, msgspec.json.encode({"status": "ok", "version": __version__}))
+
+
+class ReadyEndpoint:
+    """503 while the gateway stops. A configuration that could not be reloaded is told, but the old one still serves."""
+
+    def __init__(self, *, config: Config, drain: Drain) -> None:
+        self.config = config
+        self.drain = drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        config, drain = self.config, self.drain
+        state = {
+            "status": "stopping" if drain.is_stopping else "ready",
+            "open_requests": len(drain),
+            "config": {
+                "generation": config.generation,
+                "models": len(config.snapshot.targets),
+                "reload_failures": config.reload_failures,
+                "faults": [str(fault) for fault in config.faults],
+            },
+        }
+        await send_body(send, 503 if drain.is_stopping else 200, msgspec.json.encode(state))
+
+
+class MetricsEndpoint:
+    """The Prometheus text format. Everything is read when it is asked for, so that counting costs requests nothing."""
+
+    def __init__(self, *, config: Config, drain: Drain, records: Records) -> None:
+        self.config = config
+        self.drain = drain
+        self.records = records
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from prometheus_client import CollectorRegistry, generate_latest  # only now: nobody may ever ask
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        content_type = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+        await send_body(send, 200, generate_latest(registry), [content_type])
+
+    def collect(self) -> Any:
+        """What prometheus_client calls a collector."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+
+        generation, failures = self.config.generation, self.config.reload_failures
+        yield InfoMetricFamily("gateway_build", "What is running.", value={"version": __version__})
+        yield GaugeMetricFamily("gateway_open_requests", "Requests being served.", value=len(self.drain))
+        yield GaugeMetricFamily("gateway_config_generation", "Configurations in force so far.", value=generation)
+        yield CounterMetricFamily("gateway_config_reload_failures", "Configurations refused.", value=failures)
+        lost = self.records.dropped
+        yield CounterMetricFamily("gateway_records_dropped", "Request records that no sink took.", value=lost)

@@ -1,0 +1,44 @@
+"""The one endpoint of all inference routes."""
+
+import asyncio
+
+from gateway.asgi import Receive, Scope, Send
+from gateway.contract import Models, Upstream
+from gateway.dispatch import dispatch
+from gateway.errors import ClientLeft, GatewayError
+from gateway.exchange import Exchange
+from gateway.outlet import Outlet
+from gateway.relay import relay
+from gateway.watch import Timing, Watch
+
+
+class InferenceEndpoint:
+    """Finds the model, asks its provider, and relays the reply."""
+
+    def __init__(self, *, models: Models, network: Upstream, timing: Timing) -> None:
+        self.models = models
+        self.network = network
+        self.timing = timing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange.of(scope)
+        call = exchange.call
+        assert call is not None, "ParseMiddleware has to come before this endpoint"
+        targets = self.models.find(call.ask.model, exchange.caller)
+        outlet = Outlet(send, exchange)
+        try:
+            with Watch(exchange, receive, outlet, self.timing):
+                target, reply = await dispatch(exchange, call, targets, self.network)
+                try:
+                    await relay(exchange, call, target, reply, outlet)
+                finally:
+                    reply.close()
+        except asyncio.CancelledError:
+            reason = exchange.resume()
+            if reason is None:
+                raise
+            await outlet.fail(reason, call.dialect)
+        except GatewayError as error:
+            await outlet.fail(error, call.dialect)
+        except OSError as error:  # some servers raise from `send` when the client has gone
+            raise ClientLeft("the client closed the connection") from error

@@ -1,0 +1,127 @@
+"""The client's end of a reply."""
+
+import asyncio
+from collections.abc import Iterable
+from time import perf_counter
+
+from gateway.asgi import Headers, Send, send_body
+from gateway.contract import Dialect
+from gateway.errors import BrokeOff, ClientLeft, GatewayError
+from gateway.exchange import Exchange
+from gateway.wire import sse
+
+LAST_WORD_S = 5.0
+"""How long a client that does not read may hold up the error event it is owed."""
+
+
+class Outlet:
+    """Sends one reply: a head, bytes, an end. While the provider is silent, comments; if it breaks off, an error event.
+
+    `chunks`, `is_writing` and `last` are there to be looked at: how far the reply is, whether it waits for the client,
+    and the bytes that went out last.
+    """
+
+    def __init__(self, send: Send, exchange: Exchange) -> None:
+        self._send = send
+        self._exchange = exchange
+        self._comment: asyncio.Task[None] | None = None
+        self.is_stream = False
+        self.is_writing = False
+        self.chunks = 0
+        self.last = b"\n\n"
+
+    @property
+    def is_between_events(self) -> bool:
+        return sse.ends_event(self.last)
+
+    async def whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        self._exchange.answered_at = perf_counter()
+        self.is_writing = True
+        await send_body(self._send, status, body, [*headers, *self._about()])
+
+    async def start(self, status: int, headers: Headers) -> None:
+        self._exchange.answered_at = perf_counter()
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._about()]})
+
+    async def start_stream(self, content_type: str) -> None:
+        """Does nothing when the head is out already, because a comment had to go before it."""
+        if self._comment is not None:
+            await self._comment
+        if not self.is_stream:
+            await self._open_stream(content_type)
+
+    async def _open_stream(self, content_type: str) -> None:
+        self.is_stream = True
+        headers = [
+            (b"content-type", content_type.encode("latin-1")),
+            (b"cache-control", b"no-cache, no-transform"),
+            (b"x-accel-buffering", b"no"),  # nginx and others: pass it on at once
+        ]
+        await self.start(200, headers)
+
+    async def write(self, data: bytes) -> None:
+        if self._comment is not None:
+            await self._comment
+        self.last = data
+        self.is_writing = True
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self.is_writing = False
+        self.chunks += 1
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def keep_alive(self) -> None:
+        """Tells the client that its stream lives, unless it waits in the middle of an event."""
+        if self._comment is None and self.is_between_events:
+            self._comment = asyncio.create_task(self._send_comment())
+
+    async def _send_comment(self) -> None:
+        try:
+            if not self.is_stream:
+                await self._open_stream("text/event-stream; charset=utf-8")
+            await self._send({"type": "http.response.body", "body": sse.KEEP_ALIVE, "more_body": True})
+        except OSError:
+            self._exchange.interrupt(ClientLeft("the client closed the connection"))
+        finally:
+            self._comment = None
+
+    async def fail(self, error: GatewayError, dialect: Dialect) -> None:
+        """Once a stream has begun, an error is its last event: no proper end follows, and no replay.
+
+        Raises:
+            GatewayError: `error`, when it can still be a status, or cannot be told at all.
+        """
+        if not self.is_stream or isinstance(error, ClientLeft):
+            raise error
+        self._exchange.error = error
+        last = b"" if isinstance(error, BrokeOff) and self._has_told_error(dialect) else dialect.stream_error(error)
+        if last and not self.is_between_events:
+            last = b"\n\n" + last
+        try:
+            async with asyncio.timeout(LAST_WORD_S):
+                if self._comment is not None:
+                    await self._comment
+                await self._send({"type": "http.response.body", "body": last, "more_body": False})
+        except (TimeoutError, OSError) as unheard:
+            raise error from unheard
+
+    def close(self) -> None:
+        if self._comment is not None:
+            self._comment.cancel()
+
+    def _has_told_error(self, dialect: Dialect) -> bool:
+        """The provider's own last event was an error, and has been passed on as it came."""
+        if not self.is_between_events or b'"error"' not in self.last:
+            return False
+        events = sse.EventSplitter().feed(self.last)
+        return bool(events) and dialect.reply_error(sse.data_of(events[-1])) is not None
+
+    def _about(self) -> Headers:
+        """What the gateway itself has to say about the reply."""
+        headers = []
+        if self._exchange.target is not None:
+            headers.append((b"x-tfy-resolved-model", self._exchange.target.name.encode()))
+        if self._exchange.dropped_params:
+            headers.append((b"x-gateway-dropped-params", ",".join(self._exchange.dropped_params).encode()))
+        return headers
