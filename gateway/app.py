@@ -1,0 +1,189 @@
+"""Makes every object and joins them. Read this first: it is the order of the house."""
+
+import os
+import resource
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.routing import Route
+from starlette.routing import Router as Paths
+
+from gateway.asgi import ASGIApp, Receive, Scope, Send
+from gateway.config import Config
+from gateway.contract import Counters, Guard, Sink, Tokens, Upstream
+from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.drain import Drain
+from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoint
+from gateway.endpoints.inference import InferenceEndpoint
+from gateway.endpoints.models import ModelsEndpoint
+from gateway.errors import NotFound
+from gateway.middleware import (
+    AuthMiddleware,
+    BudgetMiddleware,
+    DrainMiddleware,
+    EdgeMiddleware,
+    ErrorsMiddleware,
+    GuardMiddleware,
+    LimitMiddleware,
+    LogMiddleware,
+    ParseMiddleware,
+)
+from gateway.plugins import MIDDLEWARES, load_plugins
+from gateway.records import Records
+from gateway.router import BASES, Router
+from gateway.sinks.log import LogSink
+from gateway.stores.tokens import tokens_from
+from gateway.stores.unlimited import UnlimitedCounters
+from gateway.upstream import HttpUpstream
+from gateway.watch import Timing
+
+MAX_BODY_BYTES = 20 * 1024 * 1024
+PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
+
+Middleware = Callable[[ASGIApp], ASGIApp]
+
+
+def build_app(
+    config: str | Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    middlewares: Sequence[Middleware] = (),
+    guards: Sequence[Guard] = (),
+    counters: Counters | None = None,
+    tokens: Tokens | None = None,
+    sinks: Sequence[Sink] | None = None,
+    network: Upstream | None = None,
+    timing: Timing | None = None,
+    hosts: Collection[str] = (),
+    max_body_bytes: int = MAX_BODY_BYTES,
+    max_open: int | None = None,
+) -> "Gateway":
+    """The gateway as an ASGI app, to be served alone or mounted into another.
+
+    Args:
+        config: a manifest file or a directory of them. None: `GATEWAY_CONFIG`, else `./gateway.yaml` if it is there,
+            else an account for each vendor key in the environment, and the model `demo/echo`.
+        environ: `os.environ` unless given.
+        middlewares: of your own, from the outside in. They run once caller and call are known.
+        sinks: where request records go; standard output unless given.
+        network: who calls providers; HTTP unless given.
+        hosts: names the gateway answers to; empty means any.
+        max_open: requests served at once; what the limit on open files allows unless given.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    environ = os.environ if environ is None else environ
+    live = Config(config_path(config, environ), environ)
+    drain = Drain()
+    records = Records([LogSink()] if sinks is None else sinks)
+    upstream = network or HttpUpstream()
+    known = tokens or tokens_from(environ)
+    third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
+
+    # From the inside out.
+    app: ASGIApp = InferenceEndpoint(models=live, network=upstream, timing=timing or Timing())
+    app = GuardMiddleware(app, guards=guards)
+    app = BudgetMiddleware(app, counters=counters or UnlimitedCounters())
+    app = LimitMiddleware(app)
+    for middleware in reversed(third_party):
+        app = middleware(app)
+    app = ParseMiddleware(app, max_body_bytes=max_body_bytes)
+    app = AuthMiddleware(app, tokens=known)
+    app = DrainMiddleware(app, drain=drain, max_open=max_open or max_open_by_files())
+
+    models = AuthMiddleware(ModelsEndpoint(models=live), tokens=known)
+    other = Paths(
+        [
+            *(Route(path, AliveEndpoint()) for path in PROBES[:4]),
+            Route("/readyz", ReadyEndpoint(config=live, drain=drain)),
+            Route("/metrics", MetricsEndpoint(config=live, drain=drain, records=records)),
+            *(Route(f"{base}/models", models) for base in BASES),
+            *(Route(f"{base}/models/{{id:path}}", models) for base in BASES),
+        ],
+        redirect_slashes=False,
+        default=not_found,
+    )
+    app = Router([CHAT, COMPLETIONS, EMBEDDINGS], inference=app, other=other)
+    app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
+    app = ErrorsMiddleware(app, dialect=CHAT)
+    app = LogMiddleware(app, record=records.add, quiet=PROBES)
+    return Gateway(app, config=live, drain=drain, records=records, upstream=upstream)
+
+
+class Gateway:
+    """The pipeline, and what has to be opened and closed around it.
+
+    Whoever serves it runs its lifespan. Mounted into an app that does not pass the lifespan on, it opens with the first
+    request; `lifespan` can then be used as, or in, the outer app's own.
+    """
+
+    def __init__(self, app: ASGIApp, *, config: Config, drain: Drain, records: Records, upstream: Upstream) -> None:
+        self.app = app
+        self.drain = drain
+        self.models = config
+        self.config = config
+        self.records = records
+        self._upstream = upstream
+        self._open: AsyncExitStack | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._serve_lifespan(receive, send)
+            return
+        if self._open is None:
+            await self.open()
+        if scope["type"] == "http":
+            await self.app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def open(self) -> None:
+        self._open = AsyncExitStack()
+        await self._open.enter_async_context(self.config.watched())
+        self._open.push_async_callback(self.records.close)
+        if isinstance(self._upstream, HttpUpstream):
+            self._open.push_async_callback(self._upstream.close)
+
+    async def close(self) -> None:
+        if self._open is not None:
+            stack, self._open = self._open, None
+            await stack.aclose()
+
+    @asynccontextmanager
+    async def lifespan(self, _: Any = None) -> AsyncIterator[None]:
+        """For an outer app: `Starlette(..., lifespan=gateway.lifespan)`."""
+        await self.open()
+        try:
+            yield
+        finally:
+            await self.close()
+
+    async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self.open()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    raise NotFound(f"nothing is at {scope['path'][:200]}; chat is at /v1/chat/completions, models are at /v1/models")
+
+
+def config_path(config: str | Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file or directory to read, or None when there is none."""
+    chosen = config or environ.get("GATEWAY_CONFIG")
+    if chosen:
+        return Path(chosen)
+    default = Path("gateway.yaml")
+    return default if default.is_file() else None
+
+
+def max_open_by_files() -> int:
+    """A relayed request holds two open files, the client's and the provider's. Some are kept for all the rest."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(16, (soft - 64) // 2)
