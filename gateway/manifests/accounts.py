@@ -1,0 +1,165 @@
+"""Provider accounts: what they have in common, and those which speak OpenAI's API without code of their own.
+
+Source: types of truefoundry-sdk 0.6.0, as restated in section 1.1 and 1.2 of the project's compatibility notes.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.manifests.costs import Cost
+from gateway.secret import Secret
+
+AccountName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f/]+\Z", description="a name without whitespace and /")]
+ModelName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f]+\Z", description="a name without whitespace")]
+"""May hold slashes: the first one of `account/model` ends the account."""
+Text = Annotated[str, Meta(min_length=1, description="text, and not empty")]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s/]\S*\Z", description="an http or https URL")]
+ModelType = Literal[
+    "chat",
+    "completion",
+    "embedding",
+    "realtime",
+    "rerank",
+    "audio_transcription",
+    "audio_translation",
+    "text_to_speech",
+    "moderation",
+    "image",
+    "responses",
+    "ocr",
+]
+
+
+class Collaborator(msgspec.Struct, frozen=True, kw_only=True):
+    subject: str
+    role_id: str
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    account: str
+
+
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`ca_cert` is PEM text."""
+
+    reject_unauthorized: bool = True
+    ca_cert: str | None = None
+
+
+# --- auth_data ---------------------------------------------------------------
+
+
+class ApiKeyAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="api-key"):
+    api_key: Secret
+
+
+class BasicAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="basic-auth"):
+    username: Secret
+    password: Secret
+
+
+class BearerAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bearer-auth"):
+    bearer_token: Secret
+
+
+class ServicePrincipalAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="service-principal"):
+    client_id: Secret
+    oauth_secret: Secret
+
+
+class OllamaHost(msgspec.Struct, frozen=True, kw_only=True):
+    custom_host: Url
+
+
+# --- models ------------------------------------------------------------------
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """What all integrations have. `authorized_subjects`: None when everybody who may use the account may use it."""
+
+    type: Annotated[str, Meta(pattern="^integration/model/", description="integration/model/...")]
+    name: ModelName
+    model_types: Annotated[tuple[ModelType, ...], Meta(min_length=1)]
+    cost: Cost | None = None
+    authorized_subjects: tuple[str, ...] | None = None
+
+
+class Integration(Model, frozen=True, kw_only=True):
+    """`model_id` is the provider's own name for it."""
+
+    model_id: Text
+
+
+class SelfHostedModel(Model, frozen=True, kw_only=True):
+    """A server somewhere, with its own address and key. `hosted_model_name` is its own name for the model."""
+
+    hosted_model_name: Text
+    url: Url
+    model_server: Literal["openai-compatible", "vllm-openai", "tei", "infinity", "cohere-rerank-v2", "nemo-retriever"]
+    auth_data: BasicAuth | BearerAuth | None = None
+    headers: dict[str, Secret] | None = None
+    tls_settings: TlsSettings | None = None
+    tfy_application_id: str | None = None
+
+
+# --- accounts ----------------------------------------------------------------
+
+
+class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """What all accounts have. `discount_percent` is taken off the list price."""
+
+    type: str
+    name: AccountName
+    integrations: tuple[Model, ...]
+    collaborators: tuple[Collaborator, ...] | None = None
+    owned_by: Owner | None = msgspec.field(default=None, name="ownedBy")
+    discount_percent: Annotated[float, Meta(ge=0, le=100)] | None = None
+
+    def __post_init__(self) -> None:
+        names = [model.name for model in self.integrations]
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise ValueError(f"integrations with the same name: {', '.join(twice)}")
+
+
+class KeyAccount(ProviderAccount, frozen=True, kw_only=True):
+    """A vendor of whom nothing but the key has to be known."""
+
+    integrations: tuple[Integration, ...]
+    auth_data: ApiKeyAuth
+
+
+class KeyOnlyAccount(KeyAccount, frozen=True, kw_only=True):
+    """The same; the list of models may be left out."""
+
+    integrations: tuple[Integration, ...] = ()
+
+
+class OpenAIAccount(ProviderAccount, frozen=True, kw_only=True):
+    integrations: tuple[Integration, ...]
+    auth_data: ApiKeyAuth | None = None
+    base_url: Url | None = None
+
+
+class OllamaAccount(ProviderAccount, frozen=True, kw_only=True):
+    integrations: tuple[Integration, ...]
+    auth_data: OllamaHost
+
+
+class WaferAccount(KeyOnlyAccount, frozen=True, kw_only=True):
+    """`zero_data_retention` sends `Wafer-ZDR: required`."""
+
+    base_url: Url = "https://pass.wafer.ai/v1"
+    zero_data_retention: bool = True
+
+
+class DatabricksAccount(ProviderAccount, frozen=True, kw_only=True):
+    integrations: tuple[Integration, ...]
+    base_url: Url
+    auth_data: ServicePrincipalAuth | ApiKeyAuth
+
+
+class SelfHostedAccount(ProviderAccount, frozen=True, kw_only=True):
+    integrations: tuple[SelfHostedModel, ...]

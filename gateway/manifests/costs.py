@@ -1,0 +1,66 @@
+"""What a model costs, as manifests say it: US dollars, never below 0."""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+Dollars = Annotated[float, Meta(ge=0)]
+
+
+class Tier(msgspec.Struct, frozen=True, kw_only=True):
+    """From more than `start` tokens on, 1,000 of them cost this much, whatever `cost_per_token` sounds like."""
+
+    start: Annotated[int, Meta(ge=0)] = msgspec.field(name="from")
+    cost_per_token: Dollars
+
+
+class TokenPrices(msgspec.Struct, frozen=True, kw_only=True):
+    """Per 1,000 tokens. Up to the first tier the plain price applies."""
+
+    input: Dollars
+    output: Dollars
+    cache_read: Dollars | None = None
+    cache_write: Dollars | None = None
+    input_tiers: tuple[Tier, ...] | None = None
+    output_tiers: tuple[Tier, ...] | None = None
+    cache_read_tiers: tuple[Tier, ...] | None = None
+    cache_write_tiers: tuple[Tier, ...] | None = None
+
+
+class InputPrice(msgspec.Struct, frozen=True, kw_only=True):
+    input: Dollars
+
+
+class PagePrices(msgspec.Struct, frozen=True, kw_only=True):
+    """Per 1,000 pages."""
+
+    pages: Dollars
+    annotated_pages: Dollars | None = None
+
+
+class PublicCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="public_cost"):
+    """The bundled list of prices knows."""
+
+
+class TokenCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="per_1000_tokens"):
+    value: TokenPrices
+
+
+class EmbeddingCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="per_1000_embedding_tokens"):
+    value: Dollars
+
+
+class CharacterCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="per_million_characters"):
+    value: InputPrice
+
+
+class AudioCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="per_minute_of_audio"):
+    value: InputPrice
+
+
+class PageCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="per_1000_pages"):
+    value: PagePrices
+
+
+Cost: TypeAlias = PublicCost | TokenCost | EmbeddingCost | CharacterCost | AudioCost | PageCost

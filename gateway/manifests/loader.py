@@ -1,0 +1,121 @@
+"""Files and directories -> manifests."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import ConfigError, Fault
+from gateway.manifests.builder import Lines, Steps, steps_text
+from gateway.manifests.documents import documents
+from gateway.manifests.files import find, text_of
+
+_JSON_PAIR = re.compile(r"\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One document. `data` is as it was written, references and all; it may hold keys, so `repr` leaves it out.
+
+    `line` is that of its first field; one that stands in no file has line 0.
+    """
+
+    type: str
+    name: str
+    file: str
+    line: int
+    data: dict[str, Any] = field(repr=False)
+    lines: Lines = field(default=0, repr=False, compare=False)
+
+    def line_of(self, path: Steps) -> int:
+        """The line of a value's key, or of an item of a list. For what is not there: of what should hold it."""
+        line, lines = self.line, self.lines
+        for step in path:
+            if isinstance(lines, int):
+                break
+            try:
+                lines = lines[1][step]  # type: ignore[index]  # TypeError: no such step
+            except (KeyError, IndexError, TypeError):
+                break
+            line = lines if isinstance(lines, int) else lines[0]
+        return line
+
+    def fault(self, path: Steps, message: str) -> Fault:
+        return Fault(self.file, self.line_of(path), steps_text(path), message)
+
+
+def load(path: str | Path) -> list[Manifest]:
+    """The manifests of a file, or of all `*.yaml`, `*.yml` and `*.json` below a directory, in the order of their names.
+
+    Raises:
+        ConfigError: with everything that is wrong in any of the files.
+    """
+    manifests: list[Manifest] = []
+    faults: list[Fault] = []
+    for file in find(Path(path)):
+        try:
+            manifests += _manifests(text_of(file), str(file), faults)
+        except ConfigError as error:
+            faults += error.faults
+    return _unique(manifests, faults)
+
+
+def loads(text: str, file: str = "<text>") -> list[Manifest]:
+    """The manifests of a text; `file` is what faults call it, and tells JSON by its ending. Raises ConfigError."""
+    faults: list[Fault] = []
+    return _unique(_manifests(text, file, faults), faults)
+
+
+def _manifests(text: str, file: str, faults: list[Fault]) -> Iterator[Manifest]:
+    if file.endswith(".json"):
+        text = _JSON_PAIR.sub(_join_pair, text)
+    found, wrong = documents(text, file)
+    faults += wrong
+    for value, lines in found:
+        if isinstance(value, list) and isinstance(lines, tuple):
+            manifests = [_manifest(item, place, file, faults) for item, place in zip(value, lines[1], strict=True)]
+        else:
+            manifests = [_manifest(value, lines, file, faults)]
+        yield from (manifest for manifest in manifests if manifest)
+
+
+def _join_pair(match: re.Match[str]) -> str:
+    """JSON writes a character beyond U+FFFF as two escapes, which YAML does not know."""
+    high, low = match.groups()
+    return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF)) if high else match[0]
+
+
+def _manifest(data: Any, lines: Any, file: str, faults: list[Fault]) -> Manifest | None:
+    line = lines if isinstance(lines, int) else lines[0]
+    if not isinstance(data, dict) or not data.get("type"):
+        faults.append(Fault(file, line, "", "a manifest is a mapping with a `type`"))
+        return None
+    kind, name = data["type"], data.get("name")
+    name = kind if name is None else name
+    manifest = Manifest(kind, name, file, line, data, lines)
+    for key, value in {"type": kind, "name": name}.items():
+        if not isinstance(value, str):
+            wrong = "must be text; put it in quotes"
+        elif not value:
+            wrong = "must not be empty"
+        elif "${" in value:
+            wrong = "must not depend on a variable: type and name say which manifest this is"
+        else:
+            continue
+        faults.append(manifest.fault((key,), wrong))
+        return None
+    return manifest
+
+
+def _unique(manifests: Iterable[Manifest], faults: list[Fault]) -> list[Manifest]:
+    """All of them; raises ConfigError if anything is wrong, two of the same type and name included."""
+    first: dict[tuple[str, str], Manifest] = {}
+    for manifest in manifests:
+        other = first.setdefault((manifest.type, manifest.name), manifest)
+        if other is not manifest:
+            message = f"a second {manifest.type} named {manifest.name!r}; the first is in {other.file}:{other.line}"
+            faults.append(manifest.fault(("name",), message))
+    if faults:
+        raise ConfigError(faults)
+    return list(first.values())

@@ -1,0 +1,159 @@
+"""A manifest -> the struct its plugin declared, with references resolved."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from enum import Enum
+from functools import cache
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec.structs import FieldInfo
+
+from gateway.errors import ConfigError, Fault
+from gateway.manifests.builder import Steps
+from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, is_struct, shape
+from gateway.manifests.loader import Manifest
+from gateway.manifests.secrets import PREFIX, Secrets
+from gateway.secret import Secret
+
+T = TypeVar("T")
+
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+
+
+def read(manifest: Manifest, struct: type[T], secrets: Secrets) -> tuple[T, list[Fault]]:
+    """The manifest as `struct`, and a warning for each field that `struct` does not know.
+
+    `${NAME}` may stand in any text, a secret reference in fields of type `Secret` alone. No message holds a value.
+
+    Args:
+        struct: a msgspec.Struct. The default of a field it may leave out is for `struct` to say.
+
+    Raises:
+        ConfigError: with every wrong type, missing field and missing secret of the manifest.
+    """
+    reader = _Reader(manifest, secrets)
+    data = reader.value(struct, manifest.data, ())
+    if not reader.faults:
+        try:
+            return msgspec.convert(data, struct, dec_hook=_as_it_is), reader.warnings
+        except msgspec.ValidationError as error:  # what cannot be seen one field at a time
+            message, _, path = str(error).partition(" - at `$")
+            reader.faults.append(manifest.fault(_steps(path), message))
+    raise ConfigError(sorted(reader.faults, key=lambda fault: fault.line))
+
+
+def _as_it_is(kind: type, value: Any) -> Any:
+    return value
+
+
+def _steps(path: str) -> Steps:
+    """From msgspec's `.integrations[0].url`, up to where it becomes vague (`[...]`: some value of a mapping)."""
+    path = path.partition("[...]")[0].rstrip("`")
+    return tuple(int(index) if index else name for name, index in _STEP.findall(path))
+
+
+class _Reader:
+    """Walks data and type side by side, so that all faults are found, and each has its path."""
+
+    def __init__(self, manifest: Manifest, secrets: Secrets) -> None:
+        self.manifest = manifest
+        self.secrets = secrets
+        self.faults: list[Fault] = []
+        self.warnings: list[Fault] = []
+
+    def fault(self, path: Steps, message: str) -> None:
+        self.faults.append(self.manifest.fault(path, message))
+
+    def value(self, kind: Any, value: Any, path: Steps) -> Any:
+        """The value, ready for `msgspec.convert`."""
+        kind, base, origin, inner = shape(kind, value.__class__)
+        if isinstance(value, str):
+            return self.text(kind, value, path)
+        if isinstance(value, dict):
+            if is_struct(origin):
+                return self.struct(origin, value, path)
+            if origin in UNIONS and any(map(is_struct, inner)):
+                return self.tagged([member for member in inner if is_struct(member)], value, path)
+            if origin in MAPPINGS:
+                kind = inner[1] if inner else Any
+                return {key: self.value(kind, item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list) and origin in LISTS and (origin is not tuple or inner[1:] == (...,)):
+            kind = inner[0] if inner else Any
+            return [self.value(kind, item, (*path, index)) for index, item in enumerate(value)]
+        return self.leaf(str if base is Secret else kind, value, path)
+
+    def struct(self, kind: type[msgspec.Struct], value: dict[str, Any], path: Steps) -> dict[str, Any]:
+        fields, config = _fields(kind), kind.__struct_config__
+        known: dict[str, Any] = {}
+        for key, item in value.items():
+            if key in fields:
+                known[key] = self.value(fields[key].type, item, (*path, key))
+            elif key == config.tag_field:
+                known[key] = self.value(Literal[config.tag], item, (*path, key))
+            else:
+                names = [*fields, config.tag_field] if config.tag_field else [*fields]
+                self.warnings.append(self.manifest.fault((*path, key), "unknown field" + _did_you_mean(key, names)))
+        for name, field in fields.items():
+            if field.required and name not in value:
+                self.fault(path, f"missing required field `{name}`")
+        return known
+
+    def tagged(self, structs: list[type[msgspec.Struct]], value: dict[str, Any], path: Steps) -> Any:
+        """`value` as the one of the structs which its tag names."""
+        by_tag = {struct.__struct_config__.tag: struct for struct in structs}
+        field = structs[0].__struct_config__.tag_field or "type"
+        tag = value.get(field)
+        if isinstance(tag, str) and tag in by_tag:
+            return self.struct(by_tag[tag], value, path)
+        self.fault((*path, field), _one_of(by_tag, tag))
+        return value
+
+    def text(self, kind: Any, value: str, path: Steps) -> Any:
+        try:
+            if bare(kind) is Secret:
+                return self.secrets.resolve(value)
+            value = self.secrets.expand(value)
+        except ValueError as error:
+            self.fault(path, str(error))
+            return value
+        if PREFIX in value:
+            self.fault(path, "no secret is allowed here, because this field is shown in logs and listings")
+        elif kind is not str and kind is not Any:
+            self.leaf(kind, value, path)
+        return value
+
+    def leaf(self, kind: Any, value: Any, path: Steps) -> Any:
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            self.fault(path, _explain(kind, value, error))
+        return value
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
+def _explain(kind: Any, value: Any, error: msgspec.ValidationError) -> str:
+    base = bare(kind)
+    if get_origin(base) is Literal:
+        return _one_of(get_args(base), value)
+    if isinstance(base, type) and issubclass(base, Enum):
+        return _one_of([member.value for member in base], value)
+    if base is str and isinstance(value, int | float):
+        return "must be text; put it in quotes"
+    notes = [note.description for note in get_args(kind)[1:] if isinstance(note, msgspec.Meta) and note.description]
+    return f"must be {notes[0]}" if notes else str(error).partition(" - at ")[0]
+
+
+def _one_of(allowed: Iterable[Any], value: object) -> str:
+    names = [str(item) for item in allowed]
+    return f"must be one of: {', '.join(names)}" + (_did_you_mean(value, names) if isinstance(value, str) else "")
+
+
+def _did_you_mean(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""

@@ -1,0 +1,79 @@
+"""References inside manifests: `tfy-secret://<tenant>:<group>:<key>` and `${NAME}`."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.secret import Secret
+
+PREFIX = "tfy-secret://"
+
+_REFERENCE = re.compile(PREFIX + r"([^\s\"',;]*)")
+_VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# No way out of the directory, and none to hidden files such as the `..data` of a Kubernetes mount.
+_PART = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
+
+
+class Secrets:
+    """Looks up what manifests refer to. Messages name where it was looked for, and never a value.
+
+    `tfy-secret://tenant:group:key` is the file `<directory>/<group>/<key>` without its trailing line break or, where
+    there is none, the environment variable `GROUP_KEY`: upper case, `_` for all but letters and digits. The tenant is
+    not looked at. A value may hold several references, and text around them.
+
+    `${NAME}` is that environment variable, `${NAME:-text}` has a default, and `$${` stands for `${`.
+
+    Args:
+        environ: as `os.environ`.
+        directory: of secrets; None when there is none.
+    """
+
+    def __init__(self, environ: Mapping[str, str], directory: Path | None = None) -> None:
+        self._environ = environ
+        self._directory = directory
+
+    def expand(self, text: str) -> str:
+        """The text with its environment variables put in. Raises ValueError when one is missing or empty."""
+        return _VARIABLE.sub(self._variable, text) if "${" in text else text
+
+    def resolve(self, text: str) -> Secret:
+        """The same, and secrets put in as well. What a secret holds is not looked into for more references."""
+        text = self.expand(text)
+        return Secret(_REFERENCE.sub(self._secret, text) if PREFIX in text else text)
+
+    def _variable(self, match: re.Match[str]) -> str:
+        if match[0] == "$${":
+            return "${"
+        name, separator, default = match[1].partition(":-")
+        if not match[2] or not _VARIABLE_NAME.fullmatch(name):
+            raise ValueError("a variable is written ${NAME} or ${NAME:-default}; write $${ for a literal ${")
+        value = self._environ.get(name) or default
+        if not value and not separator:
+            raise ValueError(f"environment variable {name} is missing or empty; write $${{ for a literal ${{")
+        return value
+
+    def _secret(self, match: re.Match[str]) -> str:
+        parts = match[1].split(":")
+        if len(parts) != 3 or not all(map(_PART.fullmatch, parts)):
+            raise ValueError(f"a secret is written {PREFIX}<tenant>:<group>:<key>, without slashes or leading dots")
+        _, group, key = parts
+        variable = re.sub(r"[^A-Za-z0-9]", "_", f"{group}_{key}").upper()
+        file = self._directory / group / key if self._directory else None
+        value = (file and _read(file)) or self._environ.get(variable)
+        if not value:
+            places = f"file {file} nor environment variable {variable}" if file else f"environment variable {variable}"
+            raise ValueError(f"secret is missing or empty: {'neither' if file else 'no'} {places}")
+        return value
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_bytes().decode().rstrip("\r\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ValueError(f"secret cannot be read from {file}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        # Without its cause, which holds the bytes.
+        raise ValueError(f"secret in {file} is not UTF-8 text") from None

@@ -1,0 +1,258 @@
+"""From manifests to structs: every fault at once, each with its place, none with a value."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+from msgspec import Meta
+
+from gateway.errors import ConfigError, Fault
+from gateway.manifests import Secrets, loads, read
+from gateway.secret import Secret
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Basic(msgspec.Struct, tag_field="type", tag="basic"):
+    user: str
+
+
+class Bearer(msgspec.Struct, tag_field="type", tag="bearer"):
+    token: Secret
+
+
+class Item(msgspec.Struct, kw_only=True):
+    name: str
+    size: Annotated[int, Meta(ge=0)] = 0
+    kind: Literal["small", "large"] = "small"
+    price: float | None = None
+    auth: Basic | Bearer | None = None
+    only: Bearer | None = None
+
+
+class Thing(msgspec.Struct, kw_only=True):
+    """Has one of everything."""
+
+    type: str
+    name: str | None = None
+    label: str | None = None
+    items: tuple[Item, ...] = ()
+    by_name: dict[str, Item] = {}
+    headers: dict[str, Secret] = {}
+    colour: Colour = Colour.RED
+    owned_by: str | None = msgspec.field(default=None, name="ownedBy")
+    anything: Any = None
+    tags: list[str] | str | None = None
+    pair: tuple[int, str] | None = None
+    few: Annotated[list[int], Meta(max_length=2)] | None = None
+    word: Annotated[str, Meta(pattern="^[a-z]+$", description="a word")] | None = None
+    fallback: Item | str | None = None
+    limit: int | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name == "cursed":
+            raise ValueError("nothing may be called that")
+
+
+ENVIRON = {"HOST": "example.com", "G_K": "canary-123", "KEY": "canary-123"}
+
+
+def thing(text, struct=Thing):
+    (manifest,) = loads("type: thing\n" + text, "a.yaml")
+    return read(manifest, struct, Secrets(ENVIRON))
+
+
+def faults(text):
+    with pytest.raises(ConfigError) as caught:
+        thing(text)
+    assert "canary" not in str(caught.value)
+    return [(fault.line, fault.path, fault.message) for fault in caught.value.faults]
+
+
+def test_reads_a_struct():
+    text = """\
+items:
+  - {name: a, size: 3, kind: large, price: 2, auth: {type: bearer, token: x}, only: {token: "y"}}
+by_name: {b: {name: b, auth: {type: basic, user: u}}}
+headers: {X-Key: "Bearer tfy-secret://t:g:k"}
+colour: blue
+ownedBy: me
+tags: [a, b]
+pair: [1, "2"]
+few: [1]
+word: abc
+fallback: {name: c}
+limit: 5
+"""
+    assert thing(text) == (
+        Thing(
+            type="thing",
+            items=(
+                Item(
+                    name="a",
+                    size=3,
+                    kind="large",
+                    price=2.0,
+                    auth=Bearer(token=Secret("x")),
+                    only=Bearer(token=Secret("y")),
+                ),
+            ),
+            by_name={"b": Item(name="b", auth=Basic(user="u"))},
+            headers={"X-Key": Secret("Bearer canary-123")},
+            colour=Colour.BLUE,
+            owned_by="me",
+            tags=["a", "b"],
+            pair=(1, "2"),
+            few=[1],
+            word="abc",
+            fallback=Item(name="c"),
+            limit=5,
+        ),
+        [],
+    )
+
+
+def test_puts_variables_into_any_text():
+    text = """\
+label: http://${HOST}
+by_name: {a: {name: "${HOST}"}}
+anything: {deep: [{url: "${HOST}/a"}, 1, null]}
+tags: ["${HOST}"]
+fallback: ${HOST}
+colour: ${COLOUR:-blue}
+limit: ${HOST}
+"""
+    value, _ = thing(text)
+
+    assert value == Thing(
+        type="thing",
+        label="http://example.com",
+        by_name={"a": Item(name="example.com")},
+        anything={"deep": [{"url": "example.com/a"}, 1, None]},
+        tags=["example.com"],
+        fallback="example.com",
+        colour=Colour.BLUE,
+        limit="example.com",
+    )
+
+
+def test_unknown_fields_are_warnings():
+    """A newer manifest must not stop an older gateway; a slip of the pen should still be seen."""
+    text = """\
+item: []
+items:
+  - name: a
+    kidn: small
+    auth:
+      type: basic
+      user: u
+      pass: canary
+by_name:
+  x: {name: b, zzz: 1}
+fallback: {name: c, sizes: 1}
+"""
+    value, warnings = thing(text)
+
+    assert value.items == (Item(name="a", auth=Basic(user="u")),)
+    assert warnings == [
+        Fault("a.yaml", 2, "item", "unknown field; did you mean `items`?"),
+        Fault("a.yaml", 5, "items[0].kidn", "unknown field; did you mean `kind`?"),
+        Fault("a.yaml", 9, "items[0].auth.pass", "unknown field"),
+        Fault("a.yaml", 11, "by_name.x.zzz", "unknown field"),
+        Fault("a.yaml", 12, "fallback.sizes", "unknown field; did you mean `size`?"),
+    ]
+
+
+def test_unknown_fields_of_a_strict_struct_are_warnings_too():
+    class Strict(msgspec.Struct, forbid_unknown_fields=True):
+        type: str
+
+    assert thing("extra: 1\n", Strict) == (Strict("thing"), [Fault("a.yaml", 2, "extra", "unknown field")])
+
+
+def test_tells_all_faults_at_once():
+    text = """\
+label: 123
+items:
+  - size: -1
+    name: true
+    kind: smal
+    price: cheap
+  - kind: large
+    auth: {type: bearr, token: canary}
+  - canary
+by_name: [canary]
+headers: {X-Key: 7, X-Other: "tfy-secret://t:no:key"}
+colour: canary
+owned_by: me
+tags: {a: b}
+pair: [1]
+few: [1, a]
+word: CANARY
+fallback: 3
+limit: 1.5
+"""
+    assert faults(text) == [
+        (2, "label", "must be text; put it in quotes"),
+        (4, "items[0].size", "Expected `int` >= 0"),
+        (5, "items[0].name", "must be text; put it in quotes"),
+        (6, "items[0].kind", "must be one of: small, large; did you mean `small`?"),
+        (7, "items[0].price", "Expected `float`, got `str`"),
+        (8, "items[1]", "missing required field `name`"),
+        (9, "items[1].auth.type", "must be one of: basic, bearer; did you mean `bearer`?"),
+        (10, "items[2]", "Expected `object`, got `str`"),
+        (11, "by_name", "Expected `object`, got `array`"),
+        (12, "headers.X-Key", "must be text; put it in quotes"),
+        (12, "headers.X-Other", "secret is missing or empty: no environment variable NO_KEY"),
+        (13, "colour", "must be one of: red, blue"),
+        (15, "tags", "Expected `str | array | null`, got `object`"),
+        (16, "pair", "Expected `array` of length 2, got 1"),
+        (17, "few[1]", "Expected `int`, got `str`"),
+        (18, "word", "must be a word"),
+        (19, "fallback", "Expected `str | object | null`, got `int`"),
+        (20, "limit", "Expected `int | str | null`, got `float`"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("name: cursed\n", (1, "", "nothing may be called that")),
+        ("few:\n  - 1\n  - 2\n  - 3\n", (2, "few", "Expected `array` of length <= 2")),
+        ("label:\n  a: 1\n", (2, "label", "Expected `str`, got `object`")),
+        ("items:\n- name: a\n  only: {type: basic, token: x}\n", (4, "items[0].only.type", "must be one of: bearer")),
+        ("items:\n- name: a\n  auth: {token: x}\n", (4, "items[0].auth.type", "must be one of: basic, bearer")),
+        ("items:\n- name: a\n  only: {}\n", (4, "items[0].only", "missing required field `token`")),
+        ("items:\n- name: a\n  only: {token: }\n", (4, "items[0].only.token", "Expected `str`, got `null`")),
+        ("items: null\n", (2, "items", "Expected `array`, got `null`")),
+    ],
+)
+def test_says_what_is_wrong_and_where(text, fault):
+    assert faults(text) == [fault]
+
+
+@pytest.mark.parametrize("field", ["label", "anything", "colour", "word"])
+def test_a_secret_has_no_place_in_a_field_that_is_shown(field):
+    assert faults(f"{field}: tfy-secret://t:g:k\n") == [
+        (2, field, "no secret is allowed here, because this field is shown in logs and listings")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "colour: ${KEY}\n",
+        "word: ${KEY}\n",
+        "pair: ['${KEY}', a]\n",
+        "items: ['${KEY}']\n",
+        "items: [{name: a, kind: '${KEY}', auth: {type: '${KEY}'}}]\n",
+        "headers: {a: 'tfy-secret://t:g:k tfy-secret://canary'}\n",
+    ],
+)
+def test_no_fault_shows_a_value(text):
+    """`faults` looks for the canary."""
+    assert faults(text)
