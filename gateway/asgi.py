@@ -1,10 +1,9 @@
 """Small things about ASGI that several steps need."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from gateway.errors import BodyTooSlow, ClientLeft, TooLarge
+from gateway.errors import ClientLeft, TooLarge
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -14,26 +13,21 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+async def read_body(receive: Receive, *, max_bytes: int) -> bytes:
     """The whole request body, as the one object it arrived in if it came in one piece.
 
     Raises:
         TooLarge: more than `max_bytes`; the rest is not read.
-        BodyTooSlow: not all of it came within `timeout_s`.
         ClientLeft: the client went away before the end.
     """
-    try:
-        async with asyncio.timeout(timeout_s):
-            message = await receive()
-            body: bytes = message.get("body", b"")
-            parts = [body]
-            size = len(body)
-            while message.get("more_body", False) and size <= max_bytes:
-                message = await receive()
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-    except TimeoutError as error:
-        raise BodyTooSlow(f"the request body did not arrive within {timeout_s:g} s") from error
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    parts = [body]
+    size = len(body)
+    while message.get("more_body", False) and size <= max_bytes:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
     if message["type"] == "http.disconnect":
         raise ClientLeft("the client closed the connection before its request was complete")
     if size > max_bytes:

@@ -61,11 +61,12 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     @classmethod
     def of(cls, scope: MutableMapping[str, Any]) -> "Exchange":
         """The one of this request. The first to ask makes it, so that each middleware also works alone."""
-        state = scope.setdefault("state", {})
-        found = state.get(KEY)
-        if found is None:
-            found = state[KEY] = cls(headers=dict(scope["headers"]), task=asyncio.current_task())
-        return found  # type: ignore[no-any-return]
+        try:
+            return scope["state"][KEY]  # type: ignore[no-any-return]
+        except KeyError:
+            exchange = cls(headers=dict(scope["headers"]), task=asyncio.current_task())
+            scope.setdefault("state", {})[KEY] = exchange
+            return exchange
 
     def interrupt(self, reason: GatewayError) -> None:
         """Ends the request from outside: the client left, the provider fell silent, the gateway stops.

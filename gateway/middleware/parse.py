@@ -1,10 +1,12 @@
 """Reads the body, once, and finds out what is asked."""
 
+import asyncio
+
 import msgspec
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send, read_body
 from gateway.contract import Call
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, BodyTooSlow
 from gateway.exchange import Exchange
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -21,11 +23,27 @@ class ParseMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         if exchange.dialect is not None:
-            body = await read_body(receive, max_bytes=self.max_body_bytes, timeout_s=self.body_timeout_s)
-            exchange.body_is_read = True
-            fields = parse_fields(body)
+            fields = parse_fields(await self._body(exchange, receive))
             exchange.call = Call(dialect=exchange.dialect, ask=exchange.dialect.parse(fields), fields=fields)
         await self.app(scope, receive, send)
+
+    async def _body(self, exchange: Exchange, receive: Receive) -> bytes:
+        # A plain timer: `asyncio.timeout` costs more than all the parsing.
+        timer = asyncio.get_running_loop().call_later(self.body_timeout_s, self._give_up, exchange)
+        try:
+            body = await read_body(receive, max_bytes=self.max_body_bytes)
+        except asyncio.CancelledError:
+            reason = exchange.resume()
+            if reason is None:
+                raise
+            raise reason from None
+        finally:
+            timer.cancel()
+        exchange.body_is_read = True
+        return body
+
+    def _give_up(self, exchange: Exchange) -> None:
+        exchange.interrupt(BodyTooSlow(f"the request body did not arrive within {self.body_timeout_s:g} s"))
 
 
 def parse_fields(body: bytes) -> dict[str, msgspec.Raw]:
