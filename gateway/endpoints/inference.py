@@ -5,7 +5,7 @@ import asyncio
 from gateway.asgi import Receive, Scope, Send
 from gateway.contract import Models, Upstream
 from gateway.dispatch import dispatch
-from gateway.errors import ClientLeft, GatewayError
+from gateway.errors import BadRequest, ClientLeft, GatewayError
 from gateway.exchange import Exchange
 from gateway.outlet import Outlet
 from gateway.relay import relay
@@ -24,7 +24,12 @@ class InferenceEndpoint:
         exchange = Exchange.of(scope)
         call = exchange.call
         assert call is not None, "ParseMiddleware has to come before this endpoint"
-        targets = self.models.find(call.ask.model, exchange.caller)
+        targets = [
+            t for t in self.models.find(call.ask.model, exchange.caller) if call.dialect.model_type in t.model_types
+        ]
+        if not targets:
+            kind = call.dialect.model_type
+            raise BadRequest(f"{call.ask.model} is not declared as a {kind} model (model_types)", param="model")
         outlet = Outlet(send, exchange)
         try:
             with Watch(exchange, receive, outlet, self.timing):

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Awaitable, Callable, Collection
+from functools import lru_cache
 from time import perf_counter
 
 from gateway.asgi import ASGIApp, Message, Receive, Scope, Send
 from gateway.contract import Outcome, Record
 from gateway.errors import Blocked, ClientLeft, GatewayError, Refused, Stopping, UpstreamError
 from gateway.exchange import Exchange
+from gateway.logs import redact_text
 
 
 class LogMiddleware:
@@ -78,13 +80,13 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         time=exchange.time,
         request_id=exchange.id,
         method=scope["method"],
-        path=scope["path"],
+        path=_safe(scope["path"]),
         status=status,
         outcome=exchange.outcome or Outcome.REFUSED,
         duration_ms=_ms(exchange.started, ended),
         request_type=exchange.dialect.name if exchange.dialect is not None else None,
         subject=exchange.caller.subject if exchange.caller is not None else None,
-        model=call.ask.model if call is not None else None,
+        model=_safe(call.ask.model) if call is not None else None,
         resolved_model=exchange.target.name if exchange.target is not None else None,
         stream=call is not None and call.ask.stream,
         usage=exchange.usage,
@@ -95,10 +97,18 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         dropped_params=exchange.dropped_params,
         error_type=error.type if error is not None else None,
         error_code=error.code if error is not None else None,
-        error_message=error.message if error is not None else None,
+        error_message=redact_text(error.message) if error is not None else None,
         client=client[0] if client else None,
-        user_agent=exchange.headers.get(b"user-agent", b"").decode("latin-1") or None,
+        user_agent=_safe(exchange.headers.get(b"user-agent", b"").decode("latin-1")) or None,
     )
+
+
+def _safe(text: str) -> str:
+    """What callers choose may hold a key by mistake."""
+    return _redacted(text[:500])
+
+
+_redacted = lru_cache(maxsize=1024)(redact_text)  # few different values come in, so looking costs nothing
 
 
 def _ms(start: float, end: float) -> float:
