@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 # --- who calls ---------------------------------------------------------------
 
 
-class Caller(msgspec.Struct, frozen=True):
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who is calling. `subject` as manifests write it: `user:ana@example.com`, `virtualaccount:ci`."""
 
     subject: str
@@ -50,7 +50,7 @@ class Tokens(Protocol):
 # --- what is asked -----------------------------------------------------------
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """What every dialect can say of a request without looking at its content.
 
     `input_tokens` is an estimate from the size of the text; `max_output_tokens` is the caller's own limit.
@@ -63,7 +63,7 @@ class Ask(msgspec.Struct, frozen=True):
     input_tokens: int = 0
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One request, decoded once. `fields`: the top-level fields of the body, each as the very bytes the client sent."""
 
     dialect: "Dialect"
@@ -156,7 +156,7 @@ class Endpoint:
         return f"Endpoint({self.url!r})"  # the head holds the key
 
 
-class UpstreamRequest(msgspec.Struct, frozen=True):
+class UpstreamRequest(msgspec.Struct, frozen=True, gc=False):
     """`dropped_params`: fields of the call that this provider would refuse, and that were left out."""
 
     endpoint: Endpoint
@@ -302,7 +302,7 @@ class Observer(Protocol):
 # --- what is written down ----------------------------------------------------
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One request, as it is logged. Times in milliseconds; null or left out: it did not come to that."""
 
     time: float

@@ -55,6 +55,12 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     error: GatewayError | None = None
     interrupted: GatewayError | None = None
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Asking the task is cheaper than `asyncio.get_running_loop`, which makes a system call on Python 3.11."""
+        assert self.task is not None
+        return self.task.get_loop()
+
     def __repr__(self) -> str:
         return f"Exchange({self.id})"  # the headers hold the caller's token
 

@@ -1,5 +1,6 @@
 """One reply, one pass: from the provider's socket to the client, looked at on the way and not changed without need."""
 
+import asyncio
 from time import perf_counter
 
 from gateway.contract import Call, Meter, Observer, Reply, Target
@@ -27,7 +28,9 @@ async def relay(exchange: Exchange, call: Call, target: Target, reply: Reply, ou
     meter = exchange.meter = call.dialect.meter(streamed=is_stream)
     try:
         if is_stream:
-            await _stream(exchange, call, target, reply, meter, outlet)
+            # In a task of its own: each event wakes a task up through its whole chain of awaits, and that of the
+            # request's own task is as long as the pipeline.
+            await asyncio.create_task(_stream(exchange, call, target, reply, meter, outlet))
         elif outlet.is_stream:
             raise BrokeOff("the provider did not answer with a stream")
         else:

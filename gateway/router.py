@@ -1,6 +1,6 @@
 """Which path leads where. One router decides the handler, and with it whether a token is needed."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send, route_path
 from gateway.contract import Dialect
@@ -19,12 +19,11 @@ class Router:
         self.inference = inference
         self.other = other
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         dialect = self.dialects.get(route_path(scope))
         if dialect is None:
-            await self.other(scope, receive, send)
-            return
+            return self.other(scope, receive, send)
         Exchange.of(scope).dialect = dialect
         if scope["method"] != "POST":
             raise MethodNotAllowed("use POST")
-        await self.inference(scope, receive, send)
+        return self.inference(scope, receive, send)

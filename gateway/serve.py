@@ -15,9 +15,9 @@ import sys
 from collections.abc import Callable
 
 import uvloop
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import servers
+from gateway.asgi import ASGIApp, Message, Receive, Scope, Send
 from gateway.drain import Drain
 from gateway.servers.lifespan import LifespanFailed, lifespan
 
@@ -57,7 +57,7 @@ def run(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         serving = servers.find(server)
-        limits = servers.Limits(max_connections=(_raise_open_files() - SPARE_FILES) // 2)
+        limits = servers.Limits(max_connections=(raise_open_files() - SPARE_FILES) // 2)
         with _listen(host, port, limits.backlog) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(app, sock, serving, limits, drain, drain_s, on_started))
     except servers.MissingPackage as error:
@@ -149,7 +149,7 @@ def _listen(host: str, port: int, backlog: int) -> socket.socket:
         raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from error
 
 
-def _raise_open_files() -> int:
+def raise_open_files() -> int:
     """Raises the limit on open files as far as it goes, because each connection is one; returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)

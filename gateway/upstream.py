@@ -25,6 +25,7 @@ from gateway.errors import BrokeOff, TimedOut, Unreachable
 
 READ_BUFFER = 64 * 1024
 LARGE_BODY = 64 * 1024
+BROKE_OFF = "the provider broke off in the middle of its answer"
 _NO_TIMER = TimerNoop()
 
 
@@ -112,10 +113,30 @@ class HttpReply:
         self.headers = headers
 
     async def read(self) -> bytes:
-        try:
-            return await self._payload.readany()
-        except (ClientError, ConnectionError, HttpProcessingError) as error:
-            raise BrokeOff("the provider broke off in the middle of its answer") from error
+        # What `StreamReader.readany` does, without parsing nothing and resuming a transport that is not paused each
+        # time: that is a third of what a streamed event costs.
+        payload = self._payload
+        buffer = payload._buffer
+        while not buffer:
+            if payload._eof:
+                return b""
+            if payload._exception is not None:
+                raise BrokeOff(BROKE_OFF) from payload._exception
+            waiter = payload._waiter = payload._loop.create_future()
+            try:
+                await waiter
+            except (ClientError, ConnectionError, HttpProcessingError) as error:
+                raise BrokeOff(BROKE_OFF) from error
+            finally:
+                payload._waiter = None
+        data = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+        buffer.clear()
+        payload._size = 0
+        if payload._http_chunk_splits:
+            payload._http_chunk_splits.clear()
+        if self._protocol._reading_paused:
+            self._protocol.resume_reading()
+        return data
 
     def close(self) -> None:
         self._connection.release()  # closes the connection unless the reply was read to its end

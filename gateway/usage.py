@@ -5,7 +5,7 @@ from typing import Self
 import msgspec
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Tokens by class. `estimated`: the provider gave no numbers, and these were counted from what passed by."""
 
     input: int = 0

@@ -34,7 +34,7 @@ class Watch:
         self._receive = receive
         self._outlet = outlet
         self._timing = timing
-        self._loop = asyncio.get_running_loop()
+        self._loop = exchange.loop
         self._client: asyncio.Task[None] | None = None
         self._chunks = 0
         self._events = 0

@@ -1,6 +1,7 @@
 """Reserves what a request may use before it is sent, and settles with what it did use, however it ended."""
 
 import asyncio
+from collections.abc import Awaitable
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Counters
@@ -17,12 +18,12 @@ class BudgetMiddleware:
         self.counters = counters
         self.rules = rules
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
         exchange.holds += self.rules(exchange)
-        if not exchange.holds:
-            await self.app(scope, receive, send)
-            return
+        return self._held(exchange, scope, receive, send) if exchange.holds else self.app(scope, receive, send)
+
+    async def _held(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         verdict = await self.counters.reserve(exchange.holds)
         if verdict.ticket is None:
             hold = verdict.refused

@@ -1,6 +1,6 @@
 """Names the rate limits a request draws on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Hold
@@ -21,7 +21,7 @@ class LimitMiddleware:
         self.app = app
         self.rules = rules
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
         exchange.holds += self.rules(exchange)
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)

@@ -1,8 +1,8 @@
 """The outermost step: gives each request its id, and writes down how it ended."""
 
-import os
 from collections.abc import Awaitable, Callable, Collection
 from functools import lru_cache
+from random import getrandbits
 from time import perf_counter
 
 from gateway.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -29,7 +29,7 @@ class LogMiddleware:
             await self.app(scope, receive, send)
             return
         exchange = Exchange.of(scope)
-        exchange.id = os.urandom(16).hex()
+        exchange.id = f"{getrandbits(128):032x}"
 
         def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":

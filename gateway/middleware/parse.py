@@ -29,7 +29,7 @@ class ParseMiddleware:
 
     async def _body(self, exchange: Exchange, receive: Receive) -> bytes:
         # A plain timer: `asyncio.timeout` costs more than all the parsing.
-        timer = asyncio.get_running_loop().call_later(self.body_timeout_s, self._give_up, exchange)
+        timer = exchange.loop.call_later(self.body_timeout_s, self._give_up, exchange)
         try:
             body = await read_body(receive, max_bytes=self.max_body_bytes)
         except asyncio.CancelledError:

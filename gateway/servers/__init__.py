@@ -10,7 +10,8 @@ from socket import socket
 from typing import Any
 
 import msgspec
-from starlette.types import ASGIApp
+
+from gateway.asgi import ASGIApp
 
 NAMES = ("hypercorn", "uvicorn", "granian")
 
@@ -52,7 +53,8 @@ def find(name: str) -> Serving:
     try:
         serving: Serving = import_module(f"gateway.servers.{name}").serving
     except ModuleNotFoundError as error:
+        package = (error.name or name).partition(".")[0]
         raise MissingPackage(
-            f"the server {name!r} needs the package {error.name!r}: pip install 'llm-asgi-gateway[{name}]'"
+            f"the server {name!r} needs the package {package!r}: pip install 'llm-asgi-gateway[{name}]'"
         ) from error
     return serving

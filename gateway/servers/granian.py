@@ -16,8 +16,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import embed
-from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.servers import Limits
 
 make_holder: Any = SocketHolder  # its stub has no arguments

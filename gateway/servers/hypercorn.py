@@ -20,8 +20,8 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.typing import AppWrapper, ConnectionState
-from starlette.types import ASGIApp
 
+from gateway.asgi import ASGIApp
 from gateway.servers import Limits
 
 MAX_READ_BYTES = 65_536
@@ -54,6 +54,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
         if connections:
             _, late = await asyncio.wait(connections, timeout=limits.end_s)
             for task in late:
+                connections[task].abort()
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
@@ -95,6 +96,9 @@ class Connection:
     def close_if_idle(self) -> None:
         if self._is_idle:
             self._close()
+
+    def abort(self) -> None:
+        self.writer.transport.abort()
 
     async def _read(self) -> None:
         try:
@@ -153,7 +157,7 @@ class Connection:
         except OSError:
             pass  # gone already, or TimeoutError
         finally:
-            self.writer.transport.abort()
+            self.abort()
 
 
 class Http1(H11Protocol):

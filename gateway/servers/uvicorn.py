@@ -12,9 +12,9 @@ from socket import socket
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.asgi import ASGIApp
 from gateway.servers import Limits
 
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -34,7 +34,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
         backlog=limits.backlog,
         limit_concurrency=limits.max_connections,
         timeout_keep_alive=ceil(limits.keep_alive_s),
-        timeout_graceful_shutdown=ceil(limits.end_s),
+        timeout_graceful_shutdown=ceil(limits.end_s) + 1,
     )
     config.load()
     # Not `Server.serve`, which takes the signals.
@@ -47,7 +47,14 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
         yield
     finally:
         clock.cancel()
+        late = asyncio.get_running_loop().call_later(limits.end_s, _abort, server)
         await server.shutdown([sock])
+        late.cancel()
+
+
+def _abort(server: uvicorn.Server) -> None:
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
 
 
 def _protocol(limits: Limits) -> type[HttpToolsProtocol]:

@@ -1,0 +1,21 @@
+"""The command line. Commands import what they need when they run, so that `--help` answers at once."""
+
+import click
+
+from gateway._version import __version__
+from gateway.cli.check import check
+from gateway.cli.serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gateway")
+def main() -> None:
+    """One endpoint in front of every LLM.
+
+    `gateway serve` starts it: without any configuration it offers the model demo/echo, and the models of each provider
+    whose key is in the environment.
+    """
+
+
+main.add_command(check)
+main.add_command(serve)
