@@ -1,0 +1,85 @@
+"""What is measured: how each subject is started, and how its models are called."""
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+
+
+class Place(NamedTuple):
+    """Where a subject runs. `directory` is empty and goes away with it."""
+
+    server: str
+    port: int
+    upstream: str
+    directory: Path
+
+
+class Subject(NamedTuple):
+    """`prefix` stands before the mock's model names. The command may need files, which `command` writes."""
+
+    name: str
+    command: Callable[[Place], list[str]]
+    prefix: str = ""
+    token: str = ""
+
+    def environment(self) -> dict[str, str]:
+        """This process's, without what would configure a gateway."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "OTEL_"))}
+        return {**kept, "GATEWAY_ADMIN_TOKEN": self.token} if self.token else kept
+
+
+def subjects(models: Sequence[str]) -> dict[str, Subject]:
+    """All subjects by name.
+
+    Args:
+        models: of the mock; a gateway has to be told of each.
+    """
+
+    def gateway_command(place: Place) -> list[str]:
+        config = place.directory / "gateway.yaml"
+        config.write_text(manifest(models, place.upstream))
+        return [
+            *([sys.executable, "-m", "gateway"] if _is_module() else [str(Path(sys.executable).with_name("gateway"))]),
+            *("serve", "--config", str(config), "--host", "127.0.0.1"),
+            *("--port", str(place.port), "--server", place.server),
+        ]
+
+    known = [
+        Subject("bare", bare_command),
+        Subject("gateway", gateway_command, prefix="mock/", token=secrets.token_hex(32)),
+        # Two that explain: how much two runs of the same thing differ, and what serving as the gateway does costs.
+        Subject("control", bare_command),
+        Subject("hosted", lambda place: [*bare_command(place), "--gateway-servers"]),
+    ]
+    return {subject.name: subject for subject in known}
+
+
+def bare_command(place: Place) -> list[str]:
+    return [
+        *(sys.executable, str(HERE / "serve_bare.py"), "--server", place.server),
+        *("--port", str(place.port), "--upstream", place.upstream),
+    ]
+
+
+def manifest(models: Sequence[str], upstream: str) -> str:
+    """One provider account, with one integration for each model."""
+    head = "type: provider-account/self-hosted-model\nname: mock\nintegrations:\n"
+    return head + "".join(
+        f"  - type: integration/model/self-hosted-model\n"
+        f"    name: {model}\n"
+        f"    hosted_model_name: {model}\n"
+        f"    url: {upstream}/v1\n"
+        f"    model_server: openai-compatible\n"
+        f"    model_types: [chat]\n"
+        for model in models
+    )
+
+
+def _is_module() -> bool:
+    return find_spec("gateway") is not None and find_spec("gateway.__main__") is not None
