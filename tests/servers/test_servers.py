@@ -1,0 +1,208 @@
+"""What the servers bear with and what not, in this process; granian needs one of its own."""
+
+import asyncio
+import socket
+
+import pytest
+
+from gateway import servers
+from gateway.servers import Limits
+
+GET = b"GET / HTTP/1.1\r\nHost: gateway\r\n"
+IN_TIME_S = 10
+
+
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+    await send({"type": "http.response.body", "body": b"pong"})
+
+
+@pytest.fixture(params=["hypercorn", "uvicorn"])
+def serving(request):
+    return servers.find(request.param)
+
+
+class Client:
+    def __init__(self, reader, writer):
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, data):
+        self.writer.write(data)
+
+    async def answer(self):
+        return await self.reader.readuntil(b"pong")
+
+    async def rest(self):
+        """What comes before the end. Who still sends when the other side has closed sees a reset."""
+        try:
+            async with asyncio.timeout(IN_TIME_S):
+                return await self.reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+class Running:
+    """A server, while inside, and clients of it."""
+
+    def __init__(self, serving, app=app, **limits):
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.port = self.sock.getsockname()[1]
+        self._clients = []
+        self._serving = serving(app, self.sock, {"made": "at start"}, Limits(end_s=1, **limits))
+
+    async def __aenter__(self):
+        await self._serving.__aenter__()
+        return self
+
+    async def __aexit__(self, *error):
+        await self._serving.__aexit__(*error)
+        for client in self._clients:
+            client.writer.transport.abort()
+        await asyncio.sleep(0)  # connections end a turn of the loop after they were closed
+
+    async def client(self):
+        self._clients.append(Client(*await asyncio.open_connection("127.0.0.1", self.port)))
+        return self._clients[-1]
+
+
+@pytest.mark.parametrize("before", [b"", GET + b"\r\n"])
+async def test_closes_when_headers_do_not_end(serving, before):
+    """A byte a second would hold a connection for ever, whether it is new or has served before."""
+    async with Running(serving, head_s=0.05, keep_alive_s=600) as running:
+        client = await running.client()
+        if before:
+            client.send(before)
+            await client.answer()
+        client.send(GET)
+
+        assert await client.rest() == b""
+
+
+async def test_headers_have_no_longer_when_they_keep_coming(serving):
+    async with Running(serving, head_s=0.2, keep_alive_s=600) as running:
+        client = await running.client()
+        client.send(GET + b"X: ")
+
+        async def drip():
+            while True:
+                client.send(b"y")
+                await asyncio.sleep(0.01)
+
+        dripping = asyncio.create_task(drip())
+        assert await client.rest() == b""
+        dripping.cancel()
+
+
+async def test_closes_a_connection_nobody_uses(serving):
+    async with Running(serving, keep_alive_s=0.05) as running:
+        client = await running.client()
+
+        assert await client.rest() == b""
+
+
+async def test_headers_in_time_are_served(serving):
+    """The deadline ends with the headers: the next request on the connection has its own."""
+    async with Running(serving, head_s=IN_TIME_S) as running:
+        client = await running.client()
+        for _ in range(3):
+            client.send(GET)
+            client.send(b"\r\n")
+            assert (await client.answer()).startswith(b"HTTP/1.1 200")
+
+
+async def test_headers_that_are_too_large(serving):
+    async with Running(serving, max_head_bytes=4096) as running:
+        client = await running.client()
+        client.send(GET + b"X: " + b"y" * 4096)
+
+        head = await client.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_does_not_turn_to_http_2(serving):
+    """A proxy in front that looks at paths would no longer see them."""
+    async with Running(serving) as running:
+        client = await running.client()
+        client.send(GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
+
+        assert (await client.answer()).startswith(b"HTTP/1.1 200")
+
+
+async def test_one_connection_too_many(serving):
+    """Those that are there do not notice."""
+    async with Running(serving, max_connections=1) as running:
+        first = await running.client()
+        first.send(GET + b"\r\n")
+        await first.answer()
+        second = await running.client()
+        second.send(GET + b"Connection: close\r\n\r\n")
+
+        assert b"pong" not in await second.rest()
+        first.send(GET + b"\r\n")
+        assert (await first.answer()).startswith(b"HTTP/1.1 200")
+
+
+async def test_the_app_finds_the_state_of_its_lifespan(serving):
+    seen = []
+
+    async def looks(scope, receive, send):
+        seen.append(scope["state"])
+        await app(scope, receive, send)
+
+    async with Running(serving, looks) as running:
+        client = await running.client()
+        client.send(GET + b"\r\n")
+        await client.answer()
+
+    assert seen == [{"made": "at start"}]
+
+
+async def test_a_client_that_does_not_read_does_not_hold_the_end(serving):
+    has_begun = asyncio.Event()
+
+    async def floods(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        has_begun.set()
+        while not is_over:
+            await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
+            await asyncio.sleep(0)
+
+    is_over = False
+    async with Running(serving, floods) as running:
+        client = await running.client()
+        client.send(GET + b"\r\n")
+        await has_begun.wait()
+        is_over = True
+
+
+async def test_hypercorn_answers_before_it_has_the_body():
+    """It was seen to wait for ever for the app to read what it had refused, and the app with it."""
+    has_ended = asyncio.Event()
+
+    async def refuses(scope, receive, send):
+        await asyncio.sleep(0)
+        await app(scope, receive, send)
+        has_ended.set()
+
+    async with Running(servers.find("hypercorn"), refuses) as running:
+        client = await running.client()
+        client.send(b"POST / HTTP/1.1\r\nHost: gateway\r\nContent-Length: 8000000\r\n\r\n" + bytes(4_000_000))
+
+        assert (await client.answer()).startswith(b"HTTP/1.1 200")
+        await asyncio.wait_for(has_ended.wait(), IN_TIME_S)
+
+
+async def test_hypercorn_lets_go_of_an_app_that_fails_with_a_request_waiting():
+    """The request behind it was never read on, and its connection never ended."""
+
+    async def fails(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"po", "more_body": True})
+        raise RuntimeError("as planned")
+
+    async with Running(servers.find("hypercorn"), fails) as running:
+        client = await running.client()
+        client.send((GET + b"\r\n") * 2)
+
+        assert (await client.rest()).endswith(b"po\r\n")
