@@ -1,0 +1,105 @@
+import pytest
+from click.testing import CliRunner
+
+from gateway import __version__
+from gateway.cli import main
+
+GOOD = """
+type: provider-account/openai
+name: main
+auth_data: {type: api-key, api_key: sk-test}
+integrations:
+  - {type: integration/model/openai, name: small, model_id: small, model_types: [chat]}
+  - {type: integration/model/openai, name: large, model_id: large, model_types: [chat]}
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """`run("check", "gateway.yaml", files={...})`, in an empty folder and environment."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, files=None, **environ):
+        for name, text in (files or {}).items():
+            (tmp_path / name).write_text(text)
+        return CliRunner(env={"GATEWAY_CONFIG": None, "GATEWAY_ADMIN_TOKEN": None, **environ}).invoke(main, arguments)
+
+    return run
+
+
+def test_version(run):
+    assert run("--version").output == f"gateway, version {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "-h"], ["check", "--help"]])
+def test_help(run, arguments):
+    result = run(*arguments)
+
+    assert result.exit_code == 0
+    assert result.output.startswith("Usage: ")
+
+
+def test_check_counts_what_it_found(run):
+    result = run("check", "gateway.yaml", files={"gateway.yaml": GOOD})
+
+    assert result.output == "1 account, 2 models\n"
+    assert result.exit_code == 0
+
+
+def test_check_shows_warnings(run):
+    """They do not fail it: a newer gateway may know the field."""
+    result = run("check", "gateway.yaml", files={"gateway.yaml": GOOD + "nmae: main\n"})
+
+    warning, summary = result.output.splitlines()
+    assert warning.startswith("gateway.yaml:8: nmae: ")
+    assert warning.endswith(" (warning)")
+    assert summary == "1 account, 2 models"
+    assert result.exit_code == 0
+
+
+def test_check_shows_every_fault(run):
+    files = {"gateway.yaml": GOOD.replace("name: small", "name: 5").replace("[chat]}\n  -", "4}\n  -")}
+
+    result = run("check", "gateway.yaml", files=files)
+
+    *faults, summary = result.output.splitlines()
+    assert [fault.split(": ")[:2] for fault in faults] == [
+        ["gateway.yaml:6", "integrations[0].name"],
+        ["gateway.yaml:6", "integrations[0].model_types"],
+    ]
+    assert summary == "2 faults"
+    assert result.exit_code == 1
+
+
+def test_check_of_nothing(run):
+    result = run("check", "nowhere.yaml")
+
+    assert "'nowhere.yaml' does not exist" in result.stderr
+    assert result.exit_code == 2
+
+
+def test_serve_says_why_it_cannot(run):
+    result = run("serve", files={"gateway.yaml": GOOD.replace("name: main", "nmae: main")})
+
+    *faults, summary = result.stderr.splitlines()
+    assert faults[0].startswith("gateway.yaml:")
+    assert summary == f"Error: the configuration has {len(faults)} fault{'s' * (len(faults) > 1)}"
+    assert result.exit_code == 1
+
+
+def test_serve_without_a_place_for_its_token(run, tmp_path):
+    """A container may have no writable disk, and then the message says what to do."""
+    (tmp_path / ".gateway").touch()
+
+    result = run("serve")
+
+    assert result.stderr.startswith("Error: no admin token: ")
+    assert result.stderr.endswith(". Set GATEWAY_ADMIN_TOKEN to do without the file\n")
+    assert result.exit_code == 1
+
+
+def test_serve_names_its_servers(run):
+    result = run("serve", "--server", "gunicorn")
+
+    assert "'hypercorn', 'uvicorn', 'granian'" in result.stderr
+    assert result.exit_code == 2
