@@ -13,8 +13,9 @@ MASK = "***"
 _SECRET_NAMES = re.compile(r"authorization|api[-_]?key|token$|secret|password|pepper|cookie", re.IGNORECASE)
 _SECRET_VALUES = re.compile(
     r"""
-      (?<=Bearer\s)[^\s"',]+                                  # RFC 6750
+      (?<=(?i:bearer)\s)[^\s"',]+                              # RFC 6750
     | \b(?:sk|pk|rk|gsk|xai|r8|hf|gw[a-z]?|tfy|pplx|csk|fw|nvapi)[-_][A-Za-z0-9_\-]{12,}   # keys of providers, and ours
+    | \bdapi[0-9a-f]{32}\b                                    # Databricks
     | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*   # JWT
     | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                           # AWS
     | \bAIza[A-Za-z0-9_\-]{30,}                               # Google
@@ -33,35 +34,38 @@ def traceback_text() -> str:
 
 def redact(_: object, __: str, event: Mapping[str, Any]) -> dict[str, Any]:
     """A structlog processor: masks values by the name of their field, and by what they look like."""
-    return {name: MASK if _SECRET_NAMES.search(name) else _redacted(value) for name, value in event.items()}
+    return {name: MASK if _SECRET_NAMES.search(str(name)) else redacted(value) for name, value in event.items()}
 
 
 def redact_text(text: str) -> str:
     return _SECRET_VALUES.sub(MASK, text)
 
 
-def _redacted(value: Any) -> Any:
+def redacted(value: Any) -> Any:
+    """The same value with what looks like a secret masked, at any depth."""
     if isinstance(value, str):
         return redact_text(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, Mapping):
         return redact(None, "", value)
     if isinstance(value, list | tuple):
-        return [_redacted(item) for item in value]
-    return value
+        return [redacted(item) for item in value]
+    return redact_text(repr(value))  # which is how a renderer would write it
 
 
 def configure_logs(stream: TextIO | None = None) -> None:
     """Sets structlog up for the process. `gateway serve` calls it; a mounted gateway leaves it to the outer app."""
     stream = stream or sys.stdout
+    format_exception = structlog.processors.format_exc_info
     if stream.isatty():
+        timestamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
         renderer: Any = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        shape: list[Any] = [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), redact, renderer]
+        shape: list[Any] = [timestamp, format_exception, redact, renderer]
     else:
-        format_exception = structlog.processors.format_exc_info
         timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
         shape = [timestamp, format_exception, redact, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, *shape],
         logger_factory=structlog.PrintLoggerFactory(file=stream),
-        cache_logger_on_first_use=True,
     )

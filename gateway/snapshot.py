@@ -25,6 +25,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         if target := self.targets.get(name):
             return target
         account, _, model = name.partition("/")
+        if not model.isprintable() or " " in model:  # it becomes a header of the answer
+            return None
         if model and (any_model := self.targets.get(f"{account}/{ANY_MODEL}")):
             return msgspec.structs.replace(any_model, name=name, model=model)
         return None
@@ -45,7 +47,10 @@ def compile_snapshot(manifests: Sequence[Manifest], providers: Mapping[str, Prov
         try:
             account, unknown = read(manifest, provider.accounts[manifest.type], secrets)
             warnings += unknown
-            targets |= {target.name: target for target in provider.targets(account)}
+            for target in provider.targets(account):
+                if target.name in targets:
+                    faults.append(manifest.fault(("name",), f"a second model named {target.name}; rename one account"))
+                targets[target.name] = target
         except ConfigError as error:
             faults += error.faults
         except ValueError as error:

@@ -34,19 +34,27 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
         Source: platform.openai.com/docs/api-reference/chat/object; docs.x.ai/docs/guides/reasoning.
         """
-        prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
+        prompt, completion = max(0, usage.prompt_tokens or 0), max(0, usage.completion_tokens or 0)
         into, out = usage.prompt_tokens_details or _NO_DETAILS, usage.completion_tokens_details or _NO_DETAILS
-        cached, audio_in = into.cached_tokens or usage.prompt_cache_hit_tokens or 0, into.audio_tokens or 0
-        reasoning, audio_out = out.reasoning_tokens or 0, out.audio_tokens or 0
+        reasoning = max(0, out.reasoning_tokens or 0)
         beside = usage.total_tokens == prompt + completion + reasoning
+        # Parts may overlap (audio from the cache counts as both) and still add up to no more than the whole.
+        cached = _part(into.cached_tokens or usage.prompt_cache_hit_tokens, prompt)
+        audio_in = _part(into.audio_tokens, prompt - cached)
+        inside = 0 if beside else _part(reasoning, completion)
+        audio_out = _part(out.audio_tokens, completion - inside)
         return cls(
-            input=max(0, prompt - cached - audio_in),
+            input=prompt - cached - audio_in,
             cache_read=cached,
             audio_input=audio_in,
-            output=max(0, completion - audio_out - (0 if beside else reasoning)),
-            reasoning=reasoning,
+            output=completion - inside - audio_out,
+            reasoning=reasoning if beside else inside,
             audio_output=audio_out,
         )
+
+
+def _part(count: int | None, whole: int) -> int:
+    return min(max(0, count or 0), whole)
 
 
 class OpenAIDetails(msgspec.Struct):

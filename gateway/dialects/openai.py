@@ -10,6 +10,8 @@ import msgspec
 
 from gateway.contract import Ask, Meter
 from gateway.errors import BadRequest, BrokeOff, GatewayError, Refused, UpstreamError
+from gateway.logs import redacted
+from gateway.usage import OpenAIUsage, Usage
 from gateway.wire.openai import BodyMeter, StreamMeter
 
 BYTES_PER_TOKEN = 4
@@ -22,12 +24,20 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class ErrorReply(msgspec.Struct):
+class Failure(msgspec.Struct):
     error: Any = None
 
 
+class Reply(msgspec.Struct, gc=False):
+    """What all replies, and all events of a stream, may hold."""
+
+    error: Any = None
+    usage: OpenAIUsage | None = None
+
+
 _stream_options = msgspec.json.Decoder(StreamOptions | None)
-_error_reply = msgspec.json.Decoder(ErrorReply)
+_reply = msgspec.json.Decoder(Reply)
+_failure = msgspec.json.Decoder(Failure)
 
 
 class OpenAIDialect:
@@ -69,18 +79,29 @@ class OpenAIDialect:
     def meter(self, *, streamed: bool) -> Meter:
         return StreamMeter() if streamed else BodyMeter()
 
-    def reply_error(self, body: bytes) -> UpstreamError | None:
+    def read(self, body: bytes) -> Usage | None:
         try:
-            error = _error_reply.decode(body).error
-        except (msgspec.DecodeError, RecursionError):
-            return BrokeOff("the provider's answer is not a JSON object")
-        if not error:
-            return None
-        details = error if isinstance(error, dict) else {"message": error}
-        status = details.get("status") or details.get("code")
-        if not isinstance(status, int) or not 400 <= status <= 599:
-            status = 502
-        return Refused(str(details.get("message") or "the provider answered with an error"), status=status, body=body)
+            reply = _decode(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise BrokeOff("the provider's answer is not a JSON object") from error
+        if reply.error:
+            raise self._told(reply.error, body)
+        return Usage.from_openai(reply.usage) if reply.usage is not None else None
+
+    def reply_error(self, data: bytes) -> UpstreamError | None:
+        try:
+            self.read(data)
+        except UpstreamError as error:
+            return error
+        return None
+
+    def _told(self, error: Any, body: bytes) -> Refused:
+        safe = redacted(error)
+        if safe != error:
+            body = msgspec.json.encode({"error": safe})
+        details = safe if isinstance(safe, dict) else {"message": safe}
+        message = str(details.get("message") or "the provider answered with an error")
+        return Refused(message, status=_status_of(details), body=body)
 
     def error(self, error: GatewayError) -> bytes:
         """OpenAI's shape, with `status` and `message` beside it for clients of the TrueFoundry gateway."""
@@ -88,6 +109,19 @@ class OpenAIDialect:
 
     def stream_error(self, error: GatewayError) -> bytes:
         return b"data: %b\n\n" % msgspec.json.encode({"error": _details(error)})
+
+
+def _decode(body: bytes) -> Reply:
+    try:
+        return _reply.decode(body)
+    except msgspec.ValidationError:
+        return Reply(_failure.decode(body).error)  # usage of another shape does not make the answer a broken one
+
+
+def _status_of(details: Mapping[str, Any]) -> int:
+    """That of the error inside a 200, where it has one."""
+    stated = (details.get("status"), details.get("code"))
+    return next((status for status in stated if isinstance(status, int) and 400 <= status <= 599), 502)
 
 
 def _details(error: GatewayError) -> dict[str, str | None]:

@@ -17,16 +17,22 @@ from gateway.manifests.accounts import (
 )
 
 PATHS = MappingProxyType({"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"})
+_NO_PATHS: Mapping[str, str] = MappingProxyType({})
+
+
+def _only(*dialects: str) -> Mapping[str, str]:
+    return MappingProxyType({dialect: PATHS[dialect] for dialect in dialects})
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
-    """What is particular about one vendor.
+    """What is particular about one vendor. What is not known is left at its default: offered, and not taken out.
 
     base_url: None when the account names its own.
-    suffix: goes behind the address an account names.
+    suffix: goes behind the address an account names, unless it is there already.
     key_variable: the environment variable its own SDK reads; an account is made of it when there is no configuration.
     paths: dialect -> path below the base URL; a dialect that is not there is not offered.
     rejects: fields of the request it answers with an error; they are left out, and the caller is told.
+    renames: OpenAI's name of a field -> the vendor's own. Without it the limit on the output would be lost.
     asks_for_usage: it reports usage in streams if `stream_options.include_usage` is set. The others do so anyway.
     """
 
@@ -36,6 +42,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     key_variable: str | None = None
     paths: Mapping[str, str] = PATHS
     rejects: frozenset[str] = frozenset()
+    renames: Mapping[str, str] = MappingProxyType({})
     asks_for_usage: bool = True
 
 
@@ -43,33 +50,74 @@ VENDORS: Mapping[str, Vendor] = {
     "provider-account/openai": Vendor(
         account=OpenAIAccount, base_url="https://api.openai.com/v1", key_variable="OPENAI_API_KEY"
     ),
-    "provider-account/groq": Vendor(base_url="https://api.groq.com/openai/v1", key_variable="GROQ_API_KEY"),
+    # Fields it does not know are a 400 as well ("property ... is unsupported"); prompt_cache_key is sent by SDKs.
+    # Source: console.groq.com/docs/openai; api.md of groq-python of 2026-08; read 2026-11.
+    "provider-account/groq": Vendor(
+        base_url="https://api.groq.com/openai/v1",
+        key_variable="GROQ_API_KEY",
+        paths=_only("chat", "embeddings"),
+        rejects=frozenset({"logit_bias", "logprobs", "prompt_cache_key", "top_logprobs"}),
+    ),
+    # Any field that is not its own is a 422 ("extra_forbidden"), `stream_options.include_usage` among them. Usage comes
+    # with the last chunk. Source: types of mistralai/client-python of 2026-06, 422s in public issues; read 2026-11.
     "provider-account/mistral-ai": Vendor(
         base_url="https://api.mistral.ai/v1",
         key_variable="MISTRAL_API_KEY",
-        rejects=frozenset({"stream_options", "user"}),
+        paths=_only("chat", "embeddings"),
+        rejects=frozenset(
+            {"logit_bias", "logprobs", "service_tier", "store", "stream_options", "top_logprobs", "user", "verbosity"}
+        ),
+        renames=MappingProxyType(
+            {"max_completion_tokens": "max_tokens", "seed": "random_seed", "dimensions": "output_dimension"}
+        ),
         asks_for_usage=False,
     ),
-    "provider-account/together-ai": Vendor(base_url="https://api.together.xyz/v1", key_variable="TOGETHER_API_KEY"),
+    # Source: docs.together.ai/docs/inference/openai-compatibility, read 2026-11 (api.together.xyz is the older name).
+    "provider-account/together-ai": Vendor(base_url="https://api.together.ai/v1", key_variable="TOGETHER_API_KEY"),
     "provider-account/deepinfra": Vendor(
         account=KeyOnlyAccount, base_url="https://api.deepinfra.com/v1/openai", key_variable="DEEPINFRA_API_KEY"
     ),
+    # Retired on 2026-09-27 for the Agent API, which is not a chat API; its refusal says so, and is passed on. Its
+    # embeddings are int8 in base64, which OpenAI's clients would read as floats, so they are not offered.
+    # Source: change log of @ai-sdk/perplexity 3.1.0; docs.perplexity.ai/docs/embeddings/best-practices; read 2026-11.
     "provider-account/perplexity-ai": Vendor(
         base_url="https://api.perplexity.ai",
         key_variable="PERPLEXITY_API_KEY",
+        paths=_only("chat"),
         rejects=frozenset({"stream_options"}),
         asks_for_usage=False,
     ),
+    # It reports usage whether asked or not, in an event without choices, which is cut out for those who did not ask.
+    # Source: openrouter.ai/docs, ChatStreamOptions, read 2026-11.
     "provider-account/openrouter": Vendor(base_url="https://openrouter.ai/api/v1", key_variable="OPENROUTER_API_KEY"),
-    "provider-account/xai": Vendor(account=KeyOnlyAccount, base_url="https://api.x.ai/v1", key_variable="XAI_API_KEY"),
+    # Its reasoning models refuse `stop`, `frequency_penalty` and `reasoning_effort` too, others take them: those stay.
+    # Source: docs.x.ai, reasoning; answers of api.x.ai for grok-3 to grok-4.6 in public issues; read 2026-11.
+    "provider-account/xai": Vendor(
+        account=KeyOnlyAccount,
+        base_url="https://api.x.ai/v1",
+        key_variable="XAI_API_KEY",
+        rejects=frozenset({"presence_penalty"}),
+    ),
+    # Source: api.md of cerebras-cloud-sdk-python of 2026-01, read 2026-11.
     "provider-account/cerebras": Vendor(
-        account=KeyOnlyAccount, base_url="https://api.cerebras.ai/v1", key_variable="CEREBRAS_API_KEY"
+        account=KeyOnlyAccount,
+        base_url="https://api.cerebras.ai/v1",
+        key_variable="CEREBRAS_API_KEY",
+        paths=_only("chat", "completions"),
     ),
     "provider-account/sambanova": Vendor(base_url="https://api.sambanova.ai/v1", key_variable="SAMBANOVA_API_KEY"),
+    # The last message of a stream has the usage. Source: docs.ai21.com/reference/jamba-api-response, ai21-python of
+    # 2025-09, which knows no stream_options; read 2026-11.
     "provider-account/ai21": Vendor(
-        account=KeyOnlyAccount, base_url="https://api.ai21.com/studio/v1", key_variable="AI21_API_KEY"
+        account=KeyOnlyAccount,
+        base_url="https://api.ai21.com/studio/v1",
+        key_variable="AI21_API_KEY",
+        paths=_only("chat"),
+        asks_for_usage=False,
     ),
-    "provider-account/nomic": Vendor(base_url="https://api-atlas.nomic.ai/v1", key_variable="NOMIC_API_KEY"),
+    # Its API is its own: POST /v1/embedding/text with `texts`, answered by `embeddings`. Nothing is offered until there
+    # is a translation. Its SDK reads no variable. Source: nomic/embed.py of nomic-ai/nomic of 2025-11, read 2026-11.
+    "provider-account/nomic": Vendor(base_url="https://api-atlas.nomic.ai/v1", paths=_NO_PATHS),
     "provider-account/baseten": Vendor(
         account=KeyOnlyAccount, base_url="https://inference.baseten.co/v1", key_variable="BASETEN_API_KEY"
     ),
@@ -80,3 +128,15 @@ VENDORS: Mapping[str, Vendor] = {
     "provider-account/databricks": Vendor(account=DatabricksAccount, suffix="/serving-endpoints"),
     "provider-account/self-hosted-model": Vendor(account=SelfHostedAccount),
 }
+
+# TEI answers below / and below /v1, Infinity below its `--url-prefix`, NeMo Retriever below /v1: as the url says.
+# Source: router/src/http/server.rs of text-embeddings-inference, infinity_server.py, docs.nvidia.com/nim; read 2026-11.
+SERVERS: Mapping[str, Mapping[str, str]] = {
+    "openai-compatible": PATHS,
+    "vllm-openai": PATHS,
+    "tei": _only("embeddings"),
+    "infinity": _only("embeddings"),
+    "nemo-retriever": _only("embeddings"),
+    "cohere-rerank-v2": _NO_PATHS,
+}
+"""`model_server` of a self-hosted model -> paths. The last four also rerank, for which there is no dialect yet."""

@@ -62,7 +62,9 @@ class EchoUpstream:
         try:
             asked = msgspec.json.decode(request.body, type=Request)
         except msgspec.ValidationError as error:
-            return EchoReply(400, "text/plain", iter([str(error).encode()]), 0)
+            return refused(str(error))
+        if request.endpoint.url.endswith("/chat/completions") and not asked.messages:
+            return refused("messages must not be empty")
         if request.endpoint.url.endswith("/embeddings"):
             return EchoReply(200, "application/json", iter([embeddings(asked)]), 0)
         chunks = streamed(asked) if asked.stream else iter([whole(asked)])
@@ -84,6 +86,11 @@ class EchoReply:
 
     def close(self) -> None:
         self._chunks = iter(())
+
+
+def refused(message: str) -> EchoReply:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    return EchoReply(400, "application/json", iter([_encode({"error": error})]), 0)
 
 
 def text_of(asked: Request) -> str:

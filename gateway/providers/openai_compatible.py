@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.contract import Call, Endpoint, Reader, Target, Tls, UpstreamRequest
 from gateway.errors import BadRequest, BrokeOff, Refused
-from gateway.logs import redact_text
+from gateway.logs import redacted
 from gateway.manifests.accounts import (
     ApiKeyAuth,
     BasicAuth,
@@ -18,10 +18,13 @@ from gateway.manifests.accounts import (
     OllamaAccount,
     ProviderAccount,
     SelfHostedModel,
+    ServicePrincipalAuth,
     WaferAccount,
 )
-from gateway.providers.catalog import VENDORS, Vendor
+from gateway.providers.catalog import SERVERS, VENDORS, Vendor
 from gateway.wire import sse
+
+__all__ = ["OpenAICompatible", "Settings", "Vendor"]  # for plugins: a vendor that needs more than a row
 
 PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|x-ratelimit-[a-z-]+", re.IGNORECASE)
 """Headers of a refusal that are for the caller."""
@@ -44,14 +47,14 @@ class OpenAICompatible:
 
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         vendor = VENDORS[account.type]
-        endpoints: dict[tuple[str, ...], Mapping[str, Endpoint]] = {}
+        endpoints: dict[object, Mapping[str, Endpoint]] = {}  # most models of an account share them
         for model in account.integrations:
             base_url, headers, tls = address_of(account, model, vendor)
-            key = (base_url, *headers.values(), str(tls))
+            paths = SERVERS[model.model_server] if isinstance(model, SelfHostedModel) else vendor.paths
+            key = (base_url, *headers.items(), tls, *paths)
             if key not in endpoints:
                 endpoints[key] = {
-                    dialect: Endpoint(base_url.rstrip("/") + path, headers, tls=tls)
-                    for dialect, path in vendor.paths.items()
+                    dialect: Endpoint(base_url.rstrip("/") + path, headers, tls=tls) for dialect, path in paths.items()
                 }
             yield Target(
                 name=f"{account.name}/{model.name}",
@@ -66,8 +69,14 @@ class OpenAICompatible:
         endpoint = settings.endpoints.get(call.dialect.name)
         if endpoint is None:
             raise BadRequest(f"the provider of {target.name} has no API for {call.dialect.name}", param="model")
+        vendor = settings.vendor
         fields: dict[str, Any] = {**call.fields, "model": target.model}
-        dropped = tuple(name for name in settings.vendor.rejects if fields.pop(name, None) is not None)
+        dropped = tuple(name for name in call.fields if name in vendor.rejects)
+        for name in dropped:
+            del fields[name]
+        for name, own_name in vendor.renames.items():
+            if name in fields:
+                fields[own_name] = fields.pop(name)
         if self._asks_for_usage(call, settings):
             fields["stream_options"] = _with_usage(call.fields.get("stream_options"))
         return UpstreamRequest(endpoint, _encoder.encode(fields), dropped)
@@ -82,11 +91,9 @@ class OpenAICompatible:
         if status == 401:
             message = "the provider does not accept the gateway's credentials; tell whoever runs the gateway"
             return Refused(message, status=401, code="upstream_authentication_error")
-        said, is_openai = read_error(body)
-        refused = Refused(said or f"the provider answered with status {status}", status=status, headers=passed_on)
-        if is_openai:
-            refused.body = redact_text(body.decode()).encode()
-        return refused
+        said, openai_body = read_error(body)
+        message = said or f"the provider answered with status {status}"
+        return Refused(message, status=status, body=openai_body, headers=passed_on)
 
     def _asks_for_usage(self, call: Call, settings: Settings) -> bool:
         return call.ask.stream and not call.ask.wants_usage and settings.vendor.asks_for_usage
@@ -112,8 +119,8 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
     match getattr(account, "auth_data", None):
         case ApiKeyAuth(api_key=key):
             headers["authorization"] = f"Bearer {key.reveal()}"
-        case None if isinstance(account, OllamaAccount):
-            pass
+        case ServicePrincipalAuth():
+            raise ValueError("auth_data: a service-principal is not supported yet; use a key, with type: api-key")
         case None:
             raise ValueError("auth_data is missing; the gateway has no key of its own")
     if isinstance(account, WaferAccount) and account.zero_data_retention:
@@ -122,7 +129,7 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
     if isinstance(account, OllamaAccount):
         base_url = account.auth_data.custom_host
     assert base_url is not None
-    return base_url.rstrip("/") + vendor.suffix, headers, None
+    return base_url.rstrip("/").removesuffix(vendor.suffix) + vendor.suffix, headers, None
 
 
 def _with_usage(options: msgspec.Raw | None) -> Any:
@@ -131,21 +138,30 @@ def _with_usage(options: msgspec.Raw | None) -> Any:
     return {**_options.decode(options), "include_usage": True}
 
 
-def read_error(body: bytes) -> tuple[str | None, bool]:
-    """The message of an error body, in any of the shapes servers use, and whether it is OpenAI's shape already."""
+def read_error(body: bytes) -> tuple[str | None, bytes | None]:
+    """The message of an error body, in any of the shapes servers use; and the body, when its shape is OpenAI's."""
     try:
         value = msgspec.json.decode(body)
+        safe = redacted(value)
     except (msgspec.DecodeError, RecursionError):
-        return None, False
-    if not isinstance(value, dict):
-        return None, False
-    error = value.get("error")
+        return None, None
+    if not isinstance(safe, dict):
+        return None, None
+    error = safe.get("error")
     if isinstance(error, dict) and isinstance(error.get("message"), str):
-        return redact_text(error["message"]), True
-    for found in (error, value.get("message"), value.get("detail")):
-        if isinstance(found, str):
-            return redact_text(found), False
-    return None, False
+        return error["message"], body if safe == value else _encoder.encode(safe)
+    found = (_text_of(safe.get(name)) for name in ("error", "message", "detail"))
+    return next(filter(None, found), None), None
+
+
+def _text_of(said: Any) -> str | None:
+    """Text as it is; FastAPI's list of what is wrong with which field, without the values it repeats."""
+    if isinstance(said, dict):
+        return _text_of(said.get("detail") or said.get("message"))
+    if isinstance(said, list):
+        faults = [item for item in said if isinstance(item, dict) and "msg" in item]
+        return "; ".join(f"{'.'.join(map(str, item.get('loc') or ['body']))}: {item['msg']}" for item in faults)
+    return said if isinstance(said, str) else None
 
 
 class Choices(msgspec.Struct):

@@ -1,0 +1,181 @@
+"""OpenAI's APIs, as their clients speak them."""
+
+import json
+
+import msgspec
+import pytest
+
+from gateway.contract import Ask
+from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.errors import BadRequest, BrokeOff, RateLimited, Refused
+from gateway.usage import Usage
+from gateway.wire.openai import BodyMeter, StreamMeter
+
+fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+@pytest.mark.parametrize(
+    ("body", "ask"),
+    [
+        (b'{"model":"a/m"}', Ask("a/m")),
+        (b'{"model":"a/m","stream":null,"stream_options":null,"max_tokens":null}', Ask("a/m")),
+        (b'{"model":"a/m","stream":true}', Ask("a/m", stream=True)),
+        (b'{"model":"a/m","stream":true,"stream_options":{"include_usage":true}}', Ask("a/m", True, wants_usage=True)),
+        (b'{"model":"a/m","stream":true,"stream_options":{"include_usage":null,"x":1}}', Ask("a/m", stream=True)),
+        (b'{"model":"a/m","max_tokens":5}', Ask("a/m", max_output_tokens=5)),
+        (b'{"model":"a/m","max_tokens":5,"max_completion_tokens":7}', Ask("a/m", max_output_tokens=7)),
+        (b'{"model":"a/m","max_completion_tokens":null,"max_tokens":5}', Ask("a/m", max_output_tokens=5)),
+        (b'{"model":"a/m","messages":[{"role":"user","content":"0123456789"}]}', Ask("a/m", input_tokens=10)),
+        (b'{"model":"\\u00e9/m","unknown":[1,2]}', Ask("é/m")),
+    ],
+)
+def test_reads_what_a_chat_request_asks(body, ask):
+    assert CHAT.parse(fields(body)) == ask
+
+
+def test_completions_and_embeddings_estimate_by_their_own_field():
+    assert COMPLETIONS.parse(fields(b'{"model":"m","prompt":"0123456789","max_tokens":3}')) == Ask(
+        "m", max_output_tokens=3, input_tokens=3
+    )
+    assert EMBEDDINGS.parse(fields(b'{"model":"m","input":"0123456789"}')) == Ask("m", input_tokens=3)
+
+
+def test_embeddings_take_lists_of_token_ids():
+    """LangChain sends what it has tokenised itself."""
+    assert EMBEDDINGS.parse(fields(b'{"model":"m","input":[[100257,198],[9906]]}')).input_tokens == 5
+
+
+def test_usage_is_not_asked_for_without_a_stream():
+    """OpenAI refuses `stream_options` then; that is for the provider to say."""
+    assert CHAT.parse(fields(b'{"model":"m","stream_options":{"include_usage":true}}')) == Ask("m")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"{}", "model"),
+        (b'{"model":null}', "model"),
+        (b'{"model":7}', "model"),
+        (b'{"model":["a/m"]}', "model"),
+        (b'{"model":"m","stream":"true"}', "stream"),
+        (b'{"model":"m","stream":1}', "stream"),
+        (b'{"model":"m","stream":true,"stream_options":true}', "stream_options"),
+        (b'{"model":"m","stream":true,"stream_options":{"include_usage":"yes"}}', "stream_options"),
+        (b'{"model":"m","max_tokens":"5"}', "max_tokens"),
+        (b'{"model":"m","max_tokens":5.5}', "max_tokens"),
+        (b'{"model":"m","max_completion_tokens":[]}', "max_completion_tokens"),
+    ],
+)
+def test_refuses_wrong_types_and_names_the_field(body, param):
+    with pytest.raises(BadRequest) as refused:
+        CHAT.parse(fields(body))
+
+    assert refused.value.param == param
+    assert f'"{param}"' in refused.value.message
+
+
+def test_an_error_has_the_shape_of_openai_and_of_truefoundry():
+    """OpenAI's clients read `error.message`, those of the TrueFoundry gateway `status` and `message`."""
+    error = RateLimited("slow down", param="model", code="tokens_per_day")
+
+    assert json.loads(CHAT.error(error)) == {
+        "error": {"message": "slow down", "type": "rate_limit_error", "param": "model", "code": "tokens_per_day"},
+        "status": "failure",
+        "message": "slow down",
+    }
+
+
+def test_an_error_in_a_stream_is_one_event():
+    """OpenAI's clients raise on `data: {"error": ...}`, and need no other end."""
+    assert CHAT.stream_error(BrokeOff('cut at "é"\n')) == (
+        b'data: {"error":{"message":"cut at \\"\xc3\xa9\\"\\n","type":"upstream_error","param":null,'
+        b'"code":"stream_interrupted"}}\n\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id":"1","choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":1}}',
+        b'{"error":null,"choices":[]}',
+        b'{"error":{},"choices":[]}',
+        b'{"error":"","choices":[]}',
+        b'{"choices":[{"message":{"content":"{\\"error\\":{\\"message\\":\\"x\\"}}"}}]}',
+        b'{"usage":{"prompt_tokens":"many"}}',
+        b"{}",
+    ],
+)
+def test_sees_nothing_wrong_with_an_answer(body):
+    assert CHAT.reply_error(body) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "usage"),
+    [
+        (b'{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}', Usage(input=9, output=2)),
+        (b'{"usage":{"prompt_tokens":9},"choices":[]}', Usage(input=9)),
+        (b'{"choices":[],"usage":null}', None),
+        (b'{"choices":[],"usage":{"prompt_tokens":"many"}}', None),
+        (b'{"choices":[],"usage":[]}', None),
+        (b"{}", None),
+    ],
+)
+def test_reads_the_usage_of_a_body(body, usage):
+    """Usage in a shape nobody knows does not turn a good answer into an error."""
+    assert CHAT.read(body) == usage
+
+
+def test_reading_a_body_raises_its_error():
+    with pytest.raises(Refused, match="busy"):
+        CHAT.read(b'{"error":{"message":"busy"}}')
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b'{"id":', b"[]", b'"error"', b"[" * 100_000, b"\xff{}"])
+def test_a_200_that_is_no_json_object_is_a_broken_answer(body):
+    """A proxy in between says 200 to its own error page; and deep nesting must not take the process down."""
+    error = CHAT.reply_error(body)
+
+    assert isinstance(error, BrokeOff)
+    assert error.message == "the provider's answer is not a JSON object"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (b'{"error":{"message":"busy","code":503}}', 503, "busy"),
+        (b'{"error":{"message":"busy","status":429,"code":"rate_limited"}}', 429, "busy"),
+        (b'{"error":{"message":"busy","status":"UNAVAILABLE","code":503}}', 503, "busy"),
+        (b'{"error":{"message":"busy","code":"server_error"}}', 502, "busy"),
+        (b'{"error":{"message":"busy","code":200}}', 502, "busy"),
+        (b'{"error":{"message":"busy","code":true}}', 502, "busy"),
+        (b'{"error":{"code":500}}', 500, "the provider answered with an error"),
+        (b'{"error":"busy","choices":[]}', 502, "busy"),
+        (b'{"error":["busy"]}', 502, "['busy']"),
+    ],
+)
+def test_an_error_inside_a_200_becomes_one(body, status, message):
+    """OpenRouter and others answer 200 first and fail later."""
+    error = CHAT.reply_error(body)
+
+    assert isinstance(error, Refused)
+    assert (error.status, error.message, error.body) == (status, message, body)
+
+
+def test_a_key_in_an_error_inside_a_200_is_masked():
+    error = CHAT.reply_error(b'{"error":{"message":"bad key \\"sk-abcdefghijklmno\\"","code":401}}')
+
+    assert error.message == 'bad key "***"'
+    assert json.loads(error.body) == {"error": {"message": 'bad key "***"', "code": 401}}
+
+
+def test_streams_and_bodies_are_metered_differently():
+    assert isinstance(CHAT.meter(streamed=True), StreamMeter)
+    assert isinstance(CHAT.meter(streamed=False), BodyMeter)
+
+
+def test_has_the_paths_clients_call():
+    assert [(d.name, d.path, d.model_type) for d in (CHAT, COMPLETIONS, EMBEDDINGS)] == [
+        ("chat", "/chat/completions", "chat"),
+        ("completions", "/completions", "completion"),
+        ("embeddings", "/embeddings", "embedding"),
+    ]
