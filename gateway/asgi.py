@@ -12,6 +12,9 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
+HEADER = ("utf-8", "surrogateescape")
+"""How aiohttp decodes a header's value. To encode it in the same way gives the bytes that arrived, text or not."""
+
 
 async def read_body(receive: Receive, *, max_bytes: int) -> bytes:
     """The whole request body, as the one object it arrived in if it came in one piece.
@@ -39,12 +42,11 @@ def too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"the request body is over {max_bytes:,} bytes; send less, or raise the gateway's limit")
 
 
-async def send_body(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
-    """A whole answer; JSON unless `headers` say otherwise."""
-    head = [*headers]
-    if not any(name == b"content-type" for name, _ in head):
-        head.append((b"content-type", b"application/json"))
-    head.append((b"content-length", b"%d" % len(body)))
+async def send_body(
+    send: Send, status: int, body: bytes, content_type: bytes = b"application/json", headers: Headers = ()
+) -> None:
+    """A whole answer."""
+    head = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

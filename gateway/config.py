@@ -1,19 +1,22 @@
 """The configuration in force, and how a newer one takes its place."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
 
 from gateway.contract import Caller, Target
 from gateway.errors import ConfigError, Fault, UnknownModel
-from gateway.manifests import load
+from gateway.manifests import Secrets, load
 from gateway.plugins import providers_by_type
-from gateway.snapshot import Snapshot, compile_snapshot, manifests_from, secrets_from
+from gateway.snapshot import Snapshot, compile_snapshot, manifests_from
 
-DEBOUNCE_MS = 200
+DEBOUNCE_MS = 400
+STEP_MS = 200
+LOOK_MS = 5000
+"""A change that brings no event, as on network file systems, is seen after this long."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +38,8 @@ class Config:
         self.faults: tuple[Fault, ...] = ()
         """Why the last reload failed; empty when it did not."""
         self._environ = environ
+        secrets = environ.get("GATEWAY_SECRETS_DIR")
+        self._secrets = Path(secrets) if secrets else None
         self._providers = providers_by_type()
         self.snapshot = Snapshot()
         self._swap(self._compile())
@@ -80,13 +85,43 @@ class Config:
     async def _watch(self, path: Path) -> None:
         from watchfiles import awatch  # only now: it is not needed for the first answer
 
-        places, concerns_us = watched_places(path, self._environ.get("GATEWAY_SECRETS_DIR"))
-        async for _ in awatch(*places, watch_filter=concerns_us, debounce=DEBOUNCE_MS, step=50):
-            await self.reload()
+        seen = await asyncio.to_thread(self._fingerprint)
+        while True:
+            places = self._watched(path)
+            try:
+                async for _ in awatch(
+                    *places, debounce=DEBOUNCE_MS, step=STEP_MS, rust_timeout=LOOK_MS, yield_on_timeout=True
+                ):
+                    now = await asyncio.to_thread(self._fingerprint)
+                    if now != seen:
+                        seen = now
+                        await self.reload()
+                        break  # what replaced a file has to be watched anew
+            except FileNotFoundError:  # it is being replaced just now
+                await asyncio.sleep(LOOK_MS / 1000)
+
+    def _watched(self, path: Path) -> list[Path]:
+        """A plain file by itself: beside it, logs may be written all the time. A link with its directory, where
+        Kubernetes swaps what it leads to."""
+        places = [path.absolute().parent if path.is_symlink() else path]
+        if self._secrets is not None and self._secrets.is_dir():
+            places.append(self._secrets)
+        return places
+
+    def _fingerprint(self) -> list[tuple[str, int, int]]:
+        """Tells whether any of the files was written or replaced."""
+        found = []
+        for place in filter(None, (self.path, self._secrets)):
+            files = sorted(place.rglob("*")) if place.is_dir() else [place]
+            for file in files:
+                with suppress(OSError):
+                    stat = file.stat()
+                    found.append((str(file), stat.st_mtime_ns, stat.st_ino))
+        return found
 
     def _compile(self) -> Snapshot:
         manifests = load(self.path) if self.path is not None else manifests_from(self._environ)
-        return compile_snapshot(manifests, self._providers, secrets_from(self._environ))
+        return compile_snapshot(manifests, self._providers, Secrets(self._environ, self._secrets))
 
     def _swap(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -94,23 +129,3 @@ class Config:
         self.faults = ()
         for warning in snapshot.warnings:
             log.warning("manifest", problem=str(warning))
-
-
-def watched_places(path: Path, secrets: str | None) -> tuple[list[Path], Callable[[object, str], bool]]:
-    """Directories to watch, and which changes in them matter.
-
-    Never the file itself: editors replace files, and Kubernetes swaps the symlink `..data` beside them.
-    """
-    directory = path.absolute() if path.is_dir() else path.absolute().parent
-    directories = [directory]
-    if secrets and Path(secrets).is_dir():
-        directories.append(Path(secrets).absolute())
-    names = None if path.is_dir() else {path.name, "..data"}
-
-    def concerns_us(_: object, changed: str) -> bool:
-        where = Path(changed)
-        if names is not None and directory in where.parents:
-            return where.parent == directory and where.name in names
-        return True
-
-    return directories, concerns_us

@@ -10,6 +10,7 @@ Sink        where request records go
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -82,6 +83,9 @@ class Meter(Protocol):
     def is_complete(self) -> bool:
         """True once the reply has come to its proper end."""
 
+    def tail(self) -> bytes:
+        """The last few KiB of it, at least: what it ended with."""
+
     def usage(self) -> Usage | None:
         """What the provider says was used, once it has said so."""
 
@@ -100,8 +104,15 @@ class Dialect(Protocol):
 
     def meter(self, *, streamed: bool) -> Meter: ...
 
-    def reply_error(self, body: bytes) -> UpstreamError | None:
-        """What is wrong with a 200, if anything: the body of a reply that is not streamed, or the data of an event."""
+    def read(self, body: bytes) -> Usage | None:
+        """The usage in the body of a 200, which may hold an error instead.
+
+        Raises:
+            UpstreamError: it does, or it is not what it should be.
+        """
+
+    def reply_error(self, data: bytes) -> UpstreamError | None:
+        """What is wrong with the data of an event, if anything."""
 
     def error(self, error: GatewayError) -> bytes:
         """The body of a refused request."""
@@ -302,11 +313,13 @@ class Observer(Protocol):
 # --- what is written down ----------------------------------------------------
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One request, as it is logged. Times in milliseconds; null or left out: it did not come to that."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="event", tag="request"):
+    """One request, as it is logged. Durations in milliseconds; null or left out: it did not come to that."""
 
-    time: float
-    """Seconds since 1970, when the request came in."""
+    timestamp: datetime
+    """When the request came in; UTC."""
+    level: str
+    """`error` when the gateway or a provider failed, else `info`."""
     request_id: str
     method: str
     path: str

@@ -174,11 +174,15 @@ class UpstreamError(GatewayError):
 class Refused(UpstreamError):
     """The provider answered with an error; `body`, where there is one, is passed on as it came.
 
+    Whether to ask again is the client's decision, as it would be without a gateway.
+
     Args:
         status: the provider's.
         body: JSON in the caller's dialect, or None when `message` has to do.
         headers: those of the provider's that the caller gets (Retry-After and the like).
     """
+
+    should_retry = True
 
     def __init__(
         self,

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import MutableMapping
-from time import perf_counter, time
+from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -14,6 +15,10 @@ from gateway.usage import Usage
 KEY = "gateway.exchange"
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Exchange(msgspec.Struct, kw_only=True, eq=False):
     """One request. Each step fills its own fields and overwrites nobody else's; None means "not yet" or "none".
 
@@ -22,7 +27,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
 
     # log
     id: str = ""
-    time: float = msgspec.field(default_factory=time)
+    at: datetime = msgspec.field(default_factory=utc_now)
     started: float = msgspec.field(default_factory=perf_counter)
     task: "asyncio.Task[Any] | None" = None
     # edge

@@ -1,10 +1,9 @@
 """The client's end of a reply."""
 
 import asyncio
-from collections.abc import Iterable
 from time import perf_counter
 
-from gateway.asgi import Headers, Send, send_body
+from gateway.asgi import HEADER, Headers, Send, send_body
 from gateway.contract import Dialect
 from gateway.errors import BrokeOff, ClientLeft, GatewayError
 from gateway.exchange import Exchange
@@ -34,14 +33,17 @@ class Outlet:
     def is_between_events(self) -> bool:
         return sse.ends_event(self.last)
 
-    async def whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+    async def whole(self, status: int, content_type: str, body: bytes) -> None:
+        self.close()
         self._exchange.answered_at = perf_counter()
         self.is_writing = True
-        await send_body(self._send, status, body, [*headers, *self._about()])
+        await send_body(self._send, status, body, content_type.encode(*HEADER), self._about())
 
     async def start(self, status: int, headers: Headers) -> None:
         self._exchange.answered_at = perf_counter()
+        self.is_writing = True
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._about()]})
+        self.is_writing = False
 
     async def start_stream(self, content_type: str) -> None:
         """Does nothing when the head is out already, because a comment had to go before it."""
@@ -53,17 +55,17 @@ class Outlet:
     async def _open_stream(self, content_type: str) -> None:
         self.is_stream = True
         headers = [
-            (b"content-type", content_type.encode("latin-1")),
+            (b"content-type", content_type.encode(*HEADER)),
             (b"cache-control", b"no-cache, no-transform"),
             (b"x-accel-buffering", b"no"),  # nginx and others: pass it on at once
         ]
         await self.start(200, headers)
 
     async def write(self, data: bytes) -> None:
+        self.is_writing = True
         if self._comment is not None:
             await self._comment
         self.last = data
-        self.is_writing = True
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self.is_writing = False
         self.chunks += 1
@@ -112,10 +114,12 @@ class Outlet:
 
     def _has_told_error(self, dialect: Dialect) -> bool:
         """The provider's own last event was an error, and has been passed on as it came."""
-        if not self.is_between_events or b'"error"' not in self.last:
+        meter = self._exchange.meter
+        if meter is None or b'"error"' not in (tail := meter.tail()):
             return False
-        events = sse.EventSplitter().feed(self.last)
-        return bool(events) and dialect.reply_error(sse.data_of(events[-1])) is not None
+        splitter = sse.EventSplitter()
+        events = splitter.feed(tail)
+        return bool(events) and not splitter and dialect.reply_error(sse.data_of(events[-1])) is not None
 
     def _about(self) -> Headers:
         """What the gateway itself has to say about the reply."""

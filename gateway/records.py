@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -11,11 +12,15 @@ from gateway.logs import traceback_text
 log = structlog.get_logger(__name__)
 
 
+BATCH = 200
+"""Few enough to be written out while they are still in the processor's cache."""
+
+
 class Records:
     """A bounded buffer, written out in batches. When a sink cannot keep up, the newest records are dropped and counted.
 
     Args:
-        flush_s: a record is handed to the sinks at most this long after its request ended.
+        flush_s: a record waits at most this long for its batch to fill.
     """
 
     def __init__(self, sinks: Sequence[Sink], *, max_buffered: int = 100_000, flush_s: float = 0.2) -> None:
@@ -25,6 +30,7 @@ class Records:
         self.dropped = 0
         self._buffer: list[Record] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._batch_is_full = asyncio.Event()
 
     def add(self, record: Record) -> None:
         """Never waits and never raises."""
@@ -34,11 +40,14 @@ class Records:
         self._buffer.append(record)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_soon())
+        elif len(self._buffer) == BATCH:
+            self._batch_is_full.set()
 
     async def flush(self) -> None:
         """Writes out what there is."""
         while self._buffer:
             batch, self._buffer = self._buffer, []
+            self._batch_is_full.clear()
             for sink in self.sinks:
                 try:
                     await sink.write(batch)
@@ -54,7 +63,8 @@ class Records:
 
     async def _flush_soon(self) -> None:
         try:
-            await asyncio.sleep(self.flush_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._batch_is_full.wait(), self.flush_s)
             await self.flush()
         finally:
             self._flushing = None

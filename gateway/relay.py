@@ -3,6 +3,7 @@
 import asyncio
 from time import perf_counter
 
+from gateway.asgi import HEADER
 from gateway.contract import Call, Meter, Observer, Reply, Target
 from gateway.errors import BrokeOff
 from gateway.exchange import Exchange
@@ -16,6 +17,9 @@ HOLD = 256 * 1024
 PEEK = 64 * 1024
 """No more than this of a stream is held back while waiting for its first event."""
 
+_SOUND = b"{}"
+"""Stands for data that is not an error."""
+
 
 async def relay(exchange: Exchange, call: Call, target: Target, reply: Reply, outlet: Outlet) -> None:
     """Passes a reply on to its end.
@@ -24,39 +28,39 @@ async def relay(exchange: Exchange, call: Call, target: Target, reply: Reply, ou
         UpstreamError: the provider did not bring it to an end.
         Blocked: an observer stopped it.
     """
-    is_stream = reply.headers.get("content-type", "").startswith("text/event-stream")
-    meter = exchange.meter = call.dialect.meter(streamed=is_stream)
     try:
-        if is_stream:
+        if reply.headers.get("content-type", "").startswith("text/event-stream"):
             # In a task of its own: each event wakes a task up through its whole chain of awaits, and that of the
             # request's own task is as long as the pipeline.
-            await asyncio.create_task(_stream(exchange, call, target, reply, meter, outlet))
-        elif outlet.is_stream:
-            raise BrokeOff("the provider did not answer with a stream")
+            await asyncio.create_task(_stream(exchange, call, target, reply, outlet))
         else:
-            await _whole(exchange, call, reply, meter, outlet)
+            await _whole(exchange, call, reply, outlet)
     finally:
         exchange.last_byte_at = perf_counter()
-        exchange.usage = meter.usage()
-        if exchange.usage is None and exchange.answered_at is not None and is_stream:
-            exchange.usage = Usage(input=call.ask.input_tokens, output=max(0, meter.events - 1), estimated=True)
 
 
-async def _stream(exchange: Exchange, call: Call, target: Target, reply: Reply, meter: Meter, outlet: Outlet) -> None:
+async def _stream(exchange: Exchange, call: Call, target: Target, reply: Reply, outlet: Outlet) -> None:
+    meter = exchange.meter = call.dialect.meter(streamed=True)
     reader = target.provider.reader(call, target)
     observers = exchange.observers
-    data = await _peek(exchange, call, reply, meter)
-    await outlet.start_stream(reply.headers["content-type"])
-    while data:
-        out = data if reader is None else reader.feed(data)
-        if out:
-            if observers:
-                _observe(observers, out)
-            await outlet.write(out)
-        data = await reply.read()
-        meter.chunk(data)
-    if reader is not None and (rest := reader.end()):
-        await outlet.write(rest)
+    try:
+        data = await _peek(exchange, call, reply, meter)
+        await outlet.start_stream(reply.headers["content-type"])
+        while data:
+            out = data if reader is None else reader.feed(data)
+            if out:
+                if observers:
+                    _observe(observers, out)
+                await outlet.write(out)
+            data = await reply.read()
+            meter.chunk(data)
+        if reader is not None and (rest := reader.end()):
+            _observe(observers, rest)
+            await outlet.write(rest)
+    finally:
+        exchange.usage = meter.usage()
+        if exchange.usage is None and exchange.answered_at is not None:
+            exchange.usage = Usage(input=call.ask.input_tokens, output=max(0, meter.events - 1), estimated=True)
     if not meter.is_complete():
         raise BrokeOff("the provider ended its stream before the answer was complete")
     await outlet.end()
@@ -65,46 +69,62 @@ async def _stream(exchange: Exchange, call: Call, target: Target, reply: Reply, 
 async def _peek(exchange: Exchange, call: Call, reply: Reply, meter: Meter) -> bytes:
     """The stream up to its first whole event: until then an error is still a status, and another target may answer."""
     held = b""
+    first = b""
     while data := await reply.read():
         meter.chunk(data)
         held = held + data if held else data
-        if (meter.events and (b"\n\n" in held or b"\r\n\r\n" in held)) or len(held) > PEEK:
+        if (meter.events and (first := _first_data(held))) or len(held) > PEEK:
             break
     exchange.first_byte_at = perf_counter()
     if not meter.events:
         raise BrokeOff("the provider ended its stream before it began")
-    if b'"error"' in held or b'data: {"' not in held:
-        events = sse.EventSplitter().feed(held)
-        first = next((text for event in events if (text := sse.data_of(event))), b"")
-        if first != b"[DONE]" and (error := call.dialect.reply_error(first)):
-            raise error
+    if not data:
+        first = _first_data(held + b"\n\n")
+    if first and first not in (_SOUND, b"[DONE]") and (error := call.dialect.reply_error(first)):
+        raise error
     return held
 
 
-async def _whole(exchange: Exchange, call: Call, reply: Reply, meter: Meter, outlet: Outlet) -> None:
+def _first_data(held: bytes) -> bytes:
+    """The data of the first event that has any, or `b""` while it is not whole. Comments have none."""
+    if held.startswith(b'data: {"') and b'"error"' not in held:  # nearly always, and then it need not be looked at
+        return _SOUND if b"\n\n" in held or b"\r\n\r\n" in held else b""
+    return next((data for event in sse.EventSplitter().feed(held) if (data := sse.data_of(event))), b"")
+
+
+async def _whole(exchange: Exchange, call: Call, reply: Reply, outlet: Outlet) -> None:
     parts: list[bytes] = []
     size = 0
     while size <= HOLD and (data := await reply.read()):
-        meter.chunk(data)
         parts.append(data)
         size += len(data)
     exchange.first_byte_at = perf_counter()
-    data = b"".join(parts)
-    headers = [(b"content-type", reply.headers.get("content-type", "application/json").encode("latin-1"))]
-    if size <= HOLD:
-        if error := call.dialect.reply_error(data):
-            raise error
-        _observe(exchange.observers, data)
-        await outlet.whole(reply.status, headers, data)
+    if outlet.is_stream:
+        raise BrokeOff("the provider did not answer with a stream")
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
+    if size > HOLD:
+        await _large(exchange, call, reply, body, outlet)
         return
-    if length := reply.headers.get("content-length"):
-        headers.append((b"content-length", length.encode("latin-1")))
+    exchange.usage = call.dialect.read(body)
+    _observe(exchange.observers, body)
+    await outlet.whole(reply.status, reply.headers.get("content-type", "application/json"), body)
+
+
+async def _large(exchange: Exchange, call: Call, reply: Reply, data: bytes, outlet: Outlet) -> None:
+    meter = exchange.meter = call.dialect.meter(streamed=False)
+    headers = [(b"content-type", reply.headers.get("content-type", "application/json").encode(*HEADER))]
+    length = reply.headers.get("content-length")
+    if length and "content-encoding" not in reply.headers:  # else it is the length of what was unpacked
+        headers.append((b"content-length", length.encode(*HEADER)))
     await outlet.start(reply.status, headers)
-    while data:
-        _observe(exchange.observers, data)
-        await outlet.write(data)
-        data = await reply.read()
-        meter.chunk(data)
+    try:
+        while data:
+            meter.chunk(data)
+            _observe(exchange.observers, data)
+            await outlet.write(data)
+            data = await reply.read()
+    finally:
+        exchange.usage = meter.usage()
     await outlet.end()
 
 

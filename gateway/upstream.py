@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
+from functools import partial
 
 from aiohttp import ClientConnectionError, ClientError, ClientTimeout, ConnectionTimeoutError, TCPConnector
 from aiohttp.client_proto import ResponseHandler
@@ -17,7 +18,7 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from aiohttp.helpers import TimerNoop
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from yarl import URL
 
 from gateway.contract import Endpoint, Tls, UpstreamRequest
@@ -26,6 +27,7 @@ from gateway.errors import BrokeOff, TimedOut, Unreachable
 READ_BUFFER = 64 * 1024
 LARGE_BODY = 64 * 1024
 BROKE_OFF = "the provider broke off in the middle of its answer"
+NO_ANSWER = "the provider closed the connection without an answer"
 _NO_TIMER = TimerNoop()
 
 
@@ -44,19 +46,26 @@ class HttpUpstream:
         endpoint = request.endpoint
         connector = self._connector or self._open()
         shape = self._shapes.get(endpoint.origin) or self._shape(endpoint)
+        is_second = False
         while True:
             connection = await self._connect(connector, shape, endpoint)
             protocol = connection.protocol
-            assert protocol is not None
-            # A parser is left over from an earlier reply: this connection was idle in the pool, and the provider may
-            # have closed it just now. Nothing of this request was answered then, so it is safe to send it once more.
+            assert isinstance(protocol, Protocol)
+            # A parser is left over from an earlier reply: this connection was idle in the pool.
             was_idle = protocol._parser is not None
+            if was_idle and (is_second or protocol.should_close):
+                # Bytes that came while it was idle would be taken for the answer.
+                connection.close()
+                continue
             try:
                 return await _exchange(connection, protocol, request)
             except (ClientConnectionError, ConnectionError) as error:
                 connection.close()
                 if not was_idle:
-                    raise BrokeOff("the provider closed the connection without an answer") from error
+                    raise BrokeOff(NO_ANSWER) from error
+                # The provider closed it just now, and nothing was answered: it is safe to send the request once more,
+                # and only once, for it may be the request that ends connections.
+                is_second = True
             except HttpProcessingError as error:
                 connection.close()
                 raise BrokeOff("the provider's answer is not HTTP") from error
@@ -72,13 +81,18 @@ class HttpUpstream:
 
     def _open(self) -> TCPConnector:
         self._connector = TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=30)
+        self._connector._factory = partial(Protocol, asyncio.get_running_loop())  # type: ignore[assignment]
         return self._connector
 
     def _shape(self, endpoint: Endpoint) -> ClientRequest:
         """What aiohttp's pool wants to see. It takes only the connection's key from it: one for each origin will do."""
         scheme = "https" if endpoint.is_tls else "http"
         url = URL.build(scheme=scheme, host=endpoint.host, port=endpoint.port)
-        shape = ClientRequest("POST", url, loop=asyncio.get_running_loop(), ssl=_ssl(endpoint.tls))
+        try:
+            context = _ssl(endpoint.tls)
+        except ssl.SSLError as error:
+            raise Unreachable(f"no connection to {endpoint.host}: ca_cert is not a certificate in PEM") from error
+        shape = ClientRequest("POST", url, loop=asyncio.get_running_loop(), ssl=context)
         self._shapes[endpoint.origin] = shape
         return shape
 
@@ -87,10 +101,27 @@ class HttpUpstream:
             return await connector.connect(shape, [], self._timeout)
         except (TimeoutError, ConnectionTimeoutError) as error:
             raise TimedOut(f"{endpoint.host} took too long to accept a connection") from error
-        except ssl.SSLError as error:
-            raise Unreachable(f"no secure connection to {endpoint.host}: {error.reason}") from error
-        except (ClientError, OSError) as error:
+        except (ClientError, OSError, UnicodeError) as error:
             raise Unreachable(f"no connection to {endpoint.host}: {_reason(error)}") from error
+
+
+class Protocol(ResponseHandler):
+    """Knows whether anything has arrived; and tells the reader of a body when what arrives is no longer HTTP.
+
+    aiohttp leaves that reader waiting.
+    """
+
+    has_received = False
+
+    def data_received(self, data: bytes) -> None:
+        self.has_received = True
+        ResponseHandler.data_received(self, data)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        super().set_exception(exc, *cause)
+        payload = self._payload
+        if payload is not None and not payload.is_eof() and payload.exception() is None:
+            payload.set_exception(exc, *cause)
 
 
 class HttpReply:
@@ -142,8 +173,9 @@ class HttpReply:
         self._connection.release()  # closes the connection unless the reply was read to its end
 
 
-async def _exchange(connection: Connection, protocol: ResponseHandler, request: UpstreamRequest) -> HttpReply:
+async def _exchange(connection: Connection, protocol: Protocol, request: UpstreamRequest) -> HttpReply:
     protocol.set_response_params(timer=_NO_TIMER, read_until_eof=True, read_bufsize=READ_BUFFER)
+    protocol.has_received = False
     transport = protocol.transport
     if transport is None:
         raise ClientConnectionError("closed while it was idle")
@@ -154,10 +186,19 @@ async def _exchange(connection: Connection, protocol: ResponseHandler, request: 
     else:
         transport.write(head)
         transport.write(body)
-    while True:
-        message, payload = await protocol.read()
-        if message.code >= 200:  # 1xx come before the answer
-            return HttpReply(connection, protocol, payload, message.code, message.headers)
+    try:
+        while True:
+            message, payload = await protocol.read()
+            if message.code >= 200:  # 1xx come before the answer
+                break
+    except (ClientConnectionError, ConnectionError) as error:
+        if protocol.has_received:
+            raise BrokeOff(BROKE_OFF) from error
+        raise
+    if payload is EMPTY_PAYLOAD:
+        payload = StreamReader(protocol, READ_BUFFER, loop=asyncio.get_running_loop())
+        payload.feed_eof()
+    return HttpReply(connection, protocol, payload, message.code, message.headers)
 
 
 def _ssl(tls: Tls) -> ssl.SSLContext | bool:
@@ -174,11 +215,13 @@ def _ssl(tls: Tls) -> ssl.SSLContext | bool:
 
 def _reason(error: Exception) -> str:
     """In a word or two, and without the addresses that a resolved name stands for."""
-    cause = getattr(error, "os_error", error)
-    if isinstance(cause, socket.gaierror):
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
+    if isinstance(cause, socket.gaierror | UnicodeError):
         return "its name cannot be resolved"
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not valid ({cause.verify_message})"
+    if isinstance(cause, ssl.SSLError):
+        return f"it does not speak TLS as it should ({cause.reason})"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror.split("[")[0].strip().lower() or type(cause).__name__
     return type(cause).__name__

@@ -49,7 +49,6 @@ class Watch:
         self._timer.cancel()
         if self._client is not None:
             self._client.cancel()
-        self._outlet.close()
 
     def _begin(self) -> None:
         self._client = self._loop.create_task(self._wait_for_leaving())

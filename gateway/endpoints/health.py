@@ -53,8 +53,7 @@ class MetricsEndpoint:
 
         registry = CollectorRegistry()
         registry.register(self)
-        content_type = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-        await send_body(send, 200, generate_latest(registry), [content_type])
+        await send_body(send, 200, generate_latest(registry), b"text/plain; version=0.0.4; charset=utf-8")
 
     def collect(self) -> Any:
         """What prometheus_client calls a collector."""

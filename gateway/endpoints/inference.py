@@ -47,3 +47,5 @@ class InferenceEndpoint:
             await outlet.fail(error, call.dialect)
         except OSError as error:  # some servers raise from `send` when the client has gone
             raise ClientLeft("the client closed the connection") from error
+        finally:
+            outlet.close()

@@ -7,20 +7,21 @@ from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Counters
 from gateway.errors import RateLimited
 from gateway.exchange import Exchange
-from gateway.middleware.limit import Rules, no_rules
+from gateway.middleware.limit import Rules
 
 
 class BudgetMiddleware:
     """Adds the budgets' holds to the limits' and takes all in one atomic step, so that a refusal takes nothing."""
 
-    def __init__(self, app: ASGIApp, *, counters: Counters, rules: Rules = no_rules) -> None:
+    def __init__(self, app: ASGIApp, *, counters: Counters, rules: Rules | None = None) -> None:
         self.app = app
         self.counters = counters
         self.rules = rules
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
-        exchange.holds += self.rules(exchange)
+        if self.rules is not None:
+            exchange.holds += self.rules(exchange)
         return self._held(exchange, scope, receive, send) if exchange.holds else self.app(scope, receive, send)
 
     async def _held(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,6 +10,7 @@ from gateway.exchange import Exchange
 
 # Characters of a host name, an IPv4 or a bracketed IPv6 address, and a port. Source: RFC 3986, section 3.2.2.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+MAX_DIGITS = 18
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -71,7 +72,7 @@ class EdgeMiddleware:
                 raise BadRequest("Content-Length and Transfer-Encoding exclude each other")
             if not length.isdigit():
                 raise BadRequest("Content-Length is not a number")
-            if int(length) > self.max_body_bytes:
+            if len(length) > MAX_DIGITS or int(length) > self.max_body_bytes:
                 raise too_large(self.max_body_bytes)
         if headers.get(b"content-encoding", b"identity") != b"identity":
             raise UnsupportedEncoding("send the request body uncompressed")

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 import structlog
 from starlette.exceptions import HTTPException
 
-from gateway.asgi import ASGIApp, Headers, Message, Receive, Scope, Send
+from gateway.asgi import HEADER, ASGIApp, Headers, Message, Receive, Scope, Send
 from gateway.contract import Dialect
 from gateway.errors import ClientLeft, GatewayError, MethodNotAllowed, Refused, Unauthorized, Unexpected
 from gateway.exchange import Exchange
@@ -50,6 +50,7 @@ class ErrorsMiddleware:
             error = raised
         except HTTPException as raised:  # from Starlette's router
             error = MethodNotAllowed(raised.detail) if raised.status_code == 405 else GatewayError(raised.detail)
+            error.status = raised.status_code
         except Exception:
             log.error("request failed", request_id=exchange.id, path=scope["path"], traceback=traceback_text())
             error = Unexpected(f"the gateway failed; its log has the reason under request id {exchange.id}")
@@ -66,8 +67,11 @@ class ErrorsMiddleware:
         dialect = exchange.dialect or self.dialect
         body = error.body if isinstance(error, Refused) and error.body is not None else dialect.error(error)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers_of(error)]
+        is_unread = _has_unread_body(exchange)
+        if is_unread:
+            headers.append((b"connection", b"close"))  # uvicorn would wait for the rest as long as it trickles in
         await send({"type": "http.response.start", "status": error.status, "headers": headers})
-        if _has_unread_body(exchange):
+        if is_unread and b"expect" not in exchange.headers:  # with Expect, the client waits to be asked for its body
             # A server that closes on unread bytes resets the connection, and the client may never see the answer.
             await send({"type": "http.response.body", "body": body, "more_body": True})
             body = b""
@@ -78,7 +82,7 @@ class ErrorsMiddleware:
 def headers_of(error: GatewayError) -> Headers:
     headers = []
     if isinstance(error, Refused):
-        headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()]
+        headers += [(name.lower().encode(*HEADER), value.encode(*HEADER)) for name, value in error.headers.items()]
     elif error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthorized):
@@ -90,7 +94,7 @@ def headers_of(error: GatewayError) -> Headers:
 
 def _has_unread_body(exchange: Exchange) -> bool:
     headers = exchange.headers
-    if exchange.body_is_read or b"expect" in headers:  # with Expect, the client waits to be asked for its body
+    if exchange.body_is_read:
         return False
     return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 

@@ -10,18 +10,15 @@ Rules = Callable[[Exchange], Sequence[Hold]]
 """What a request has to reserve: nothing when no rule is about it."""
 
 
-def no_rules(_: Exchange) -> Sequence[Hold]:
-    return ()
-
-
 class LimitMiddleware:
     """Adds its holds; `BudgetMiddleware`, further in, reserves all of them in one step."""
 
-    def __init__(self, app: ASGIApp, *, rules: Rules = no_rules) -> None:
+    def __init__(self, app: ASGIApp, *, rules: Rules | None = None) -> None:
         self.app = app
         self.rules = rules
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        exchange = Exchange.of(scope)
-        exchange.holds += self.rules(exchange)
+        if self.rules is not None:
+            exchange = Exchange.of(scope)
+            exchange.holds += self.rules(exchange)
         return self.app(scope, receive, send)

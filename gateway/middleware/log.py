@@ -1,15 +1,20 @@
 """The outermost step: gives each request its id, and writes down how it ended."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from functools import lru_cache
 from random import getrandbits
 from time import perf_counter
 
-from gateway.asgi import ASGIApp, Message, Receive, Scope, Send
+import structlog
+
+from gateway.asgi import ASGIApp, Message, Receive, Scope, Send, route_path
 from gateway.contract import Outcome, Record
-from gateway.errors import Blocked, ClientLeft, GatewayError, Refused, Stopping, UpstreamError
+from gateway.errors import Blocked, ClientLeft, GatewayError, Refused, Stopping, Unexpected, UpstreamError
 from gateway.exchange import Exchange
-from gateway.logs import redact_text
+from gateway.logs import redact_text, traceback_text
+
+log = structlog.get_logger(__name__)
 
 
 class LogMiddleware:
@@ -45,14 +50,23 @@ class LogMiddleware:
         except GatewayError as error:
             exchange.error = error
             raise
+        except asyncio.CancelledError:
+            exchange.error = exchange.error or ClientLeft("the server cancelled the request: the client has gone")
+            raise
+        except Exception:
+            exchange.error = exchange.error or Unexpected("the app failed")
+            raise
         finally:
             self._end(exchange, scope)
 
     def _end(self, exchange: Exchange, scope: Scope) -> None:
         exchange.outcome = outcome_of(exchange.error)
         for observer in exchange.observers:
-            observer.end(exchange.outcome)
-        if exchange.status >= 400 or scope["path"] not in self.quiet:
+            try:
+                observer.end(exchange.outcome)
+            except Exception:
+                log.error("observer failed", request_id=exchange.id, traceback=traceback_text())
+        if exchange.error is not None or exchange.status >= 400 or route_path(scope) not in self.quiet:
             self.record(record_of(exchange, scope, ended=perf_counter()))
 
 
@@ -77,7 +91,8 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
     status = exchange.status or (error.status if error is not None else 500)
     client = scope.get("client")
     return Record(
-        time=exchange.time,
+        timestamp=exchange.at,
+        level="error" if status >= 500 else "info",
         request_id=exchange.id,
         method=scope["method"],
         path=_safe(scope["path"]),
@@ -112,7 +127,8 @@ _redacted = lru_cache(maxsize=1024)(redact_text)  # few different values come in
 
 
 def _ms(start: float, end: float) -> float:
-    return round((end - start) * 1000, 3)
+    """Exact to the microsecond. Not `round`, which takes three times as long."""
+    return int((end - start) * 1e6) / 1e3
 
 
 def _per_token_ms(exchange: Exchange) -> float | None:
@@ -120,7 +136,7 @@ def _per_token_ms(exchange: Exchange) -> float | None:
     tokens = exchange.usage.output_tokens if exchange.usage is not None else 0
     if first is None or last is None or tokens < 2 or exchange.call is None or not exchange.call.ask.stream:
         return None
-    return round((last - first) * 1000 / (tokens - 1), 3)
+    return _ms(0.0, (last - first) / (tokens - 1))
 
 
 def _overhead_ms(exchange: Exchange, ended: float) -> float | None:
@@ -132,4 +148,4 @@ def _overhead_ms(exchange: Exchange, ended: float) -> float | None:
         own += max(0.0, exchange.answered_at - exchange.first_byte_at)
     if exchange.last_byte_at is not None:
         own += ended - max(exchange.last_byte_at, exchange.answered_at or 0.0)
-    return round(own * 1000, 3)
+    return _ms(0.0, own)

@@ -3,48 +3,41 @@
 import asyncio
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import TextIO
+from typing import BinaryIO
 
 import msgspec
 
 from gateway.contract import Record
 
-_encoder = msgspec.json.Encoder()
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class LogSink:
     """Writes to `stream` in a thread, so that a full pipe holds up no request."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self._format = readable if self._stream.isatty() else as_json
+    def __init__(self, stream: BinaryIO | None = None) -> None:
+        self._stream = stream or sys.stdout.buffer
+        self._format = as_text if self._stream.isatty() else as_json
 
     async def write(self, records: Sequence[Record]) -> None:
         await asyncio.to_thread(self._write, records)
 
     def _write(self, records: Sequence[Record]) -> None:
-        self._stream.write("".join(map(self._format, records)))
+        self._stream.write(self._format(records))
         self._stream.flush()
 
 
-class Line(msgspec.Struct):
-    """What the lines of requests share with all others in the log."""
-
-    timestamp: str
-    level: str
-    event: str = "request"
+def as_json(records: Sequence[Record]) -> bytes:
+    return _encode_lines(records)
 
 
-def as_json(record: Record) -> str:
-    line = Line(timestamp=_utc(record.time), level="info" if record.status < 500 else "error")
-    head = _encoder.encode(line).decode()
-    return f"{head[:-1]},{_encoder.encode(record).decode()[1:]}\n"
+def as_text(records: Sequence[Record]) -> bytes:
+    return "".join(map(readable, records)).encode()
 
 
 def readable(record: Record) -> str:
     parts = [
-        _utc(record.time)[11:23],
+        record.timestamp.strftime("%H:%M:%S"),
         f"{record.status} {record.method} {printable(record.path)}",
         printable(record.model or "-"),
         f"{record.duration_ms:.0f} ms",
@@ -61,7 +54,3 @@ def readable(record: Record) -> str:
 def printable(text: str) -> str:
     """With control characters escaped: a name must not move the cursor or begin a line of its own."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
