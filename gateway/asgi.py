@@ -58,4 +58,5 @@ def route_path(scope: Scope) -> str:
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    return path[len(root) :] if root and path.startswith(root) else path
+    rest = path.removeprefix(root)
+    return rest if not rest or rest.startswith("/") else path

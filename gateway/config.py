@@ -61,6 +61,9 @@ class Config:
         """Compiles what the files say now and puts it in force, or says why it cannot."""
         try:
             snapshot = await asyncio.to_thread(self._compile)
+            if self.snapshot.targets and not snapshot.targets:
+                # A file that is written in place is empty for a moment.
+                raise ConfigError([Fault(str(self.path), 0, "", "no models are left; the ones before stay in force")])
         except ConfigError as error:
             self.reload_failures += 1
             self.faults = error.faults

@@ -154,7 +154,7 @@ class Endpoint:
         self.host = parts.hostname
         self.port = parts.port or (443 if self.is_tls else 80)
         self.tls = tls or Tls()
-        self.origin = (self.host, self.port, self.is_tls, self.tls)
+        self.origin = (self.host, self.port, self.tls if self.is_tls else None)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         lines = {"host": parts.netloc, "accept-encoding": "identity"}
         lines |= {name.lower(): value for name, value in (headers or {}).items()}

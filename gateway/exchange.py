@@ -1,13 +1,14 @@
 """What is known of one request, from its first byte to its last."""
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, MutableMapping
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
 import msgspec
 
+from gateway.asgi import Message, Send
 from gateway.contract import Call, Caller, Dialect, Hold, Meter, Observer, Outcome, Target
 from gateway.errors import GatewayError
 from gateway.usage import Usage
@@ -55,6 +56,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     meter: Meter | None = None
     usage: Usage | None = None
     # whoever ends it
+    is_noting: bool = False
     status: int = 0
     outcome: Outcome | None = None
     error: GatewayError | None = None
@@ -78,6 +80,23 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
             exchange = cls(headers=dict(scope["headers"]), task=asyncio.current_task())
             scope.setdefault("state", {})[KEY] = exchange
             return exchange
+
+    def noting(self, send: Send) -> Send:
+        """`send` that notes the status of the answer and adds the request's id; made once, whoever asks first."""
+        if self.is_noting:
+            return send
+        self.is_noting = True
+
+        def send_and_note(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+                if self.id:
+                    # The OpenAI SDKs read the first name, the Anthropic SDKs the second.
+                    ids = ((b"x-request-id", self.id.encode()), (b"request-id", self.id.encode()))
+                    message = {**message, "headers": [*message.get("headers", ()), *ids]}
+            return send(message)
+
+        return send_and_note
 
     def interrupt(self, reason: GatewayError) -> None:
         """Ends the request from outside: the client left, the provider fell silent, the gateway stops.

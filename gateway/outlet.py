@@ -1,9 +1,10 @@
 """The client's end of a reply."""
 
 import asyncio
+from collections.abc import Awaitable
 from time import perf_counter
 
-from gateway.asgi import HEADER, Headers, Send, send_body
+from gateway.asgi import HEADER, Headers, Message, Send, send_body
 from gateway.contract import Dialect
 from gateway.errors import BrokeOff, ClientLeft, GatewayError
 from gateway.exchange import Exchange
@@ -16,8 +17,8 @@ LAST_WORD_S = 5.0
 class Outlet:
     """Sends one reply: a head, bytes, an end. While the provider is silent, comments; if it breaks off, an error event.
 
-    `chunks`, `is_writing` and `last` are there to be looked at: how far the reply is, whether it waits for the client,
-    and the bytes that went out last.
+    `chunks`, `is_writing`, `is_ended` and `last` are there to be looked at: how far the reply is, whether it waits for
+    the client, whether its end is on the way, and the bytes that went out last.
     """
 
     def __init__(self, send: Send, exchange: Exchange) -> None:
@@ -26,6 +27,7 @@ class Outlet:
         self._comment: asyncio.Task[None] | None = None
         self.is_stream = False
         self.is_writing = False
+        self.is_ended = False
         self.chunks = 0
         self.last = b"\n\n"
 
@@ -36,7 +38,7 @@ class Outlet:
     async def whole(self, status: int, content_type: str, body: bytes) -> None:
         self.close()
         self._exchange.answered_at = perf_counter()
-        self.is_writing = True
+        self.is_writing = self.is_ended = True
         await send_body(self._send, status, body, content_type.encode(*HEADER), self._about())
 
     async def start(self, status: int, headers: Headers) -> None:
@@ -61,16 +63,21 @@ class Outlet:
         ]
         await self.start(200, headers)
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> Awaitable[None]:
+        """Sends on. Whoever calls this says with `is_writing = False` that it is done: an `async` function that does it
+        would cost each event one more step."""
         self.is_writing = True
-        if self._comment is not None:
-            await self._comment
-        self.last = data
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        self.is_writing = False
         self.chunks += 1
+        self.last = data
+        message = {"type": "http.response.body", "body": data, "more_body": True}
+        return self._send(message) if self._comment is None else self._send_after(self._comment, message)
+
+    async def _send_after(self, comment: "asyncio.Task[None]", message: Message) -> None:
+        await comment
+        await self._send(message)
 
     async def end(self) -> None:
+        self.is_ended = True
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def keep_alive(self) -> None:

@@ -57,7 +57,7 @@ class Records:
 
     async def close(self) -> None:
         if self._flushing is not None:
-            self._flushing.cancel()
+            self._batch_is_full.set()  # not cancelled: a sink may have a batch in its hands
             await asyncio.wait([self._flushing])
         await self.flush()
 

@@ -52,11 +52,13 @@ async def _stream(exchange: Exchange, call: Call, target: Target, reply: Reply, 
                 if observers:
                     _observe(observers, out)
                 await outlet.write(out)
+                outlet.is_writing = False
             data = await reply.read()
             meter.chunk(data)
         if reader is not None and (rest := reader.end()):
             _observe(observers, rest)
             await outlet.write(rest)
+            outlet.is_writing = False
     finally:
         exchange.usage = meter.usage()
         if exchange.usage is None and exchange.answered_at is not None:
@@ -122,6 +124,7 @@ async def _large(exchange: Exchange, call: Call, reply: Reply, data: bytes, outl
             meter.chunk(data)
             _observe(exchange.observers, data)
             await outlet.write(data)
+            outlet.is_writing = False
             data = await reply.read()
     finally:
         exchange.usage = meter.usage()

@@ -13,12 +13,14 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import uvloop
 
 from gateway import servers
 from gateway.asgi import ASGIApp, Message, Receive, Scope, Send
 from gateway.drain import Drain
+from gateway.errors import GatewayError
 from gateway.servers.lifespan import LifespanFailed, lifespan
 
 MAX_OPEN_FILES = 1_048_576
@@ -129,14 +131,16 @@ async def _is_idle(drain: Drain, within_s: float) -> bool:
 def _parting(app: ASGIApp, drain: Drain) -> ASGIApp:
     """Once stopping, each answer closes its connection, so that the client's next one finds a gateway that stays."""
 
-    def parting(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def parting(scope: Scope, receive: Receive, send: Send) -> None:
         def send_and_part(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 others = [header for header in message.get("headers", ()) if header[0].lower() != b"connection"]
                 message = {**message, "headers": [*others, (b"connection", b"close")]}
             return send(message)
 
-        return app(scope, receive, send_and_part if drain.is_stopping else send)
+        # It was logged already. An answer without its end makes the server cut the connection, as an error would.
+        with suppress(GatewayError):
+            await app(scope, receive, send_and_part if drain.is_stopping else send)
 
     return parting
 

@@ -5,14 +5,18 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from gateway.contract import Provider, Target
 from gateway.errors import ConfigError, Fault
+from gateway.logs import traceback_text
 from gateway.manifests import Manifest, Secrets, load, read
 from gateway.plugins import providers_by_type
 from gateway.providers.catalog import VENDORS
 
 ANY_MODEL = "*"
+
+log = structlog.get_logger(__name__)
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -55,6 +59,9 @@ def compile_snapshot(manifests: Sequence[Manifest], providers: Mapping[str, Prov
             faults += error.faults
         except ValueError as error:
             faults.append(manifest.fault((), str(error)))
+        except Exception as error:  # a plugin's; the other manifests are none the worse for it
+            log.error("provider failed", type=manifest.type, name=manifest.name, traceback=traceback_text())
+            faults.append(manifest.fault((), f"the provider failed with {type(error).__name__}; the log has more"))
     if faults:
         raise ConfigError(faults)
     return Snapshot(targets, tuple(warnings))

@@ -58,7 +58,8 @@ class Watch:
         # Hypercorn accepts `send` to a client that has gone, so only `receive` can tell.
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._exchange.interrupt(ClientLeft("the client closed the connection"))
+        if not self._outlet.is_ended:  # servers also say so once the answer is complete
+            self._exchange.interrupt(ClientLeft("the client closed the connection"))
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(self._timing.keep_alive_s, self._tick)

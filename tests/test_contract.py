@@ -15,15 +15,15 @@ from gateway.usage import Usage
     [
         (
             "https://api.vendor.example/v1/chat/completions",
-            ("api.vendor.example", 443, True, Tls()),
+            ("api.vendor.example", 443, Tls()),
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: api.vendor.example\r\n",
         ),
         (
             "http://10.0.0.7:8000/v1/embeddings?api-version=2",
-            ("10.0.0.7", 8000, False, Tls()),
+            ("10.0.0.7", 8000, None),
             b"POST /v1/embeddings?api-version=2 HTTP/1.1\r\nhost: 10.0.0.7:8000\r\n",
         ),
-        ("http://[::1]:8000", ("::1", 8000, False, Tls()), b"POST / HTTP/1.1\r\nhost: [::1]:8000\r\n"),
+        ("http://[::1]:8000", ("::1", 8000, None), b"POST / HTTP/1.1\r\nhost: [::1]:8000\r\n"),
     ],
 )
 def test_an_endpoint_is_ready_to_be_called(url, origin, first_lines):

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.contract import Ask, Meter
 from gateway.errors import BadRequest, BrokeOff, GatewayError, Refused, UpstreamError
-from gateway.logs import redacted
+from gateway.logs import redact_text, redacted
 from gateway.usage import OpenAIUsage, Usage
 from gateway.wire.openai import BodyMeter, StreamMeter
 
@@ -105,7 +105,8 @@ class OpenAIDialect:
 
     def error(self, error: GatewayError) -> bytes:
         """OpenAI's shape, with `status` and `message` beside it for clients of the TrueFoundry gateway."""
-        return msgspec.json.encode({"error": _details(error), "status": "failure", "message": error.message})
+        details = _details(error)
+        return msgspec.json.encode({"error": details, "status": "failure", "message": details["message"]})
 
     def stream_error(self, error: GatewayError) -> bytes:
         return b"data: %b\n\n" % msgspec.json.encode({"error": _details(error)})
@@ -125,7 +126,8 @@ def _status_of(details: Mapping[str, Any]) -> int:
 
 
 def _details(error: GatewayError) -> dict[str, str | None]:
-    return {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    # A message may name what the caller asked for, and people paste keys in the wrong place.
+    return {"message": redact_text(error.message), "type": error.type, "param": error.param, "code": error.code}
 
 
 def _read(fields: Mapping[str, msgspec.Raw], name: str, decoder: "msgspec.json.Decoder[Any]") -> Any:

@@ -1,8 +1,4 @@
-"""The steps of the pipeline. Each is one class around any ASGI app, and knows none of the others.
-
-A step with nothing to do once the app inside has answered is a plain function that returns what the app returns. One
-that is `async` stands in the chain of awaits which every event of the request walks through.
-"""
+"""The steps of the pipeline. Each is one class around any ASGI app, and knows none of the others."""
 
 from gateway.middleware.auth import AuthMiddleware
 from gateway.middleware.budget import BudgetMiddleware

@@ -1,6 +1,6 @@
 """Finds out who is calling, before the body is read: strangers must not make us buffer."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Tokens
@@ -15,7 +15,7 @@ class AuthMiddleware:
         self.app = app
         self.tokens = tokens
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         token = token_of(exchange.headers)
         if not token:
@@ -23,7 +23,7 @@ class AuthMiddleware:
         exchange.caller = self.tokens.find(token)
         if exchange.caller is None:
             raise Unauthorized("the token is not known here, or no longer valid; ask the operator for a new one")
-        return self.app(scope, receive, send)
+        await self.app(scope, receive, send)
 
 
 def token_of(headers: Mapping[bytes, bytes]) -> bytes:

@@ -1,7 +1,6 @@
 """Reserves what a request may use before it is sent, and settles with what it did use, however it ended."""
 
 import asyncio
-from collections.abc import Awaitable
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Counters
@@ -18,13 +17,13 @@ class BudgetMiddleware:
         self.counters = counters
         self.rules = rules
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         if self.rules is not None:
             exchange.holds += self.rules(exchange)
-        return self._held(exchange, scope, receive, send) if exchange.holds else self.app(scope, receive, send)
-
-    async def _held(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        if not exchange.holds:
+            await self.app(scope, receive, send)
+            return
         verdict = await self.counters.reserve(exchange.holds)
         if verdict.ticket is None:
             hold = verdict.refused

@@ -1,7 +1,7 @@
 """Refuses what no honest client sends, before anything else looks at it."""
 
 import re
-from collections.abc import Awaitable, Collection
+from collections.abc import Collection
 from itertools import chain
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send, too_large
@@ -40,11 +40,11 @@ class EdgeMiddleware:
         self.max_url_bytes = max_url_bytes
         self.hosts = frozenset(host.lower().encode() for host in hosts)
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self._check_size(scope)
             self._check_form(scope)
-        return self.app(scope, receive, send)
+        await self.app(scope, receive, send)
 
     def _check_size(self, scope: Scope) -> None:
         headers = scope["headers"]

@@ -2,12 +2,11 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable
 
 import structlog
 from starlette.exceptions import HTTPException
 
-from gateway.asgi import HEADER, ASGIApp, Headers, Message, Receive, Scope, Send
+from gateway.asgi import HEADER, ASGIApp, Headers, Receive, Scope, Send
 from gateway.contract import Dialect
 from gateway.errors import ClientLeft, GatewayError, MethodNotAllowed, Refused, Unauthorized, Unexpected
 from gateway.exchange import Exchange
@@ -32,15 +31,8 @@ class ErrorsMiddleware:
             await self.app(scope, receive, send)
             return
         exchange = Exchange.of(scope)
-        has_started = False
-
-        def send_and_note(message: Message) -> Awaitable[None]:
-            nonlocal has_started
-            has_started = True
-            return send(message)
-
         try:
-            await self.app(scope, receive, send_and_note)
+            await self.app(scope, receive, exchange.noting(send))
         except asyncio.CancelledError:
             reason = exchange.resume()
             if reason is None:
@@ -59,7 +51,7 @@ class ErrorsMiddleware:
         exchange.error = error
         if isinstance(error, ClientLeft):
             return
-        if has_started:
+        if exchange.status:
             raise error  # the server cuts the connection, so that nobody takes the answer for whole
         await self._answer(exchange, error, receive, send)
 

@@ -1,6 +1,6 @@
 """Asks the guardrails, late, because they may be slow or cost money."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Guard
@@ -14,10 +14,7 @@ class GuardMiddleware:
         self.app = app
         self.guards = guards
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        return self._guarded(scope, receive, send) if self.guards else self.app(scope, receive, send)
-
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         if exchange.call is not None:
             for guard in self.guards:

@@ -1,6 +1,6 @@
 """Names the rate limits a request draws on."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Hold
@@ -17,8 +17,8 @@ class LimitMiddleware:
         self.app = app
         self.rules = rules
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.rules is not None:
             exchange = Exchange.of(scope)
             exchange.holds += self.rules(exchange)
-        return self.app(scope, receive, send)
+        await self.app(scope, receive, send)

@@ -1,14 +1,14 @@
 """The outermost step: gives each request its id, and writes down how it ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from random import getrandbits
 from time import perf_counter
 
 import structlog
 
-from gateway.asgi import ASGIApp, Message, Receive, Scope, Send, route_path
+from gateway.asgi import ASGIApp, Receive, Scope, Send, route_path
 from gateway.contract import Outcome, Record
 from gateway.errors import Blocked, ClientLeft, GatewayError, Refused, Stopping, Unexpected, UpstreamError
 from gateway.exchange import Exchange
@@ -35,18 +35,8 @@ class LogMiddleware:
             return
         exchange = Exchange.of(scope)
         exchange.id = f"{getrandbits(128):032x}"
-
-        def send_with_id(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                id_ = exchange.id.encode()
-                # The OpenAI SDKs read the first name, the Anthropic SDKs the second.
-                ids = ((b"x-request-id", id_), (b"request-id", id_))
-                message = {**message, "headers": [*message.get("headers", ()), *ids]}
-            return send(message)
-
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, receive, exchange.noting(send))
         except GatewayError as error:
             exchange.error = error
             raise

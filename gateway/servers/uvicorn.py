@@ -96,31 +96,30 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
 
         def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self.head_bytes: int | None = None
+            self.latest: RequestResponseCycle | None = None
+            self.head_bytes = 0
             self.head_timer: TimerHandle | None = None
             self.wait_for_head(limits.keep_alive_s)
             if len(self.connections) > limits.max_connections:
                 transport.close()
 
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self.head_bytes = 0
-
-        def on_headers_complete(self) -> None:
-            self.head_bytes = None
-            super().on_headers_complete()
-            self.cycle.transport = HeadHolder(self.cycle)  # type: ignore[assignment]
-
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self.head_bytes is None:  # nearly always: a head comes in one piece
+            cycle: RequestResponseCycle | None = self.cycle
+            if cycle is not self.latest and cycle is not None:  # a head is complete; the app has not begun yet
+                self.latest = cycle
+                cycle.transport = HeadHolder(cycle)  # type: ignore[assignment]
+                self.head_bytes = 0
                 if self.head_timer is not None:
                     self.head_timer.cancel()
                     self.head_timer = None
-                return
+            elif cycle is None or cycle.scope is not self.scope:
+                self.more_head(len(data))
+
+        def more_head(self, size: int) -> None:
             if self.head_bytes == 0:
                 self.wait_for_head(limits.head_s)
-            self.head_bytes += len(data)
+            self.head_bytes += size
             if self.head_bytes > limits.max_head_bytes and not self.transport.is_closing():
                 self.transport.write(HEAD_TOO_LARGE)
                 self.transport.close()

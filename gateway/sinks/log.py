@@ -20,10 +20,11 @@ class LogSink:
         self._format = as_text if self._stream.isatty() else as_json
 
     async def write(self, records: Sequence[Record]) -> None:
-        await asyncio.to_thread(self._write, records)
+        # Encoding is a moment's work; done in the thread, the two would fight over the interpreter's lock.
+        await asyncio.to_thread(self._write, self._format(records))
 
-    def _write(self, records: Sequence[Record]) -> None:
-        self._stream.write(self._format(records))
+    def _write(self, lines: bytes) -> None:
+        self._stream.write(lines)
         self._stream.flush()
 
 

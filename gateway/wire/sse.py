@@ -8,8 +8,8 @@ import re
 KEEP_ALIVE = b": keep-alive\n\n"
 MAX_EVENT = 4 * 1024 * 1024
 
-# A blank line ends an event. Atomic groups, so that CR LF is never taken for two line ends. A CR at the very end of what
-# has arrived is half of a CR LF, unless the lines before end with CR alone.
+# A blank line ends an event. Atomic groups, so that CR LF is never taken for two line ends. A CR at the very end of
+# what has arrived is half of a CR LF, unless the lines before end with CR alone.
 _BLANK_LINE = re.compile(rb"\r\r|(?>\r\n|\n|\r)(?>\r\n|\n|\r(?!\Z))")
 
 

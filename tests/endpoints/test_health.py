@@ -1,0 +1,76 @@
+"""What orchestrators and monitors ask."""
+
+import asyncio
+
+import pytest
+
+from gateway import __version__
+from gateway.app import PROBES
+from gateway.testing import FakeUpstream, get, post
+
+REPLY = (200, [b'{"choices":[]}'])
+ASK = {"model": "mock/m", "messages": []}
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/health", "/api/llm/health"])
+async def test_alive(app_with, path):
+    """Nobody needs a token to ask, and nobody else is asked."""
+    answer = await get(app_with(FakeUpstream(REPLY)), path)
+
+    assert (answer.status, answer.json()) == (200, {"status": "ok", "version": __version__})
+
+
+async def test_ready(app_with):
+    answer = await get(app_with(FakeUpstream(REPLY)), "/readyz")
+
+    assert (answer.status, answer.json()) == (
+        200,
+        {
+            "status": "ready",
+            "open_requests": 0,
+            "config": {"generation": 1, "models": 3, "reload_failures": 0, "faults": []},
+        },
+    )
+
+
+async def test_not_ready_while_it_stops(app_with, auth, until):
+    """Alive all the same: it must not be killed before the last stream has ended."""
+    upstream = FakeUpstream((200, [asyncio.Event(), b"{}"]))
+    app = app_with(upstream)
+    asking = asyncio.create_task(post(app, "/v1/chat/completions", ASK, headers=auth))
+    await until(lambda: upstream.replies)
+
+    app.drain.begin()
+    ready, alive = await get(app, "/readyz"), await get(app, "/healthz")
+    app.drain.cut()
+    await asking
+
+    assert (ready.status, ready.json()["status"], ready.json()["open_requests"]) == (503, "stopping", 1)
+    assert alive.status == 200
+
+
+async def test_metrics(app_with, auth):
+    app = app_with(FakeUpstream(REPLY))
+
+    answer = await get(app, "/metrics")
+
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    lines = answer.body.decode().splitlines()
+    assert [line for line in lines if line.startswith("gateway_") and "_build" not in line] == [
+        "gateway_open_requests 0.0",
+        "gateway_config_generation 1.0",
+        "gateway_config_reload_failures_total 0.0",
+        "gateway_records_dropped_total 0.0",
+    ]
+    assert f'gateway_build_info{{version="{__version__}"}} 1.0' in lines
+
+
+async def test_probes_leave_no_record(app_with, sink):
+    """Every ten seconds from every node, they would be most of the log."""
+    app = app_with(FakeUpstream(REPLY))
+
+    for path in PROBES:
+        await get(app, path)
+    await app.close()
+
+    assert sink.records == []

@@ -1,0 +1,52 @@
+"""What the caller may use."""
+
+import pytest
+
+from gateway.router import BASES
+from gateway.testing import FakeUpstream, get
+
+REPLY = (200, [b'{"choices":[]}'])
+
+
+@pytest.mark.parametrize("base", BASES)
+async def test_the_list(app_with, auth, base):
+    """Codex looks under `models`, everybody else under `data`."""
+    answer = await get(app_with(FakeUpstream(REPLY)), f"{base}/models", headers=auth)
+
+    listed = [
+        {"id": name, "owned_by": "mock", "object": "model", "created": 0}
+        for name in ("mock/m", "mock/old", "mock/vectors")
+    ]
+    assert (answer.status, answer.json()) == (200, {"object": "list", "data": listed, "models": listed})
+
+
+@pytest.mark.parametrize("base", BASES)
+async def test_one_of_it(app_with, auth, base):
+    """Names hold slashes."""
+    answer = await get(app_with(FakeUpstream(REPLY)), f"{base}/models/mock/m", headers=auth)
+
+    assert (answer.status, answer.json()["id"]) == (200, "mock/m")
+
+
+@pytest.mark.parametrize("name", ["mock/x", "mock", "m", "mock/m/", "MOCK/M"])
+async def test_an_unknown_one(app_with, auth, name):
+    answer = await get(app_with(FakeUpstream(REPLY)), f"/v1/models/{name}", headers=auth)
+
+    assert (answer.status, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/mock/m"])
+async def test_strangers_are_told_nothing(app_with, path):
+    answer = await get(app_with(FakeUpstream(REPLY)), path)
+
+    assert answer.status == 401
+    assert b"mock" not in answer.body
+
+
+async def test_accounts_for_any_model_are_not_models(app_with, auth, token):
+    """`openai/*` is not a name anybody could ask for."""
+    environ = {"GATEWAY_ADMIN_TOKEN": token, "OPENAI_API_KEY": "key"}
+
+    answer = await get(app_with(FakeUpstream(REPLY), None, environ=environ), "/models", headers=auth)
+
+    assert [model["id"] for model in answer.json()["data"]] == ["demo/echo"]

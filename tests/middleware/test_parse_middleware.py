@@ -1,0 +1,224 @@
+"""ParseMiddleware, alone around a foreign app."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.dialects import CHAT
+from gateway.errors import BadRequest, BodyTooSlow, ClientLeft, TooLarge
+from gateway.exchange import Exchange
+from gateway.middleware import ParseMiddleware
+from gateway.testing import http_scope
+
+ASK = b'{"model":"m","messages":[]}'
+
+
+class App:
+    """A foreign app that keeps the call of its last request, behind the middleware."""
+
+    def __init__(self, dialect=CHAT, max_body_bytes=64 * 1024 * 1024, **options):
+        self.dialect = dialect
+        self.call = None
+        self.parse = ParseMiddleware(self._app, max_body_bytes=max_body_bytes, **options)
+
+    async def _app(self, scope, receive, send):
+        self.call = Exchange.of(scope).call
+
+    async def take(self, *pieces, receive=None):
+        left = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+        left[-1]["more_body"] = False
+
+        async def from_pieces():
+            return left.pop(0)
+
+        scope = http_scope("POST", "/", {}, 0)
+        Exchange.of(scope).dialect = self.dialect
+        await self.parse(scope, receive or from_pieces, None)
+        return self.call
+
+
+async def test_reads_what_is_asked():
+    call = await App().take(b'{"model":"m","stream":true,"max_tokens":9,"messages":[ 1 ],"new":{"a" : 1}}')
+
+    assert (call.ask.model, call.ask.stream, call.ask.max_output_tokens) == ("m", True, 9)
+    assert {name: bytes(value) for name, value in call.fields.items()} == {
+        "model": b'"m"',
+        "stream": b"true",
+        "max_tokens": b"9",
+        "messages": b"[ 1 ]",
+        "new": b'{"a" : 1}',
+    }
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 1000])
+async def test_a_body_in_pieces(size):
+    call = await App().take(*(ASK[at : at + size] for at in range(0, len(ASK), size)), b"", b"")
+
+    assert call.ask.model == "m"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "not JSON"),
+        (b" ", "not JSON"),
+        (b"{", "not JSON"),
+        (b"[]", "has to be a JSON object"),
+        (b"1", "has to be a JSON object"),
+        (b'"{}"', "has to be a JSON object"),
+        (b"null", "has to be a JSON object"),
+        (b"model=m", "not JSON"),
+        (ASK + b"x", "not JSON"),
+        (ASK + ASK, "not JSON"),
+        (b"\xef\xbb\xbf" + ASK, "not JSON"),
+        (ASK.decode().encode("utf-16"), "not UTF-8"),
+        (b'{"model":"m","x":NaN}', "not JSON"),
+        (b'{"model":"m","x":Infinity}', "not JSON"),
+        (b'{"model":"m","x":-}', "not JSON"),
+        (b'{"model":"m","x":01}', "not JSON"),
+        (b'{"model":"m",}', "not JSON"),
+        (b'{model:"m"}', "not JSON"),
+        (b"{'model':'m'}", "not JSON"),
+        (b'{"model":"m","x":"\xff"}', r"not UTF-8 \(byte 18\)"),
+        (b'{"model":"m","x":"\xed\xa0\x80"}', "not UTF-8"),
+        (b'{"model":"m","x":"\xc0\xaf"}', "not UTF-8"),
+        (b'{"model":"m","x":"\n"}', "not JSON"),
+        (b'{"model":"m","x":"\\ud800"}', "not JSON"),
+        (b'{"model":"m","x":' + 100_000 * b"[" + 100_000 * b"]" + b"}", "nested too deeply"),
+        (b'{"model":"m","x":' + 100_000 * b"[", "nested too deeply"),
+        (100_000 * b'{"model":' + b"1" + 100_000 * b"}", "nested too deeply"),
+        (b'{"messages":[]}', '"model" is missing'),
+        (b'{"model":1}', '"model" is not valid'),
+        (b'{"model":null}', '"model" is not valid'),
+        (b'{"model":["m"]}', '"model" is not valid'),
+        (b'{"model":"m","stream":"yes"}', '"stream" is not valid'),
+        (b'{"model":"m","max_tokens":1.5}', '"max_tokens" is not valid'),
+        (b'{"model":"m","max_tokens":' + 5000 * b"9" + b"}", '"max_tokens" is not valid'),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+async def test_what_cannot_be_read_is_a_400(body, message):
+    with pytest.raises(BadRequest, match=message):
+        await App().take(body)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"12345678901234567890123456789012345678901234567890",
+        b"-" + 5000 * b"9",
+        b"1e999",
+        b"0.1e-5",
+        b'"\\u0000"',
+        b'"\\ud83d\\ude00"',
+        '"é\U0001f600"'.encode(),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+async def test_unusual_values_stay_as_they_are(value):
+    """They are for the provider to judge; a float of Python's would have other digits."""
+    call = await App().take(b'{"model":"m","x":' + value + b"}")
+
+    assert bytes(call.fields["x"]) == value
+
+
+async def test_of_two_equal_keys_the_last_counts():
+    """And it is the only one sent on: the provider cannot see another model than the gateway."""
+    call = await App().take(b'{"model":"cheap","model":"m"}')
+
+    assert call.ask.model == "m"
+    assert {name: bytes(value) for name, value in call.fields.items()} == {"model": b'"m"'}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"m","messages":[' + 10_000_000 * b"1," + b"1]}",
+        b'{"model":"m","messages":' + 100_000 * b"[" + b"}",
+        b'{"model":"m","x":"' + 10_000_000 * b"\\u0061" + b'"}',
+    ],
+    ids=["10 M elements", "100 k deep", "10 M escapes"],
+)
+async def test_what_is_meant_to_be_slow_is_not(body):
+    """The event loop stands still meanwhile, for all the others."""
+    app = App()
+    started = time.process_time()
+
+    with suppress(BadRequest):
+        await app.take(body)
+
+    assert time.process_time() - started < 1.0
+
+
+@given(st.binary(max_size=200))
+async def test_garbage_is_a_400_and_nothing_else(garbage):
+    with suppress(BadRequest):
+        await App().take(garbage)
+
+
+async def test_messages_repeat_nothing_of_the_body():
+    with pytest.raises(BadRequest) as raised:
+        await App().take(b'{"model":"m","x": my-secret}')
+
+    assert "secret" not in raised.value.message
+
+
+async def test_a_body_over_the_limit_is_not_read_to_its_end():
+    """Without a Content-Length there is nothing else to go by."""
+    reads = 0
+
+    async def receive():
+        nonlocal reads
+        reads += 1
+        return {"type": "http.request", "body": 100 * b"x", "more_body": True}
+
+    with pytest.raises(TooLarge, match="over 1,000 bytes"):
+        await App(max_body_bytes=1000).take(b"", receive=receive)
+
+    assert reads == 11
+
+
+async def test_a_body_of_just_the_limit():
+    assert (await App(max_body_bytes=len(ASK)).take(ASK)).ask.model == "m"
+    with pytest.raises(TooLarge):
+        await App(max_body_bytes=len(ASK) - 1).take(ASK)
+
+
+async def test_a_body_that_does_not_arrive():
+    pieces = [{"type": "http.request", "body": b"{", "more_body": True}]
+
+    async def receive():
+        return pieces.pop() if pieces else await asyncio.Event().wait()
+
+    with pytest.raises(BodyTooSlow, match=r"within 0\.01 s"):
+        await App(body_timeout_s=0.01).take(b"", receive=receive)
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_being_cancelled_is_not_being_slow():
+    app = App()
+    task = asyncio.create_task(app.take(b"", receive=asyncio.Event().wait))
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("before", [[], [{"type": "http.request", "body": ASK[:5], "more_body": True}]])
+async def test_a_client_that_leaves_before_its_end(before):
+    messages = [*before, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    with pytest.raises(ClientLeft):
+        await App().take(b"", receive=receive)
+
+
+async def test_without_a_dialect_the_body_is_the_apps():
+    assert await App(dialect=None).take(b"not json") is None

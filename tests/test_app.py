@@ -1,0 +1,435 @@
+"""The whole gateway as one ASGI app: mounted, twice in a process, attacked, and searched for secrets."""
+
+import asyncio
+from pathlib import Path
+
+import fastapi
+import pytest
+import structlog
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from gateway import build_app
+from gateway.app import config_path
+from gateway.errors import BrokeOff, ConfigError, Unreachable
+from gateway.logs import configure_logs
+from gateway.sinks.log import LogSink
+from gateway.testing import FakeUpstream, ListSink, get, http_scope, post
+
+CHAT = "/v1/chat/completions"
+REPLY = b'{"choices":[]}'
+ASK = {"model": "mock/m", "messages": []}
+
+
+# --- mounted -----------------------------------------------------------------
+
+
+def starlette_around(gateway, **options):
+    return Starlette(routes=[Mount("/api/llm", gateway)], **options)
+
+
+def fastapi_around(gateway, **options):
+    app = fastapi.FastAPI(**options)
+    app.mount("/api/llm", gateway)
+    return app
+
+
+async def running(app, inside):
+    """Runs the lifespan of an app as a server would, and `inside` while it is up."""
+    told, said = asyncio.Queue(), asyncio.Queue()
+    task = asyncio.create_task(app({"type": "lifespan", "state": {}}, told.get, said.put))
+    await told.put({"type": "lifespan.startup"})
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    found = await inside()
+    await told.put({"type": "lifespan.shutdown"})
+    assert (await said.get())["type"] == "lifespan.shutdown.complete"
+    await task
+    return found
+
+
+@pytest.mark.parametrize("around", [starlette_around, fastapi_around])
+@pytest.mark.parametrize("path", ["/api/llm/chat/completions", "/api/llm/v1/chat/completions"])
+@pytest.mark.parametrize("lifespan", ["none", "outer", "own"])
+async def test_mounted_into_another_app(app_with, auth, sink, around, path, lifespan):
+    """Starlette does not pass the lifespan on to what it mounts, so the first request has to open the gateway."""
+    gateway = app_with(FakeUpstream((200, [REPLY])))
+    outer = around(gateway, **({"lifespan": gateway.lifespan} if lifespan == "own" else {}))
+
+    async def ask():
+        return await post(outer, path, ASK, headers=auth)
+
+    answer = await ask() if lifespan == "none" else await running(outer, ask)
+    if lifespan != "own":
+        await gateway.close()
+
+    assert (answer.status, answer.body) == (200, REPLY)
+    assert answer.headers["x-tfy-resolved-model"] == "mock/m"
+    assert len(sink.records) == 1
+
+
+@pytest.mark.parametrize("around", [starlette_around, fastapi_around])
+async def test_errors_of_a_mounted_gateway_are_its_own(app_with, around):
+    """FastAPI's handlers would answer in another shape."""
+    outer = around(app_with(FakeUpstream((200, [REPLY]))))
+
+    answers = [await get(outer, "/api/llm/nothing"), await post(outer, "/api/llm/chat/completions", ASK)]
+
+    assert [(a.status, a.json()["error"]["code"]) for a in answers] == [(404, "not_found"), (401, "invalid_api_key")]
+
+
+async def test_probes_of_a_mounted_gateway(app_with, sink):
+    gateway = app_with(FakeUpstream((200, [REPLY])))
+    outer = starlette_around(gateway)
+
+    answers = [await get(outer, f"/api/llm{path}") for path in ("/", "/healthz", "/readyz", "/metrics")]
+    await gateway.close()
+
+    assert [answer.status for answer in answers] == [200] * 4
+    assert sink.records == []
+
+
+async def test_served_alone(app_with, auth, sink):
+    gateway = app_with(FakeUpstream((200, [REPLY])))
+
+    answer = await running(gateway, lambda: post(gateway, CHAT, ASK, headers=auth))
+
+    assert answer.status == 200
+    assert len(sink.records) == 1
+
+
+async def test_two_gateways_in_one_process(app_with, auth):
+    """Nothing is kept at module level: each has its own configuration, tokens and records."""
+    upstreams = [FakeUpstream((200, [b'{"x":%d}' % number])) for number in range(2)]
+    sinks = [ListSink(), ListSink()]
+    own = {"GATEWAY_ADMIN_TOKEN": "gw-other-0123456789abcdef"}
+    first = app_with(upstreams[0], sinks=[sinks[0]])
+    second = app_with(upstreams[1], None, sinks=[sinks[1]], environ={**own, "OPENAI_API_KEY": "key"})
+    outer = Starlette(routes=[Mount("/one", first), Mount("/two", second)])
+
+    answers = [
+        await post(outer, "/one/v1/chat/completions", ASK, headers=auth),
+        await post(outer, "/two/v1/chat/completions", ASK, headers=auth),
+        await post(outer, "/two/v1/chat/completions", ASK, headers={"x-api-key": own["GATEWAY_ADMIN_TOKEN"]}),
+        await post(
+            outer,
+            "/two/v1/chat/completions",
+            {**ASK, "model": "openai/gpt"},
+            headers={"x-api-key": own["GATEWAY_ADMIN_TOKEN"]},
+        ),
+    ]
+    await first.close()
+    await second.close()
+
+    assert [answer.status for answer in answers] == [200, 401, 404, 200]
+    assert [len(sink.records) for sink in sinks] == [1, 3]
+
+
+async def test_websockets_are_refused(app_with, call):
+    """Cleanly: an exception would be logged by the server for each."""
+    sent = await call(app_with(FakeUpstream((200, [REPLY]))), {"type": "websocket.connect"}, type="websocket")
+
+    assert sent == [{"type": "websocket.close", "code": 1003}]
+
+
+async def test_middlewares_of_ones_own(app_with, auth):
+    """From the outside in, once caller and call are known."""
+    order = []
+
+    def named(name):
+        def wrap(app):
+            async def middleware(scope, receive, send):
+                exchange = scope["state"]["gateway.exchange"]
+                order.append((name, exchange.caller.subject, exchange.call.ask.model))
+                await app(scope, receive, send)
+
+            return middleware
+
+        return wrap
+
+    app = app_with(FakeUpstream((200, [REPLY])), middlewares=[named("first"), named("second")])
+    await post(app, CHAT, ASK, headers=auth)
+
+    assert order == [("first", "user:admin", "mock/m"), ("second", "user:admin", "mock/m")]
+
+
+# --- configuration -----------------------------------------------------------
+
+
+def test_where_the_configuration_is_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert config_path(None, {}) is None
+    assert config_path(None, {"GATEWAY_CONFIG": "other.yaml"}) == Path("other.yaml")
+
+    (tmp_path / "gateway.yaml").touch()
+
+    assert config_path(None, {}) == Path("gateway.yaml")
+    assert config_path(None, {"GATEWAY_CONFIG": "other.yaml"}) == Path("other.yaml")
+    assert config_path("mine.yaml", {"GATEWAY_CONFIG": "other.yaml"}) == Path("mine.yaml")
+
+
+async def test_without_a_configuration_there_is_a_model_to_try(app_with, auth, token, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    app = app_with(None, None, environ={"GATEWAY_ADMIN_TOKEN": token})
+    messages = [{"role": "user", "content": "hello"}]
+
+    answer = await post(app, CHAT, {"model": "demo/echo", "messages": messages}, headers=auth)
+
+    assert answer.json()["choices"][0]["message"] == {"role": "assistant", "content": "hello"}
+
+
+@pytest.mark.parametrize("environ", [{"GATEWAY_CONFIG": "/nowhere.yaml"}, {"GATEWAY_TOKENS": "x"}])
+def test_what_cannot_be_used_is_said_at_once(environ):
+    with pytest.raises(ConfigError):
+        build_app(environ=environ)
+
+
+async def test_answers_to_its_own_names_only(app_with, auth):
+    app = app_with(FakeUpstream((200, [REPLY])), hosts=["llm.test"])
+
+    answers = [await post(app, CHAT, ASK, headers={**auth, "host": host}) for host in ("llm.test:1", "evil.test")]
+
+    assert [answer.status for answer in answers] == [200, 400]
+
+
+async def test_a_request_too_many(app_with, auth, until):
+    gate = asyncio.Event()
+    upstream = FakeUpstream((200, [gate, REPLY]))
+    app = app_with(upstream, max_open=1)
+    asking = asyncio.create_task(post(app, CHAT, ASK, headers=auth))
+    await until(lambda: upstream.replies)
+
+    refused = await post(app, CHAT, ASK, headers=auth)
+    gate.set()
+
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    assert (await asking).status == 200
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+async def test_a_body_too_large(app_with, auth, is_declared):
+    upstream = FakeUpstream((200, [REPLY]))
+    app = app_with(upstream, max_body_bytes=1000)
+
+    answer = await post(app if is_declared else without_length(app), CHAT, {**ASK, "x": 2000 * "x"}, headers=auth)
+
+    assert (answer.status, answer.json()["error"]["code"]) == (413, "request_too_large")
+    assert upstream.requests == []
+
+
+def without_length(app):
+    """As a client sends a body in chunks: one piece, and then its end."""
+
+    async def outer(scope, receive, send):
+        headers = [header for header in scope["headers"] if header[0] != b"content-length"]
+        pieces = [{**await receive(), "more_body": True}, {"type": "http.request", "body": b"", "more_body": False}]
+
+        async def from_pieces():
+            return pieces.pop(0)
+
+        await app({**scope, "headers": [*headers, (b"transfer-encoding", b"chunked")]}, from_pieces, send)
+
+    return outer
+
+
+# --- paths -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//v1/chat/completions",
+        "/v1//chat/completions",
+        "/v1/chat/completions/",
+        "/v1/./chat/completions",
+        "/v1/x/../chat/completions",
+        "/healthz/../v1/models",
+        "/v1/%2e%2e/chat/completions",
+        "/v1%2fchat%2fcompletions",
+        "/v1/chat/completions;x=1",
+        "/v1/chat/completions.",
+        "/V1/chat/completions",
+        "/v1/Chat/Completions",
+        "/v1/models/../../metrics",
+        "/metrics/",
+        "/healthz;x",
+        "/readyz/x",
+        "\\v1\\chat\\completions",
+        "/v2/chat/completions",
+        "/api/llm/v1/v1/chat/completions",
+    ],
+)
+async def test_tricks_with_paths_lead_nowhere(app_with, auth, path):
+    """A proxy in front may forbid one form of a path; no other form may lead to the same place."""
+    upstream = FakeUpstream((200, [REPLY]))
+    app = app_with(upstream)
+
+    answers = [await post(app, path, ASK, headers=auth), await get(app, path, headers=auth)]
+
+    assert [answer.status for answer in answers] == [404, 404]
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions\0", "/\r\nx", "/v1/models\x7f"])
+async def test_control_characters_lead_nowhere(app_with, auth, path):
+    assert (await post(app_with(FakeUpstream((200, [REPLY]))), path, ASK, headers=auth)).status == 400
+
+
+@pytest.mark.parametrize("path", [CHAT, "/completions", "/api/llm/embeddings"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
+async def test_other_methods(app_with, call, path, method):
+    sent = await call(app_with(FakeUpstream((200, [REPLY]))), method=method, path=path, headers={})
+
+    assert sent[0]["status"] == 405
+
+
+async def test_every_answer_has_its_ids(app_with, auth):
+    app = app_with(FakeUpstream((200, [REPLY])))
+
+    answers = [
+        await post(app, CHAT, ASK, headers=auth),
+        await post(app, CHAT, ASK),
+        await get(app, "/nothing"),
+        await get(app, "/healthz"),
+        await post(app, CHAT, ASK, headers={"host": "a/b"}),
+    ]
+
+    assert [answer.status for answer in answers] == [200, 401, 404, 200, 400]
+    assert all(len(answer.headers["x-request-id"]) == 32 for answer in answers)
+    assert all(answer.headers["request-id"] == answer.headers["x-request-id"] for answer in answers)
+
+
+# --- canary ------------------------------------------------------------------
+
+CANARY = "canary7f3a9c"
+SECRET = f"sk-{CANARY}0123456789abcdef"
+"""What people paste by mistake looks like this."""
+
+MANIFEST = f"""\
+type: provider-account/self-hosted-model
+name: mock
+integrations:
+  - type: integration/model/self-hosted-model
+    name: m
+    hosted_model_name: m
+    url: http://127.0.0.1:9/v1?key={CANARY}
+    model_server: openai-compatible
+    model_types: [chat]
+    headers: {{x-extra: {CANARY}-header}}
+    auth_data: {{type: bearer-auth, bearer_token: {SECRET}}}
+"""
+ECHO = f'{{"error":{{"message":"Incorrect API key provided: {SECRET}","code":"x"}}}}'.encode()
+STREAM = [b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n']
+
+
+@pytest.fixture
+def logs_restored():
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+def raising(app):
+    async def middleware(scope, receive, send):
+        prompt = scope["state"]["gateway.exchange"].call.fields
+        raise ValueError(f"a fault beside {bool(prompt)}, Bearer {SECRET}")
+
+    return middleware
+
+
+@pytest.mark.parametrize(
+    ("upstream", "options"),
+    [
+        (FakeUpstream((401, [ECHO])), {}),
+        (FakeUpstream((400, [ECHO])), {}),
+        (FakeUpstream((429, [ECHO], {"set-cookie": SECRET, "x-debug": SECRET})), {}),
+        (FakeUpstream((500, [SECRET.encode()], {"content-type": "text/plain"})), {}),
+        (FakeUpstream((200, [ECHO])), {}),
+        (FakeUpstream((200, [b"data: " + ECHO + b"\n\n"])), {}),
+        (FakeUpstream((200, [SECRET.encode()])), {}),
+        (FakeUpstream(Unreachable("nobody there")), {}),
+        (FakeUpstream((200, [*STREAM, BrokeOff("cut")])), {}),
+        (FakeUpstream(ValueError(f"a fault with Bearer {SECRET}")), {}),
+        (FakeUpstream((200, [REPLY])), {"middlewares": [raising]}),
+    ],
+    ids=[
+        "401 echoes the key",
+        "400 echoes the key",
+        "429 with headers",
+        "500 in plain text",
+        "200 with an error",
+        "stream of an error",
+        "200 and garbage",
+        "unreachable",
+        "broke off",
+        "fault in the upstream",
+        "fault in a middleware",
+    ],
+)
+@pytest.mark.parametrize("is_known", [True, False], ids=["caller", "stranger"])
+async def test_a_canary_is_never_seen_again(app_with, tmp_path, capfd, logs_restored, upstream, options, is_known):
+    """Secrets in every place one can stand in; whatever fails, no log line and no error answer shows any."""
+    configure_logs()
+    path = tmp_path / "canary.yaml"
+    path.write_text(MANIFEST)
+    token = f"gw-{CANARY}-token-0123456789"
+    sink = ListSink()
+    environ = {
+        "GATEWAY_ADMIN_TOKEN": token,
+        "GATEWAY_TOKENS": f"user:ana@example.com={token}-of-ana",
+        "GATEWAY_PEPPER": CANARY,
+    }
+    app = app_with(upstream, path, environ=environ, sinks=[sink, LogSink()], **options)
+    presented = token if is_known else f"{token}-wrong"
+    asks = [
+        (CHAT, {"model": "mock/m", "messages": [{"role": "user", "content": f"my password is {CANARY}"}]}),
+        (CHAT, {"model": "mock/m", "stream": True, "messages": [], "user": SECRET, "metadata": {"a": SECRET}}),
+        (CHAT, {"model": SECRET, "messages": []}),
+        (CHAT, {"model": f"mock/{SECRET}", "messages": []}),
+        (CHAT, f'{{"model":"mock/m","messages": {CANARY}}}'.encode()),
+        (CHAT, {"model": "mock/m", "stream": CANARY}),
+        (f"/v1/{SECRET}", {}),
+        (f"/v1/models/{SECRET}", {}),
+    ]
+    headers = {
+        "authorization": f"Bearer {presented}",
+        "cookie": f"session={CANARY}",
+        "user-agent": f"agent {SECRET}",
+        "x-custom": CANARY,
+        "x-forwarded-for": CANARY,
+    }
+
+    answers = []
+    for where, body in asks:
+        answers += [await post(with_query(app), where, body, headers=headers)]
+        answers += [await post(app, where, body, headers={"x-api-key": SECRET, "user-agent": f"Bearer {SECRET}"})]
+    answers += [await get(app, "/readyz"), await get(app, "/metrics")]
+    await app.close()
+
+    out, err = capfd.readouterr()
+    seen = [("stdout", out), ("stderr", err), ("records", repr(sink.records)), ("app", repr(vars(app)))]
+    seen += [(f"answer {a.status}", a.body.decode() + repr(a.headers)) for a in answers]
+    assert [(place, text) for place, text in seen if CANARY in text] == []
+    assert '"event":"request"' in out
+
+
+def with_query(app):
+    async def outer(scope, receive, send):
+        await app({**scope, "query_string": f"key={SECRET}&api_key={CANARY}".encode()}, receive, send)
+
+    return outer
+
+
+async def test_scopes_can_be_printed(app_with, token):
+    """A foreign middleware that logs its scope should find no secret in what we put there; headers are its own."""
+    scope = http_scope("POST", CHAT, {"authorization": f"Bearer {token}"}, 2)
+    app = app_with(FakeUpstream((200, [REPLY])))
+
+    async def receive():
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(message): ...
+
+    await app(scope, receive, send)
+
+    assert token not in repr(scope["state"])

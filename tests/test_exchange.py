@@ -1,0 +1,89 @@
+"""What is known of one request."""
+
+import asyncio
+
+import pytest
+
+from gateway.errors import ClientLeft, Stopping
+from gateway.exchange import Exchange
+
+
+def scope():
+    return {"type": "http", "headers": [(b"authorization", b"Bearer my-secret-token")]}
+
+
+async def test_there_is_one_of_each_request():
+    request = scope()
+
+    first = Exchange.of(request)
+
+    assert Exchange.of(request) is first
+    assert Exchange.of(scope()) is not first
+    assert first.headers == {b"authorization": b"Bearer my-secret-token"}
+    assert first.task is asyncio.current_task()
+
+
+async def test_states_of_a_server_are_kept():
+    """A server copies its lifespan state into each scope."""
+    request = {**scope(), "state": {"theirs": 1}}
+
+    exchange = Exchange.of(request)
+
+    assert request["state"]["theirs"] == 1
+    assert Exchange.of(request) is exchange
+
+
+async def test_requests_share_nothing():
+    one, other = Exchange.of(scope()), Exchange.of(scope())
+    one.observers.append(1)
+    one.holds.append(1)
+
+    assert (other.observers, other.holds) == ([], [])
+
+
+async def test_its_text_holds_no_token():
+    """It is in the scope, and scopes get printed."""
+    assert "my-secret-token" not in repr(Exchange.of(scope()))
+    assert "my-secret-token" not in str(Exchange.of(scope()))
+
+
+async def test_an_interrupt_ends_the_waiting_and_tells_why():
+    reasons = []
+
+    async def request():
+        exchange = Exchange.of(current)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            reasons.append(exchange.resume())
+        await asyncio.sleep(0)
+        return "still running"
+
+    current = scope()
+    task = asyncio.create_task(request())
+    await asyncio.sleep(0)
+    first = ClientLeft("gone")
+    Exchange.of(current).interrupt(first)
+    Exchange.of(current).interrupt(Stopping("too late"))
+
+    assert await task == "still running"
+    assert reasons == [first]
+
+
+async def test_a_cancel_from_outside_is_no_interrupt():
+    current = scope()
+
+    async def request():
+        exchange = Exchange.of(current)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            assert exchange.resume() is None
+            raise
+
+    task = asyncio.create_task(request())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,0 +1,710 @@
+"""Holds `HttpUpstream`, and with it the parts of aiohttp that are not documented, to its contract.
+
+The providers are scripts on loopback sockets: what they send, and when they close.
+"""
+
+import asyncio
+import gzip
+import socket
+import ssl
+from contextlib import asynccontextmanager
+
+import pytest
+import trustme
+
+from gateway.contract import Endpoint, Tls, UpstreamRequest
+from gateway.errors import BrokeOff, TimedOut, Unreachable
+from gateway.upstream import HttpUpstream
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+class Connection:
+    """One connection as the provider sees it."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+        self.is_gone = asyncio.Event()
+
+    async def request(self):
+        """The head and the body of the next request."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        return head, await self.reader.readexactly(length)
+
+    async def send(self, *parts):
+        for part in parts:
+            self.writer.write(part)
+            await self.writer.drain()
+
+    async def gone(self):
+        """Returns when the gateway has closed its end."""
+        while await self.reader.read(65536):
+            pass
+        self.is_gone.set()
+
+    def reset(self):
+        linger = b"\1\0\0\0\0\0\0\0"  # on, 0 s: the kernel sends RST instead of FIN
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.writer.transport.abort()
+
+
+class Provider:
+    """Runs `script(connection)` for each connection. `connections` has them in order."""
+
+    def __init__(self, script):
+        self.script = script
+        self.connections = []
+        self.tasks = []
+
+    @asynccontextmanager
+    async def serve(self, tls=None):
+        server = await asyncio.start_server(self._run, "127.0.0.1", 0, ssl=tls, limit=2**26)
+        self.port = server.sockets[0].getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/v1/chat/completions"
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in self.tasks:
+                task.cancel()
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+            await server.wait_closed()
+
+    async def _run(self, reader, writer):
+        self.tasks.append(asyncio.current_task())
+        connection = Connection(reader, writer)
+        self.connections.append(connection)
+        try:
+            await self.script(connection)
+        except (asyncio.IncompleteReadError, OSError):
+            pass
+        finally:
+            writer.close()
+
+
+async def arrived():
+    """What was sent over loopback has been read by the other end, which runs in this very loop."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def answers(*parts, close=True):
+    """A script: reads one request, sends the parts, and closes or waits."""
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(*parts)
+        if not close:
+            await connection.gone()
+
+    return script
+
+
+@pytest.fixture
+async def upstream():
+    upstream = HttpUpstream(connect_timeout_s=5)
+    yield upstream
+    await upstream.close()
+
+
+def ask(url, body=b"{}", **options):
+    return UpstreamRequest(Endpoint(url, {"authorization": "Bearer key"}, **options), body)
+
+
+async def read_all(reply):
+    data = b""
+    while part := await reply.read():
+        data += part
+    return data
+
+
+async def call(upstream, request):
+    """Status and body, with the reply closed."""
+    reply = await upstream.call(request)
+    try:
+        return reply.status, await read_all(reply)
+    finally:
+        reply.close()
+
+
+# --- answers -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (OK, (200, b"hello")),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", (200, b"until the end")),
+        (b"HTTP/1.0 200 OK\r\n\r\nold", (200, b"old")),
+        (CHUNKED + b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", (200, b"hello")),
+        (CHUNKED + b"5;name=value\r\nhello\r\n0\r\n\r\n", (200, b"hello")),
+        (CHUNKED + b"5\r\nhello\r\n0\r\nx-checksum: 1\r\nx-cost: 2\r\n\r\n", (200, b"hello")),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, (200, b"hello")),
+        (b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + OK, (200, b"hello")),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + OK, (200, b"hello")),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", (204, b"")),
+        (b"HTTP/1.1 404 \r\ncontent-length: 0\r\n\r\n", (404, b"")),
+        (b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 2\r\n\r\n{}", (429, b"{}")),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", (302, b"")),
+    ],
+    ids=[
+        "length",
+        "until close",
+        "HTTP/1.0",
+        "chunked",
+        "chunk extension",
+        "trailers",
+        "100",
+        "103",
+        "100 and 102",
+        "no content",
+        "no reason",
+        "refusal",
+        "redirects are not followed",
+    ],
+)
+@pytest.mark.parametrize("step", [10_000, 1], ids=["at once", "byte by byte"])
+async def test_reads_answers(upstream, answer, expected, step):
+    parts = [answer[at : at + step] for at in range(0, len(answer), step)]
+
+    async with Provider(answers(*parts)).serve() as provider:
+        assert await call(upstream, ask(provider.url)) == expected
+
+
+async def test_sends_what_it_was_given(upstream):
+    """One head, prepared once; nothing that a library adds by itself, such as its name or accepted encodings."""
+    seen = []
+
+    async def script(connection):
+        seen.append(await connection.request())
+        await connection.send(OK)
+
+    async with Provider(script).serve() as provider:
+        await call(upstream, ask(provider.url + "?a=b", b'{"x":1}'))
+
+        assert seen == [
+            (
+                b"POST /v1/chat/completions?a=b HTTP/1.1\r\n"
+                b"host: 127.0.0.1:%d\r\n"
+                b"accept-encoding: identity\r\n"
+                b"authorization: Bearer key\r\n"
+                b"content-length: 7\r\n\r\n" % provider.port,
+                b'{"x":1}',
+            )
+        ]
+
+
+async def test_headers_are_found_in_any_case(upstream):
+    async with Provider(answers(OK.replace(b"content-type", b"Content-TYPE"))).serve() as provider:
+        reply = await upstream.call(ask(provider.url))
+
+        assert reply.headers.get("content-type") == reply.headers.get("Content-Type") == "text/plain"
+        reply.close()
+
+
+async def test_unpacks_what_was_packed_though_nobody_asked(upstream):
+    body = gzip.compress(b"hello")
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body)
+
+    async with Provider(answers(head + body)).serve() as provider:
+        assert await call(upstream, ask(provider.url)) == (200, b"hello")
+
+
+async def test_what_arrives_is_given_at_once(upstream):
+    """Waiting for more would delay each token by one."""
+    go_on = asyncio.Event()
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(CHUNKED, b"5\r\nfirst\r\n")
+        await go_on.wait()
+        await connection.send(b"6\r\nsecond\r\n0\r\n\r\n")
+
+    async with Provider(script).serve() as provider:
+        reply = await upstream.call(ask(provider.url))
+        assert await reply.read() == b"first"
+        go_on.set()
+        assert await reply.read() == b"second"
+        assert await reply.read() == b""
+        assert await reply.read() == b""
+        reply.close()
+
+
+# --- broken answers ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 200 OK\r\ncontent-le",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"HTTP/1.1 200 OK\r\ncontent-length: five\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nbad header: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x-many: 1\r\n" * 1000 + b"content-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx-long: " + 100_000 * b"x" + b"\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        OK + b" and more than its length",
+    ],
+    ids=[
+        "nothing",
+        "part of a status line",
+        "part of a header",
+        "another protocol",
+        "TLS",
+        "length is no number",
+        "two lengths",
+        "header name with a space",
+        "too many headers",
+        "a header too long",
+        "100 and no more",
+        "more than its length",
+    ],
+)
+async def test_what_is_no_answer_broke_off(upstream, answer):
+    async with Provider(answers(answer)).serve() as provider:
+        with pytest.raises(BrokeOff):
+            await upstream.call(ask(provider.url))
+
+        assert len(provider.connections) == 1
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n", b"hello"),
+        (CHUNKED, b"5\r\nhello\r\n"),
+        (CHUNKED, b"50\r\nhello"),
+        (CHUNKED, b"5\r\nhello\r\n0\r\n"),
+        (CHUNKED, b"5\r\nhello\r\nxyz\r\n"),
+        (CHUNKED, b"5\r\nhelloXX3\r\n"),
+    ],
+    ids=["shorter than its length", "no last chunk", "inside a chunk", "no last line", "size is no number", "no CRLF"],
+)
+async def test_a_reply_that_breaks_gives_what_came_and_then_says_so(upstream, end):
+    """What had arrived is the client's; it has been paid for."""
+    head, rest = end
+    is_read = asyncio.Event()
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(head)
+        await is_read.wait()
+        await connection.send(rest)
+
+    async with Provider(script).serve() as provider:
+        reply = await upstream.call(ask(provider.url))
+        is_read.set()
+        got = await reply.read()
+        for _ in range(2):
+            with pytest.raises(BrokeOff):
+                await reply.read()
+        reply.close()
+
+    assert got == b"hello"
+
+
+async def test_a_reset_mid_reply_broke_off(upstream):
+    """After a reset the kernel throws away what was not read yet, so only what was read before it is given."""
+    was_read = asyncio.Event()
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(CHUNKED, b"5\r\nhello\r\n")
+        await was_read.wait()
+        connection.reset()
+
+    async with Provider(script).serve() as provider:
+        reply = await upstream.call(ask(provider.url))
+        assert await reply.read() == b"hello"
+        was_read.set()
+        with pytest.raises(BrokeOff, match="in the middle of its answer"):
+            await reply.read()
+        reply.close()
+
+
+async def test_packed_garbage_broke_off(upstream):
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 9\r\n\r\n"
+
+    async with Provider(answers(head, b"not gzip!")).serve() as provider:
+        with pytest.raises(BrokeOff):
+            await call(upstream, ask(provider.url))
+
+
+# --- connections -------------------------------------------------------------
+
+
+async def serve_many(connection):
+    """A script: answers request after request."""
+    while True:
+        await connection.request()
+        await connection.send(OK)
+
+
+async def test_a_connection_is_used_again(upstream):
+    async with Provider(serve_many).serve() as provider:
+        for _ in range(5):
+            assert await call(upstream, ask(provider.url)) == (200, b"hello")
+
+        assert len(provider.connections) == 1
+
+
+async def test_calls_at_once_have_a_connection_each(upstream):
+    async with Provider(serve_many).serve() as provider:
+        await asyncio.gather(*(call(upstream, ask(provider.url)) for _ in range(20)))
+
+        assert len(provider.connections) == 20
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"),
+        b"HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+        OK + b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nother",
+    ],
+    ids=["the provider says close", "HTTP/1.0", "an answer nobody asked for"],
+)
+async def test_a_connection_is_not_used_again(upstream, answer):
+    """The bytes behind an answer would be taken for the next caller's."""
+
+    async def script(connection):
+        while True:
+            await connection.request()
+            await connection.send(answer)
+
+    async with Provider(script).serve() as provider:
+        for _ in range(2):
+            assert await call(upstream, ask(provider.url)) == (200, b"hello")
+
+        assert len(provider.connections) == 2
+
+
+async def test_late_bytes_are_not_the_next_answer(upstream):
+    """What comes on an idle connection was not asked for: the connection is of no more use."""
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(OK)
+        await late.wait()
+        await connection.send(OK.replace(b"hello", b"wrong"))
+        connection.is_gone.set()
+        await connection.request()
+        await connection.send(OK)
+
+    late = asyncio.Event()
+    async with Provider(script).serve() as provider:
+        await call(upstream, ask(provider.url))
+        late.set()
+        await provider.connections[0].is_gone.wait()
+        await arrived()
+        assert await call(upstream, ask(provider.url)) == (200, b"hello")
+
+
+async def test_a_connection_closed_while_idle_is_not_used(upstream):
+    async with Provider(answers(OK)).serve() as provider:
+        for _ in range(3):
+            assert await call(upstream, ask(provider.url)) == (200, b"hello")
+            await asyncio.gather(*provider.tasks)
+
+        assert len(provider.connections) == 3
+
+
+@pytest.mark.parametrize("with_reset", [False, True], ids=["closed", "reset"])
+async def test_a_connection_closed_as_we_send_is_replaced_once(upstream, with_reset):
+    """The keep-alive race: the provider closed an idle connection while the next request was on its way."""
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(OK)
+        if len(provider.connections) == 1:
+            await connection.request()
+            if with_reset:
+                connection.reset()
+
+    async with Provider(script).serve() as provider:
+        for _ in range(2):
+            assert await call(upstream, ask(provider.url)) == (200, b"hello")
+
+        assert len(provider.connections) == 2
+
+
+async def test_a_provider_that_always_closes_is_asked_twice_at_most(upstream):
+    """Perhaps it is the request that kills the provider; each idle connection would make it one more victim."""
+    requests = 0
+
+    async def script(connection):
+        nonlocal requests
+        await connection.request()
+        await connection.send(OK)
+        await connection.request()
+        requests += 1
+
+    async with Provider(script).serve() as provider:
+        await asyncio.gather(*(call(upstream, ask(provider.url)) for _ in range(5)))
+        assert len(provider.connections) == 5
+
+        assert await call(upstream, ask(provider.url)) == (200, b"hello")
+
+    assert requests == 1
+
+
+@pytest.mark.parametrize(
+    "began",
+    [b"H", b"HTTP/1.1 200 OK\r\ncontent-le", b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"],
+    ids=["one byte", "part of a head", "103", "100"],
+)
+@pytest.mark.parametrize("with_reset", [False, True], ids=["closed", "reset"])
+async def test_once_an_answer_has_begun_nothing_is_sent_again(upstream, began, with_reset):
+    """The provider has begun to work on it, and would bill twice."""
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(OK)
+        await connection.request()
+        await connection.send(began)
+        if with_reset:
+            await arrived()  # the reset would take the bytes away
+            connection.reset()
+
+    async with Provider(script).serve() as provider:
+        assert await call(upstream, ask(provider.url)) == (200, b"hello")
+        with pytest.raises(BrokeOff):
+            await call(upstream, ask(provider.url))
+
+        assert len(provider.connections) == 1
+
+
+async def test_a_reply_that_was_not_read_closes_its_connection(upstream):
+    async def script(connection):
+        await connection.request()
+        await connection.send(CHUNKED, b"5\r\nhello\r\n")
+        await connection.gone()
+
+    async with Provider(script).serve() as provider:
+        reply = await upstream.call(ask(provider.url))
+        await reply.read()
+        reply.close()
+        reply.close()
+
+        async with asyncio.timeout(5):
+            await provider.connections[0].is_gone.wait()
+
+
+async def test_giving_up_while_waiting_closes_the_connection(upstream, until):
+    """A provider that generates for a client who has left costs money."""
+    async with Provider(answers(close=False)).serve() as provider:
+        calling = asyncio.create_task(upstream.call(ask(provider.url)))
+        await until(lambda: provider.connections)
+        started = asyncio.get_running_loop().time()
+        calling.cancel()
+        await asyncio.wait([calling])
+
+        async with asyncio.timeout(5):
+            await provider.connections[0].is_gone.wait()
+        assert calling.cancelled()
+        assert asyncio.get_running_loop().time() - started < 0.1
+
+
+async def test_giving_up_while_reading_closes_the_connection(upstream):
+    async def script(connection):
+        await connection.request()
+        await connection.send(CHUNKED, b"5\r\nhello\r\n")
+        await connection.gone()
+
+    async with Provider(script).serve() as provider:
+        reply = await upstream.call(ask(provider.url))
+        assert await reply.read() == b"hello"
+        reading = asyncio.create_task(reply.read())
+        await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+        reply.close()
+
+        async with asyncio.timeout(5):
+            await provider.connections[0].is_gone.wait()
+
+
+async def test_can_be_closed_and_opened_again(upstream):
+    async with Provider(serve_many).serve() as provider:
+        await call(upstream, ask(provider.url))
+        await upstream.close()
+        await upstream.close()
+        assert await call(upstream, ask(provider.url)) == (200, b"hello")
+
+        assert len(provider.connections) == 2
+
+
+# --- sizes -------------------------------------------------------------------
+
+
+async def test_sends_twenty_megabytes(upstream):
+    body = bytes(range(256)) * 80 * 1024
+    seen = []
+
+    async def script(connection):
+        seen.append(await connection.request())
+        await connection.send(OK)
+
+    async with Provider(script).serve() as provider:
+        assert await call(upstream, ask(provider.url, body)) == (200, b"hello")
+
+    assert seen[0][1] == body
+
+
+async def test_an_answer_that_comes_before_the_request_is_out(upstream):
+    """A provider refuses 20 MB by their head alone."""
+
+    async def script(connection):
+        await connection.reader.readuntil(b"\r\n\r\n")
+        await connection.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        await connection.gone()
+
+    async with Provider(script).serve() as provider:
+        assert await call(upstream, ask(provider.url, bytes(20 * 1024 * 1024))) == (413, b"")
+
+
+async def test_a_slow_reader_slows_the_provider(upstream, until):
+    """Without this a fast provider fills the memory with what a slow client has not read."""
+    sent = 0
+
+    async def script(connection):
+        nonlocal sent
+        connection.writer.transport.set_write_buffer_limits(0)
+        connection.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        await connection.request()
+        await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 67108864\r\n\r\n")
+        for _ in range(1024):
+            await connection.send(65536 * b"x")
+            sent += 65536
+
+    async with Provider(script).serve() as provider:
+        reply = await upstream.call(ask(provider.url))
+        before = -1
+        while sent != before:
+            before = sent
+            await asyncio.sleep(0.05)
+        assert sent < 16 * 1024 * 1024
+
+        pieces = [await reply.read()]
+        assert 0 < len(pieces[0]) <= 512 * 1024
+        while piece := await reply.read():
+            pieces.append(piece)
+        reply.close()
+
+    assert sum(map(len, pieces)) == 67108864
+
+
+# --- no connection -----------------------------------------------------------
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
+
+
+async def test_nobody_listens(upstream):
+    with pytest.raises(Unreachable, match=r"^no connection to 127\.0\.0\.1: .*") as raised:
+        await upstream.call(ask(f"http://127.0.0.1:{free_port()}/"))
+
+    assert "[" not in raised.value.message
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"], ids=["empty label", "label too long"])
+async def test_a_name_that_cannot_be_resolved(upstream, host):
+    """Names that no resolver asks a network about."""
+    with pytest.raises(Unreachable):
+        await upstream.call(ask(f"http://{host}/"))
+
+
+async def test_a_connection_that_takes_too_long():
+    """A listener whose queue is full does not answer at all."""
+    upstream = HttpUpstream(connect_timeout_s=0.1)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for sock in waiting:
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+        try:
+            with pytest.raises(TimedOut, match=r"^127\.0\.0\.1 took too long to accept a connection$"):
+                await upstream.call(ask(f"http://127.0.0.1:{listener.getsockname()[1]}/"))
+        finally:
+            for sock in waiting:
+                sock.close()
+            await upstream.close()
+
+
+# --- TLS ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_pem(authority):
+    return authority.cert_pem.bytes().decode()
+
+
+def context(authority, name):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+async def test_trusts_the_authority_it_was_told_of(upstream, authority, ca_pem):
+    async with Provider(serve_many).serve(context(authority, "127.0.0.1")) as provider:
+        request = ask(provider.url, tls=Tls(ca_cert=ca_pem))
+
+        assert [await call(upstream, request) for _ in range(2)] == [(200, b"hello")] * 2
+        assert len(provider.connections) == 1
+
+
+async def test_an_unknown_authority_is_not_trusted(upstream, authority):
+    async with Provider(serve_many).serve(context(authority, "127.0.0.1")) as provider:
+        with pytest.raises(Unreachable, match="its certificate is not valid"):
+            await upstream.call(ask(provider.url))
+
+
+async def test_a_certificate_for_another_host_is_not_trusted(upstream, authority, ca_pem):
+    async with Provider(serve_many).serve(context(authority, "other.test")) as provider:
+        with pytest.raises(Unreachable, match="its certificate is not valid"):
+            await upstream.call(ask(provider.url, tls=Tls(ca_cert=ca_pem)))
+
+
+async def test_checking_can_be_switched_off(upstream, authority):
+    async with Provider(serve_many).serve(context(authority, "other.test")) as provider:
+        assert await call(upstream, ask(provider.url, tls=Tls(verify=False))) == (200, b"hello")
+
+
+async def test_a_connection_that_was_not_checked_serves_nobody_else(upstream, authority, ca_pem):
+    """Two accounts name the same server; one of them insists on its certificate."""
+    async with Provider(serve_many).serve(context(authority, "other.test")) as provider:
+        await call(upstream, ask(provider.url, tls=Tls(verify=False)))
+
+        with pytest.raises(Unreachable):
+            await upstream.call(ask(provider.url, tls=Tls(ca_cert=ca_pem)))
+
+
+async def test_plain_http_where_tls_was_expected(upstream):
+    async def script(connection):
+        await connection.reader.read(10)
+        await connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with Provider(script).serve() as provider:
+        with pytest.raises(Unreachable):
+            await upstream.call(ask(provider.url.replace("http:", "https:")))
+
+
+async def test_an_authority_that_is_no_certificate(upstream):
+    """Told as an unreachable provider: the rest of the configuration is still of use."""
+    with pytest.raises(Unreachable):
+        await upstream.call(ask("https://127.0.0.1:1/", tls=Tls(ca_cert="not a certificate")))
