@@ -9,7 +9,7 @@ Tokens      who is calling
 Sink        where request records go
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -185,7 +185,7 @@ class Reply(Protocol):
     def headers(self) -> Mapping[str, str]:
         """Case-insensitive."""
 
-    async def read(self) -> bytes:
+    def read(self) -> Awaitable[bytes]:
         """What has arrived since the last call, at least one byte; `b""` at the end.
 
         Raises:

@@ -65,8 +65,9 @@ class ErrorsMiddleware:
         await send({"type": "http.response.start", "status": error.status, "headers": headers})
         if is_unread and b"expect" not in exchange.headers:  # with Expect, the client waits to be asked for its body
             # A server that closes on unread bytes resets the connection, and the client may never see the answer.
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            body = b""
+            # The last byte has to wait as well: with the declared length sent, granian takes the request for ended.
+            await send({"type": "http.response.body", "body": body[:-1], "more_body": True})
+            body = body[-1:]
             await _discard_body(receive)
         await send({"type": "http.response.body", "body": body, "more_body": False})
 

@@ -1,0 +1,248 @@
+"""One connection to a provider: the bytes of a reply in, its head and body out."""
+
+import asyncio
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+import httptools
+
+from gateway.asgi import HEADER
+from gateway.errors import BrokeOff
+
+HIGH_WATER = 64 * 1024
+"""More than this of a reply that nobody reads stops the provider."""
+
+MAX_HEADERS = 128
+MAX_HEADER_BYTES = 16 * 1024
+MAX_UNPACKED = 16 * 1024 * 1024
+
+CUT_SHORT = "the provider broke off in the middle of its answer"
+NO_ANSWER = "the provider closed the connection without an answer"
+NOT_HTTP = "the provider's answer is not HTTP"
+
+
+class Headers(Mapping[str, str]):
+    """Case-insensitive, and decoded when they are asked for: of most replies one is."""
+
+    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        return self._raw[name.lower().encode()].decode(*HEADER)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode(*HEADER) for name in self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+class Connection(asyncio.Protocol):
+    """Speaks HTTP/1.1 as a client, with llhttp as its parser, one reply after the other.
+
+    It answers what aiohttp's pool asks of a connection: `transport`, `is_connected`, `should_close`, `close`, `abort`
+    and `closed`.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self.was_used = False
+        self._loop = loop
+        self._is_spent = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._clear()
+        self._is_done = True  # nothing is on its way
+
+    def _clear(self) -> None:
+        self.status = 0
+        self.has_received = False
+        self._raw: dict[bytes, bytes] = {}
+        self._header_lines = 0
+        self._header_bytes = 0
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._is_done = False
+        self._is_paused = False
+        self._error: BrokeOff | None = None
+
+    # What the pool asks.
+
+    def is_connected(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    @property
+    def should_close(self) -> bool:
+        """True unless another request may follow on this connection."""
+        return self._is_spent or not self._is_done or self._error is not None
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    # What a call asks.
+
+    @property
+    def headers(self) -> Headers:
+        return Headers(self._raw)
+
+    def send(self, head: bytes, body: bytes) -> None:
+        """Sends a request; the reply that comes next is its."""
+        if self.transport is None:
+            raise BrokeOff(NO_ANSWER)
+        self._clear()
+        self.was_used = True
+        self._parser = httptools.HttpResponseParser(self)
+        if len(body) < HIGH_WATER:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            self.transport.write(body)
+
+    async def head(self) -> None:
+        """Returns when status and headers are there.
+
+        Raises:
+            BrokeOff: they will not come.
+        """
+        while not self.status:
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """What has come of the body since the last call; `b""` at its end.
+
+        Raises:
+            BrokeOff: the rest will not come.
+        """
+        while not self._chunks:
+            if self._is_done:
+                return b""
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self._size = 0
+        if self._is_paused and self.transport is not None:
+            self._is_paused = False
+            self.transport.resume_reading()
+        return data
+
+    async def _wait(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # What the transport says.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.has_received = True
+        if self._is_done:
+            # Nothing was asked, so this would be taken for the answer to the next request.
+            self._is_spent = True
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._fail(NOT_HTTP)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        if not self._is_done and self._error is None:
+            if exc is None and self.status and self._ends_with_connection():
+                self._is_done = True
+            else:
+                self._fail(CUT_SHORT if self.has_received else NO_ANSWER)
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._wake()
+
+    def _ends_with_connection(self) -> bool:
+        return b"content-length" not in self._raw and b"transfer-encoding" not in self._raw
+
+    def _fail(self, what: str) -> None:
+        self._is_spent = True
+        if not self._is_done:
+            self._error = BrokeOff(what)
+            self.close()
+            self._wake()
+
+    # What the parser says.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.status:
+            return  # a trailer
+        self._header_lines += 1
+        self._header_bytes += len(name) + len(value)
+        if self._header_lines > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
+            raise ValueError("too many headers, or too long")
+        self._raw[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:  # more is to come
+            self._raw = {}
+            return
+        self.status = status
+        self._wake()
+
+    def on_body(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > HIGH_WATER and not self._is_paused and self.transport is not None:
+            self._is_paused = True
+            self.transport.pause_reading()
+        self._wake()
+
+    def on_message_begin(self) -> None:
+        if self._is_done:
+            raise ValueError("a second answer behind the first")
+
+    def on_message_complete(self) -> None:
+        if self.status:
+            self._is_done = True
+            self._is_spent = self._is_spent or not self._parser.should_keep_alive()
+            self._wake()
+
+
+class Unpacker:
+    """Undoes a content encoding that nobody asked for, as some proxies add one.
+
+    Raises:
+        BrokeOff: it is none that is known, or the data is not in it.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        if encoding not in ("gzip", "x-gzip", "deflate"):
+            raise BrokeOff(f"the provider packed its answer as {encoding[:20]!r}, which was not asked for")
+        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, as its first bytes say
+
+    def feed(self, data: bytes) -> bytes:
+        try:
+            unpacked = self._zlib.decompress(data, MAX_UNPACKED)
+        except zlib.error as error:
+            raise BrokeOff("the provider's packed answer cannot be unpacked") from error
+        if self._zlib.unconsumed_tail:
+            raise BrokeOff("the provider's packed answer is too large when unpacked")
+        return unpacked
+
+    def end(self) -> None:
+        if not self._zlib.eof:
+            raise BrokeOff(CUT_SHORT)
