@@ -47,7 +47,7 @@ class Config:
     # What a request asks: the protocol `Models`.
 
     def find(self, name: str, caller: Caller | None) -> Sequence[Target]:
-        target = self.snapshot.find(name)
+        target = self.snapshot.targets.get(name) or self.snapshot.find(name)
         if target is None:
             raise UnknownModel(name, self.names(caller))
         return (target,)

@@ -19,8 +19,9 @@ class Drain:
         return len(self._open)
 
     def enter(self, exchange: Exchange) -> None:
+        if not self._open:
+            self._idle.clear()
         self._open.add(exchange)
-        self._idle.clear()
 
     def leave(self, exchange: Exchange) -> None:
         self._open.discard(exchange)

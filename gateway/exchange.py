@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, MutableMapping
-from datetime import UTC, datetime
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 import msgspec
@@ -16,19 +15,15 @@ from gateway.usage import Usage
 KEY = "gateway.exchange"
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Exchange(msgspec.Struct, kw_only=True, eq=False):
     """One request. Each step fills its own fields and overwrites nobody else's; None means "not yet" or "none".
 
-    `started` and the other moments are readings of one monotonic clock, in seconds.
+    `at` is in seconds since 1970; `started` and the other moments are readings of one monotonic clock, in seconds.
     """
 
     # log
     id: str = ""
-    at: datetime = msgspec.field(default_factory=utc_now)
+    at: float = msgspec.field(default_factory=time)
     started: float = msgspec.field(default_factory=perf_counter)
     task: "asyncio.Task[Any] | None" = None
     # edge

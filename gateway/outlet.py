@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from time import perf_counter
 
-from gateway.asgi import HEADER, Headers, Message, Send, send_body
+from gateway.asgi import HEADER, Headers, Message, Send
 from gateway.contract import Dialect
 from gateway.errors import BrokeOff, ClientLeft, GatewayError
 from gateway.exchange import Exchange
@@ -39,7 +39,13 @@ class Outlet:
         self.close()
         self._exchange.answered_at = perf_counter()
         self.is_writing = self.is_ended = True
-        await send_body(self._send, status, body, content_type.encode(*HEADER), self._about())
+        headers = [
+            (b"content-type", content_type.encode(*HEADER)),
+            (b"content-length", b"%d" % len(body)),
+            *self._about(),
+        ]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def start(self, status: int, headers: Headers) -> None:
         self._exchange.answered_at = perf_counter()

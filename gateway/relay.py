@@ -108,7 +108,8 @@ async def _whole(exchange: Exchange, call: Call, reply: Reply, outlet: Outlet) -
         await _large(exchange, call, reply, body, outlet)
         return
     exchange.usage = call.dialect.read(body)
-    _observe(exchange.observers, body)
+    if exchange.observers:
+        _observe(exchange.observers, body)
     await outlet.whole(reply.status, reply.headers.get("content-type", "application/json"), body)
 
 

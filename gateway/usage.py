@@ -35,6 +35,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         Source: platform.openai.com/docs/api-reference/chat/object; docs.x.ai/docs/guides/reasoning.
         """
         prompt, completion = max(0, usage.prompt_tokens or 0), max(0, usage.completion_tokens or 0)
+        if usage.has_no_parts:
+            return cls(input=prompt, output=completion)
         into, out = usage.prompt_tokens_details or _NO_DETAILS, usage.completion_tokens_details or _NO_DETAILS
         reasoning = max(0, out.reasoning_tokens or 0)
         beside = usage.total_tokens == prompt + completion + reasoning
@@ -72,6 +74,10 @@ class OpenAIUsage(msgspec.Struct):
     prompt_cache_hit_tokens: int | None = None
     prompt_tokens_details: OpenAIDetails | None = None
     completion_tokens_details: OpenAIDetails | None = None
+
+    @property
+    def has_no_parts(self) -> bool:
+        return not (self.prompt_tokens_details or self.completion_tokens_details or self.prompt_cache_hit_tokens)
 
 
 _NO_DETAILS = OpenAIDetails()

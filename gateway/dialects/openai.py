@@ -58,7 +58,7 @@ class OpenAIDialect:
     def parse(self, fields: Mapping[str, msgspec.Raw]) -> Ask:
         if "model" not in fields:
             raise BadRequest('the field "model" is missing; GET /models lists what you may use', param="model")
-        stream = bool(_read(fields, "stream", _flag))
+        stream = "stream" in fields and bool(_read(fields, "stream", _flag))
         options = _read(fields, "stream_options", _stream_options) if stream else None
         prompt = fields.get(self._prompt)
         return Ask(
@@ -71,7 +71,7 @@ class OpenAIDialect:
 
     def _max_output_tokens(self, fields: Mapping[str, msgspec.Raw]) -> int | None:
         for name in self._limits:
-            limit: int | None = _read(fields, name, _count)
+            limit: int | None = _read(fields, name, _count) if name in fields else None
             if limit is not None:
                 return limit
         return None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from functools import lru_cache
 from random import getrandbits
 from time import perf_counter
@@ -56,7 +57,8 @@ class LogMiddleware:
                 observer.end(exchange.outcome)
             except Exception:
                 log.error("observer failed", request_id=exchange.id, traceback=traceback_text())
-        if exchange.error is not None or exchange.status >= 400 or route_path(scope) not in self.quiet:
+        is_probe = exchange.dialect is None and route_path(scope) in self.quiet
+        if not is_probe or exchange.error is not None or exchange.status >= 400:
             self.record(record_of(exchange, scope, ended=perf_counter()))
 
 
@@ -81,7 +83,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
     status = exchange.status or (error.status if error is not None else 500)
     client = scope.get("client")
     return Record(
-        timestamp=exchange.at,
+        timestamp=datetime.fromtimestamp(exchange.at, UTC),
         level="error" if status >= 500 else "info",
         request_id=exchange.id,
         method=scope["method"],
@@ -96,7 +98,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         stream=call is not None and call.ask.stream,
         usage=exchange.usage,
         time_to_first_token_ms=_ms(exchange.started, exchange.first_byte_at) if exchange.first_byte_at else None,
-        time_per_output_token_ms=_per_token_ms(exchange),
+        time_per_output_token_ms=_per_token_ms(exchange) if call is not None and call.ask.stream else None,
         overhead_ms=_overhead_ms(exchange, ended),
         upstream_status=exchange.upstream_status,
         dropped_params=exchange.dropped_params,
@@ -124,7 +126,7 @@ def _ms(start: float, end: float) -> float:
 def _per_token_ms(exchange: Exchange) -> float | None:
     first, last = exchange.first_byte_at, exchange.last_byte_at
     tokens = exchange.usage.output_tokens if exchange.usage is not None else 0
-    if first is None or last is None or tokens < 2 or exchange.call is None or not exchange.call.ask.stream:
+    if first is None or last is None or tokens < 2:
         return None
     return _ms(0.0, (last - first) / (tokens - 1))
 

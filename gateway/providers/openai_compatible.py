@@ -71,12 +71,7 @@ class OpenAICompatible:
             raise BadRequest(f"the provider of {target.name} has no API for {call.dialect.name}", param="model")
         vendor = settings.vendor
         fields: dict[str, Any] = {**call.fields, "model": target.model}
-        dropped = tuple(name for name in call.fields if name in vendor.rejects)
-        for name in dropped:
-            del fields[name]
-        for name, own_name in vendor.renames.items():
-            if name in fields:
-                fields[own_name] = fields.pop(name)
+        dropped = _adapt(fields, vendor) if vendor.rejects or vendor.renames else ()
         if self._asks_for_usage(call, settings):
             fields["stream_options"] = _with_usage(call.fields.get("stream_options"))
         return UpstreamRequest(endpoint, _encoder.encode(fields), dropped)
@@ -130,6 +125,17 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
         base_url = account.auth_data.custom_host
     assert base_url is not None
     return base_url.rstrip("/").removesuffix(vendor.suffix) + vendor.suffix, headers, None
+
+
+def _adapt(fields: dict[str, Any], vendor: Vendor) -> tuple[str, ...]:
+    """Leaves out what the vendor rejects, and gives the rest its names for it. Returns what was left out."""
+    dropped = tuple(name for name in fields if name in vendor.rejects)
+    for name in dropped:
+        del fields[name]
+    for name, own_name in vendor.renames.items():
+        if name in fields:
+            fields[own_name] = fields.pop(name)
+    return dropped
 
 
 def _with_usage(options: msgspec.Raw | None) -> Any:
