@@ -1,5 +1,6 @@
 """How the gateway writes its own log: structlog, JSON when nobody looks, readable in a terminal, and never a secret."""
 
+import logging
 import re
 import sys
 import traceback
@@ -69,3 +70,14 @@ def configure_logs(stream: TextIO | None = None) -> None:
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, *shape],
         logger_factory=structlog.PrintLoggerFactory(file=stream),
     )
+    logging.basicConfig(handlers=[ToStructlog()], level=logging.WARNING, force=True)
+
+
+class ToStructlog(logging.Handler):
+    """What servers and libraries log by the standard library, in the same log and masked like all else."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {"logger": record.name}
+        if record.exc_info:
+            fields["traceback"] = "".join(traceback.format_exception(*record.exc_info))
+        structlog.get_logger().log(record.levelno, record.getMessage(), **fields)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import uuid
 
 import pytest
@@ -26,7 +27,10 @@ def log_to():
         configure_logs(stream)
         return structlog.get_logger(uuid.uuid4().hex)
 
+    handlers, level = logging.root.handlers[:], logging.root.level
     yield make
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
     structlog.reset_defaults()
 
 
@@ -164,3 +168,18 @@ def test_masks_exceptions_that_others_log(log_to, stream_type):
 
     assert "ValueError: told ***" in stream.getvalue()
     assert LEAKED not in stream.getvalue()
+
+
+def test_what_libraries_log_is_in_the_same_log_and_masked(log_to):
+    """A server that prints a traceback to standard error would go past the masking."""
+    stream = io.StringIO()
+    log_to(stream)
+
+    try:
+        raise ValueError(f"bad key {LEAKED}")
+    except ValueError:
+        logging.getLogger("some.server").exception("refused %s", LEAKED)
+
+    line = json.loads(stream.getvalue())
+    assert (line["level"], line["event"], line["logger"]) == ("error", "refused ***", "some.server")
+    assert line["traceback"].endswith("ValueError: bad key ***\n")
