@@ -49,6 +49,9 @@ class ErrorsMiddleware:
         else:
             return
         exchange.error = error
+        # Its frames hold the exchange, which holds the error. Such a ring keeps `receive` alive until the collector
+        # comes, and with it the client's body, and in granian the connection.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         if isinstance(error, ClientLeft):
             return
         if exchange.status:
