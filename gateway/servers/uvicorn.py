@@ -4,6 +4,7 @@ Not kept: the number of requests per connection, and reading on after a body was
 """
 
 import asyncio
+import logging
 from asyncio import TimerHandle, Transport
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,6 +39,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
         timeout_graceful_shutdown=ceil(limits.end_s) + 1,
     )
     config.load()
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     # Not `Server.serve`, which takes the signals.
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
@@ -51,6 +53,11 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
         late = asyncio.get_running_loop().call_later(limits.end_s, _abort, server)
         await server.shutdown([sock])
         late.cancel()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """An answer that is cut short is cut on purpose, and its request's record says why."""
+    return "without completing response" not in record.msg
 
 
 def _abort(server: uvicorn.Server) -> None:
