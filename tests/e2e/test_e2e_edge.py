@@ -75,8 +75,11 @@ async def test_a_client_that_closes_its_half_has_left(gateway, connect, provider
 
 @pytest.mark.parametrize("packets", [1, 20])
 @pytest.mark.parametrize("size", [17_000, 70_000])
-async def test_headers_that_are_too_large(gateway, connect, packets, size):
-    """D.5 row 6: in one packet and in many."""
+async def test_headers_that_are_too_large(gateway, server, connect, packets, size):
+    """D.5 row 6: in one packet and in many. Far above the limit it is the server that refuses.
+
+    granian then closes while the rest still comes, and the reset can overtake its answer.
+    """
     client = await connect(gateway)
     data = client.request(b"{}", x_large="x" * size)
     step = len(data) // packets + 1
@@ -84,9 +87,12 @@ async def test_headers_that_are_too_large(gateway, connect, packets, size):
     for start in range(0, len(data), step):
         client.send(data[start : start + step])
         await asyncio.sleep(0)
-    answer = await client.head()
+    try:
+        status = (await client.head()).status
+    except (ConnectionError, asyncio.IncompleteReadError):
+        status = None
 
-    assert answer.status == 431
+    assert status == 431 or (status is None and (server, size) == ("granian", 70_000))
 
 
 async def test_headers_that_are_too_many(gateway, connect):
