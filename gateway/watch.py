@@ -9,6 +9,7 @@ from gateway.asgi import Receive
 from gateway.errors import ClientLeft, TimedOut
 from gateway.exchange import Exchange
 from gateway.outlet import Outlet
+from gateway.overdue import Overdue
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -27,14 +28,22 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """`with Watch(...):` around the waiting. What it finds ends the request by `Exchange.interrupt`."""
+    """`with Watch(...):` around the waiting. What it finds ends the request by `Exchange.interrupt`.
 
-    def __init__(self, exchange: Exchange, receive: Receive, outlet: Outlet, timing: Timing) -> None:
+    Args:
+        waiting: calls `begin` of those that have waited for `Timing.watch_after_s`.
+    """
+
+    def __init__(
+        self, exchange: Exchange, receive: Receive, outlet: Outlet, timing: Timing, waiting: "Overdue[Watch]"
+    ) -> None:
         self._exchange = exchange
         self._receive = receive
         self._outlet = outlet
         self._timing = timing
+        self._waiting = waiting
         self._loop = exchange.loop
+        self._timer: asyncio.TimerHandle | None = None
         self._client: asyncio.Task[None] | None = None
         self._chunks = 0
         self._events = 0
@@ -42,15 +51,17 @@ class Watch:
         self._silent_s = 0.0
 
     def __enter__(self) -> Self:
-        self._timer = self._loop.call_later(self._timing.watch_after_s, self._begin)
+        self._waiting.add(self, self._loop)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._waiting.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
         if self._client is not None:
             self._client.cancel()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         self._client = self._loop.create_task(self._wait_for_leaving())
         self._timer = self._loop.call_later(self._timing.keep_alive_s, self._tick)
 

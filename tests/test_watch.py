@@ -7,6 +7,7 @@ import pytest
 from gateway.errors import ClientLeft, TimedOut
 from gateway.exchange import Exchange
 from gateway.outlet import Outlet
+from gateway.overdue import Overdue
 from gateway.watch import Timing, Watch
 
 
@@ -14,7 +15,8 @@ async def watched(receive, timing, waiting, *, outlet=None):
     """Waits inside a Watch; returns why it was ended."""
     exchange = Exchange(task=asyncio.current_task())
     try:
-        with Watch(exchange, receive, outlet or Outlet(None, exchange), timing):
+        young = Overdue(timing.watch_after_s, Watch.begin)
+        with Watch(exchange, receive, outlet or Outlet(None, exchange), timing, young):
             await waiting
     except asyncio.CancelledError:
         return exchange.resume()

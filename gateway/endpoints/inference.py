@@ -8,6 +8,7 @@ from gateway.dispatch import dispatch
 from gateway.errors import BadRequest, ClientLeft, GatewayError
 from gateway.exchange import Exchange
 from gateway.outlet import Outlet
+from gateway.overdue import Overdue
 from gateway.relay import relay
 from gateway.watch import Timing, Watch
 
@@ -19,6 +20,7 @@ class InferenceEndpoint:
         self.models = models
         self.network = network
         self.timing = timing
+        self.waiting = Overdue(timing.watch_after_s, Watch.begin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
@@ -32,7 +34,7 @@ class InferenceEndpoint:
             raise BadRequest(f"{call.ask.model} is not declared as a {kind} model (model_types)", param="model")
         outlet = Outlet(send, exchange)
         try:
-            with Watch(exchange, receive, outlet, self.timing):
+            with Watch(exchange, receive, outlet, self.timing, self.waiting):
                 target, reply = await dispatch(exchange, call, targets, self.network)
                 try:
                     await relay(exchange, call, target, reply, outlet)

@@ -8,6 +8,7 @@ from gateway.asgi import ASGIApp, Receive, Scope, Send, read_body
 from gateway.contract import Call
 from gateway.errors import BadRequest, BodyTooSlow
 from gateway.exchange import Exchange
+from gateway.overdue import Overdue
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -18,7 +19,7 @@ class ParseMiddleware:
     def __init__(self, app: ASGIApp, *, max_body_bytes: int, body_timeout_s: float = 30.0) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
-        self.body_timeout_s = body_timeout_s
+        self.slow = Overdue(body_timeout_s, self._give_up)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
@@ -28,8 +29,7 @@ class ParseMiddleware:
         await self.app(scope, receive, send)
 
     async def _body(self, exchange: Exchange, receive: Receive) -> bytes:
-        # A plain timer: `asyncio.timeout` costs more than all the parsing.
-        timer = exchange.loop.call_later(self.body_timeout_s, self._give_up, exchange)
+        self.slow.add(exchange, exchange.loop)
         try:
             body = await read_body(receive, max_bytes=self.max_body_bytes)
         except asyncio.CancelledError:
@@ -38,12 +38,12 @@ class ParseMiddleware:
                 raise
             raise reason from None
         finally:
-            timer.cancel()
+            self.slow.discard(exchange)
         exchange.body_is_read = True
         return body
 
     def _give_up(self, exchange: Exchange) -> None:
-        exchange.interrupt(BodyTooSlow(f"the request body did not arrive within {self.body_timeout_s:g} s"))
+        exchange.interrupt(BodyTooSlow(f"the request body did not arrive within {self.slow.after_s:g} s"))
 
 
 def parse_fields(body: bytes) -> dict[str, msgspec.Raw]:
