@@ -9,7 +9,7 @@ Tokens      who is calling
 Sink        where request records go
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -350,7 +350,3 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 class Sink(Protocol):
     async def write(self, records: Sequence[Record]) -> None:
         """A batch, in the order in which the requests ended."""
-
-
-Clock = Callable[[], float]
-"""Seconds; which zero they count from is the caller's choice."""
