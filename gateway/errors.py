@@ -7,6 +7,7 @@
     ├── NotFound              404  no such path
     │   └── UnknownModel      404  no such model, or none the caller may know of
     ├── MethodNotAllowed      405
+    ├── Conflict              409  it is managed elsewhere, or was changed meanwhile
     ├── BodyTooSlow           408  the body did not arrive in time
     ├── TooLarge              413  the body is over the cap
     ├── UriTooLong            414
@@ -17,6 +18,7 @@
     ├── Blocked               400  a guardrail refused
     ├── Unexpected            500  a fault of ours
     ├── Overloaded            503  more requests at once than this process takes
+    ├── Unavailable           503  what is needed to answer cannot be reached just now
     ├── Stopping              503  the gateway is going down
     └── UpstreamError              the provider could not answer
         ├── Refused           any  the provider said no; its status and body are passed on
@@ -97,6 +99,12 @@ class MethodNotAllowed(GatewayError):
     code = "method_not_allowed"
 
 
+class Conflict(GatewayError):
+    status = 409
+    type = "invalid_request_error"
+    code = "conflict"
+
+
 class BodyTooSlow(GatewayError):
     status = 408
     type = "timeout_error"
@@ -155,6 +163,13 @@ class Overloaded(GatewayError):
     status = 503
     type = "overloaded_error"
     code = "overloaded"
+    should_retry = True
+
+
+class Unavailable(GatewayError):
+    status = 503
+    type = "api_error"
+    code = "unavailable"
     should_retry = True
 
 

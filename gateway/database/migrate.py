@@ -1,0 +1,69 @@
+"""Brings the tables up to this version. Alembic is imported only when there is something to do."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.database.border import border
+from gateway.database.engine import connected, engine_of
+from gateway.database.reading import Reading
+from gateway.errors import ConfigError, Fault
+
+LOCK = 0x67617465776179
+"""The number of PostgreSQL's advisory lock that migrations of the gateway take."""
+
+
+async def migrate(url: str, *, deadline_s: float = 60.0) -> list[str]:
+    """All of it is one transaction: when it fails, the tables are as they were.
+
+    Several may do it at once: the first does the work, the others wait for it.
+
+    Args:
+        deadline_s: for all of it, the waiting included.
+
+    Returns:
+        The revisions that were applied; none when the tables are up to date, or made by a newer version.
+
+    Raises:
+        ConfigError: the URL cannot be used, or the database refuses to make the tables; it says why.
+        Unavailable: it cannot be reached, or another migration takes too long.
+    """
+    engine = engine_of(url, timeout_s=deadline_s)
+    try:
+        async with border(deadline_s), connected(engine, writes=True) as connection:
+            if engine.dialect.name == "postgresql":
+                # Ends with the transaction, which is the whole migration, so it also works through PgBouncer.
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            if await Reading(connection).schema_state() in ("current", "newer"):
+                return []
+            applied = await connection.run_sync(_upgrade)
+            await connection.commit()
+            return applied
+    finally:
+        await engine.dispose()
+
+
+async def is_current(engine: AsyncEngine) -> bool:
+    """Whether there is nothing to migrate."""
+    async with connected(engine) as connection:
+        return await Reading(connection).schema_state() in ("current", "newer")
+
+
+def _upgrade(connection: Connection) -> list[str]:
+    # Alembic keeps the migration that runs in a global; one at a time is what the lock is for.
+    from alembic.command import upgrade
+    from alembic.config import Config
+
+    applied: list[str] = []
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes.update(connection=connection, applied=applied)
+    try:
+        upgrade(config, "head")
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        raise ConfigError([Fault("the database", 0, "", f"it cannot be migrated: {error.orig}")]) from error
+    return applied

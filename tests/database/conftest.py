@@ -1,0 +1,75 @@
+"""An empty database of either kind for each test."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.database.engine import connected, engine_of
+from gateway.database.migrate import migrate
+from gateway.database.rows import StoredToken
+from gateway.database.store import Store
+
+
+class Clock:
+    def __init__(self):
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+    def move(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock():
+    """Stands still at the start of 2026 until it is moved."""
+    return Clock()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request, tmp_path):
+    """Of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/data/gateway.db"
+    else:
+        with request.getfixturevalue("postgres").database() as url:
+            yield url
+
+
+@pytest.fixture
+async def store(database_url, clock):
+    await migrate(database_url)
+    store = Store(database_url, clock=clock)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def sql(database_url):
+    """`await sql(statement)`: runs it and returns the rows there are."""
+
+    async def run(statement):
+        engine = engine_of(database_url)
+        try:
+            async with connected(engine, writes=True) as connection:
+                result = await connection.exec_driver_sql(statement)
+                rows = [tuple(row) for row in result] if result.returns_rows else []
+                await connection.commit()
+                return rows
+        finally:
+            await engine.dispose()
+
+    return run
+
+
+@pytest.fixture
+def token_of():
+    """Makes rows of tokens."""
+
+    def make(token_id, subject="user:bo@example.com", name="laptop", **fields):
+        digest = b"digest of " + token_id.encode()
+        created_at = datetime(2026, 1, 1, tzinfo=UTC)
+        return StoredToken(token_id, subject, name, digest, "gw-...x", "opaque", created_at, "user:ana", **fields)
+
+    return make
