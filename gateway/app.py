@@ -4,6 +4,7 @@ import os
 import resource
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,20 @@ from starlette.routing import Route
 from starlette.routing import Router as Paths
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send
+from gateway.callers import Callers, tokens_in
 from gateway.config import Config
 from gateway.contract import Counters, Guard, Sink, Tokens, Upstream
+from gateway.control.control import Control
+from gateway.control.endpoint import paths as control_paths
+from gateway.control.running import control_from, running
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.drain import Drain
 from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
-from gateway.errors import NotFound
+from gateway.errors import ConfigError, Fault, GatewayError, NotFound
+from gateway.identities import Identities
+from gateway.identities.jwks import HttpFetch
 from gateway.middleware import (
     AuthMiddleware,
     BudgetMiddleware,
@@ -30,16 +37,19 @@ from gateway.middleware import (
     LogMiddleware,
     ParseMiddleware,
 )
+from gateway.middleware.failures import Failures
 from gateway.plugins import MIDDLEWARES, load_plugins
 from gateway.records import Records
 from gateway.router import BASES, Router
+from gateway.sealing import Seal
 from gateway.sinks.log import LogSink
-from gateway.stores.tokens import tokens_from
 from gateway.stores.unlimited import UnlimitedCounters
+from gateway.tokens import Pepper
 from gateway.upstream import HttpUpstream
 from gateway.watch import Timing
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
+MIN_PEPPER_BYTES = 16
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -76,11 +86,14 @@ def build_app(
         ConfigError: the configuration cannot be used.
     """
     environ = os.environ if environ is None else environ
-    live = Config(config_path(config, environ), environ)
+    callers, seal = callers_from(environ)
+    live = Config(config_path(config, environ), environ, callers=callers, seal=seal)
+    control = control_from(environ, live, seal, callers.pepper)
     drain = Drain()
     records = Records([LogSink()] if sinks is None else sinks)
     upstream = network or HttpUpstream()
-    known = tokens or tokens_from(environ)
+    known = tokens or callers
+    failures = Failures()
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
     # From the inside out.
@@ -91,17 +104,19 @@ def build_app(
     for middleware in reversed(third_party):
         app = middleware(app)
     app = ParseMiddleware(app, max_body_bytes=max_body_bytes)
-    app = AuthMiddleware(app, tokens=known)
+    app = AuthMiddleware(app, tokens=known, failures=failures)
     app = DrainMiddleware(app, drain=drain, max_open=max_open or max_open_by_files())
 
-    models = AuthMiddleware(ModelsEndpoint(models=live), tokens=known)
+    with_auth = partial(AuthMiddleware, tokens=known, failures=failures)
+    models = with_auth(ModelsEndpoint(models=live))
     other = Paths(
         [
             *(Route(path, AliveEndpoint()) for path in PROBES[:4]),
-            Route("/readyz", ReadyEndpoint(config=live, drain=drain)),
+            Route("/readyz", ReadyEndpoint(config=live, drain=drain, replica=control.replica if control else None)),
             Route("/metrics", MetricsEndpoint(config=live, drain=drain, records=records)),
             *(Route(f"{base}/models", models) for base in BASES),
             *(Route(f"{base}/models/{{id:path}}", models) for base in BASES),
+            *control_paths(control, wrap=with_auth),
         ],
         redirect_slashes=False,
         default=not_found,
@@ -110,7 +125,7 @@ def build_app(
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = LogMiddleware(app, record=records.add, quiet=PROBES)
-    return Gateway(app, config=live, drain=drain, records=records, upstream=upstream)
+    return Gateway(app, config=live, drain=drain, records=records, upstream=upstream, control=control)
 
 
 class Gateway:
@@ -120,8 +135,18 @@ class Gateway:
     request; `lifespan` can then be used as, or in, the outer app's own.
     """
 
-    def __init__(self, app: ASGIApp, *, config: Config, drain: Drain, records: Records, upstream: Upstream) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        config: Config,
+        drain: Drain,
+        records: Records,
+        upstream: Upstream,
+        control: Control | None = None,
+    ) -> None:
         self.app = app
+        self.control = control
         self.drain = drain
         self.models = config
         self.config = config
@@ -141,11 +166,21 @@ class Gateway:
             await send({"type": "websocket.close", "code": 1003})
 
     async def open(self) -> None:
-        self._open = AsyncExitStack()
-        await self._open.enter_async_context(self.config.watched())
-        self._open.push_async_callback(self.records.close)
-        if isinstance(self._upstream, HttpUpstream):
-            self._open.push_async_callback(self._upstream.close)
+        """Raises what keeps it from starting; it can be tried again."""
+        self._open = stack = AsyncExitStack()
+        try:
+            if self.config.callers.identities is not None:
+                stack.push_async_callback(self.config.callers.identities.close)
+            if self.control is not None:
+                await stack.enter_async_context(running(self.control))
+            await stack.enter_async_context(self.config.watched())
+            stack.push_async_callback(self.records.close)
+            if isinstance(self._upstream, HttpUpstream):
+                stack.push_async_callback(self._upstream.close)
+        except BaseException:
+            self._open = None
+            await stack.aclose()
+            raise
 
     async def close(self) -> None:
         if self._open is not None:
@@ -163,7 +198,11 @@ class Gateway:
 
     async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        await self.open()
+        try:
+            await self.open()
+        except (ConfigError, GatewayError) as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.close()
@@ -172,6 +211,18 @@ class Gateway:
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     raise NotFound(f"nothing is at {scope['path'][:200]}; chat is at /v1/chat/completions, models are at /v1/models")
+
+
+def callers_from(environ: Mapping[str, str]) -> tuple[Callers, Seal]:
+    """Raises ConfigError: tokens that cannot be used, or a database without the pepper they are hashed with there."""
+    pepper = environ.get("GATEWAY_PEPPER", "").encode()
+    if environ.get("GATEWAY_DATABASE_URL") and len(pepper) < MIN_PEPPER_BYTES:
+        problem = f"has to be set, to at least {MIN_PEPPER_BYTES} characters: it keeps the tokens and secrets in the "
+        problem += "database safe. All replicas need the same one; `openssl rand -hex 32` makes one"
+        raise ConfigError([Fault("the environment", 0, "GATEWAY_PEPPER", problem)])
+    identities = Identities(fetch=HttpFetch())
+    fixed = tokens_in(environ)
+    return Callers(fixed, pepper=Pepper(pepper) if pepper else None, identities=identities), Seal(pepper)
 
 
 def config_path(config: str | Path | None, environ: Mapping[str, str]) -> Path | None:

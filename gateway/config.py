@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import msgspec
 import structlog
 
+from gateway.access.roles import PROVIDER_ACCOUNT, USE, missing
+from gateway.callers import Callers
 from gateway.contract import Caller, Target
-from gateway.errors import ConfigError, Fault, UnknownModel
-from gateway.manifests import Secrets, load
+from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
+from gateway.manifests import Manifest, Secrets, load
 from gateway.plugins import providers_by_type
+from gateway.sealing import Seal
 from gateway.snapshot import Snapshot, compile_snapshot, manifests_from
 
 DEBOUNCE_MS = 400
@@ -21,56 +25,113 @@ LOOK_MS = 5000
 log = structlog.get_logger(__name__)
 
 
+class Stored(msgspec.Struct, frozen=True):
+    """The part of the configuration that is in the database. `secrets`: (group, key) -> sealed value."""
+
+    manifests: Sequence[Manifest] = ()
+    secrets: Mapping[tuple[str, str], str] = {}
+
+
 class Config:
     """Holds one `Snapshot` and swaps it as a whole. A configuration that cannot be used leaves the one before in force.
 
     Args:
         path: of a file or directory; None when the environment is all there is.
+        callers: told of each new snapshot.
+        seal: opens the secrets of stored manifests.
 
     Raises:
         ConfigError: the first one cannot be used.
     """
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        environ: Mapping[str, str],
+        *,
+        callers: Callers | None = None,
+        seal: Seal | None = None,
+    ) -> None:
         self.path = path
         self.generation = 0
         self.reload_failures = 0
         self.faults: tuple[Fault, ...] = ()
         """Why the last reload failed; empty when it did not."""
+        self.stored = Stored()
+        self.callers = callers or Callers()
+        self.seal = seal
+        self.providers = providers_by_type()
         self._environ = environ
         secrets = environ.get("GATEWAY_SECRETS_DIR")
         self._secrets = Path(secrets) if secrets else None
-        self._providers = providers_by_type()
+        self._reloading = asyncio.Lock()
         self.snapshot = Snapshot()
-        self._swap(self._compile())
+        self.files = self._read_files()
+        """The manifests that are not stored; those of the snapshot in force."""
+        self._swap(self.compile(self.files, self.stored))
 
     # What a request asks: the protocol `Models`.
 
     def find(self, name: str, caller: Caller | None) -> Sequence[Target]:
-        target = self.snapshot.targets.get(name) or self.snapshot.find(name)
+        target = self.snapshot.find(name)
         if target is None:
             raise UnknownModel(name, self.names(caller))
+        if caller is not None and not may_use(caller, target):
+            raise self._denied(name, caller, target)
         return (target,)
 
     def names(self, caller: Caller | None) -> Sequence[str]:
-        return tuple(self.snapshot.targets)
+        targets = self.snapshot.targets
+        if caller is None:
+            return tuple(targets)
+        return tuple(name for name, target in targets.items() if may_use(caller, target))
+
+    def _denied(self, name: str, caller: Caller, target: Target) -> GatewayError:
+        """404 hides what the caller may not know of; 403 says what is missing."""
+        account = PROVIDER_ACCOUNT.of(target.name.partition("/")[0])
+        is_user = not target.users.isdisjoint(caller.subjects)
+        if not is_user and not self.snapshot.access.holds(caller, PROVIDER_ACCOUNT.read, account):
+            return UnknownModel(name, self.names(caller))
+        lacks = "a place in its authorized_subjects" if is_user else missing(USE, account)
+        return Forbidden(
+            f"{caller.subject} may not use {name}: it takes {lacks}, which an admin can grant", param="model"
+        )
 
     # Reloading.
 
-    async def reload(self) -> None:
-        """Compiles what the files say now and puts it in force, or says why it cannot."""
-        try:
-            snapshot = await asyncio.to_thread(self._compile)
-            if self.snapshot.targets and not snapshot.targets:
-                # A file that is written in place is empty for a moment.
-                raise ConfigError([Fault(str(self.path), 0, "", "no models are left; the ones before stay in force")])
-        except ConfigError as error:
-            self.reload_failures += 1
-            self.faults = error.faults
-            log.error("configuration not reloaded", faults=[*map(str, error.faults)], in_force=self.generation)
-        else:
-            self._swap(snapshot)
-            log.info("configuration reloaded", generation=self.generation, models=len(snapshot.targets))
+    def _read_files(self) -> Sequence[Manifest]:
+        return load(self.path) if self.path is not None else manifests_from(self._environ)
+
+    def compile(self, files: Sequence[Manifest], stored: Stored) -> Snapshot:
+        """What would be in force with these manifests. Raises ConfigError: what stands in files cannot be used."""
+        groups = {manifest.name for manifest in stored.manifests if manifest.type == "secret-group"}
+        secrets = Secrets(self._environ, self._secrets, stored=stored.secrets, groups=groups, seal=self.seal)
+        return compile_snapshot([*files, *stored.manifests], self.providers, secrets)
+
+    async def reload(self, stored: Stored | None = None) -> None:
+        """Compiles what the files say now, and the database, and puts it in force; or says why it cannot.
+
+        Args:
+            stored: what the database says; None: what it said before.
+        """
+        async with self._reloading:
+            self.stored = stored or self.stored
+            try:
+                files = await asyncio.to_thread(self._read_files)
+                snapshot = await asyncio.to_thread(self.compile, files, self.stored)
+                if stored is None and self.snapshot.targets and not snapshot.targets:
+                    # A file that is written in place is empty for a moment.
+                    raise ConfigError(
+                        [Fault(str(self.path), 0, "", "no models are left; the ones before stay in force")]
+                    )
+            except ConfigError as error:
+                self.reload_failures += 1
+                self.faults = error.faults
+                log.error("configuration not reloaded", faults=[*map(str, error.faults)], in_force=self.generation)
+            else:
+                self.files = files
+                self._swap(snapshot)
+                log.info("configuration reloaded", generation=self.generation, models=len(snapshot.targets))
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -122,13 +183,21 @@ class Config:
                     found.append((str(file), stat.st_mtime_ns, stat.st_ino))
         return found
 
-    def _compile(self) -> Snapshot:
-        manifests = load(self.path) if self.path is not None else manifests_from(self._environ)
-        return compile_snapshot(manifests, self._providers, Secrets(self._environ, self._secrets))
-
     def _swap(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.callers.grant(snapshot.access)
+        if self.callers.identities is not None:
+            self.callers.identities.replace(snapshot.identity_providers)
         self.generation += 1
-        self.faults = ()
+        self.faults = snapshot.left_out
         for warning in snapshot.warnings:
             log.warning("manifest", problem=str(warning))
+        for fault in snapshot.left_out:
+            log.error("stored manifest left out", problem=str(fault))
+
+
+def may_use(caller: Caller, target: Target) -> bool:
+    if caller.is_admin:
+        return True
+    subjects = caller.subjects
+    return not target.users.isdisjoint(subjects) and (target.only is None or not target.only.isdisjoint(subjects))

@@ -10,6 +10,7 @@ Sink        where request records go
 """
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.errors import GatewayError, Refused, UpstreamError
+from gateway.secret import Secret
 from gateway.usage import Usage
 
 
@@ -35,17 +37,47 @@ class Outcome(StrEnum):
 # --- who calls ---------------------------------------------------------------
 
 
+class Credential(StrEnum):
+    """What a caller presented."""
+
+    PERSONAL = "personal-access-token"
+    VIRTUAL_ACCOUNT = "virtual-account-token"
+    JWT = "jwt"
+    OTHER = "other"
+
+
 class Caller(msgspec.Struct, frozen=True, gc=False):
-    """Who is calling. `subject` as manifests write it: `user:ana@example.com`, `virtualaccount:ci`."""
+    """Who is calling. `subject` as manifests write it: `user:ana@example.com`, `virtualaccount:ci`.
+
+    `token_id` names the token without giving it away. `subjects`, which follow from the rest, are all whose grants the
+    caller has: its own, those of its teams and, of a user, those of `team:everyone`.
+    """
 
     subject: str
     teams: frozenset[str] = frozenset()
     is_admin: bool = False
+    credential: Credential = Credential.OTHER
+    token_id: str | None = None
+    subjects: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        everyone = ("team:everyone",) if self.subject.startswith("user:") else ()
+        subjects = frozenset((self.subject, *everyone, *(f"team:{team}" for team in self.teams)))
+        msgspec.structs.force_setattr(self, "subjects", subjects)
 
 
 class Tokens(Protocol):
+    """Who is calling, from what was presented. Unknown, expired and revoked look the same: None."""
+
     def find(self, token: bytes) -> Caller | None:
-        """The owner of a presented token, or None: unknown, expired and revoked look the same."""
+        """What is known at once."""
+
+    async def verify(self, token: bytes) -> Caller | None:
+        """Asked when `find` knew nobody; may wait for an identity provider.
+
+        Raises:
+            Unavailable: just now nobody can say whose it is.
+        """
 
 
 # --- what is asked -----------------------------------------------------------
@@ -65,11 +97,15 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """One request, decoded once. `fields`: the top-level fields of the body, each as the very bytes the client sent."""
+    """One request, decoded once. `fields`: the top-level fields of the body, each as the very bytes the client sent.
+
+    `provider_key` is the Authorization which the caller sent for the provider, scheme included.
+    """
 
     dialect: "Dialect"
     ask: Ask
     fields: Mapping[str, msgspec.Raw]
+    provider_key: Secret | None = None
 
 
 class Meter(Protocol):
@@ -163,6 +199,14 @@ class Endpoint:
         if self.head.count(b"\r\n") != len(lines) + 1 or self.head.count(b"\n") != len(lines) + 1:
             raise ValueError(f"a header for {parts.hostname} holds a line break")
 
+    def with_header(self, name: str, value: str) -> "Endpoint":
+        """The same with one more header, for a single request. Raises ValueError when the value cannot be one."""
+        if not value.isprintable() or not value.isascii():
+            raise ValueError(f"the value for {name} holds characters that are not allowed in a header")
+        other = copy(self)
+        other.head = self.head + f"{name.lower()}: {value}\r\n".encode()
+        return other
+
     def __repr__(self) -> str:
         return f"Endpoint({self.url!r})"  # the head holds the key
 
@@ -216,6 +260,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The provider's own name for it."""
     model_types: frozenset[str]
     provider: "Provider"
+    users: frozenset[str] = frozenset()
+    """Subjects that may use it, besides admins; compiled from the grants, not by the provider."""
+    only: frozenset[str] | None = None
+    """Of those, the ones that may; None is all."""
     settings: Any = None
     """What the provider prepared for itself when the manifest was compiled."""
     upstream: Upstream | None = None
@@ -255,9 +303,15 @@ class Models(Protocol):
     """The models of the configuration in force."""
 
     def find(self, name: str, caller: Caller | None) -> Sequence[Target]:
-        """The targets to try, best first. Raises UnknownModel."""
+        """The targets to try, best first; None is somebody who may use everything.
 
-    def names(self, caller: Caller | None) -> Sequence[str]: ...
+        Raises:
+            UnknownModel: there is none of that name, or none the caller may know of.
+            Forbidden: the caller may know of it, and not use it.
+        """
+
+    def names(self, caller: Caller | None) -> Sequence[str]:
+        """All that the caller may use."""
 
 
 # --- limits and budgets ------------------------------------------------------
@@ -328,6 +382,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     duration_ms: float
     request_type: str | None = None
     subject: str | None = None
+    token_id: str | None = None
     model: str | None = None
     """As the caller asked for it."""
     resolved_model: str | None = None

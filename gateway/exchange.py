@@ -10,6 +10,7 @@ import msgspec
 from gateway.asgi import Message, Send
 from gateway.contract import Call, Caller, Dialect, Hold, Meter, Observer, Outcome, Target
 from gateway.errors import GatewayError
+from gateway.secret import Secret
 from gateway.usage import Usage
 
 KEY = "gateway.exchange"
@@ -33,6 +34,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     dialect: Dialect | None = None
     # auth
     caller: Caller | None = None
+    provider_key: Secret | None = None
     # parse
     call: Call | None = None
     # limit, budget

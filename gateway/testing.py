@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -119,6 +120,18 @@ async def post(
 
 async def get(app: ASGIApp, path: str, *, headers: Mapping[str, str] | None = None) -> Answer:
     return await _request(app, "GET", path, b"", headers or {}, None)
+
+
+async def request(
+    app: ASGIApp, method: str, path: str, body: object = b"", *, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """Sends a request of any kind. `path` as in a URL: percent-encoded, and with the query if there is one."""
+    data = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    answer, (encoded, _, query) = Answer(), path.partition("?")
+    scope = http_scope(method, unquote(encoded), headers or {}, len(data))
+    scope.update(raw_path=encoded.encode(), query_string=query.encode())
+    await app(scope, _receive(data, asyncio.Event()), answer.take)
+    return answer
 
 
 async def _request(

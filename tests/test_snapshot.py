@@ -1,5 +1,8 @@
 """Manifests, compiled: what callers may ask for, and what is wrong."""
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from gateway.errors import ConfigError
@@ -107,18 +110,11 @@ integrations:
     ]
 
 
-def test_two_models_of_one_name_are_a_fault():
-    """Accounts of two vendors may have the same name; the later one took the place of the earlier, and said nothing."""
-    text = TWO_ACCOUNTS.replace("name: any", "name: main").replace("name: fixed", "name: gpt")
+def test_two_accounts_of_one_name_are_a_fault():
+    """Of two vendors, too: what is granted on one would be granted on the other."""
+    text = TWO_ACCOUNTS.replace("name: any", "name: main")
 
-    assert faults_of(text) == ["gateway.yaml:9: name: a second model named main/gpt; rename one account"]
-
-
-def test_accounts_of_one_name_may_have_different_models():
-    snapshot = compiled(TWO_ACCOUNTS.replace("name: any", "name: main"))
-
-    assert snapshot.find("main/gpt").model == "gpt-5"
-    assert snapshot.find("main/fixed").model == "vendor/fixed"
+    assert faults_of(text) == ["gateway.yaml:9: name: a second account named main; the first is in gateway.yaml:1"]
 
 
 def test_an_empty_environment_gives_the_demo_model():
@@ -166,3 +162,268 @@ def test_secrets_come_from_the_directory_the_environment_names(tmp_path):
     secrets = secrets_from({"GATEWAY_SECRETS_DIR": str(tmp_path)})
 
     assert secrets.resolve("tfy-secret://acme:llm:openai").reveal() == "from a file"
+
+
+# --- who may use what --------------------------------------------------------
+
+MODELS = """\
+  - {type: integration/model/openai, name: gpt, model_id: gpt, model_types: [chat]}
+  - {type: integration/model/openai, name: mini, model_id: mini, model_types: [chat], authorized_subjects: LISTED}
+"""
+ACCOUNT = "type: provider-account/openai\nname: main\nauth_data: {type: api-key, api_key: k}\n"
+
+
+def users_of(collaborators="", listed="[]", more=""):
+    """Model -> (who may use it, and of those who alone)."""
+    text = ACCOUNT + collaborators + "\nintegrations:\n" + MODELS.replace("LISTED", listed) + more
+    return {name: (target.users, target.only) for name, target in compiled(text).targets.items()}
+
+
+def test_nobody_may_use_what_was_granted_to_nobody():
+    assert users_of() == {"main/gpt": (frozenset(), None), "main/mini": (frozenset(), None)}
+
+
+def test_collaborators_may_use_all_models_and_authorized_subjects_narrow_that():
+    found = users_of(
+        "collaborators: [{subject: 'team:a', role_id: provider-account-access}]", "['user:Ana@example.com', team:b]"
+    )
+
+    assert found == {
+        "main/gpt": ({"team:a"}, None),
+        "main/mini": ({"team:a"}, {"user:ana@example.com", "team:b"}),
+    }
+
+
+def test_authorized_subjects_are_the_grant_where_no_collaborators_are_named():
+    found = users_of(listed="['serviceaccount:ci']")
+
+    assert found == {"main/gpt": (frozenset(), None), "main/mini": ({"virtualaccount:ci"}, None)}
+
+
+def test_a_list_of_nobody_lets_nobody_in():
+    found = users_of("collaborators: [{subject: 'team:a', role_id: provider-account-access}]", "[nonsense]")
+
+    assert found["main/mini"] == ({"team:a"}, frozenset())
+
+
+def test_virtual_accounts_and_bindings_count_as_well():
+    """Those on the tenant for every account there is."""
+    more = """\
+---
+type: virtual-account
+name: ci
+permissions: [{resource_type: provider-account, resource_fqn: "acme:openai:main", role_id: provider-account-access}]
+---
+type: role-binding
+name: b
+subjects: [{type: team, name: everyone}]
+permissions: [{resourceType: tenant, resourceFqn: acme, role: provider-account-access}]
+"""
+    found = users_of(listed="['team:b']", more=more)
+
+    assert found == {
+        "main/gpt": ({"virtualaccount:ci", "team:everyone"}, None),
+        "main/mini": ({"virtualaccount:ci", "team:everyone", "team:b"}, None),
+    }
+
+
+def test_who_may_read_or_manage_an_account_may_not_use_it():
+    more = """\
+---
+type: role
+name: reader
+permissions: ["provider-account:ReadProviderAccount", "provider-account:ManageProviderAccount"]
+"""
+    found = users_of("collaborators: [{subject: 'team:a', role_id: reader}]", more=more)
+
+    assert found["main/gpt"] == (frozenset(), None)
+
+
+def test_the_demo_is_for_everyone_and_what_costs_money_is_not():
+    environ = {"OPENAI_API_KEY": "k"}
+    snapshot = compile_snapshot(manifests_from(environ), PROVIDERS, secrets_from(environ))
+
+    assert {name: target.users for name, target in snapshot.targets.items()} == {
+        "demo/echo": {"team:everyone"},
+        "openai/*": frozenset(),
+    }
+
+
+def test_any_other_model_is_for_whom_the_account_is_for():
+    text = TWO_ACCOUNTS.replace(
+        "name: any", "name: any\ncollaborators: [{subject: 'team:a', role_id: provider-account-access}]"
+    ).replace(
+        'model_id: "*", model_types: [chat]', 'model_id: "*", model_types: [chat], authorized_subjects: ["team:b"]'
+    )
+
+    target = compiled(text).find("any/vendor/whatever")
+
+    assert (target.users, target.only) == ({"team:a"}, {"team:b"})
+
+
+# --- identities --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (
+            "{type: role, name: tenant-admin, permissions: []}",
+            ["gateway.yaml:1: name: is a built-in role; take another name"],
+        ),
+        (
+            "{type: role, name: provider-account-access, permissions: ['user:ManageUsers']}",
+            ["gateway.yaml:1: name: is a built-in role; take another name"],
+        ),
+        (
+            "type: virtual-account\nname: v\npermissions: [{resource_fqn: f, resource_type: tenant, role_id: r}]\n"
+            "expiration_date: 2027-02-29\n",
+            ["gateway.yaml:4: expiration_date: there is no such day"],
+        ),
+        (
+            "type: virtual-account\nname: v\npermissions: [{resource_fqn: f, resource_type: tenant, role_id: r}]\n"
+            "expiration_date: \u0662\u0660\u0662\u0667-\u0660\u0661-\u0663\u0661\n",
+            ["gateway.yaml:4: expiration_date: there is no such day"],
+        ),
+    ],
+)
+def test_what_no_struct_can_tell(text, faults):
+    assert faults_of(text) == faults
+
+
+def test_a_claim_stands_for_one_virtual_account():
+    """Who may make accounts must not capture what another application's JWTs stand for."""
+    account = """
+type: virtual-account
+name: {name}
+permissions: [{{resource_type: tenant, resource_fqn: acme, role_id: tenant-member}}]
+identity_provider_mapping: [{{identity_provider: okta, value: svc-app}}]
+"""
+
+    assert faults_of(account.format(name="app") + "---" + account.format(name="thief")) == [
+        "gateway.yaml:10: identity_provider_mapping[0]: stands for the virtual account app already; "
+        "a claim is one account's"
+    ]
+
+
+def test_identity_providers_and_grants_are_part_of_it():
+    text = """\
+{type: identity-provider, name: okta, issuer: "https://acme.okta.com", audiences: [llm]}
+---
+{type: team, name: platform, members: [ana@example.com]}
+---
+{type: role-binding, name: b, subjects: [{type: team, name: platform}], permissions: [{resourceType: tenant, resourceFqn: x, role: no-such-role}]}
+"""  # noqa: E501
+    snapshot = compiled(text)
+
+    assert [provider.name for provider in snapshot.identity_providers] == ["okta"]
+    assert snapshot.access.teams == {"ana@example.com": {"platform"}}
+    assert [str(warning).partition(",")[0] for warning in snapshot.warnings] == [
+        "gateway.yaml:5: permissions[0]: there is no role 'no-such-role'"
+    ]
+    assert set(snapshot.manifests) == {("identity-provider", "okta"), ("team", "platform"), ("role-binding", "b")}
+
+
+# --- manifests that are stored -----------------------------------------------
+
+
+def stored(text, version=1):
+    return [
+        replace(manifest, file=f"database/{manifest.type}/{manifest.name}", line=0, lines=0, version=version)
+        for manifest in loads(text, "gateway.yaml")
+    ]
+
+
+def test_a_stored_manifest_that_cannot_be_used_is_left_out_alone():
+    """All others are in force; a plugin that was taken away must not stop the gateway."""
+    manifests = stored(
+        ACCOUNT + "integrations: []\n---\n"
+        "{type: provider-account/groq, name: bad, integrations: []}\n---\n"
+        "{type: team, name: everyone, members: []}\n---\n"
+        "{type: role, name: tenant-admin, permissions: []}\n"
+    )
+
+    snapshot = compile_snapshot(manifests, PROVIDERS, Secrets({}))
+
+    assert set(snapshot.manifests) == {("provider-account/openai", "main")}
+    assert [str(fault) for fault in snapshot.left_out] == [
+        "database/provider-account/groq/bad: missing required field `auth_data`",
+        "database/team/everyone: team:everyone is all users already; take another name",
+        "database/role/tenant-admin: name: is a built-in role; take another name",
+    ]
+
+
+def test_what_is_left_out_grants_nothing():
+    """Neither what its collaborators say, nor what it says of its models."""
+    text = """\
+type: provider-account/databricks
+name: main
+base_url: https://dbc.example
+auth_data: {type: service-principal, client_id: c, oauth_secret: s}
+collaborators: [{subject: "team:a", role_id: provider-account-manager}]
+integrations:
+  - {type: integration/model/databricks, name: m, model_id: m, model_types: [chat], authorized_subjects: ["team:b"]}
+"""
+    snapshot = compile_snapshot(stored(text), PROVIDERS, Secrets({}))
+
+    assert len(snapshot.left_out) == 1
+    assert (snapshot.targets, snapshot.access.grants, snapshot.access.narrowed) == ({}, {}, frozenset())
+
+
+def test_what_a_file_manages_wins():
+    """The stored one is as good as not there: its grants too."""
+    team = "{type: team, name: platform, members: [%s@example.com]}"
+
+    snapshot = compile_snapshot([*loads(team % "ana", "gateway.yaml"), *stored(team % "eve")], PROVIDERS, Secrets({}))
+
+    assert snapshot.access.teams == {"ana@example.com": {"platform"}}
+    assert [str(warning) for warning in snapshot.warnings] == [
+        "database/team/platform: name: ignored: team platform stands in gateway.yaml:1 too, "
+        "and what a file manages wins"
+    ]
+
+
+def test_a_stored_account_cannot_take_the_name_of_another():
+    """Of another vendor, it would get what was granted on the first."""
+    other = stored(
+        "{type: provider-account/groq, name: main, auth_data: {type: api-key, api_key: k}, integrations: []}"
+    )
+
+    snapshot = compile_snapshot([*loads(ACCOUNT + "integrations: []", "gateway.yaml"), *other], PROVIDERS, Secrets({}))
+
+    assert set(snapshot.manifests) == {("provider-account/openai", "main")}
+    assert [str(fault) for fault in snapshot.left_out] == [
+        "database/provider-account/groq/main: name: a second account named main; the first is in gateway.yaml:1"
+    ]
+    assert snapshot.left_out[0] not in snapshot.warnings
+
+
+def test_a_provider_offers_models_of_its_accounts_only():
+    """A plugin cannot put a model into the account of another."""
+
+    class Stray(type(PROVIDERS["provider-account/openai"])):
+        def targets(self, account):
+            return [msgspec.structs.replace(target, name="other/gpt") for target in super().targets(account)]
+
+    text = ACCOUNT + "integrations:\n" + MODELS.replace("LISTED", "[]")
+
+    with pytest.raises(ConfigError) as refused:
+        compile_snapshot(loads(text, "a.yaml"), {**PROVIDERS, "provider-account/openai": Stray()}, Secrets({}))
+
+    assert str(refused.value) == "a.yaml:1: the provider offers other/gpt, which is not in this account"
+
+
+def test_a_provider_that_fails_is_named(capsys):
+    class Broken(type(PROVIDERS["provider-account/openai"])):
+        def targets(self, account):
+            raise KeyError("canary")
+
+    with pytest.raises(ConfigError) as refused:
+        compile_snapshot(
+            loads(ACCOUNT + "integrations: []", "a.yaml"),
+            {**PROVIDERS, "provider-account/openai": Broken()},
+            Secrets({}),
+        )
+
+    assert str(refused.value) == "a.yaml:1: the provider failed with KeyError; the log has more"
+    assert "provider failed" in capsys.readouterr().out

@@ -3,8 +3,14 @@
 import click
 
 from gateway._version import __version__
+from gateway.cli.apply import apply, diff
+from gateway.cli.changes import delete, history, rollback
 from gateway.cli.check import check
+from gateway.cli.migrate import migrate
 from gateway.cli.serve import serve
+from gateway.cli.team import team
+from gateway.cli.token import token
+from gateway.cli.user import user
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,5 +23,5 @@ def main() -> None:
     """
 
 
-main.add_command(check)
-main.add_command(serve)
+for command in (check, serve, migrate, apply, diff, delete, history, rollback, token, team, user):
+    main.add_command(command)

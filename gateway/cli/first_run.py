@@ -1,18 +1,23 @@
-"""What makes the first start work with nothing prepared: a token for the admin, and how to try it out."""
+"""What makes the first start work with nothing prepared: an admin token, a database, and how to try it out."""
 
+import errno
 import json
 import os
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from gateway.tokens import ADMIN, mint
+
 VARIABLE = "GATEWAY_ADMIN_TOKEN"
 FOLDER = Path(".gateway")
-PREFIX = "gwa_"
-"""Lets scanners for leaked secrets recognise our tokens."""
+DATABASE = "GATEWAY_DATABASE_URL"
+PEPPER = "GATEWAY_PEPPER"
 SHOWN_MODELS = 10
 
 
@@ -34,24 +39,53 @@ def admin_from(environ: Mapping[str, str], folder: Path = FOLDER) -> Admin:
     if environ.get(VARIABLE):
         return Admin(environ, f"${VARIABLE}", f"${VARIABLE}")
     path = folder / "admin-token"
-    if not path.exists():
-        _make(path)
-    token = path.read_text().strip()
-    if not token:
-        raise ValueError(f"{path} is empty; delete it, and it is made anew")
+    token = _kept(path, lambda: mint(ADMIN).text)
     return Admin({**environ, VARIABLE: token}, f"$(cat {shlex.quote(str(path))})", str(path))
 
 
-def _make(path: Path) -> None:
-    if not path.parent.exists():
-        path.parent.mkdir(mode=0o700)
-        (path.parent / ".gitignore").write_text("*\n")
+def with_database(environ: Mapping[str, str], folder: Path = FOLDER) -> Mapping[str, str]:
+    """The environment with a database in `folder`, unless it names one, and with the pepper kept beside it.
+
+    Raises:
+        OSError: nothing can be kept there.
+        ValueError: the file holds no pepper.
+    """
+    if environ.get(DATABASE):
+        return environ
+    pepper = environ.get(PEPPER) or _kept(folder / "pepper", lambda: secrets.token_hex(32))
+    _make_folder(folder)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    return {**environ, DATABASE: f"sqlite:///{(folder / 'gateway.db').absolute()}", PEPPER: pepper}
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """The text of a file, which is made if need be."""
+    if not path.exists():
+        _make(path, make())
+    text = path.read_text().strip()
+    if not text:
+        raise ValueError(f"{path} is empty; delete it, and it is made anew")
+    return text
+
+
+def _make(path: Path, text: str) -> None:
+    """Whole or not at all: another gateway that starts here at the same time must not read half of it."""
+    _make_folder(path.parent)
+    fd, temporary = tempfile.mkstemp(dir=path.parent)  # readable by its owner alone
     try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return  # another gateway that starts here was faster; both use its token
-    with os.fdopen(file, "w") as out:
-        out.write(f"{PREFIX}{secrets.token_urlsafe(24)}\n")
+        with os.fdopen(fd, "w") as out:
+            out.write(f"{text}\n")
+        with suppress(FileExistsError):  # the other was faster; both use its
+            os.link(temporary, path)
+    finally:
+        Path(temporary).unlink()
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / ".gitignore").write_text("*\n")
 
 
 def start_text(

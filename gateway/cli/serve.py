@@ -34,6 +34,8 @@ def serve(config: Path | None, host: str, port: int, server: str, drain_seconds:
     signal ends it at once. Manifests are watched, so changing them needs no signal and no restart.
 
     The admin's token is GATEWAY_ADMIN_TOKEN or, without that, made at the first start and kept in .gateway/admin-token.
+    Users, tokens and what is applied over the API are kept in GATEWAY_DATABASE_URL or, without that, in
+    .gateway/gateway.db.
     The log goes to standard output, everything else to standard error.
 
     \b
@@ -46,7 +48,7 @@ def serve(config: Path | None, host: str, port: int, server: str, drain_seconds:
     from gateway._version import __version__
     from gateway.app import build_app, config_path
     from gateway.cli.check import counted
-    from gateway.cli.first_run import admin_from, start_text
+    from gateway.cli.first_run import admin_from, start_text, with_database
     from gateway.errors import ConfigError
     from gateway.logs import configure_logs
     from gateway.serve import raise_open_files, run
@@ -59,8 +61,15 @@ def serve(config: Path | None, host: str, port: int, server: str, drain_seconds:
         raise click.ClickException(
             f"no admin token: {error}. Set GATEWAY_ADMIN_TOKEN to do without the file"
         ) from error
+    environ = admin.environ
     try:
-        app = build_app(config, environ=admin.environ)
+        environ = with_database(environ)
+    except (OSError, ValueError) as error:
+        click.echo(
+            f"gateway: no database: {error}. Only tokens in the environment work, and manifests in files", err=True
+        )
+    try:
+        app = build_app(config, environ=environ)
     except ConfigError as error:
         click.echo("\n".join(map(str, error.faults)), err=True)
         raise click.ClickException(f"the configuration has {counted(len(error.faults), 'fault')}") from error

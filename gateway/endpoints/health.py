@@ -9,6 +9,7 @@ from gateway.asgi import Receive, Scope, Send, send_body
 from gateway.config import Config
 from gateway.drain import Drain
 from gateway.records import Records
+from gateway.replica import Replica
 
 
 class AliveEndpoint:
@@ -19,16 +20,23 @@ class AliveEndpoint:
 
 
 class ReadyEndpoint:
-    """503 while the gateway stops. A configuration that could not be reloaded is told, but the old one still serves."""
+    """503 while the gateway stops, and until it has read its database for the first time.
 
-    def __init__(self, *, config: Config, drain: Drain) -> None:
+    What it can do without is told, but does not make it unready: a configuration that could not be reloaded, because
+    the old one still serves, and a database that is away, because all tokens that were known still work.
+    """
+
+    def __init__(self, *, config: Config, drain: Drain, replica: Replica | None = None) -> None:
         self.config = config
         self.drain = drain
+        self.replica = replica
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        config, drain = self.config, self.drain
-        state = {
-            "status": "stopping" if drain.is_stopping else "ready",
+        config, drain, replica = self.config, self.drain, self.replica
+        is_starting = replica is not None and not replica.is_loaded
+        status = "stopping" if drain.is_stopping else "starting" if is_starting else "ready"
+        state: dict[str, object] = {
+            "status": status,
             "open_requests": len(drain),
             "config": {
                 "generation": config.generation,
@@ -37,7 +45,9 @@ class ReadyEndpoint:
                 "faults": [str(fault) for fault in config.faults],
             },
         }
-        await send_body(send, 503 if drain.is_stopping else 200, msgspec.json.encode(state))
+        if replica is not None:
+            state["database"] = {"status": "ok" if replica.problem is None else "degraded", "problem": replica.problem}
+        await send_body(send, 200 if status == "ready" else 503, msgspec.json.encode(state))
 
 
 class MetricsEndpoint:

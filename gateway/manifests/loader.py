@@ -18,7 +18,8 @@ _JSON_PAIR = re.compile(r"\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)", 
 class Manifest:
     """One document. `data` is as it was written, references and all; it may hold keys, so `repr` leaves it out.
 
-    `line` is that of its first field; one that stands in no file has line 0.
+    `line` is that of its first field; one that stands in no file has line 0. `version` counts those of a manifest that
+    was applied over the API; None: it stands in a file or comes from the environment, and is managed there.
     """
 
     type: str
@@ -27,6 +28,7 @@ class Manifest:
     line: int
     data: dict[str, Any] = field(repr=False)
     lines: Lines = field(default=0, repr=False, compare=False)
+    version: int | None = None
 
     def line_of(self, path: Steps) -> int:
         """The line of a value's key, or of an item of a list. For what is not there: of what should hold it."""
@@ -74,9 +76,9 @@ def _manifests(text: str, file: str, faults: list[Fault]) -> Iterator[Manifest]:
     faults += wrong
     for value, lines in found:
         if isinstance(value, list) and isinstance(lines, tuple):
-            manifests = [_manifest(item, place, file, faults) for item, place in zip(value, lines[1], strict=True)]
+            manifests = [manifest_from(item, place, file, faults) for item, place in zip(value, lines[1], strict=True)]
         else:
-            manifests = [_manifest(value, lines, file, faults)]
+            manifests = [manifest_from(value, lines, file, faults)]
         yield from (manifest for manifest in manifests if manifest)
 
 
@@ -86,7 +88,8 @@ def _join_pair(match: re.Match[str]) -> str:
     return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF)) if high else match[0]
 
 
-def _manifest(data: Any, lines: Any, file: str, faults: list[Fault]) -> Manifest | None:
+def manifest_from(data: Any, lines: Any, file: str, faults: list[Fault]) -> Manifest | None:
+    """A document as a manifest, or None and one more fault."""
     line = lines if isinstance(lines, int) else lines[0]
     if not isinstance(data, dict) or not data.get("type"):
         faults.append(Fault(file, line, "", "a manifest is a mapping with a `type`"))

@@ -1,36 +1,67 @@
 """Finds out who is calling, before the body is read: strangers must not make us buffer."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Tokens
-from gateway.errors import Unauthorized
+from gateway.errors import Unauthorized, Unavailable
 from gateway.exchange import Exchange
+from gateway.middleware.failures import Failures
+from gateway.secret import Secret
+from gateway.tokens import is_well_formed
 
 
 class AuthMiddleware:
-    """Lets a request pass when it carries a token that `tokens` knows."""
+    """Lets a request pass when it carries a token that `tokens` knows.
 
-    def __init__(self, app: ASGIApp, *, tokens: Tokens) -> None:
+    Args:
+        failures: keeps those who try tokens one after the other from going on; None lets them.
+    """
+
+    def __init__(self, app: ASGIApp, *, tokens: Tokens, failures: Failures | None = None) -> None:
         self.app = app
         self.tokens = tokens
+        self.failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
-        token = token_of(exchange.headers)
+        token, provider_key = keys_of(exchange.headers)
         if not token:
             raise Unauthorized("no token; send it as 'Authorization: Bearer <token>', or as x-api-key")
-        exchange.caller = self.tokens.find(token)
-        if exchange.caller is None:
+        caller = self.tokens.find(token)
+        if caller is None:
+            caller = await self.tokens.verify(token)
+        if caller is None:
+            if self.failures is not None:
+                self.failures.add(scope)
             raise Unauthorized("the token is not known here, or no longer valid; ask the operator for a new one")
+        exchange.caller = caller
+        if provider_key is not None and not await self._is_ours(provider_key, token):
+            exchange.provider_key = provider_key
         await self.app(scope, receive, send)
 
+    async def _is_ours(self, key: Secret, token: bytes) -> bool:
+        """Clients that send one token everywhere, or another of the gateway's, did not mean it for the provider."""
+        for word in key.reveal().encode("latin-1").split():
+            if word == token or is_well_formed(word.decode("latin-1")) or self.tokens.find(word) is not None:
+                return True
+            with suppress(Unavailable):
+                if await self.tokens.verify(word) is not None:
+                    return True
+        return False
 
-def token_of(headers: Mapping[bytes, bytes]) -> bytes:
-    """`x-tfy-api-key` comes first: a client sends it when Authorization belongs to somebody else."""
+
+def keys_of(headers: Mapping[bytes, bytes]) -> tuple[bytes, Secret | None]:
+    """The token for the gateway, and the caller's own key for the provider.
+
+    A client whose Authorization is for the provider sends the gateway's token as `x-tfy-api-key`. Only then is there a
+    key for the provider.
+    """
+    authorization = headers.get(b"authorization", b"")
     if token := headers.get(b"x-tfy-api-key"):
-        return token
-    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        return token, Secret(authorization.decode("latin-1")) if authorization else None
+    scheme, _, token = authorization.partition(b" ")
     if scheme.lower() == b"bearer" and token:
-        return token.strip()
-    return headers.get(b"x-api-key", b"")
+        return token.strip(), None
+    return headers.get(b"x-api-key", b""), None

@@ -93,6 +93,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         duration_ms=_ms(exchange.started, ended),
         request_type=exchange.dialect.name if exchange.dialect is not None else None,
         subject=exchange.caller.subject if exchange.caller is not None else None,
+        token_id=exchange.caller.token_id if exchange.caller is not None else None,
         model=_safe(call.ask.model) if call is not None else None,
         resolved_model=exchange.target.name if exchange.target is not None else None,
         stream=call is not None and call.ask.stream,

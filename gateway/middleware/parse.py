@@ -25,7 +25,8 @@ class ParseMiddleware:
         exchange = Exchange.of(scope)
         if exchange.dialect is not None:
             fields = parse_fields(await self._body(exchange, receive))
-            exchange.call = Call(dialect=exchange.dialect, ask=exchange.dialect.parse(fields), fields=fields)
+            ask = exchange.dialect.parse(fields)
+            exchange.call = Call(dialect=exchange.dialect, ask=ask, fields=fields, provider_key=exchange.provider_key)
         await self.app(scope, receive, send)
 
     async def _body(self, exchange: Exchange, receive: Receive) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract import Call, Endpoint, Reader, Target, Tls, UpstreamRequest
-from gateway.errors import BadRequest, BrokeOff, Refused
+from gateway.errors import BadRequest, BrokeOff, Refused, Unauthorized
 from gateway.logs import redacted
 from gateway.manifests.accounts import (
     ApiKeyAuth,
@@ -16,6 +16,7 @@ from gateway.manifests.accounts import (
     BearerAuth,
     Model,
     OllamaAccount,
+    OpenAIAccount,
     ProviderAccount,
     SelfHostedModel,
     ServicePrincipalAuth,
@@ -36,10 +37,14 @@ _options = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Of one target: dialect -> where it is called, and what is particular about the vendor."""
+    """Of one target: dialect -> where it is called, and what is particular about the vendor.
+
+    `passes_key_on`: the account has no key, so each caller brings one.
+    """
 
     endpoints: Mapping[str, Endpoint]
     vendor: Vendor
+    passes_key_on: bool = False
 
 
 class OpenAICompatible:
@@ -47,6 +52,7 @@ class OpenAICompatible:
 
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         vendor = VENDORS[account.type]
+        passes_key_on = isinstance(account, OpenAIAccount) and account.auth_data is None
         endpoints: dict[object, Mapping[str, Endpoint]] = {}  # most models of an account share them
         for model in account.integrations:
             base_url, headers, tls = address_of(account, model, vendor)
@@ -61,7 +67,7 @@ class OpenAICompatible:
                 model=model.hosted_model_name if isinstance(model, SelfHostedModel) else model.model_id,  # type: ignore[attr-defined]
                 model_types=frozenset(model.model_types),
                 provider=self,
-                settings=Settings(endpoints[key], vendor),
+                settings=Settings(endpoints[key], vendor, passes_key_on=passes_key_on),
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
@@ -69,6 +75,8 @@ class OpenAICompatible:
         endpoint = settings.endpoints.get(call.dialect.name)
         if endpoint is None:
             raise BadRequest(f"the provider of {target.name} has no API for {call.dialect.name}", param="model")
+        if settings.passes_key_on:
+            endpoint = _with_callers_key(endpoint, call, target)
         vendor = settings.vendor
         fields: dict[str, Any] = {**call.fields, "model": target.model}
         dropped = _adapt(fields, vendor) if vendor.rejects or vendor.renames else ()
@@ -85,6 +93,8 @@ class OpenAICompatible:
             return Refused("the provider redirects to another address; name that one in the account", status=502)
         if status == 401:
             message = "the provider does not accept the gateway's credentials; tell whoever runs the gateway"
+            if call.provider_key is not None:
+                message = "the provider does not accept the key: yours, if the account has none of its own"
             return Refused(message, status=401, code="upstream_authentication_error")
         said, openai_body = read_error(body)
         message = said or f"the provider answered with status {status}"
@@ -92,6 +102,20 @@ class OpenAICompatible:
 
     def _asks_for_usage(self, call: Call, settings: Settings) -> bool:
         return call.ask.stream and not call.ask.wants_usage and settings.vendor.asks_for_usage
+
+
+def _with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:
+    if call.provider_key is None:
+        account = target.name.partition("/")[0]
+        raise Unauthorized(
+            f"the account {account} has no key: send your own as 'Authorization: Bearer <key>', and the "
+            "gateway's token as x-tfy-api-key",
+            code="provider_key_missing",
+        )
+    try:
+        return endpoint.with_header("authorization", call.provider_key.reveal())
+    except ValueError as error:
+        raise BadRequest("the Authorization header holds characters that are not allowed") from error
 
 
 def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[str, dict[str, str], Tls | None]:
@@ -116,8 +140,6 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
             headers["authorization"] = f"Bearer {key.reveal()}"
         case ServicePrincipalAuth():
             raise ValueError("auth_data: a service-principal is not supported yet; use a key, with type: api-key")
-        case None:
-            raise ValueError("auth_data is missing; the gateway has no key of its own")
     if isinstance(account, WaferAccount) and account.zero_data_retention:
         headers["wafer-zdr"] = "required"
     base_url = getattr(account, "base_url", None) or vendor.base_url

@@ -63,7 +63,7 @@ def test_a_manifest_that_stands_nowhere_has_no_line():
 def test_repr_hides_the_content():
     (manifest,) = loads("type: a\nname: b\nkey: canary-123\n", "a.yaml")
 
-    assert repr(manifest) == "Manifest(type='a', name='b', file='a.yaml', line=1)"
+    assert repr(manifest) == "Manifest(type='a', name='b', file='a.yaml', line=1, version=None)"
 
 
 def test_reads_json(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from gateway.contract import Call, Tls
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.providers.catalog import VENDORS
 from gateway.providers.openai_compatible import OpenAICompatible
@@ -219,7 +219,6 @@ def test_wafer_is_asked_to_keep_nothing_unless_told_otherwise():
 @pytest.mark.parametrize(
     ("account", "complaint"),
     [
-        ("openai", "auth_data is missing; the gateway has no key of its own"),
         (
             "databricks, base_url: https://dbc-1.cloud.databricks.com,"
             " auth_data: {type: service-principal, client_id: c, oauth_secret: s}",
@@ -234,6 +233,28 @@ def test_an_account_that_cannot_be_used_says_why(account, complaint):
         vendor_target(account)
 
     assert str(refused.value) == complaint
+
+
+def test_an_openai_account_without_a_key_passes_the_callers_on():
+    """And only an OpenAI account: whoever leaves the key out elsewhere has forgotten it, or needs none."""
+    passes_key_on = {
+        "openai": vendor_target("openai").settings.passes_key_on,
+        "openai with a key": vendor_target(f"openai, {KEY}").settings.passes_key_on,
+        "groq": vendor_target(f"groq, {KEY}").settings.passes_key_on,
+        "ollama": vendor_target("ollama, auth_data: {custom_host: 'http://localhost:11434'}").settings.passes_key_on,
+        "self-hosted": self_hosted("url: 'http://h', model_server: tei").settings.passes_key_on,
+    }
+
+    assert passes_key_on == {
+        "openai": True,
+        "openai with a key": False,
+        "groq": False,
+        "ollama": False,
+        "self-hosted": False,
+    }
+    assert b"authorization" not in vendor_target("openai").settings.endpoints["chat"].head
+    with pytest.raises(ConfigError, match="missing required field `auth_data`"):
+        vendor_target("groq")
 
 
 @pytest.mark.parametrize("url", ["http://gpu:8000/v1", "http://gpu:8000/v1/"])

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from gateway.contract import Call, Endpoint, Target
 from gateway.dialects import CHAT
-from gateway.errors import BadRequest, BrokeOff
+from gateway.errors import BadRequest, BrokeOff, Unauthorized
 from gateway.providers.catalog import Vendor
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, UsageCut
+from gateway.secret import Secret
+from gateway.testing import FakeUpstream, post
 from gateway.wire.sse import MAX_EVENT
 
 PROVIDER = OpenAICompatible()
@@ -142,6 +144,117 @@ def test_refuses_an_api_the_vendor_does_not_have():
 
     with pytest.raises(BadRequest, match="the provider of a/m has no API for chat"):
         PROVIDER.request(CALL, other)
+
+
+# --- the caller's own key ----------------------------------------------------
+
+
+def with_key(text):
+    """A call whose Authorization is for the provider, to an account without a key."""
+    asked = msgspec.structs.replace(CALL, provider_key=Secret(text) if text is not None else None)
+    passing = msgspec.structs.replace(target(), settings=Settings(ENDPOINTS, Vendor(), passes_key_on=True))
+    return PROVIDER.request(asked, passing).endpoint
+
+
+@pytest.mark.parametrize("key", ["Bearer sk-caller", "Basic dTpw", "sk-caller"])
+def test_the_callers_key_is_passed_on_as_it_came(key):
+    endpoint = with_key(key)
+
+    assert endpoint.head.decode().count("authorization") == 1
+    assert endpoint.head.decode().endswith(f"\r\nauthorization: {key}\r\n")
+    assert endpoint.origin == ENDPOINTS["chat"].origin
+    assert "sk-caller" not in repr(endpoint)
+
+
+def test_a_key_is_for_one_call_alone():
+    """The endpoint is shared by all callers of the model."""
+    before = ENDPOINTS["chat"].head
+
+    with_key("Bearer sk-caller")
+
+    assert ENDPOINTS["chat"].head is before
+    with pytest.raises(Unauthorized):
+        with_key(None)
+
+
+def test_without_a_key_the_caller_is_told_how_to_send_one():
+    with pytest.raises(Unauthorized) as refused:
+        with_key(None)
+
+    assert refused.value.code == "provider_key_missing"
+    assert refused.value.message == (
+        "the account a has no key: send your own as 'Authorization: Bearer <key>', and the gateway's token as "
+        "x-tfy-api-key"
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["Bearer a\r\nx: y", "Bearer a\nb", "Bearer \x00", "Bearer é", "Bearer a\tb", "Bearer \x7f"]
+)
+def test_a_key_that_cannot_be_a_header_is_refused(key):
+    """It would end the header, and begin whatever the caller likes."""
+    with pytest.raises(BadRequest) as refused:
+        with_key(key)
+
+    assert refused.value.message == "the Authorization header holds characters that are not allowed"
+
+
+def test_an_account_with_a_key_gets_none_of_the_callers():
+    asked = msgspec.structs.replace(CALL, provider_key=Secret("Bearer sk-caller"))
+
+    assert PROVIDER.request(asked, target()).endpoint is ENDPOINTS["chat"]
+
+
+ACCOUNTS = """\
+type: provider-account/openai
+name: open
+integrations: [{type: integration/model/openai, name: m, model_id: m, model_types: [chat]}]
+---
+type: provider-account/openai
+name: keyed
+auth_data: {type: api-key, api_key: key-of-the-account}
+integrations: [{type: integration/model/openai, name: m, model_id: m, model_types: [chat]}]
+---
+type: provider-account/self-hosted-model
+name: own
+integrations:
+  - {type: integration/model/self-hosted-model, name: m, hosted_model_name: m, url: "http://h",
+     model_server: vllm-openai, model_types: [chat]}
+"""
+OK = (200, [b'{"choices":[]}'])
+
+
+@pytest.mark.parametrize(
+    ("account", "headers", "status", "sent"),
+    [
+        ("open", {"x-tfy-api-key": "TOKEN", "authorization": "Bearer sk-caller"}, 200, "Bearer sk-caller"),
+        ("keyed", {"x-tfy-api-key": "TOKEN", "authorization": "Bearer sk-caller"}, 200, "Bearer key-of-the-account"),
+        ("own", {"x-tfy-api-key": "TOKEN", "authorization": "Bearer sk-caller"}, 200, None),
+        ("open", {"authorization": "Bearer TOKEN"}, 401, None),
+        ("open", {"x-api-key": "TOKEN"}, 401, None),
+        ("open", {"authorization": "Bearer TOKEN", "x-api-key": "sk-caller"}, 401, None),
+        ("open", {"x-tfy-api-key": "TOKEN", "authorization": "Bearer TOKEN"}, 401, None),
+        ("open", {"x-tfy-api-key": "TOKEN", "x-api-key": "sk-caller"}, 401, None),
+        ("keyed", {"authorization": "Bearer TOKEN"}, 200, "Bearer key-of-the-account"),
+        ("keyed", {"x-api-key": "TOKEN"}, 200, "Bearer key-of-the-account"),
+    ],
+)
+async def test_the_gateways_token_never_leaves_the_house(app_with, tmp_path, token, account, headers, status, sent):
+    """Through the whole gateway, wherever it came; and nobody's own key goes to an account that has one."""
+    path = tmp_path / "accounts.yaml"
+    path.write_text(ACCOUNTS)
+    upstream = FakeUpstream(OK)
+    app = app_with(upstream, path)
+    headers = {name: value.replace("TOKEN", token) for name, value in headers.items()}
+
+    answer = await post(app, "/v1/chat/completions", {"model": f"{account}/m", "messages": []}, headers=headers)
+
+    heads = [request.endpoint.head.decode() for request in upstream.requests]
+    assert answer.status == status
+    assert token not in "".join(heads) + answer.body.decode()
+    assert [line.partition(": ")[2] for head in heads for line in head.split("\r\n") if "authorization" in line] == (
+        [] if sent is None else [sent]
+    )
 
 
 # --- streams -----------------------------------------------------------------
@@ -295,6 +408,15 @@ def test_a_401_shows_nothing_of_the_providers_text(body):
 
     assert (refused.status, refused.code, refused.body) == (401, "upstream_authentication_error", None)
     assert refused.message == "the provider does not accept the gateway's credentials; tell whoever runs the gateway"
+
+
+def test_a_401_may_be_about_the_callers_own_key():
+    asked = msgspec.structs.replace(CALL, provider_key=Secret("Bearer sk-caller"))
+
+    refused = PROVIDER.refusal(asked, 401, {}, b"bad key sk-caller")
+
+    assert refused.message == "the provider does not accept the key: yours, if the account has none of its own"
+    assert refused.body is None
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

@@ -1,0 +1,76 @@
+"""Tells the other replicas that something has changed, over Redis. Losing a message only costs time."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from redis import asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+CHANNEL = "gateway:changed"
+TIMEOUT_S = 1.0
+PING_S = 2.0
+"""How long the connection may be silent before it is asked whether it is still there."""
+RECONNECT_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Bus:
+    """Publishes and hears announcements. `is_listening`: they do arrive just now."""
+
+    def __init__(self, url: str) -> None:
+        # The client's own retries would wait a minute for a server that has frozen.
+        self._redis = aioredis.Redis.from_url(
+            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
+        )
+        self.is_listening = False
+        self._announcing: set[asyncio.Task[None]] = set()
+
+    def announce(self) -> None:
+        """Does not wait, and does not fail."""
+        task = asyncio.create_task(self._announce())
+        self._announcing.add(task)
+        task.add_done_callback(self._announcing.discard)
+
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Calls `heard` for each announcement, and whenever some may have been missed. Until it is cancelled."""
+        was_told = False
+        while True:
+            try:
+                await self._listen(heard)
+            except (RedisError, OSError) as error:
+                if self.is_listening or not was_told:
+                    log.warning("redis does not announce changes; looking for them instead", reason=str(error))
+                self.is_listening, was_told = False, True
+            await asyncio.sleep(RECONNECT_S)
+
+    async def close(self) -> None:
+        if self._announcing:
+            await asyncio.wait(self._announcing)
+        await self._redis.aclose()
+
+    async def _listen(self, heard: Callable[[], None]) -> None:
+        async with self._redis.pubsub() as channel:
+            await channel.subscribe(CHANNEL)
+            pinged = False
+            while True:
+                message = await channel.get_message(timeout=PING_S)
+                if message is not None:
+                    pinged = False
+                    if message["type"] in ("subscribe", "message"):
+                        self.is_listening = True
+                        heard()
+                elif pinged:
+                    raise TimeoutError("no answer to a ping")
+                else:
+                    pinged = True
+                    await channel.ping()
+
+    async def _announce(self) -> None:
+        try:
+            await self._redis.publish(CHANNEL, b"")
+        except (RedisError, OSError) as error:
+            log.warning("change not announced; others find it within seconds", reason=str(error))

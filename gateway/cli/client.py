@@ -1,0 +1,157 @@
+"""The control API of a running gateway, over HTTP."""
+
+import http.client
+import ssl
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote, urlencode
+
+import click
+import msgspec
+
+from gateway._version import __version__
+from gateway.cli.address import Address
+from gateway.cli.terminal import failed, printable
+
+ROOT = "/api/svc/v1"
+CONNECT_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 60.0
+
+T = TypeVar("T")
+
+
+class Credential(NamedTuple):
+    """A token, and where it comes from: `$GATEWAY_ADMIN_TOKEN`."""
+
+    text: str
+    source: str
+
+    def __repr__(self) -> str:
+        return f"Credential({self.source})"
+
+
+class ControlApi:
+    """Asks the gateway at a URL, as the owner of a token.
+
+    Each call has its own connection, follows no redirect and uses no proxy, so the token goes where the URL says. It
+    raises `click.ClickException`, whose text tells people what went wrong; the token is never part of it.
+
+    Args:
+        timeout_s: how long the gateway may take to answer.
+    """
+
+    def __init__(self, address: Address, credential: Credential, *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        self.url = address.url
+        self.credential = credential
+        self._address = address
+        self._timeout_s = timeout_s
+
+    def ask(
+        self,
+        method: str,
+        *path: str,
+        kind: type[T],
+        query: Mapping[str, str | int | None] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> T:
+        """The answer, read as a `kind`. Parts of the path are encoded here; what is None in the query is left out."""
+        data = self._answer(method, path, query or {}, body)
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.ValidationError as error:
+            raise failed(
+                f"{self.url} gave an answer that is not understood ({error}); is its version another?"
+            ) from None
+        except msgspec.DecodeError:
+            raise self._not_json() from None
+
+    def tell(self, method: str, *path: str, body: Mapping[str, Any] | None = None) -> None:
+        """For calls whose answer says no more than that they worked."""
+        data = self._answer(method, path, {}, body)
+        try:
+            msgspec.json.decode(data or b"null")
+        except msgspec.DecodeError:
+            raise self._not_json() from None
+
+    def _answer(
+        self, method: str, parts: tuple[str, ...], query: Mapping[str, str | int | None], body: Mapping[str, Any] | None
+    ) -> bytes:
+        for part in parts:
+            if part in ("", ".", ".."):
+                raise click.UsageError(f"{part!r} cannot be a name")
+        path = "/".join([self._address.path + ROOT, *(quote(part, safe="") for part in parts)])
+        if asked := {name: value for name, value in query.items() if value is not None}:
+            path += f"?{urlencode(asked)}"
+        status, location, data = self._exchange(method, path, msgspec.json.encode(body) if body is not None else None)
+        if 200 <= status < 300:
+            return data
+        if location:
+            raise failed(f"{self.url} redirects to {location}; if that is your gateway, name it with --url")
+        raise failed(self._refusal(status, data))
+
+    def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, str | None, bytes]:
+        """Status, where a redirect leads, and body."""
+        with closing(self._connection()) as connection:
+            try:
+                connection.connect()
+            except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
+                raise failed(
+                    f"no gateway answers at {self.url} ({_reason(error)}); start one with `gateway serve` "
+                    "or name it with --url"
+                ) from None
+            try:
+                connection.sock.settimeout(self._timeout_s)
+                connection.request(method, path, body, self._headers())
+                response = connection.getresponse()
+                data = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                doubt = "" if method == "GET" else "; it may have done what was asked all the same"
+                raise failed(f"{self.url} gave no answer ({_reason(error)}){doubt}") from None
+        is_redirect = 300 <= response.status < 400
+        return response.status, response.getheader("Location") if is_redirect else None, data
+
+    def _connection(self) -> http.client.HTTPConnection:
+        at = self._address
+        if at.is_https:
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(at.host, at.port, timeout=CONNECT_TIMEOUT_S, context=context)
+        return http.client.HTTPConnection(at.host, at.port, timeout=CONNECT_TIMEOUT_S)
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self.credential.text}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": f"gateway/{__version__}",
+        }
+
+    def _refusal(self, status: int, data: bytes) -> str:
+        message = _message_of(data)
+        if message is None:
+            return f"{self.url} answered with status {status} and no message; is that a gateway?"
+        if status == 401:
+            return f"the gateway does not take the token of {self.credential.source}: {message}"
+        if status == 403:
+            return f"this token may not do that: {message}"
+        return message if status < 500 else f"{message} (status {status})"
+
+    def _not_json(self) -> click.ClickException:
+        return failed(f"the answer of {self.url} is not JSON; is that a gateway?")
+
+
+def _message_of(data: bytes) -> str | None:
+    try:
+        body = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return None
+    for holder in (body, body.get("error") if isinstance(body, dict) else None):
+        if isinstance(holder, dict) and isinstance(holder.get("message"), str):
+            return printable(holder["message"])
+    return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, http.client.BadStatusLine) and not isinstance(error, OSError):
+        return "what it said is not HTTP"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,67 @@
+"""The control API as ASGI apps, one for each route."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.routing import Route as Path
+
+from gateway.asgi import ASGIApp, Receive, Scope, Send, read_body, send_body
+from gateway.control.control import Ask, Control
+from gateway.control.routes import BASE, ROUTES, Needs, Permission, Route
+from gateway.errors import BadRequest, NotFound
+from gateway.exchange import Exchange
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+
+
+class ControlEndpoint:
+    """Checks what a route needs, hands the request to its handler, and writes the answer.
+
+    Args:
+        control: None: the gateway has no database.
+    """
+
+    def __init__(self, route: Route, control: Control | None) -> None:
+        self.route = route
+        self.control = control
+        self._body = msgspec.json.Decoder(route.body) if route.body is not None else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange.of(scope)
+        caller = exchange.caller
+        assert caller is not None, "AuthMiddleware has to come before this endpoint"
+        if self.control is None:
+            raise NotFound("the control API keeps what it does in a database; name one in GATEWAY_DATABASE_URL")
+        path = scope.get("path_params", {})
+        if isinstance(self.route.needs, Permission):
+            permission = self.route.needs
+            self.control.access.require(caller, permission.permission, permission.on(path))
+        else:
+            assert isinstance(self.route.needs, Needs)
+        body = await read_body(receive, max_bytes=MAX_BODY_BYTES)
+        exchange.body_is_read = True
+        query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
+        ask = Ask(caller, path, query, self._decode(body))
+        answer = await self.route.handler(self.control, ask)
+        await send_body(send, 200, msgspec.json.encode(answer))
+
+    def _decode(self, body: bytes) -> Any:
+        if self._body is None:
+            return None
+        try:
+            return self._body.decode(body or b"{}")
+        except RecursionError as error:
+            raise BadRequest("the request body is nested too deeply") from error
+        except msgspec.DecodeError as error:
+            raise BadRequest(f"the request body cannot be used: {error}") from error
+        except UnicodeDecodeError as error:
+            raise BadRequest("the request body is not UTF-8") from error
+
+
+def paths(control: Control | None, *, wrap: Any) -> Iterable[Path]:
+    """Starlette's routes, each behind `wrap`, which finds out who is calling."""
+    for route in ROUTES:
+        app: ASGIApp = wrap(ControlEndpoint(route, control))
+        yield Path(BASE + route.path, app, methods=[route.method])

@@ -1,0 +1,94 @@
+"""Nobody can grant more than they hold, nor reach it by a way round: what a change of the manifests must not do."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from gateway.access import Access, given_away, kind_of
+from gateway.access.delegation import beyond
+from gateway.access.roles import PROVIDER_ACCOUNT, READ_DATA, SECRET_GROUP, WRITE_DATA
+from gateway.config import may_use
+from gateway.contract import Caller, Target
+from gateway.control.control import actor
+from gateway.errors import BadRequest, Forbidden
+from gateway.manifests.identity import StoredSecret
+from gateway.snapshot import ANY_MODEL, Snapshot
+
+
+def require_for_secrets(giver: Caller, before: Snapshot, secrets: Iterable[tuple[str, str]]) -> None:
+    """Who sends a secret to an address of its own can read it there."""
+    for group, key in sorted(secrets):
+        before.access.require(giver, READ_DATA, SECRET_GROUP.of(group))
+        if not giver.is_admin and ("secret-group", group) not in before.manifests:
+            raise Forbidden(
+                f"there is no secret group named {group}, so {group}:{key} would be looked for in the gateway's own "
+                "files and environment, which are for admins"
+            )
+
+
+def require_for_tokens(giver: Caller, before: Snapshot, after: Snapshot, name: str) -> None:
+    """The gateway writes the tokens of a virtual account into the secret that it names."""
+    account, old = after.access.virtual_accounts[name], before.access.virtual_accounts.get(name)
+    place = account.secret_store_config
+    if not isinstance(place, StoredSecret) or (old is not None and place == old.secret_store_config):
+        return
+    if ("secret-group", place.secret_group) not in after.manifests:
+        raise BadRequest(f"secret_store_config: there is no secret group named {place.secret_group}")
+    before.access.require(giver, WRITE_DATA, SECRET_GROUP.of(place.secret_group))
+
+
+def require_all_of(access: Access, caller: Caller, subject: str) -> None:
+    """For a token of somebody, or to let them in again: who may do less could do more with it, or by their hand."""
+    giver = actor(caller, access)
+    missing = beyond(access, subject, giver) if subject != caller.subject else []
+    if missing:
+        raise Forbidden(
+            f"{subject} holds {missing[0].permission} on {missing[0].resource}, which {caller.subject} does not; "
+            "nobody can let others do more than they may do"
+        )
+
+
+def refuse_escalation(before: Snapshot, after: Snapshot, giver: Caller, made: str | None) -> None:
+    """`made`: the resource that the change creates."""
+    given = given_away(before.access, after.access, giver, made=made)
+    if given:
+        subject, grant = given[0]
+        raise Forbidden(
+            f"this would give {subject} {grant.permission} on {grant.resource}, which {giver.subject} does not hold; "
+            "nobody can grant more than they hold"
+        )
+    _refuse_opening(before, after, giver, made)
+    if made is None or giver.is_admin:
+        return
+    family, _, name = made.partition(":")
+    kind = kind_of(family)
+    if not after.access.holds(actor(giver, after.access), kind.manage, made):
+        raise BadRequest(
+            f"you could not manage {name} once it is made; add a collaborator {{subject: {giver.subject}, "
+            f"role_id: {family}-manager}}, or ask an admin"
+        )
+
+
+def _refuse_opening(before: Snapshot, after: Snapshot, giver: Caller, made: str | None) -> None:
+    """To take a model's `authorized_subjects` away is no grant, so it is looked at here; and so is what comes to the
+    same, another name for the same model of the provider."""
+    accounts: defaultdict[str, list[Target]] = defaultdict(list)
+    for old in before.targets.values():
+        accounts[_account(old)].append(old)
+    for name, target in after.targets.items():
+        if giver.is_admin or PROVIDER_ACCOUNT.of(_account(target)) == made:
+            continue
+        same = [before.targets[name]] if name in before.targets else accounts[_account(target)]
+        for old in same:
+            is_same = old.name == name or target.model in (old.model, ANY_MODEL)
+            is_open = any(other.model == old.model and not _is_wider(other, target) for other in same)
+            if is_same and not is_open and not may_use(giver, old):
+                raise Forbidden(f"this would open {old.name} to others, and {giver.subject} may not use it")
+
+
+def _is_wider(old: Target, new: Target) -> bool:
+    """Whether the list of who may use a model lets somebody in whom it kept out."""
+    return old.only is not None and (new.only is None or not new.only <= old.only)
+
+
+def _account(target: Target) -> str:
+    return target.name.partition("/")[0]

@@ -1,0 +1,438 @@
+"""Applying, deleting and rolling back manifests, and their history.
+
+A change is read, checked as a whole configuration, and written in one transaction that holds the database's write lock:
+two people who change things at once come one after the other, and each is checked against what the other has done.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from gateway.access import ADMIN_PERMISSION, kind_of
+from gateway.config import Stored
+from gateway.contract import Caller
+from gateway.control import escalation, secrecy
+from gateway.control.control import Ask, Control, actor, found
+from gateway.database.rows import Change, StoredManifest
+from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden
+from gateway.manifests import Manifest
+from gateway.manifests.diff import difference
+from gateway.manifests.identity import StoredSecret
+from gateway.manifests.loader import manifest_from
+from gateway.replica import manifest_of
+from gateway.snapshot import Snapshot, struct_of
+
+if TYPE_CHECKING:
+    from gateway.database.store import Transaction  # SQLAlchemy takes 0.3 s
+
+Data = dict[str, Any]
+
+MAX_NAME_CHARS = 200
+MAX_DEPTH = 100
+HISTORY_SHOWN = 50
+HISTORY_MOST = 500
+
+
+class ApplyBody(msgspec.Struct, frozen=True, rename="camel"):
+    manifest: dict[str, Any]
+    dry_run: bool = False
+
+
+class RollbackBody(msgspec.Struct, frozen=True, rename="camel"):
+    type: str
+    name: str
+    version: int
+    dry_run: bool = False
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done, or would be; manifests with their secrets masked."""
+
+    action: str
+    type: str
+    name: str
+    manifest: Data | None
+    existing_manifest: Data | None
+    version: int | None
+    warnings: Sequence[str] = ()
+    dry_run: bool = msgspec.field(default=False, name="dryRun")
+
+
+# --- the handlers ------------------------------------------------------------
+
+
+async def apply(control: Control, ask: Ask) -> Applied:
+    return await put(control, ask.caller, ask.body.manifest, dry_run=ask.body.dry_run)
+
+
+async def delete(control: Control, ask: Ask) -> Applied:
+    manifest = read_manifest(ask.body.manifest)
+    return await remove(control, ask.caller, manifest.type, manifest.name, dry_run=ask.body.dry_run)
+
+
+async def rollback(control: Control, ask: Ask) -> Applied:
+    wanted = ask.body
+    version = await control.store.manifest_version(wanted.type, wanted.name, wanted.version)
+    missing = f"{wanted.type} {wanted.name} has no version {wanted.version}; `history` lists those there are"
+    if version is None or version.data is None or not _may_read(control, ask.caller, wanted.type, wanted.name):
+        found(None, missing)
+    assert version is not None
+    assert version.data is not None
+    data = secrecy.opened(_struct(control, wanted.type), version.data, control.seal)
+    return await _put(
+        control,
+        ask.caller,
+        (wanted.type, wanted.name),
+        lambda _: data,
+        dry_run=wanted.dry_run,
+        action=f"rolled back to {wanted.version}",
+        written_at=version.at,
+    )
+
+
+async def list_manifests(control: Control, ask: Ask) -> Data:
+    """What is in force and the caller may read, wherever it is managed."""
+    stored = {(row.type, row.name): row for row in await control.store.manifests()}
+    wanted_type, wanted_name = ask.query.get("type"), ask.query.get("name")
+    rows = [
+        shown(control, manifest, stored.get(key))
+        for key, manifest in sorted(control.config.snapshot.manifests.items())
+        if wanted_type in (None, manifest.type, manifest.type.partition("/")[0])
+        and wanted_name in (None, manifest.name)
+        and _may_read(control, ask.caller, manifest.type, manifest.name)
+    ]
+    return {"data": rows}
+
+
+async def history(control: Control, ask: Ask) -> Data:
+    """Who changed what, and when; all of it for admins, else that of one manifest."""
+    type_, name = ask.query.get("type"), ask.query.get("name")
+    if type_ is None or name is None:
+        control.access.require(ask.caller, ADMIN_PERMISSION)
+    else:
+        control.access.require(ask.caller, kind_of(type_).read, kind_of(type_).of(name))
+    limit = _number(ask.query, "limit", HISTORY_SHOWN) or HISTORY_SHOWN
+    before = _number(ask.query, "before", None)
+    changes = await control.store.history(type_, name, limit=min(limit, HISTORY_MOST), before=before)
+    return {"data": [await _change(control, change) for change in changes]}
+
+
+# --- what they do ------------------------------------------------------------
+
+
+async def put(control: Control, caller: Caller, data: Data, *, dry_run: bool = False) -> Applied:
+    """Creates or updates what a manifest says.
+
+    Raises:
+        BadRequest: it cannot be used.
+        Forbidden: the caller may not do this, or would grant more than it holds.
+        Conflict: a file of the gateway manages it.
+    """
+    manifest = read_manifest(data)
+    return await _put(control, caller, (manifest.type, manifest.name), lambda _: data, dry_run=dry_run)
+
+
+async def edit(
+    control: Control, caller: Caller, type_: str, name: str, change: Callable[[Data | None], Data]
+) -> Applied:
+    """Puts what `change` makes of the manifest as it is now, or of None. Raises what `put` does, and what it raises."""
+    return await _put(control, caller, (type_, name), change)
+
+
+async def _put(
+    control: Control,
+    caller: Caller,
+    key: tuple[str, str],
+    make: Callable[[Data | None], Data],
+    *,
+    dry_run: bool = False,
+    action: str | None = None,
+    written_at: datetime | None = None,
+) -> Applied:
+    type_, name = key
+    struct = _struct(control, type_)
+    async with control.change(by=caller.subject) as change:
+        rows = await change.manifests()
+        stored = await _with_secrets(control, change)
+        existing = next((row for row in rows if (row.type, row.name) == key), None)
+        others = [row for row in rows if row is not existing]
+        before = await _compiled(control, rows, stored)
+        giver = actor(caller, before.access)
+        _require_for_put(key, giver, before, existing, written_at)
+        _refuse_managed_by_file(control, *key)
+        if struct is None:
+            raise BadRequest(f"no plugin of this gateway reads {type_}", param="type")
+        _refuse_taken(key, others)
+        before_data = secrecy.opened(struct, existing.data, control.seal) if existing is not None else None
+        data = _completed(type_, make(before_data), before_data)
+        data = secrecy.with_secrets_kept(struct, data, before_data, control.seal)
+        escalation.require_for_secrets(giver, before, secrecy.newly_sent(struct, data, before_data))
+        after = await _compiled(control, others, stored, read_manifest(data))
+        _refuse_faults(before, after)
+        made = None if existing is not None else kind_of(type_).of(name)
+        escalation.refuse_escalation(before, after, giver, made)
+        if type_ == "virtual-account":
+            escalation.require_for_tokens(giver, before, after, name)
+        if made is not None and type_ == "secret-group":
+            _refuse_leftovers(name, giver, stored)
+        result = Applied(
+            action=action or ("updated" if existing is not None else "created"),
+            type=type_,
+            name=name,
+            manifest=secrecy.masked(struct, data, control.seal),
+            existing_manifest=_masked_or_none(struct, existing, control),
+            version=existing.version if existing is not None else None,
+            warnings=_new_warnings(before, after),
+            dry_run=dry_run,
+        )
+        if data == before_data:
+            change.discard()
+            return msgspec.structs.replace(result, action="unchanged")
+        if dry_run:
+            change.discard()
+            return result
+        sealed = secrecy.sealed(struct, data, control.seal)
+        row = await change.put_manifest(type_, name, sealed, action=result.action)
+    await control.changed()
+    return msgspec.structs.replace(result, version=row.version)
+
+
+async def remove(control: Control, caller: Caller, type_: str, name: str, *, dry_run: bool = False) -> Applied:
+    """Deletes a manifest. Raises NotFound, Forbidden, Conflict (a file manages it), BadRequest (others need it)."""
+    async with control.change(by=caller.subject) as change:
+        rows = await change.manifests()
+        stored = await _with_secrets(control, change)
+        before = await _compiled(control, rows, stored)
+        kind = kind_of(type_)
+        giver = actor(caller, before.access)
+        before.access.require(giver, kind.delete, kind.of(name))
+        _refuse_managed_by_file(control, type_, name)
+        existing = next((row for row in rows if (row.type, row.name) == (type_, name)), None)
+        existing = found(existing, f"there is no {type_} named {name}")
+        if type_ == "secret-group":
+            _refuse_group_in_use(before, name)
+            secrets = {key: value for key, value in stored.secrets.items() if key[0] != name}
+            stored = msgspec.structs.replace(stored, secrets=secrets)
+        after = await _compiled(control, [row for row in rows if row is not existing], stored)
+        _refuse_faults(before, after)
+        escalation.refuse_escalation(before, after, giver, None)
+        if dry_run:
+            change.discard()
+        else:
+            await _delete_with_contents(change, type_, name)
+    if not dry_run:
+        await control.changed()
+    return Applied(
+        action="deleted",
+        type=type_,
+        name=name,
+        manifest=None,
+        existing_manifest=_masked_or_none(_struct(control, type_), existing, control),
+        version=existing.version,
+        dry_run=dry_run,
+    )
+
+
+async def refuse_breaking(
+    control: Control, change: "Transaction", secrets: Mapping[tuple[str, str], str | None]
+) -> None:
+    """Raises BadRequest or Conflict: with these secrets, sealed, or without (None), a manifest could not be used."""
+    rows, stored = await change.manifests(), await _with_secrets(control, change)
+    then = {**stored.secrets, **secrets}
+    kept = {key: value for key, value in then.items() if value is not None}
+    before = await _compiled(control, rows, stored)
+    _refuse_faults(before, await _compiled(control, rows, msgspec.structs.replace(stored, secrets=kept)))
+
+
+def shown(control: Control, manifest: Manifest, row: StoredManifest | None) -> Data:
+    """A manifest for a list: where it is managed, who changed it when, and itself without its secrets."""
+    if manifest.version is None:
+        row = None  # of the same name, and not in force
+    return {
+        "type": manifest.type,
+        "name": manifest.name,
+        "managedBy": control.managed_by(manifest.type, manifest.name),
+        "version": manifest.version,
+        "createdAt": row.created_at if row is not None else None,
+        "createdBy": row.created_by if row is not None else None,
+        "updatedAt": row.updated_at if row is not None else None,
+        "updatedBy": row.updated_by if row is not None else None,
+        "manifest": secrecy.masked(_struct(control, manifest.type), manifest.data, control.seal),
+    }
+
+
+def read_manifest(data: Data) -> Manifest:
+    """Raises BadRequest: it has no usable type or name, or more inside than anybody writes."""
+    faults: list[Fault] = []
+    manifest = manifest_from(data, 0, "manifest", faults)
+    if manifest is None:
+        raise BadRequest(_texts(faults))
+    if len(manifest.type) > MAX_NAME_CHARS or len(manifest.name) > MAX_NAME_CHARS:
+        raise BadRequest(f"a type or name has at most {MAX_NAME_CHARS} characters", param="name")
+    if _depth(data) > MAX_DEPTH:
+        raise BadRequest(f"the manifest is nested deeper than {MAX_DEPTH}")
+    return Manifest(manifest.type, manifest.name, "manifest", 0, data, version=0)
+
+
+# --- the checks --------------------------------------------------------------
+
+
+def _require_for_put(
+    key: tuple[str, str], giver: Caller, before: Snapshot, existing: StoredManifest | None, written_at: datetime | None
+) -> None:
+    kind = kind_of(key[0])
+    if existing is None and key not in before.manifests:
+        before.access.require(giver, kind.create)
+    elif existing is not None and written_at is not None and written_at < existing.created_at:
+        # Of one that was deleted: its keys are not for who made another of the same name.
+        before.access.require(giver, kind.manage)
+    else:
+        before.access.require(giver, kind.manage, kind.of(key[1]))
+
+
+def _refuse_taken(key: tuple[str, str], others: Iterable[StoredManifest]) -> None:
+    """Two vendors' accounts of one name would be one resource, also while one of them is left out."""
+    resource = kind_of(key[0]).of(key[1])
+    for row in others:
+        if kind_of(row.type).of(row.name) == resource:
+            raise BadRequest(f"there is a {row.type} named {key[1]} already; take another name", param="name")
+
+
+def _refuse_leftovers(group: str, giver: Caller, stored: Stored) -> None:
+    """What is in a group when it is made belongs to somebody else: it was a file's group before, for example."""
+    if not giver.is_admin and any(other == group for other, _ in stored.secrets):
+        raise Forbidden(f"the group {group} holds secrets already; only an admin can make it")
+
+
+def _refuse_group_in_use(before: Snapshot, name: str) -> None:
+    for account in before.access.virtual_accounts.values():
+        place = account.secret_store_config
+        if isinstance(place, StoredSecret) and place.secret_group == name:
+            raise BadRequest(f"the virtual account {account.name} keeps its token in {name}; change that first")
+
+
+def _refuse_faults(before: Snapshot, after: Snapshot) -> None:
+    new = [fault for fault in after.left_out if fault not in before.left_out]
+    if new:
+        raise BadRequest(_texts(new))
+
+
+def _new_warnings(before: Snapshot, after: Snapshot) -> list[str]:
+    return [_text(fault) for fault in after.warnings if fault not in before.warnings]
+
+
+def _refuse_managed_by_file(control: Control, type_: str, name: str) -> None:
+    for manifest in control.config.files:
+        if (manifest.type, manifest.name) == (type_, name):
+            where = f"{manifest.file}:{manifest.line}" if manifest.line else manifest.file
+            raise Conflict(f"{type_} {name} is managed in {where}; change it there", code="managed_by_file")
+
+
+# --- details -----------------------------------------------------------------
+
+
+async def _compiled(
+    control: Control, rows: Sequence[StoredManifest], stored: Stored, more: Manifest | None = None
+) -> Snapshot:
+    manifests = [manifest_of(row) for row in rows] + ([more] if more is not None else [])
+    stored = msgspec.structs.replace(stored, manifests=manifests)
+    try:
+        return await asyncio.to_thread(control.config.compile, control.config.files, stored)
+    except ConfigError as error:
+        raise Conflict(f"the gateway's own files cannot be used just now: {_texts(error.faults)}") from error
+
+
+async def _with_secrets(control: Control, change: "Transaction") -> Stored:
+    """What is stored, with the secrets as they are within this change."""
+    secrets = {(secret.group, secret.key): secret.value for secret in await change.secrets()}
+    return msgspec.structs.replace(control.config.stored, secrets=secrets)
+
+
+def _depth(data: Data) -> int:
+    depth = 0
+    level: list[Any] = [data]
+    while level:
+        depth += 1
+        values = chain.from_iterable(part.values() if isinstance(part, dict) else part for part in level)
+        level = [value for value in values if isinstance(value, dict | list)]
+    return depth
+
+
+def _completed(type_: str, data: Data, before: Data | None) -> Data:
+    """Left out in an update, the permissions of a virtual account stay as they are."""
+    if type_ == "virtual-account" and before is not None and "permissions" not in data:
+        return {**data, "permissions": before["permissions"]}
+    return data
+
+
+async def _delete_with_contents(change: "Transaction", type_: str, name: str) -> None:
+    """With a virtual account go its tokens, and with a secret group its secrets."""
+    await change.delete_manifest(type_, name, action="deleted")
+    if type_ == "virtual-account":
+        tokens = await change.tokens()
+        await change.revoke_tokens([token.id for token in tokens if token.subject == f"virtualaccount:{name}"])
+    if type_ == "secret-group":
+        for secret in await change.secrets():
+            if secret.group == name:
+                await change.delete_secret(secret.group, secret.key)
+
+
+async def _change(control: Control, change: Change) -> Data:
+    text = None
+    if change.version is not None:
+        struct = _struct(control, change.type)
+        old = await control.store.manifest_version(change.type, change.name, change.version - 1)
+        text = "\n".join(
+            difference(
+                _masked_or_none(struct, old, control),
+                _masked_or_none(struct, change, control),
+                old_name=f"{change.name} (version {change.version - 1})" if old is not None else "/dev/null",
+                new_name=f"{change.name} (version {change.version})",
+            )
+        )
+    return {
+        "number": change.number,
+        "at": change.at,
+        "subject": change.subject,
+        "action": change.action,
+        "type": change.type,
+        "name": change.name,
+        "version": change.version,
+        "diff": text,
+    }
+
+
+def _masked_or_none(
+    struct: type[msgspec.Struct] | None, row: StoredManifest | Change | None, control: Control
+) -> Data | None:
+    return secrecy.masked(struct, row.data, control.seal) if row is not None and row.data is not None else None
+
+
+def _may_read(control: Control, caller: Caller, type_: str, name: str) -> bool:
+    kind = kind_of(type_)
+    return control.access.holds(caller, kind.read, kind.of(name))
+
+
+def _struct(control: Control, type_: str) -> type[msgspec.Struct] | None:
+    return struct_of(type_, control.config.providers)
+
+
+def _number(query: Mapping[str, str], name: str, default: int | None) -> int | None:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal() or len(text) > 18:
+        raise BadRequest(f"{name} has to be a number", param=name)
+    return int(text)
+
+
+def _text(fault: Fault) -> str:
+    return f"{fault.path}: {fault.message}" if fault.path else fault.message
+
+
+def _texts(faults: Sequence[Fault]) -> str:
+    return "; ".join(map(_text, faults))

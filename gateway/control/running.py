@@ -1,0 +1,76 @@
+"""What has to be opened for the control API, and closed again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from gateway.config import Config
+from gateway.control.control import Control
+from gateway.control.rotation import keep_rotating
+from gateway.errors import ConfigError, Fault
+from gateway.replica import Replica
+from gateway.sealing import Seal
+from gateway.tokens import Pepper
+
+if TYPE_CHECKING:
+    from gateway.bus import Bus  # needs the package redis
+
+
+def control_from(environ: Mapping[str, str], config: Config, seal: Seal, pepper: Pepper) -> Control | None:
+    """The database and what goes with it; None without `GATEWAY_DATABASE_URL`. Nothing is opened.
+
+    Raises:
+        ConfigError: the database or Redis cannot be used as they are named.
+    """
+    url = environ.get("GATEWAY_DATABASE_URL")
+    if not url:
+        return None
+    from gateway.database.store import Store  # with SQLAlchemy, which takes 0.3 s
+
+    store = Store(url)
+    replica = Replica(store, config, bus=_bus(environ))
+    config.callers.is_stale = replica.is_stale
+    return Control(config=config, store=store, replica=replica, seal=seal, pepper=pepper, url=url)
+
+
+@asynccontextmanager
+async def running(control: Control) -> AsyncIterator[None]:
+    """While inside, the database is followed, and tokens are rotated when it is time.
+
+    A database of this machine gets its tables here; one that others share waits for `gateway migrate`.
+
+    Raises:
+        ConfigError: the database was made with another pepper.
+        Unavailable: the file of the database cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(control.store.close)
+        if control.replica.bus is not None:
+            stack.push_async_callback(control.replica.bus.close)
+        if control.url.startswith("sqlite"):
+            from gateway.database.migrate import migrate
+
+            await migrate(control.url)
+        await stack.enter_async_context(control.replica.following())
+        rotating = asyncio.create_task(keep_rotating(control))
+        try:
+            yield
+        finally:
+            rotating.cancel()
+            await asyncio.wait([rotating])
+
+
+def _bus(environ: Mapping[str, str]) -> "Bus | None":
+    url = environ.get("GATEWAY_REDIS_URL")
+    if not url:
+        return None
+    try:
+        from gateway.bus import Bus
+
+        return Bus(url)
+    except ModuleNotFoundError:
+        problem = "needs the package redis: pip install 'llm-asgi-gateway[redis]'"
+    except ValueError as error:
+        problem = f"is no URL of a Redis server: {error}"
+    raise ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)])

@@ -1,0 +1,83 @@
+"""The values of secret groups: written by some, read by others, and sealed where they lie."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from gateway.control.control import Ask, Control, found
+from gateway.control.manifests import refuse_breaking
+from gateway.errors import BadRequest
+
+_KEY = re.compile(r"[^\s./\\:,;\"'\x00-\x1f][^\s/\\:,;\"'\x00-\x1f]{0,199}")
+"""What a reference can name, as the name of a group."""
+
+
+class SecretInput(msgspec.Struct, frozen=True):
+    key: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"SecretInput({self.key!r})"
+
+
+class SecretsBody(msgspec.Struct, frozen=True):
+    secrets: tuple[SecretInput, ...]
+
+
+async def list_keys(control: Control, ask: Ask) -> dict[str, Any]:
+    group = _group(control, ask)
+    rows = await control.store.secrets()
+    return {
+        "data": [
+            {"key": row.key, "updatedAt": row.updated_at, "updatedBy": row.updated_by}
+            for row in rows
+            if row.group == group
+        ]
+    }
+
+
+async def write(control: Control, ask: Ask) -> dict[str, Any]:
+    """Each key gets its value; keys that are not named stay as they are."""
+    group = _group(control, ask)
+    sealed = {}
+    for secret in ask.body.secrets:
+        if not _KEY.fullmatch(secret.key):
+            raise BadRequest("a key has no spaces and none of / \\ : , ; \" ', and begins with no dot", param="key")
+        if not secret.value:
+            raise BadRequest(f"the value of {secret.key} is empty", param="value")
+        sealed[group, secret.key] = control.seal.close(secret.value)
+    async with control.change(by=ask.caller.subject) as change:
+        await refuse_breaking(control, change, sealed)
+        for (_, key), value in sealed.items():
+            await change.put_secret(group, key, value)
+    await control.changed()
+    return {"written": [secret.key for secret in ask.body.secrets]}
+
+
+async def read(control: Control, ask: Ask) -> dict[str, Any]:
+    """The value; that it was read is written down."""
+    group, key = _group(control, ask), ask.path["key"]
+    rows = await control.store.secrets()
+    row = next((row for row in rows if (row.group, row.key) == (group, key)), None)
+    row = found(row, f"there is no {key} in {group}")
+    async with control.change(by=ask.caller.subject) as change:
+        await change.note("read", "secret", f"{group}/{key}")
+    return {"key": key, "value": control.seal.open(row.value)}
+
+
+async def remove(control: Control, ask: Ask) -> dict[str, Any]:
+    group, key = _group(control, ask), ask.path["key"]
+    async with control.change(by=ask.caller.subject) as change:
+        known = {(row.group, row.key) for row in await change.secrets()}
+        found(key if (group, key) in known else None, f"there is no {key} in {group}")
+        await refuse_breaking(control, change, {(group, key): None})
+        await change.delete_secret(group, key)
+    await control.changed()
+    return {"key": key, "status": "deleted"}
+
+
+def _group(control: Control, ask: Ask) -> str:
+    name = ask.path["name"]
+    found(control.config.snapshot.manifests.get(("secret-group", name)), f"there is no secret group named {name}")
+    return name
