@@ -12,20 +12,32 @@ from redis.exceptions import RedisError
 CHANNEL = "gateway:changed"
 TIMEOUT_S = 1.0
 PING_S = 2.0
-"""How long the connection may be silent before it is asked whether it is still there."""
 RECONNECT_S = 1.0
 
 log = structlog.get_logger(__name__)
 
 
 class Bus:
-    """Publishes and hears announcements. `is_listening`: they do arrive just now."""
+    """Publishes and hears announcements. `is_listening`: they do arrive just now.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: as `redis://user:password@host:port/0`.
+        timeout_s: the longest wait for a connection, and for an answer.
+        ping_s: how long the connection may be silent before it is asked whether it is still there.
+
+    Raises:
+        ValueError: that is no URL of a Redis server.
+    """
+
+    def __init__(
+        self, url: str, *, timeout_s: float = TIMEOUT_S, ping_s: float = PING_S, reconnect_s: float = RECONNECT_S
+    ) -> None:
         # The client's own retries would wait a minute for a server that has frozen.
         self._redis = aioredis.Redis.from_url(
-            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
+            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
         )
+        self._ping_s = ping_s
+        self._reconnect_s = reconnect_s
         self.is_listening = False
         self._announcing: set[asyncio.Task[None]] = set()
 
@@ -45,7 +57,7 @@ class Bus:
                 if self.is_listening or not was_told:
                     log.warning("redis does not announce changes; looking for them instead", reason=str(error))
                 self.is_listening, was_told = False, True
-            await asyncio.sleep(RECONNECT_S)
+            await asyncio.sleep(self._reconnect_s)
 
     async def close(self) -> None:
         if self._announcing:
@@ -57,7 +69,7 @@ class Bus:
             await channel.subscribe(CHANNEL)
             pinged = False
             while True:
-                message = await channel.get_message(timeout=PING_S)
+                message = await channel.get_message(timeout=self._ping_s)
                 if message is not None:
                     pinged = False
                     if message["type"] in ("subscribe", "message"):

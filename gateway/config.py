@@ -115,23 +115,30 @@ class Config:
             stored: what the database says; None: what it said before.
         """
         async with self._reloading:
+            is_new = stored is not None
             self.stored = stored or self.stored
             try:
                 files = await asyncio.to_thread(self._read_files)
                 snapshot = await asyncio.to_thread(self.compile, files, self.stored)
-                if stored is None and self.snapshot.targets and not snapshot.targets:
+                if not is_new and self.snapshot.targets and not snapshot.targets:
                     # A file that is written in place is empty for a moment.
-                    raise ConfigError(
-                        [Fault(str(self.path), 0, "", "no models are left; the ones before stay in force")]
-                    )
+                    problem = "no models are left; the ones before stay in force"
+                    raise ConfigError([Fault(str(self.path), 0, "", problem)])
             except ConfigError as error:
                 self.reload_failures += 1
-                self.faults = error.faults
                 log.error("configuration not reloaded", faults=[*map(str, error.faults)], in_force=self.generation)
+                if is_new:
+                    await self._reload_stored()
+                self.faults = error.faults
             else:
                 self.files = files
                 self._swap(snapshot)
                 log.info("configuration reloaded", generation=self.generation, models=len(snapshot.targets))
+
+    async def _reload_stored(self) -> None:
+        """What was changed over the API does not wait for files to be repaired: a grant may have been taken away."""
+        with suppress(ConfigError):
+            self._swap(await asyncio.to_thread(self.compile, self.files, self.stored))
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:

@@ -34,9 +34,13 @@ class Seal:
         except (InvalidTag, ValueError):
             raise ValueError("a stored secret cannot be opened: GATEWAY_PEPPER has changed, or it is damaged") from None
 
-    def mask(self, text: str) -> str:
-        """`***` and eight digits that change when the secret does, and tell nothing else to whom lacks the pepper."""
-        return MASK + blake2b(text.encode(), key=self._mask_key, digest_size=4).hexdigest()
+    def mask(self, text: str, about: str = "") -> str:
+        """`***` and eight digits that change when the secret does, and tell nothing else to whom lacks the pepper.
+
+        Args:
+            about: where it stands; elsewhere it has another mask.
+        """
+        return MASK + blake2b(f"{about}\0{text}".encode(), key=self._mask_key, digest_size=4).hexdigest()
 
     def _cipher(self) -> "AESGCM":
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # 40 ms, which few need

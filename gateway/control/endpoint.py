@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.routing import Route as Path
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send, read_body, send_body
+from gateway.asgi import ASGIApp, Receive, Scope, Send, read_body, send_body, too_large
 from gateway.control.control import Ask, Control
 from gateway.control.routes import BASE, ROUTES, Needs, Permission, Route
 from gateway.errors import BadRequest, NotFound
@@ -40,6 +40,8 @@ class ControlEndpoint:
             self.control.access.require(caller, permission.permission, permission.on(path))
         else:
             assert isinstance(self.route.needs, Needs)
+        if int(exchange.headers.get(b"content-length", b"0")) > MAX_BODY_BYTES:
+            raise too_large(MAX_BODY_BYTES)  # while it is still to be read, so that it is known to be
         body = await read_body(receive, max_bytes=MAX_BODY_BYTES)
         exchange.body_is_read = True
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))

@@ -33,6 +33,7 @@ Data = dict[str, Any]
 
 MAX_NAME_CHARS = 200
 MAX_DEPTH = 100
+MAX_FAULT_CHARS = 500
 HISTORY_SHOWN = 50
 HISTORY_MOST = 500
 
@@ -431,7 +432,9 @@ def _number(query: Mapping[str, str], name: str, default: int | None) -> int | N
 
 
 def _text(fault: Fault) -> str:
-    return f"{fault.path}: {fault.message}" if fault.path else fault.message
+    """Cut, because both may repeat a name of any length."""
+    text = f"{fault.path}: {fault.message}" if fault.path else fault.message
+    return text if len(text) <= MAX_FAULT_CHARS else f"{text[:MAX_FAULT_CHARS]}..."
 
 
 def _texts(faults: Sequence[Fault]) -> str:

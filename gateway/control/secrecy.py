@@ -21,7 +21,10 @@ _ADDRESS = re.compile(r"https?://\S+")
 
 def masked(kind: Kind, data: Data, seal: Seal) -> Data:
     """As it may be shown: a reference stays as it is, a secret becomes a mask that changes when it does."""
-    return change_secrets(kind, data, lambda text, _: text if is_reference(text) else seal.mask(_plain(text, seal)))
+    about = _about(data)
+    return change_secrets(
+        kind, data, lambda text, _: text if is_reference(text) else seal.mask(_plain(text, seal), about)
+    )
 
 
 def sealed(kind: Kind, data: Data, seal: Seal) -> Data:
@@ -42,7 +45,7 @@ def with_secrets_kept(kind: Kind, data: Data, before: Data | None, seal: Seal) -
             an account must not learn its key by having it sent to himself.
     """
     sent_to = _destinations(kind, before) if before is not None else {}
-    known = {seal.mask(secret): secret for secret in sent_to}
+    known = {seal.mask(secret, _about(data)): secret for secret in sent_to}
 
     def keep(text: str, path: Steps) -> str:
         if text.startswith(PREFIX):
@@ -110,3 +113,8 @@ def _addresses(value: Any) -> Iterator[str]:
 
 def _plain(text: str, seal: Seal) -> str:
     return seal.open(text) if text.startswith(PREFIX) else text
+
+
+def _about(data: Data) -> str:
+    """Masks of one manifest tell nothing of another: else a guess could be tried out in one's own."""
+    return f"{data.get('type')}/{data.get('name')}"

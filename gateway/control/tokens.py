@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from gateway import tokens
-from gateway.access import canonical
+from gateway.access import ADMIN_PERMISSION, canonical
 from gateway.access.roles import MANAGE_USERS, VIRTUAL_ACCOUNT
 from gateway.callers import end_of
 from gateway.contract import Caller, Credential
@@ -126,6 +126,8 @@ async def rotate(control: Control, ask: Ask) -> New:
     token = await _own_or_managed(control, ask)
     if ask.caller.credential is Credential.PERSONAL and ask.caller.token_id != token.id:
         raise Forbidden("a personal access token can rotate itself, and no other")
+    if token.subject.startswith("user:") and token.subject != ask.caller.subject:
+        control.access.require(ask.caller, ADMIN_PERMISSION)
     return await _rotate(control, ask.caller, token, ask.body.grace())
 
 

@@ -1,9 +1,10 @@
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gateway.cli.first_run import Admin, admin_from, start_text
+from gateway.cli.first_run import Admin, admin_from, start_text, with_database
 
 CURL = (
     """curl -N http://127.0.0.1:8787/v1/chat/completions -H "Authorization: Bearer $GATEWAY_ADMIN_TOKEN" """
@@ -51,6 +52,55 @@ def test_an_empty_file_is_no_token(tmp_path):
 
     with pytest.raises(ValueError, match="admin-token is empty; delete it"):
         admin_from({}, tmp_path)
+
+
+def test_two_that_start_at_once_have_one_token(tmp_path):
+    """Each of them makes one, and no moment is there in which the file is empty."""
+    folder = tmp_path / ".gateway"
+
+    with ThreadPoolExecutor(16) as pool:
+        admins = list(pool.map(lambda _: admin_from({}, folder), range(64)))
+
+    assert {admin.environ["GATEWAY_ADMIN_TOKEN"] for admin in admins} == {(folder / "admin-token").read_text().strip()}
+    assert sorted(path.name for path in folder.iterdir()) == [".gitignore", "admin-token"]
+
+
+def test_a_database_beside_it(tmp_path):
+    """With a pepper that only the owner can read, and that stays the same."""
+    folder = tmp_path / ".gateway"
+
+    environ = with_database({"HOME": "/home/ana"}, folder)
+
+    pepper = (folder / "pepper").read_text().strip()
+    assert environ == {
+        "HOME": "/home/ana",
+        "GATEWAY_DATABASE_URL": f"sqlite:///{folder}/gateway.db",
+        "GATEWAY_PEPPER": pepper,
+    }
+    assert (len(pepper), mode(folder / "pepper")) == (64, 0o600)
+    assert with_database({"HOME": "/home/ana"}, folder) == environ
+
+
+def test_a_database_of_ones_own(tmp_path):
+    """Its pepper is not made up here: other replicas would have another."""
+    environ = {"GATEWAY_DATABASE_URL": "postgresql://db/gateway"}
+
+    assert with_database(environ, tmp_path) == environ
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pepper_of_ones_own(tmp_path):
+    environ = with_database({"GATEWAY_PEPPER": "given"}, tmp_path)
+
+    assert environ["GATEWAY_PEPPER"] == "given"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_pepper(tmp_path):
+    (tmp_path / "pepper").touch()
+
+    with pytest.raises(ValueError, match="pepper is empty; delete it"):
+        with_database({}, tmp_path)
 
 
 def test_the_shell_can_read_any_path(tmp_path):

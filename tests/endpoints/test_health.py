@@ -33,6 +33,47 @@ async def test_ready(app_with):
     )
 
 
+@pytest.fixture
+def with_database(tmp_path):
+    """The environment of a gateway with a database."""
+    pepper, url = "pepper-of-the-tests-0123456789", f"sqlite:///{tmp_path}/gateway.db"
+    return {"GATEWAY_ADMIN_TOKEN": "gw-test-0123456789abcdef", "GATEWAY_PEPPER": pepper, "GATEWAY_DATABASE_URL": url}
+
+
+async def test_ready_with_a_database(app_with, with_database):
+    app = app_with(FakeUpstream(REPLY), environ=with_database)
+
+    answer = await get(app, "/readyz")
+
+    assert answer.status == 200
+    assert answer.json()["database"] == {"status": "ok", "problem": None}
+
+
+async def test_not_ready_before_the_database_was_read(app_with, with_database):
+    """Of tokens that are in it, nobody would be known. Alive all the same: a restart would not help."""
+    url = "postgresql://nobody@127.0.0.1:9/none"
+    app = app_with(FakeUpstream(REPLY), environ={**with_database, "GATEWAY_DATABASE_URL": url})
+
+    ready, alive = await get(app, "/readyz"), await get(app, "/healthz")
+
+    assert (ready.status, ready.json()["status"], alive.status) == (503, "starting", 200)
+    assert ready.json()["database"] == {
+        "status": "degraded",
+        "problem": "the database cannot be reached; try again in a moment",
+    }
+
+
+async def test_ready_though_the_database_has_gone(app_with, with_database):
+    """All tokens that were known still work, and taking it out of service would help nobody."""
+    app = app_with(FakeUpstream(REPLY), environ=with_database)
+    await app.open()
+
+    app.control.replica.problem = "the database cannot be reached; try again in a moment"
+    answer = await get(app, "/readyz")
+
+    assert (answer.status, answer.json()["status"], answer.json()["database"]["status"]) == (200, "ready", "degraded")
+
+
 async def test_not_ready_while_it_stops(app_with, auth, until):
     """Alive all the same: it must not be killed before the last stream has ended."""
     upstream = FakeUpstream((200, [asyncio.Event(), b"{}"]))

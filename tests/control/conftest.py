@@ -1,0 +1,194 @@
+"""A gateway with a database, people with tokens, and short words for asking its control API."""
+
+import asyncio
+import shutil
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+from starlette.routing import Router
+
+from gateway import build_app
+from gateway.callers import Callers, tokens_in
+from gateway.config import Config
+from gateway.control.control import Control
+from gateway.control.endpoint import paths
+from gateway.database.migrate import migrate
+from gateway.database.store import Store
+from gateway.dialects import CHAT
+from gateway.middleware import AuthMiddleware, ErrorsMiddleware
+from gateway.replica import Replica
+from gateway.sealing import Seal
+from gateway.testing import FakeUpstream, ListSink, request
+from gateway.tokens import Pepper
+
+PEPPER = "pepper-of-the-tests-0123456789"
+PEOPLE = ("ana", "bo", "cy", "dee")
+REPLY = (200, [b'{"id":"1","choices":[{"message":{"content":"hello"}}]}'])
+
+
+def token_of(name):
+    return f"static-token-of-{name}"
+
+
+def bearer(by):
+    return {"authorization": f"Bearer {by if by.startswith(('gwp_', 'gwv_', 'ey')) else token_of(by)}"}
+
+
+class Api:
+    """Asks an app. `by` is `admin`, the name of somebody with a static token, or a token that was made."""
+
+    def __init__(self, app, upstream):
+        self.app = app
+        self.upstream = upstream
+        self.grants = 0
+
+    async def ask(self, method, path, body=b"", *, by="admin"):
+        return await request(self.app, method, f"/api/svc/v1{path}", body, headers=bearer(by))
+
+    async def apply(self, manifest, *, by="admin", dry_run=False):
+        return await self.ask("PUT", "/apply", {"manifest": manifest, "dryRun": dry_run}, by=by)
+
+    async def grant(self, name, *permissions, on="tenant:acme"):
+        """Gives somebody permissions on a resource, by a role and a binding of their own."""
+        self.grants += 1
+        type_, _, fqn = on.partition(":")
+        role = {"type": "role", "name": f"granted-{self.grants}", "permissions": permissions}
+        bound = {"resourceType": type_, "resourceFqn": f"acme:{fqn}", "role": role["name"]}
+        subjects = [{"type": "user", "name": f"{name}@example.com"}]
+        await self.done(self.apply(role))
+        binding = {"type": "role-binding", "name": role["name"], "subjects": subjects, "permissions": [bound]}
+        await self.done(self.apply(binding))
+
+    async def holds(self, *, by):
+        """All that somebody holds, as `permission on resource`, but for the demo model and their teams."""
+        me = await self.done(self.ask("GET", "/me", by=by))
+        found = {f"{held['permission']} on {held['resource']}" for held in me["permissions"]}
+        return {"everything"} if me["isAdmin"] else {text for text in found if not text.endswith((":demo", "ReadTeam"))}
+
+    async def delete(self, type_, name, *, by="admin"):
+        return await self.ask("POST", "/delete", {"manifest": {"type": type_, "name": name}}, by=by)
+
+    async def done(self, answering):
+        """The JSON of an answer that has to be a 200."""
+        answer = await answering
+        assert answer.status == 200, answer.body
+        return answer.json()
+
+    async def refused(self, answering):
+        """The status and message of one that must not be."""
+        answer = await answering
+        assert answer.status >= 400, answer.body
+        return answer.status, answer.json()["error"]["message"]
+
+    async def models(self, *, by):
+        answer = await request(self.app, "GET", "/v1/models", headers=bearer(by))
+        return [model["id"] for model in answer.json()["data"]] if answer.status == 200 else answer.status
+
+    async def whoami(self, token):
+        """The subject, or the status of the refusal."""
+        answer = await self.ask("GET", "/me", by=token)
+        return answer.json()["subject"] if answer.status == 200 else answer.status
+
+    async def chat(self, model, *, by):
+        body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+        return (await request(self.app, "POST", "/v1/chat/completions", body, headers=bearer(by))).status
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory):
+    """A file with all tables and nothing in them, to be copied: making them anew for each test would take minutes."""
+    path = tmp_path_factory.mktemp("database") / "gateway.db"
+    asyncio.run(migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def environ_for():
+    """`environ_for(database, names)`: of a gateway on that file, where each has a token (`name@example.com`)."""
+
+    def make(database, names=PEOPLE):
+        return {
+            "GATEWAY_DATABASE_URL": f"sqlite:///{database}",
+            "GATEWAY_PEPPER": PEPPER,
+            "GATEWAY_ADMIN_TOKEN": token_of("admin"),
+            "GATEWAY_TOKENS": ",".join(f"user:{name}@example.com={token_of(name)}" for name in names),
+        }
+
+    return make
+
+
+@pytest.fixture
+def environ(tmp_path, migrated, environ_for):
+    return environ_for(shutil.copy(migrated, tmp_path / "gateway.db"))
+
+
+@pytest.fixture(scope="session")
+def api_on():
+    """`api_on(config, environ)`: an Api on a new app, which has to be opened and closed."""
+
+    def make(config, environ, sinks=None):
+        upstream = FakeUpstream(REPLY)
+        return Api(build_app(config, environ=environ, network=upstream, sinks=sinks or [ListSink()]), upstream)
+
+    return make
+
+
+@pytest.fixture
+async def open_app(api_on, environ):
+    """`await open_app(config, **more_environ)`: an Api on a new app that is open; all are closed in the end."""
+    apis = []
+
+    async def make(config=None, *, sinks=None, **more):
+        apis.append(api_on(config, {**environ, **more}, sinks))
+        await apis[-1].app.open()
+        return apis[-1]
+
+    yield make
+    for api in apis:
+        await api.app.close()
+
+
+@pytest.fixture
+async def api(open_app):
+    return await open_app()
+
+
+@pytest.fixture
+def control_app(api):
+    return api.app
+
+
+class Clock:
+    def __init__(self):
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+    def move(self, **period):
+        self.now += timedelta(**period)
+
+
+@pytest.fixture
+def clock():
+    """Stands still at the start of 2026 until it is moved."""
+    return Clock()
+
+
+@pytest.fixture
+async def timed(environ, clock):
+    """An Api on the control API alone, which goes by `clock`; `timed.control` is what it works with."""
+    pepper = environ["GATEWAY_PEPPER"].encode()
+    callers = Callers(tokens_in(environ), pepper=Pepper(pepper), clock=lambda: clock().timestamp())
+    config = Config(None, environ, callers=callers, seal=Seal(pepper))
+    store = Store(environ["GATEWAY_DATABASE_URL"], clock=clock)
+    control = Control(
+        config=config, store=store, replica=Replica(store, config), seal=config.seal, pepper=callers.pepper, now=clock
+    )
+    await control.replica.refresh()
+    routes = [*paths(control, wrap=partial(AuthMiddleware, tokens=callers))]
+    api = Api(ErrorsMiddleware(Router(routes), dialect=CHAT), None)
+    api.control = control
+    yield api
+    await store.close()
