@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from starlette.routing import Route
 from starlette.routing import Router as Paths
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send
+from gateway.bus import HEALTH, bus_from
 from gateway.callers import Callers, tokens_in
 from gateway.config import Config
 from gateway.contract import Counters, Guard, Sink, Tokens, Upstream
@@ -19,6 +21,7 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.running import control_from, running
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dispatch import Dispatcher
 from gateway.drain import Drain
 from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
@@ -41,7 +44,9 @@ from gateway.middleware.failures import Failures
 from gateway.plugins import MIDDLEWARES, load_plugins
 from gateway.records import Records
 from gateway.router import BASES, Router
+from gateway.routing import Health
 from gateway.sealing import Seal
+from gateway.shared_health import SharedHealth
 from gateway.sinks.log import LogSink
 from gateway.stores.unlimited import UnlimitedCounters
 from gateway.tokens import Pepper
@@ -97,7 +102,10 @@ def build_app(
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
     # From the inside out.
-    app: ASGIApp = InferenceEndpoint(models=live, network=upstream, timing=timing or Timing())
+    health = Health(Random())
+    bus = bus_from(environ, HEALTH)
+    dispatcher = Dispatcher(upstream, health=health, random=Random())
+    app: ASGIApp = InferenceEndpoint(models=live, dispatcher=dispatcher, timing=timing or Timing())
     app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, counters=counters or UnlimitedCounters())
     app = LimitMiddleware(app)
@@ -125,7 +133,10 @@ def build_app(
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = LogMiddleware(app, record=records.add, quiet=PROBES)
-    return Gateway(app, config=live, drain=drain, records=records, upstream=upstream, control=control)
+    shared = SharedHealth(health, bus) if bus is not None else None
+    return Gateway(
+        app, config=live, drain=drain, records=records, upstream=upstream, control=control, shared_health=shared
+    )
 
 
 class Gateway:
@@ -144,8 +155,10 @@ class Gateway:
         records: Records,
         upstream: Upstream,
         control: Control | None = None,
+        shared_health: SharedHealth | None = None,
     ) -> None:
         self.app = app
+        self.shared_health = shared_health
         self.control = control
         self.drain = drain
         self.models = config
@@ -173,6 +186,8 @@ class Gateway:
                 stack.push_async_callback(self.config.callers.identities.close)
             if self.control is not None:
                 await stack.enter_async_context(running(self.control))
+            if self.shared_health is not None:
+                await stack.enter_async_context(self.shared_health.sharing())
             await stack.enter_async_context(self.config.watched())
             stack.push_async_callback(self.records.close)
             if isinstance(self._upstream, HttpUpstream):

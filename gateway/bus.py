@@ -1,15 +1,16 @@
-"""Tells the other replicas that something has changed, over Redis. Losing a message only costs time."""
+"""Tells the other replicas something, over Redis. Losing a message only costs time, or precision."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
-from redis import asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
-CHANNEL = "gateway:changed"
+from gateway.errors import ConfigError, Fault
+
+CHANGED = "gateway:changed"
+"""The database has changed."""
+HEALTH = "gateway:health"
+"""How targets are doing."""
 TIMEOUT_S = 1.0
 PING_S = 2.0
 RECONNECT_S = 1.0
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 class Bus:
     """Publishes and hears announcements. `is_listening`: they do arrive just now.
 
+    The package redis, an extra, is imported only here.
+
     Args:
         url: as `redis://user:password@host:port/0`.
         timeout_s: the longest wait for a connection, and for an answer.
@@ -27,11 +30,25 @@ class Bus:
 
     Raises:
         ValueError: that is no URL of a Redis server.
+        ModuleNotFoundError: redis is not installed.
     """
 
     def __init__(
-        self, url: str, *, timeout_s: float = TIMEOUT_S, ping_s: float = PING_S, reconnect_s: float = RECONNECT_S
+        self,
+        url: str,
+        *,
+        channel: str = CHANGED,
+        timeout_s: float = TIMEOUT_S,
+        ping_s: float = PING_S,
+        reconnect_s: float = RECONNECT_S,
     ) -> None:
+        from redis import asyncio as aioredis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+        from redis.exceptions import RedisError
+
+        self._channel = channel
+        self._failures = (RedisError, OSError)
         # The client's own retries would wait a minute for a server that has frozen.
         self._redis = aioredis.Redis.from_url(
             url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
@@ -41,19 +58,19 @@ class Bus:
         self.is_listening = False
         self._announcing: set[asyncio.Task[None]] = set()
 
-    def announce(self) -> None:
+    def announce(self, data: bytes = b"") -> None:
         """Does not wait, and does not fail."""
-        task = asyncio.create_task(self._announce())
+        task = asyncio.create_task(self._announce(data))
         self._announcing.add(task)
         task.add_done_callback(self._announcing.discard)
 
-    async def listen(self, heard: Callable[[], None]) -> None:
-        """Calls `heard` for each announcement, and whenever some may have been missed. Until it is cancelled."""
+    async def listen(self, heard: Callable[[bytes], None]) -> None:
+        """Calls `heard` with each announcement, and with b"" when some may have been missed. Until it is cancelled."""
         was_told = False
         while True:
             try:
                 await self._listen(heard)
-            except (RedisError, OSError) as error:
+            except self._failures as error:
                 if self.is_listening or not was_told:
                     log.warning("redis does not announce changes; looking for them instead", reason=str(error))
                 self.is_listening, was_told = False, True
@@ -64,9 +81,9 @@ class Bus:
             await asyncio.wait(self._announcing)
         await self._redis.aclose()
 
-    async def _listen(self, heard: Callable[[], None]) -> None:
+    async def _listen(self, heard: Callable[[bytes], None]) -> None:
         async with self._redis.pubsub() as channel:
-            await channel.subscribe(CHANNEL)
+            await channel.subscribe(self._channel)
             pinged = False
             while True:
                 message = await channel.get_message(timeout=self._ping_s)
@@ -74,15 +91,29 @@ class Bus:
                     pinged = False
                     if message["type"] in ("subscribe", "message"):
                         self.is_listening = True
-                        heard()
+                        heard(message["data"] if message["type"] == "message" else b"")
                 elif pinged:
                     raise TimeoutError("no answer to a ping")
                 else:
                     pinged = True
                     await channel.ping()
 
-    async def _announce(self) -> None:
+    async def _announce(self, data: bytes) -> None:
         try:
-            await self._redis.publish(CHANNEL, b"")
-        except (RedisError, OSError) as error:
+            await self._redis.publish(self._channel, data)
+        except self._failures as error:
             log.warning("change not announced; others find it within seconds", reason=str(error))
+
+
+def bus_from(environ: Mapping[str, str], channel: str) -> Bus | None:
+    """None without `GATEWAY_REDIS_URL`. Raises ConfigError: Redis cannot be used as it is named."""
+    url = environ.get("GATEWAY_REDIS_URL")
+    if not url:
+        return None
+    try:
+        return Bus(url, channel=channel)
+    except ModuleNotFoundError:
+        problem = "needs the package redis: pip install 'llm-asgi-gateway[redis]'"
+    except ValueError as error:
+        problem = f"is no URL of a Redis server: {error}"
+    raise ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)])

@@ -10,10 +10,13 @@ import structlog
 
 from gateway.access.roles import PROVIDER_ACCOUNT, USE, missing
 from gateway.callers import Callers
-from gateway.contract import Caller, Target
+from gateway.contract import Caller, Choice, Target
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
 from gateway.manifests import Manifest, Secrets, load
 from gateway.plugins import providers_by_type
+from gateway.routes import VIRTUAL, direct
+from gateway.routing import Retry, Route
+from gateway.routing.route import NO_METADATA
 from gateway.sealing import Seal
 from gateway.snapshot import Snapshot, compile_snapshot, manifests_from
 
@@ -72,13 +75,42 @@ class Config:
 
     # What a request asks: the protocol `Models`.
 
-    def find(self, name: str, caller: Caller | None) -> Sequence[Target]:
-        target = self.snapshot.find(name)
+    def find(self, name: str, caller: Caller | None, metadata: Mapping[str, str] = NO_METADATA) -> Choice:
+        target, routes = self.snapshot.find(name), self.snapshot.routes
+        is_virtual = target is not None and target.provider is VIRTUAL
+        if routes.rules and not is_virtual and (choice := self._by_rule(name, target, caller, metadata)):
+            return choice
         if target is None:
             raise UnknownModel(name, self.names(caller))
         if caller is not None and not may_use(caller, target):
             raise self._denied(name, caller, target)
-        return (target,)
+        if is_virtual:
+            return Choice(target, routes.by_model[target.name], classifier=routes.classifiers.get(target.name))
+        if routes.retry is not None:
+            return Choice(target, Route(target.name, "only", (direct(target, routes.retry),)))
+        return Choice(target)
+
+    def _by_rule(
+        self, name: str, target: Target | None, caller: Caller | None, metadata: Mapping[str, str]
+    ) -> Choice | None:
+        """What the first rule that fits says, as far as the caller may use it."""
+        rule = self.snapshot.routes.rule_for(name, caller, metadata)
+        if rule is None:
+            return None
+        candidates = [candidate for candidate in rule.route.candidates if self._may_use(caller, candidate.name)]
+        if rule.fallback_statuses is not None:
+            if target is None or not self._may_use(caller, name):
+                return None  # the caller is told why, as without the rule
+            first = direct(target, self.snapshot.routes.retry or Retry(), rule.fallback_statuses)
+            candidates = [first, *(candidate for candidate in candidates if candidate.name != target.name)]
+        if not candidates:
+            return None
+        route = Route(rule.route.name, rule.route.strategy, tuple(candidates), rule.route.sticky)
+        return Choice(target or candidates[0].what.target, route, rule=rule.id)
+
+    def _may_use(self, caller: Caller | None, name: str) -> bool:
+        target = self.snapshot.find(name)
+        return target is not None and (caller is None or may_use(caller, target))
 
     def names(self, caller: Caller | None) -> Sequence[str]:
         targets = self.snapshot.targets

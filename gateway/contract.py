@@ -9,7 +9,7 @@ Tokens      who is calling
 Sink        where request records go
 """
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.errors import GatewayError, Refused, UpstreamError
+from gateway.routing import Route, Tier
 from gateway.secret import Secret
 from gateway.usage import Usage
 
@@ -199,12 +200,21 @@ class Endpoint:
         if self.head.count(b"\r\n") != len(lines) + 1 or self.head.count(b"\n") != len(lines) + 1:
             raise ValueError(f"a header for {parts.hostname} holds a line break")
 
-    def with_header(self, name: str, value: str) -> "Endpoint":
-        """The same with one more header, for a single request. Raises ValueError when the value cannot be one."""
-        if not value.isprintable() or not value.isascii():
-            raise ValueError(f"the value for {name} holds characters that are not allowed in a header")
+    def with_headers(self, headers: Mapping[str, str], remove: Collection[str] = ()) -> "Endpoint":
+        """The same with other headers, for a single request; names in lower case.
+
+        Raises:
+            ValueError: a value cannot be one.
+        """
+        for name, value in headers.items():
+            if not value.isprintable() or not value.isascii():
+                raise ValueError(f"the value for {name} holds characters that are not allowed in a header")
+        gone = {name.encode() for name in (*headers, *remove)}
+        request, *lines = self.head.split(b"\r\n")[:-1]
+        kept = [line for line in lines if line.partition(b":")[0] not in gone]
+        new = [f"{name}: {value}".encode() for name, value in headers.items()]
         other = copy(self)
-        other.head = self.head + f"{name.lower()}: {value}\r\n".encode()
+        other.head = b"\r\n".join([request, *kept, *new, b""])
         return other
 
     def __repr__(self) -> str:
@@ -270,6 +280,45 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers; None is the network."""
 
 
+class Classifier(msgspec.Struct, frozen=True, kw_only=True):
+    """How a route tells the tier of a request: by asking `target`, and else, or without one, by looking at the text.
+
+    Args:
+        dialect: in which the target is asked.
+        tier: the one to take when the target does not say; None: look at the text.
+    """
+
+    dialect: "Dialect"
+    target: Target | None = None
+    timeout_s: float = 2.0
+    tier: Tier | None = None
+
+
+class Choice(msgspec.Struct, frozen=True, gc=False):
+    """What a caller asked for.
+
+    Args:
+        target: the model, real or virtual.
+        route: the real models to choose from; None: the target is real, and alone.
+        rule: the id of the rule that decided this.
+    """
+
+    target: Target
+    route: Route | None = None
+    rule: str | None = None
+    classifier: Classifier | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """One target, asked once. `reason`: why it was no success. `started_ms` is counted from the request's own start."""
+
+    target: str
+    status: int
+    reason: str | None
+    started_ms: float
+    duration_ms: float
+
+
 class Reader(Protocol):
     """Turns a provider's reply into the caller's dialect while it passes."""
 
@@ -302,8 +351,8 @@ class Provider(Protocol):
 class Models(Protocol):
     """The models of the configuration in force."""
 
-    def find(self, name: str, caller: Caller | None) -> Sequence[Target]:
-        """The targets to try, best first; None is somebody who may use everything.
+    def find(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> Choice:
+        """What to ask for a model; the caller None is somebody who may use everything.
 
         Raises:
             UnknownModel: there is none of that name, or none the caller may know of.
@@ -394,6 +443,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     overhead_ms: float | None = None
     """What the gateway itself took: all of the duration that was not spent waiting for the provider."""
     upstream_status: int | None = None
+    attempts: tuple[Attempt, ...] = ()
+    """All of them, when the first was no success."""
     dropped_params: tuple[str, ...] = ()
     error_type: str | None = None
     error_code: str | None = None

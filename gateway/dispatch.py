@@ -1,41 +1,282 @@
-"""From a call to a provider's answer: asks targets until one answers."""
+"""From a call to its answer: asks one target after the other until one answers.
 
-from collections.abc import Sequence
-from time import perf_counter
+What to do after a failure is decided in `gateway.routing`; here it is done. Another target may be asked for as long as
+nothing of an answer has gone to the client: comments that keep a stream alive do not count.
+"""
 
-from gateway.contract import Call, Reply, Target, Upstream
-from gateway.errors import BrokeOff
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from random import Random
+from time import perf_counter, time
+
+import msgspec
+
+from gateway.contract import Attempt, Call, Choice, Reply, Target, Upstream, UpstreamRequest
+from gateway.errors import BrokeOff, Overloaded, Refused, TimedOut, UpstreamError
 from gateway.exchange import Exchange
+from gateway.outlet import Outlet
+from gateway.relay import relay
+from gateway.routes import Leg, direct
+from gateway.routing import Attempts, Failure, Health, Retry, RetryBudget, Route, Try, lane_of, order, retry_after_s
+from gateway.routing.route import RETRIED
+from gateway.routing.sticky import session_of
+from gateway.tiers import tier_of
+from gateway.wishes import Wishes, wishes_of
 
 MAX_ERROR_BODY = 256 * 1024
+MAX_BUDGETS = 10_000
+FIRST_TOKEN = "first_token_timeout"
 
 
-async def dispatch(
-    exchange: Exchange, call: Call, targets: Sequence[Target], network: Upstream
-) -> tuple[Target, Reply]:
-    """The target that answered and its reply, whose head has been read and whose status is good.
+class Dispatcher:
+    """Sends calls to providers. One for a process: it knows how each target is doing.
 
-    Raises:
-        UpstreamError: no target answered; the error is the last one's.
+    Args:
+        network: calls those targets that do not answer themselves.
+        random: draws targets and spreads retries.
+        clock: monotonic seconds, the same as in `health`.
     """
-    target = targets[0]
-    exchange.target = target
-    request = target.provider.request(call, target)
-    exchange.dropped_params = request.dropped_params
-    exchange.sent_at = perf_counter()
-    reply = await (target.upstream or network).call(request)
-    exchange.upstream_status = reply.status
-    if reply.status < 300:
-        return target, reply
-    try:
-        body = await _read_error(reply)
-    finally:
-        reply.close()
-    exchange.first_byte_at = exchange.last_byte_at = perf_counter()
-    raise target.provider.refusal(call, reply.status, reply.headers, body)
+
+    def __init__(
+        self,
+        network: Upstream,
+        *,
+        health: Health,
+        random: Random,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        self.network = network
+        self.health = health
+        self.random = random
+        self.clock = clock
+        self._budgets: dict[str, RetryBudget] = {}
+
+    async def answer(self, exchange: Exchange, call: Call, choice: Choice, outlet: Outlet) -> None:
+        """Relays an answer to its end.
+
+        Raises:
+            UpstreamError: no target answered, or the one that did broke off.
+        """
+        wishes = wishes_of(exchange.headers)
+        route = choice.route
+        if route is None:
+            if wishes.attempts is None and wishes.attempt_s is None and wishes.first_token_s is None:
+                await self._only(exchange, call, Leg(choice.target), outlet)
+                return
+            route = _route_of(choice.target, wishes)
+        await self._routed(exchange, call, route, choice, wishes, outlet)
+
+    async def _only(self, exchange: Exchange, call: Call, leg: Leg, outlet: Outlet) -> None:
+        """A model that was named directly is asked once: what more it takes, the caller knows best."""
+        target = leg.target
+        try:
+            await self._attempt(exchange, call, leg, outlet, partial(self.health.answered, target.name))
+        except UpstreamError as error:
+            self._failed(call, target, error)
+            raise
+        except asyncio.CancelledError:
+            self._cancelled(exchange, call, target)
+            raise
+
+    def _failed(self, call: Call, target: Target, error: UpstreamError) -> None:
+        """For what `Attempts` is not told of."""
+        lane = lane_of(error.status, callers_key=call.provider_key is not None)
+        account = target.name.partition("/")[0]
+        self.health.failed(target.name, account, lane, self.clock(), _retry_after_s(error))
+
+    def _cancelled(self, exchange: Exchange, call: Call, target: Target) -> None:
+        """The provider's fault only if it was silent for too long."""
+        if isinstance(exchange.interrupted, UpstreamError):
+            self._failed(call, target, exchange.interrupted)
+
+    async def _routed(
+        self, exchange: Exchange, call: Call, route: Route, choice: Choice, wishes: Wishes, outlet: Outlet
+    ) -> None:
+        tier = await tier_of(call, choice.classifier, self.network) if choice.classifier is not None else None
+        now_s = self.clock()
+        candidates = order(
+            route,
+            health=self.health,
+            now_s=now_s,
+            random=self.random,
+            session=session_of(route.sticky, _texts(exchange), exchange.metadata, time()) if route.sticky else None,
+            metadata=exchange.metadata,
+            tier=tier.tier if tier is not None else None,
+        )
+        exchange.applied = {"routing_model_order": [candidate.name for candidate in candidates]}
+        if choice.rule is not None:
+            exchange.applied["rule"] = choice.rule
+        if tier is not None:
+            exchange.applied["complexity"] = {"tier": tier.tier, "cause": tier.cause}
+        attempts = Attempts(
+            candidates,
+            health=self.health,
+            budget=self._budget(route.name),
+            deadline_s=exchange.started + wishes.deadline_s if wishes.deadline_s is not None else None,
+            attempts=wishes.attempts,
+            statuses=wishes.statuses,
+            callers_key=call.provider_key is not None,
+        )
+        limit_s = _limit_s(call, wishes)
+        step = attempts.next(None, now_s, self.random)
+        try:
+            while isinstance(step, Try):
+                if step.after_s:
+                    await asyncio.sleep(step.after_s)
+                began = self.clock()
+                leg: Leg = step.candidate.what
+                try:
+                    if limit_s is None:
+                        await self._attempt(exchange, call, leg, outlet, attempts.answered)
+                    else:
+                        await self._within(limit_s, wishes, exchange, call, leg, outlet, attempts.answered)
+                except UpstreamError as error:
+                    self._note(exchange, leg.target, began, error.status, error.code)
+                    if outlet.has_content:
+                        self._failed(call, leg.target, error)
+                        raise
+                    step = attempts.next(_failure(error), self.clock(), self.random)
+                except asyncio.CancelledError:
+                    self._cancelled(exchange, call, leg.target)
+                    raise
+                else:
+                    if exchange.attempts:
+                        self._note(exchange, leg.target, began, exchange.upstream_status or 200, None)
+                    if route.strategy == "latency" or step.candidate.sla is not None:
+                        self._observe(exchange, call, leg.target)
+                    return
+        except BaseException:
+            attempts.abandoned()
+            raise
+        if step.failure is not None:
+            raise step.failure.error
+        if step.reason == "deadline":
+            raise TimedOut("the time the client allows was over before a provider could be asked")
+        why = "none matches its metadata" if route.candidates else "none of those in its manifest is there"
+        raise Overloaded(f"{route.name} has no target for this request: {why}", code="no_target")
+
+    async def _attempt(
+        self, exchange: Exchange, call: Call, leg: Leg, outlet: Outlet, answered: Callable[[], None]
+    ) -> None:
+        """Asks one target, and relays what it answers. `answered` is called before anything goes to the client.
+
+        Raises:
+            UpstreamError: it did not answer as it should.
+        """
+        target = leg.target
+        exchange.target = target
+        exchange.meter = exchange.usage = exchange.upstream_status = None
+        exchange.first_byte_at = exchange.last_byte_at = None
+        if leg.params:
+            call = msgspec.structs.replace(call, fields={**call.fields, **leg.params})
+        request = target.provider.request(call, target)
+        if leg.set_headers or leg.remove_headers:
+            endpoint = request.endpoint.with_headers(leg.set_headers, leg.remove_headers)
+            request = UpstreamRequest(endpoint, request.body, request.dropped_params)
+        exchange.dropped_params = request.dropped_params
+        exchange.sent_at = perf_counter()
+        reply = await (target.upstream or self.network).call(request)
+        exchange.upstream_status = reply.status
+        try:
+            if reply.status >= 300:
+                body = await read_error(reply)
+                exchange.first_byte_at = exchange.last_byte_at = perf_counter()
+                raise target.provider.refusal(call, reply.status, reply.headers, body)
+            await relay(exchange, call, target, reply, outlet, answered)
+        finally:
+            reply.close()
+
+    async def _within(
+        self,
+        limit_s: float,
+        wishes: Wishes,
+        exchange: Exchange,
+        call: Call,
+        leg: Leg,
+        outlet: Outlet,
+        answered: Callable[[], None],
+    ) -> None:
+        """The same, but given up when no answer has begun in time."""
+
+        def begun() -> None:
+            limit.reschedule(None)
+            answered()
+
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+                await self._attempt(exchange, call, leg, outlet, begun)
+        except (UpstreamError, TimeoutError) as error:
+            if limit.expired():
+                raise _too_slow(call, wishes, limit_s) from error
+            raise  # a TimeoutError that is not ours is the client's connection
+
+    def _observe(self, exchange: Exchange, call: Call, target: Target) -> None:
+        """How fast a target was, for routes that choose by it."""
+        first, last, sent = exchange.first_byte_at, exchange.last_byte_at, exchange.sent_at
+        if first is None or last is None or sent is None:
+            return
+        tokens = exchange.usage.output_tokens if exchange.usage is not None else 0
+        per_token_s = None
+        if call.ask.stream and tokens > 1:
+            per_token_s = (last - first) / (tokens - 1)
+        elif not call.ask.stream and tokens:
+            per_token_s = (last - sent) / tokens
+        self.health.observed(target.name, first - sent if call.ask.stream else None, per_token_s, self.clock())
+
+    def _note(self, exchange: Exchange, target: Target, began: float, status: int, reason: str | None) -> None:
+        now_s = self.clock()
+        exchange.attempts.append(
+            Attempt(
+                target=target.name,
+                status=status,
+                reason=reason,
+                started_ms=int((began - exchange.started) * 1e6) / 1e3,
+                duration_ms=int((now_s - began) * 1e6) / 1e3,
+            )
+        )
+
+    def _budget(self, route: str) -> RetryBudget:
+        budget = self._budgets.get(route)
+        if budget is None:
+            if len(self._budgets) >= MAX_BUDGETS:
+                self._budgets.clear()
+            budget = self._budgets[route] = RetryBudget()
+        return budget
 
 
-async def _read_error(reply: Reply) -> bytes:
+def _route_of(target: Target, wishes: Wishes) -> Route:
+    """For a model that was named directly, by a caller who wants more than one attempt, or a limit."""
+    retry = Retry(wishes.attempts or 1, statuses=wishes.statuses or RETRIED)
+    return Route(target.name, "only", (direct(target, retry),))
+
+
+def _limit_s(call: Call, wishes: Wishes) -> float | None:
+    limits = [wishes.attempt_s, wishes.first_token_s if call.ask.stream else None]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _too_slow(call: Call, wishes: Wishes, limit_s: float | None) -> UpstreamError:
+    is_first_token = call.ask.stream and wishes.first_token_s is not None and limit_s == wishes.first_token_s
+    what = "no token came" if is_first_token else "the provider did not answer"
+    return TimedOut(f"{what} within {limit_s:g} s", code=FIRST_TOKEN if is_first_token else None)
+
+
+def _failure(error: UpstreamError) -> Failure:
+    # Its frames hold the attempts, which hold the error: see `ErrorsMiddleware` for what such a ring keeps alive.
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return Failure(error.status, _retry_after_s(error), is_ttft_timeout=error.code == FIRST_TOKEN, error=error)
+
+
+def _retry_after_s(error: UpstreamError) -> float | None:
+    return retry_after_s(error.headers, time()) if isinstance(error, Refused) else None
+
+
+def _texts(exchange: Exchange) -> Mapping[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers.items()}
+
+
+async def read_error(reply: Reply) -> bytes:
     parts = []
     size = 0
     try:

@@ -1,14 +1,14 @@
 """What is known of one request, from its first byte to its last."""
 
 import asyncio
-from collections.abc import Awaitable, MutableMapping
+from collections.abc import Awaitable, Mapping, MutableMapping
 from time import perf_counter, time
 from typing import Any
 
 import msgspec
 
 from gateway.asgi import Message, Send
-from gateway.contract import Call, Caller, Dialect, Hold, Meter, Observer, Outcome, Target
+from gateway.contract import Attempt, Call, Caller, Dialect, Hold, Meter, Observer, Outcome, Target
 from gateway.errors import GatewayError
 from gateway.secret import Secret
 from gateway.usage import Usage
@@ -37,6 +37,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     provider_key: Secret | None = None
     # parse
     call: Call | None = None
+    metadata: Mapping[str, str] = {}
     # limit, budget
     holds: list[Hold] = []
     # guard, third-party middlewares
@@ -46,6 +47,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     upstream_status: int | None = None
     dropped_params: tuple[str, ...] = ()
     sent_at: float | None = None
+    applied: dict[str, Any] | None = None
+    attempts: list[Attempt] = []
     # relay
     first_byte_at: float | None = None
     answered_at: float | None = None

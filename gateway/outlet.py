@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable
 from time import perf_counter
 
+import msgspec
+
 from gateway.asgi import HEADER, Headers, Message, Send
 from gateway.contract import Dialect
 from gateway.errors import BrokeOff, ClientLeft, GatewayError
@@ -32,6 +34,11 @@ class Outlet:
         self.last = b"\n\n"
 
     @property
+    def has_content(self) -> bool:
+        """Whether anything of an answer has gone out; comments are nothing of it."""
+        return self.chunks > 0 or self.is_ended or (self._exchange.answered_at is not None and not self.is_stream)
+
+    @property
     def is_between_events(self) -> bool:
         return sse.ends_event(self.last)
 
@@ -42,6 +49,7 @@ class Outlet:
         headers = [
             (b"content-type", content_type.encode(*HEADER)),
             (b"content-length", b"%d" % len(body)),
+            (b"server-timing", self._timing()),
             *self._about(),
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
@@ -134,11 +142,26 @@ class Outlet:
         events = splitter.feed(tail)
         return bool(events) and not splitter and dialect.reply_error(sse.data_of(events[-1])) is not None
 
+    def _timing(self) -> bytes:
+        """Milliseconds until the model that answered was asked, and of that model. Source: W3C Server Timing."""
+        exchange = self._exchange
+        sent, last = exchange.sent_at, exchange.answered_at
+        if sent is None or last is None:
+            return b"gateway"
+        return b"gateway;dur=%.3f, model;dur=%.3f" % ((sent - exchange.started) * 1e3, (last - sent) * 1e3)
+
     def _about(self) -> Headers:
         """What the gateway itself has to say about the reply."""
         headers = []
-        if self._exchange.target is not None:
-            headers.append((b"x-tfy-resolved-model", self._exchange.target.name.encode()))
-        if self._exchange.dropped_params:
-            headers.append((b"x-gateway-dropped-params", ",".join(self._exchange.dropped_params).encode()))
+        exchange = self._exchange
+        applied = exchange.applied
+        is_open = self._comment is not None and applied is not None  # a comment goes first: another may yet answer
+        if exchange.target is not None and not is_open:
+            headers.append((b"x-tfy-resolved-model", exchange.target.name.encode()))
+            if applied is not None:
+                applied = {"resolved_model": exchange.target.name, **applied}
+        if applied is not None:
+            headers.append((b"x-tfy-applied-rules", msgspec.json.encode(applied)))
+        if exchange.dropped_params and not is_open:
+            headers.append((b"x-gateway-dropped-params", ",".join(exchange.dropped_params).encode()))
         return headers

@@ -1,6 +1,7 @@
 """One reply, one pass: from the provider's socket to the client, looked at on the way and not changed without need."""
 
 import asyncio
+from collections.abc import Callable
 from time import perf_counter
 
 from gateway.asgi import HEADER
@@ -21,8 +22,13 @@ _SOUND = b"{}"
 """Stands for data that is not an error."""
 
 
-async def relay(exchange: Exchange, call: Call, target: Target, reply: Reply, outlet: Outlet) -> None:
-    """Passes a reply on to its end.
+Answered = Callable[[], None]
+
+
+async def relay(
+    exchange: Exchange, call: Call, target: Target, reply: Reply, outlet: Outlet, answered: Answered
+) -> None:
+    """Passes a reply on to its end. `answered` is called when it has begun well, before any of it goes to the client.
 
     Raises:
         UpstreamError: the provider did not bring it to an end.
@@ -32,19 +38,22 @@ async def relay(exchange: Exchange, call: Call, target: Target, reply: Reply, ou
         if reply.headers.get("content-type", "").startswith("text/event-stream"):
             # In a task of its own: each event wakes a task up through its whole chain of awaits, and that of the
             # request's own task is as long as the pipeline.
-            await asyncio.create_task(_stream(exchange, call, target, reply, outlet))
+            await asyncio.create_task(_stream(exchange, call, target, reply, outlet, answered))
         else:
-            await _whole(exchange, call, reply, outlet)
+            await _whole(exchange, call, reply, outlet, answered)
     finally:
         exchange.last_byte_at = perf_counter()
 
 
-async def _stream(exchange: Exchange, call: Call, target: Target, reply: Reply, outlet: Outlet) -> None:
+async def _stream(
+    exchange: Exchange, call: Call, target: Target, reply: Reply, outlet: Outlet, answered: Answered
+) -> None:
     meter = exchange.meter = call.dialect.meter(streamed=True)
     reader = target.provider.reader(call, target)
     observers = exchange.observers
     try:
         data = await _peek(exchange, call, reply, meter)
+        answered()
         await outlet.start_stream(reply.headers["content-type"])
         while data:
             out = data if reader is None else reader.feed(data)
@@ -94,7 +103,7 @@ def _first_data(held: bytes) -> bytes:
     return next((data for event in sse.EventSplitter().feed(held) if (data := sse.data_of(event))), b"")
 
 
-async def _whole(exchange: Exchange, call: Call, reply: Reply, outlet: Outlet) -> None:
+async def _whole(exchange: Exchange, call: Call, reply: Reply, outlet: Outlet, answered: Answered) -> None:
     parts: list[bytes] = []
     size = 0
     while size <= HOLD and (data := await reply.read()):
@@ -105,9 +114,11 @@ async def _whole(exchange: Exchange, call: Call, reply: Reply, outlet: Outlet) -
         raise BrokeOff("the provider did not answer with a stream")
     body = parts[0] if len(parts) == 1 else b"".join(parts)
     if size > HOLD:
+        answered()
         await _large(exchange, call, reply, body, outlet)
         return
     exchange.usage = call.dialect.read(body)
+    answered()
     if exchange.observers:
         _observe(exchange.observers, body)
     await outlet.whole(reply.status, reply.headers.get("content-type", "application/json"), body)

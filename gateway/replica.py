@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.bus import Bus
 from gateway.config import Config, Stored
 from gateway.database.rows import StoredManifest, Versions
 from gateway.errors import ConfigError, Fault, Unavailable
@@ -16,7 +17,6 @@ from gateway.logs import traceback_text
 from gateway.manifests import Manifest
 
 if TYPE_CHECKING:
-    from gateway.bus import Bus  # needs the package redis
     from gateway.database.store import Store  # SQLAlchemy takes 0.3 s
 
 POLL_S = 0.5
@@ -33,7 +33,7 @@ class Replica:
     """Follows the database. `is_loaded`: it was read at least once; `problem`: why it cannot be read now, or None."""
 
     def __init__(
-        self, store: "Store", config: Config, *, bus: "Bus | None" = None, clock: Callable[[], float] = monotonic
+        self, store: "Store", config: Config, *, bus: Bus | None = None, clock: Callable[[], float] = monotonic
     ) -> None:
         self.store = store
         self.config = config
@@ -87,7 +87,7 @@ class Replica:
         await self._try_refresh(is_first=True)
         tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._flush_used())]
         if self.bus is not None:
-            tasks.append(asyncio.create_task(self.bus.listen(self._wake.set)))
+            tasks.append(asyncio.create_task(self.bus.listen(lambda _: self._wake.set())))
         try:
             yield
         finally:

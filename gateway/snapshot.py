@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from gateway.access import EVERYONE, TENANT, Access, access_of
 from gateway.access.grants import Document
 from gateway.access.roles import LISTED, PROVIDER_ACCOUNT, ROLES, USE, model_resource
 from gateway.contract import Provider, Target
+from gateway.dialects import CHAT
 from gateway.errors import ConfigError, Fault
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest, Secrets, load, read
 from gateway.manifests.identity import KINDS, IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
+from gateway.manifests.routing import ROUTING_KINDS, VIRTUAL_MODELS, VirtualModelGroup
 from gateway.plugins import providers_by_type
 from gateway.providers.catalog import VENDORS
+from gateway.routes import VIRTUAL, RouteCompiler, Routes
 
 ANY_MODEL = "*"
 
@@ -30,12 +34,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     """One configuration, compiled.
 
     Args:
-        targets: `account/model` -> where it is; `account/*` is any other model.
+        targets: `account/model` -> where it is; `account/*` is any other model. Virtual models are among them, under
+            all their names.
         manifests: (type, name) -> as it was written.
         left_out: what is wrong with stored manifests; those are not in force, and all others are.
     """
 
     targets: Mapping[str, Target] = {}
+    routes: Routes = Routes()
     access: Access = Access()
     identity_providers: tuple[IdentityProvider, ...] = ()
     manifests: Mapping[tuple[str, str], Manifest] = {}
@@ -43,14 +49,19 @@ class Snapshot(msgspec.Struct, frozen=True):
     left_out: tuple[Fault, ...] = ()
 
     def find(self, name: str) -> Target | None:
-        if target := self.targets.get(name):
-            return target
-        account, _, model = name.partition("/")
-        if not model.isprintable() or " " in model:  # it becomes a header of the answer
-            return None
-        if model and (any_model := self.targets.get(f"{account}/{ANY_MODEL}")):
-            return msgspec.structs.replace(any_model, name=name, model=model)
+        return find_target(self.targets, name)
+
+
+def find_target(targets: Mapping[str, Target], name: str) -> Target | None:
+    """`account/model`, or else any model of an account that offers all."""
+    if target := targets.get(name):
+        return target
+    account, _, model = name.partition("/")
+    if not model.isprintable() or " " in model:  # it becomes a header of the answer
         return None
+    if model and (any_model := targets.get(f"{account}/{ANY_MODEL}")):
+        return msgspec.structs.replace(any_model, name=name, model=model)
+    return None
 
 
 def compile_snapshot(manifests: Sequence[Manifest], providers: Mapping[str, Provider], secrets: Secrets) -> Snapshot:
@@ -75,7 +86,7 @@ class _Compiler:
     def read(self, manifest: Manifest) -> None:
         struct = struct_of(manifest.type, self.providers)
         if struct is None:
-            close = get_close_matches(manifest.type, [*self.providers, *KINDS], n=1)
+            close = get_close_matches(manifest.type, [*self.providers, *KINDS, *ROUTING_KINDS], n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             self.warnings.append(manifest.fault(("type",), f"ignored: no plugin reads {manifest.type}{hint}"))
             return
@@ -97,14 +108,20 @@ class _Compiler:
     def snapshot(self) -> Snapshot:
         targets: dict[tuple[str, str], list[Target]] = {}
         for key, (manifest, document) in [*self.documents.items()]:
-            if manifest.type in self.providers:
-                targets[key] = self._targets(manifest, document)
+            provider = VIRTUAL if manifest.type == VIRTUAL_MODELS else self.providers.get(manifest.type)
+            if provider is not None:
+                targets[key] = self._targets(manifest, document, provider)
+        by_name = {target.name: target for target in chain.from_iterable(targets.values())}
+        routes = self._routes(by_name)
+        by_name = {n: target for n, target in by_name.items() if target.provider is not VIRTUAL or n in routes.by_model}
         if self.faults:
             raise ConfigError(self.faults)
         documents = [*self.documents.values()]
         access = access_of(documents, self.warnings)
+        by_name = {target.name: target for target in _with_users(by_name.values(), access)}
         return Snapshot(
-            targets={target.name: target for target in _with_users(chain.from_iterable(targets.values()), access)},
+            targets=by_name | {alias: by_name[name] for alias, name in self._aliases(by_name).items()},
+            routes=routes,
             access=access,
             identity_providers=tuple(document for _, document in documents if isinstance(document, IdentityProvider)),
             manifests={key: manifest for key, (manifest, _) in self.documents.items()},
@@ -128,13 +145,47 @@ class _Compiler:
                     message = f"stands for the virtual account {other} already; a claim is one account's"
                     raise ConfigError([manifest.fault(("identity_provider_mapping", index), message)])
 
-    def _targets(self, manifest: Manifest, account: Any) -> list[Target]:
+    def _routes(self, targets: Mapping[str, Target]) -> Routes:
+        """All routes that can be used; a stored manifest with one that cannot is left out with all its models."""
+        while True:
+            compiler = RouteCompiler(partial(find_target, targets), CHAT)
+            routes = compiler.compile([*self.documents.values()])
+            if not compiler.faults:
+                self.warnings += compiler.warnings
+                return routes
+            for manifest, fault in compiler.faults:
+                self._refuse(manifest, [fault])
+            if self.faults:
+                return routes
+
+    def _aliases(self, targets: Mapping[str, Target]) -> dict[str, str]:
+        """Slug or alias -> the virtual model it stands for. A slug wins over an alias, and a model over both."""
+        found: dict[str, str] = {}
+        for manifest, group in self.documents.values():
+            if isinstance(group, VirtualModelGroup):
+                for model in group.integrations:
+                    name = f"{group.name}/{model.name}"
+                    if model.slug is not None and found.setdefault(model.slug, name) != name:
+                        self._warn_taken(manifest, model.slug, found[model.slug])
+        for manifest, group in self.documents.values():
+            if isinstance(group, VirtualModelGroup):
+                for model in group.integrations:
+                    name = f"{group.name}/{model.name}"
+                    for alias in model.alias:
+                        if found.setdefault(alias, name) != name:
+                            self._warn_taken(manifest, alias, found[alias])
+        return {alias: name for alias, name in found.items() if alias not in targets and name in targets}
+
+    def _warn_taken(self, manifest: Manifest, alias: str, name: str) -> None:
+        self.warnings.append(manifest.fault(("integrations",), f"{alias} stands for {name} already"))
+
+    def _targets(self, manifest: Manifest, account: Any, provider: Any) -> list[Target]:
         """The models of an account, all or none."""
         try:
             if other := self.accounts.get(manifest.name):
                 message = f"a second account named {manifest.name}; the first is in {other.file}:{other.line}"
                 raise ConfigError([manifest.fault(("name",), message)])
-            found = list(self.providers[manifest.type].targets(account))
+            found = list(provider.targets(account))
             for target in found:
                 if target.name.partition("/")[0] != manifest.name:
                     raise ValueError(f"the provider offers {target.name}, which is not in this account")
@@ -173,8 +224,8 @@ def _with_users(targets: Iterable[Target], access: Access) -> Iterator[Target]:
 
 def struct_of(type_: str, providers: Mapping[str, Provider]) -> type[msgspec.Struct] | None:
     """What a manifest of this type is read into; None when nobody reads it."""
-    if type_ in KINDS:
-        return KINDS[type_]
+    if kind := KINDS.get(type_) or ROUTING_KINDS.get(type_):
+        return kind
     provider = providers.get(type_)
     return provider.accounts[type_] if provider is not None else None
 

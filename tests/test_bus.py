@@ -20,7 +20,7 @@ async def listening():
     def make(url):
         bus, heard = Bus(url, **QUICK), []
         buses.append(bus)
-        tasks.append(asyncio.create_task(bus.listen(lambda: heard.append(None))))
+        tasks.append(asyncio.create_task(bus.listen(heard.append)))
         return bus, heard
 
     yield make
@@ -42,9 +42,9 @@ async def test_an_announcement_is_heard_by_all(listening, redis_url, until):
     await until(lambda: one.is_listening and two.is_listening)
     assert (len(heard_by_one), len(heard_by_two)) == (1, 1), "when it begins, it may have missed some"
 
-    one.announce()
+    one.announce(b"news")
 
-    await until(lambda: len(heard_by_one) == len(heard_by_two) == 2)
+    await until(lambda: heard_by_one == heard_by_two == [b"", b"news"])
 
 
 async def test_silence_is_not_the_end(listening, own_redis, until):

@@ -50,7 +50,7 @@ async def test_the_next_configuration_takes_the_place_of_the_last(path):
 
     assert await names(config) == ["mock/m", "mock/n"]
     assert (config.generation, config.reload_failures, config.faults) == (2, 0, ())
-    assert [target.name for target in config.find("mock/n", None)] == ["mock/n"]
+    assert config.find("mock/n", None).target.name == "mock/n"
     with pytest.raises(UnknownModel):
         config.find("mock/other", None)
 
@@ -172,7 +172,7 @@ def usable(config, caller, names):
     found = []
     for name in names:
         try:
-            (target,) = config.find(name, caller)
+            target = config.find(name, caller).target
         except (UnknownModel, Forbidden):
             continue
         assert target.name == name
@@ -577,7 +577,7 @@ async def test_a_changed_secret_is_noticed(path, tmp_path, until, capsys):
     config = Config(path, {"GATEWAY_SECRETS_DIR": str(secrets)})
 
     def head():
-        [target] = config.find("mock/m", None)
+        target = config.find("mock/m", None).target
         return target.settings.endpoints["chat"].head
 
     assert b"Bearer old-key" in head()

@@ -57,6 +57,7 @@ def refuse_escalation(before: Snapshot, after: Snapshot, giver: Caller, made: st
             "nobody can grant more than they hold"
         )
     _refuse_opening(before, after, giver, made)
+    _refuse_routes_to_others(before, after, giver)
     if made is None or giver.is_admin:
         return
     family, _, name = made.partition(":")
@@ -83,6 +84,19 @@ def _refuse_opening(before: Snapshot, after: Snapshot, giver: Caller, made: str 
             is_open = any(other.model == old.model and not _is_wider(other, target) for other in same)
             if is_same and not is_open and not may_use(giver, old):
                 raise Forbidden(f"this would open {old.name} to others, and {giver.subject} may not use it")
+
+
+def _refuse_routes_to_others(before: Snapshot, after: Snapshot, giver: Caller) -> None:
+    """A virtual model takes a grant on its group alone, so whoever makes one must be able to use what is behind it."""
+    if giver.is_admin:
+        return
+    for name, route in after.routes.by_model.items():
+        old = before.routes.by_model.get(name)
+        known = {candidate.name for candidate in old.candidates} if old is not None else set()
+        for candidate in route.candidates:
+            target = before.find(candidate.name) or after.find(candidate.name)
+            if candidate.name not in known and (target is None or not may_use(giver, target)):
+                raise Forbidden(f"{name} would lead to {candidate.name}, which {giver.subject} may not use")
 
 
 def _is_wider(old: Target, new: Target) -> bool:

@@ -3,18 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
 
+from gateway.bus import CHANGED, bus_from
 from gateway.config import Config
 from gateway.control.control import Control
 from gateway.control.rotation import keep_rotating
-from gateway.errors import ConfigError, Fault
 from gateway.replica import Replica
 from gateway.sealing import Seal
 from gateway.tokens import Pepper
-
-if TYPE_CHECKING:
-    from gateway.bus import Bus  # needs the package redis
 
 
 def control_from(environ: Mapping[str, str], config: Config, seal: Seal, pepper: Pepper) -> Control | None:
@@ -29,7 +25,7 @@ def control_from(environ: Mapping[str, str], config: Config, seal: Seal, pepper:
     from gateway.database.store import Store  # with SQLAlchemy, which takes 0.3 s
 
     store = Store(url)
-    replica = Replica(store, config, bus=_bus(environ))
+    replica = Replica(store, config, bus=bus_from(environ, CHANGED))
     config.callers.is_stale = replica.is_stale
     return Control(config=config, store=store, replica=replica, seal=seal, pepper=pepper, url=url)
 
@@ -59,18 +55,3 @@ async def running(control: Control) -> AsyncIterator[None]:
         finally:
             rotating.cancel()
             await asyncio.wait([rotating])
-
-
-def _bus(environ: Mapping[str, str]) -> "Bus | None":
-    url = environ.get("GATEWAY_REDIS_URL")
-    if not url:
-        return None
-    try:
-        from gateway.bus import Bus
-
-        return Bus(url)
-    except ModuleNotFoundError:
-        problem = "needs the package redis: pip install 'llm-asgi-gateway[redis]'"
-    except ValueError as error:
-        problem = f"is no URL of a Redis server: {error}"
-    raise ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)])

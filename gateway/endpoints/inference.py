@@ -3,22 +3,21 @@
 import asyncio
 
 from gateway.asgi import Receive, Scope, Send
-from gateway.contract import Models, Upstream
-from gateway.dispatch import dispatch
+from gateway.contract import Models
+from gateway.dispatch import Dispatcher
 from gateway.errors import BadRequest, ClientLeft, GatewayError
 from gateway.exchange import Exchange
 from gateway.outlet import Outlet
 from gateway.overdue import Overdue
-from gateway.relay import relay
 from gateway.watch import Timing, Watch
 
 
 class InferenceEndpoint:
-    """Finds the model, asks its provider, and relays the reply."""
+    """Finds the model, and has its answer relayed."""
 
-    def __init__(self, *, models: Models, network: Upstream, timing: Timing) -> None:
+    def __init__(self, *, models: Models, dispatcher: Dispatcher, timing: Timing) -> None:
         self.models = models
-        self.network = network
+        self.dispatcher = dispatcher
         self.timing = timing
         self.waiting = Overdue(timing.watch_after_s, Watch.begin)
 
@@ -26,20 +25,14 @@ class InferenceEndpoint:
         exchange = Exchange.of(scope)
         call = exchange.call
         assert call is not None, "ParseMiddleware has to come before this endpoint"
-        targets = [
-            t for t in self.models.find(call.ask.model, exchange.caller) if call.dialect.model_type in t.model_types
-        ]
-        if not targets:
-            kind = call.dialect.model_type
+        choice = self.models.find(call.ask.model, exchange.caller, exchange.metadata)
+        kind = call.dialect.model_type
+        if kind not in choice.target.model_types:
             raise BadRequest(f"{call.ask.model} is not declared as a {kind} model (model_types)", param="model")
         outlet = Outlet(send, exchange)
         try:
             with Watch(exchange, receive, outlet, self.timing, self.waiting):
-                target, reply = await dispatch(exchange, call, targets, self.network)
-                try:
-                    await relay(exchange, call, target, reply, outlet)
-                finally:
-                    reply.close()
+                await self.dispatcher.answer(exchange, call, choice, outlet)
         except asyncio.CancelledError:
             reason = exchange.resume()
             if reason is None:

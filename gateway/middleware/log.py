@@ -102,6 +102,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         time_per_output_token_ms=_per_token_ms(exchange) if call is not None and call.ask.stream else None,
         overhead_ms=_overhead_ms(exchange, ended),
         upstream_status=exchange.upstream_status,
+        attempts=tuple(exchange.attempts),
         dropped_params=exchange.dropped_params,
         error_type=error.type if error is not None else None,
         error_code=error.code if error is not None else None,

@@ -9,6 +9,7 @@ from gateway.contract import Call
 from gateway.errors import BadRequest, BodyTooSlow
 from gateway.exchange import Exchange
 from gateway.overdue import Overdue
+from gateway.wishes import metadata_of
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -26,6 +27,8 @@ class ParseMiddleware:
         if exchange.dialect is not None:
             fields = parse_fields(await self._body(exchange, receive))
             ask = exchange.dialect.parse(fields)
+            if b"x-tfy-metadata" in exchange.headers:
+                exchange.metadata = metadata_of(exchange.headers)
             exchange.call = Call(dialect=exchange.dialect, ask=ask, fields=fields, provider_key=exchange.provider_key)
         await self.app(scope, receive, send)
 

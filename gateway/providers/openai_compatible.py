@@ -113,7 +113,7 @@ def _with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoin
             code="provider_key_missing",
         )
     try:
-        return endpoint.with_header("authorization", call.provider_key.reveal())
+        return endpoint.with_headers({"authorization": call.provider_key.reveal()})
     except ValueError as error:
         raise BadRequest("the Authorization header holds characters that are not allowed") from error
 

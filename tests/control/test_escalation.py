@@ -388,6 +388,27 @@ async def test_who_manages_users_makes_no_tokens_for_them(api):
     await api.done(api.ask("DELETE", f"/tokens/{theirs['id']}", by="bo"))
 
 
+async def test_a_virtual_model_leads_to_what_its_maker_may_not_use(api):
+    """Callers need a grant on the group alone, so the check has to stand where the group is written."""
+    await api.done(api.apply(MAIN))
+    await api.grant("bo", CREATE_ACCOUNT)
+
+    def group(target):
+        routing = {"type": "priority-based-routing", "load_balance_targets": [{"target": target}]}
+        model = {"type": "integration/model/virtual", "name": "m", "model_types": ["chat"], "routing_config": routing}
+        return {
+            "type": "provider-account/virtual-model",
+            "name": "mine",
+            "collaborators": [MANAGES_ACCOUNT],
+            "integrations": [model],
+        }
+
+    name = f"main/{MAIN['integrations'][0]['name']}"
+    await refused(api, api.apply(group(name), by="bo"), f"mine/m would lead to {name}", "may not use")
+    await api.grant("bo", USE, on="provider-account:main")
+    await api.done(api.apply(group(name), by="bo"))
+
+
 async def test_a_stronger_user_is_let_in_again(api):
     """An admin has shut cy out; bo manages users."""
     await api.done(api.apply(MAIN))

@@ -446,6 +446,14 @@ async def test_one_that_people_rotate_is_kept_too(kept):
     assert await secret_of(kept) == new["token"]
 
 
+async def test_the_group_stays_as_long_as_tokens_go_there(kept):
+    """They would be written where nobody finds them, or somebody else."""
+    assert await kept.refused(kept.delete("secret-group", "vats")) == (
+        400,
+        "the virtual account robot keeps its token in vats; change that first",
+    )
+
+
 async def test_replicas_rotate_once(kept, environ):
     """Each of them looks, and all at about the same time."""
     store = Store(environ["GATEWAY_DATABASE_URL"], clock=kept.control.now)

@@ -1,0 +1,258 @@
+"""Manifests that say where a request may go: virtual models, and rules for the models of all.
+
+Source: types of truefoundry-sdk 0.6.0 and, for `model_configs` and `gateway-fallback-config`, 0.1.10, as restated in
+sections 1.4 to 1.6 and 1.12 of the project's compatibility notes.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.manifests.accounts import AccountName, Collaborator, ModelName, Owner, Text
+
+Percent = Annotated[float, Meta(ge=0)]
+Milliseconds = Annotated[int, Meta(ge=0)]
+Status = Annotated[str, Meta(pattern=r"^[1-5]\d\d\Z", description='a status in quotes, such as "503"')]
+Tier = Literal["simple", "medium", "complex"]
+
+
+class RetryConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`attempts` counts the first try."""
+
+    attempts: Annotated[int, Meta(ge=1, le=10)]
+    delay: Milliseconds = 100
+    on_status_codes: tuple[Status, ...] | None = None
+
+
+class HeadersOverride(msgspec.Struct, frozen=True, kw_only=True):
+    set: dict[str, str] = {}
+    remove: tuple[str, ...] = ()
+
+
+class SlaCutoff(msgspec.Struct, frozen=True, kw_only=True):
+    time_per_output_token_ms: Milliseconds | None = None
+    time_to_first_token_ms: Milliseconds | None = None
+
+
+class LoadBalanceTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """What all targets have. `target` is a real model, `<account>/<model>`."""
+
+    target: ModelName
+    retry_config: RetryConfig | None = None
+    fallback_status_codes: tuple[Status, ...] | None = None
+    fallback_candidate: bool = True
+    override_params: dict[str, Any] | None = None
+    headers_override: HeadersOverride | None = None
+    metadata_match: dict[str, str] | None = None
+
+
+class WeightTarget(LoadBalanceTarget, frozen=True, kw_only=True):
+    weight: Percent
+
+
+class PriorityTarget(LoadBalanceTarget, frozen=True, kw_only=True):
+    """The lowest priority is asked first."""
+
+    priority: int = 0
+    sla_cutoff: SlaCutoff | None = None
+
+
+class TierTarget(LoadBalanceTarget, frozen=True, kw_only=True):
+    tier: Tier
+
+
+class SessionIdentifier(msgspec.Struct, frozen=True, kw_only=True):
+    source: Literal["headers", "metadata"]
+    key: Text
+
+
+class StickyRouting(msgspec.Struct, frozen=True, kw_only=True):
+    ttl_seconds: Annotated[int, Meta(gt=0)]
+    session_identifiers: Annotated[tuple[SessionIdentifier, ...], Meta(min_length=1)]
+
+
+# --- strategies --------------------------------------------------------------
+
+
+class WeightRouting(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="weight-based-routing"):
+    load_balance_targets: Annotated[tuple[WeightTarget, ...], Meta(min_length=1)]
+    sticky_routing: StickyRouting | None = None
+
+
+class LatencyRouting(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="latency-based-routing"):
+    load_balance_targets: Annotated[tuple[LoadBalanceTarget, ...], Meta(min_length=1)]
+
+
+class PriorityRouting(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="priority-based-routing"):
+    load_balance_targets: Annotated[tuple[PriorityTarget, ...], Meta(min_length=1)]
+
+
+class Heuristic(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="heuristic"):
+    """Looks at the text, and asks nobody."""
+
+
+class StaticTier(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="static"):
+    default_tier: Tier
+
+
+class LlmClassifier(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="llm-classifier"):
+    """Asks a chat model, and goes on without it when that takes too long."""
+
+    model: ModelName
+    timeout_ms: Milliseconds = 2000
+    fallback_strategy: Heuristic | StaticTier | None = None
+
+
+class ComplexityRouting(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="complexity-based-routing"):
+    load_balance_targets: Annotated[tuple[TierTarget, ...], Meta(min_length=1)]
+    classification_strategy: Heuristic | LlmClassifier | None = None
+
+
+Routing = WeightRouting | LatencyRouting | PriorityRouting | ComplexityRouting
+
+
+# --- virtual models ----------------------------------------------------------
+
+
+class VirtualModel(msgspec.Struct, frozen=True, kw_only=True):
+    """Callers ask for `<group>/<name>`, for the slug, or for an alias."""
+
+    type: Annotated[str, Meta(pattern="^integration/model/virtual\\Z", description="integration/model/virtual")]
+    name: ModelName
+    model_types: Annotated[
+        tuple[
+            Literal[
+                "chat",
+                "completion",
+                "embedding",
+                "rerank",
+                "moderation",
+                "audio_transcription",
+                "audio_translation",
+                "text_to_speech",
+                "image",
+                "responses",
+            ],
+            ...,
+        ],
+        Meta(min_length=1),
+    ]
+    routing_config: Routing
+    slug: ModelName | None = None
+    alias: tuple[ModelName, ...] = ()
+    authorized_subjects: tuple[str, ...] | None = None
+
+
+class VirtualModelGroup(msgspec.Struct, frozen=True, kw_only=True):
+    type: str
+    name: AccountName
+    integrations: tuple[VirtualModel, ...]
+    collaborators: tuple[Collaborator, ...] | None = None
+    owned_by: Owner | None = msgspec.field(default=None, name="ownedBy")
+
+    def __post_init__(self) -> None:
+        names = [model.name for model in self.integrations]
+        if len(set(names)) < len(names):
+            raise ValueError("integrations with the same name")
+
+
+# --- rules for the models of all ---------------------------------------------
+
+
+class When(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is given has to fit; of a list, one. None fits always."""
+
+    subjects: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    metadata: dict[str, str] | None = None
+
+
+class WeightRule(WeightRouting, frozen=True, kw_only=True):
+    id: Text
+    when: When = When()
+
+
+class LatencyRule(LatencyRouting, frozen=True, kw_only=True):
+    id: Text
+    when: When = When()
+
+
+class PriorityRule(PriorityRouting, frozen=True, kw_only=True):
+    id: Text
+    when: When = When()
+
+
+class UsageLimits(msgspec.Struct, frozen=True, kw_only=True):
+    tokens_per_minute: int | None = None
+    requests_per_minute: int | None = None
+
+
+class FailureTolerance(msgspec.Struct, frozen=True, kw_only=True):
+    allowed_failures_per_minute: int = 2
+    cooldown_period_minutes: int = 2
+    failure_status_codes: tuple[int, ...] = ()
+
+
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Of 2025; read, and replaced by the rules for health that hold for all targets."""
+
+    model: str
+    usage_limits: UsageLimits | None = None
+    failure_tolerance: FailureTolerance | None = None
+
+
+class LoadBalancingConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The first rule that fits decides."""
+
+    type: str
+    name: str | None = None
+    rules: tuple[WeightRule | LatencyRule | PriorityRule, ...] = ()
+    model_configs: tuple[ModelConfig, ...] | None = None
+
+
+class FallbackWhen(When, frozen=True, kw_only=True):
+    response_status_codes: tuple[int, ...]
+
+
+class FallbackModel(msgspec.Struct, frozen=True, kw_only=True):
+    target: ModelName
+    override_params: dict[str, Any] | None = None
+
+
+class FallbackRule(msgspec.Struct, frozen=True, kw_only=True):
+    id: Text
+    when: FallbackWhen
+    fallback_models: Annotated[tuple[FallbackModel, ...], Meta(min_length=1)]
+
+
+class FallbackConfig(msgspec.Struct, frozen=True, kw_only=True):
+    type: str
+    name: str | None = None
+    rules: tuple[FallbackRule, ...] = ()
+
+
+class GlobalSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Of these, `retry_settings` counts for routing; the others belong to parts that read them themselves."""
+
+    type: str
+    name: str | None = None
+    retry_settings: RetryConfig | None = None
+    logging_settings: Any = None
+    semantic_cache_settings: Any = None
+    guardrail_settings: Any = None
+
+
+VIRTUAL_MODELS = "provider-account/virtual-model"
+
+ROUTING_KINDS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
+    {
+        VIRTUAL_MODELS: VirtualModelGroup,
+        "gateway-load-balancing-config": LoadBalancingConfig,
+        "gateway-fallback-config": FallbackConfig,
+        "gateway-global-settings": GlobalSettings,
+    }
+)
+"""Manifest `type` -> the struct its document is read into."""

@@ -1,0 +1,295 @@
+"""Manifests -> routes: which candidates there are for a model, and what is changed on the way to each."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import msgspec
+
+from gateway.access.subjects import canonical
+from gateway.contract import Call, Caller, Classifier, Dialect, Target
+from gateway.errors import BadRequest, Fault
+from gateway.manifests import Manifest
+from gateway.manifests.builder import Steps
+from gateway.manifests.routing import (
+    ComplexityRouting,
+    FallbackConfig,
+    FallbackRule,
+    GlobalSettings,
+    Heuristic,
+    LatencyRouting,
+    LlmClassifier,
+    LoadBalanceTarget,
+    LoadBalancingConfig,
+    PriorityRouting,
+    PriorityTarget,
+    RetryConfig,
+    Routing,
+    StaticTier,
+    TierTarget,
+    VirtualModelGroup,
+    WeightRouting,
+    WeightTarget,
+    When,
+)
+from gateway.routing import Candidate, Retry, Route, Sla, Sticky, Strategy
+from gateway.routing.route import FALLEN_BACK, RETRIED
+
+FIXED_PARAMS = frozenset({"model", "stream", "stream_options"})
+"""What the answer's form depends on, so that no target may change it."""
+FIXED_HEADERS = frozenset(
+    {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"}
+)
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+
+Documents = Sequence[tuple[Manifest, Any]]
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """One target of a route, and what is changed on the way to it: fields of the body, headers to set and to remove."""
+
+    target: Target
+    params: Mapping[str, msgspec.Raw] = {}
+    set_headers: Mapping[str, str] = {}
+    remove_headers: frozenset[str] = frozenset()
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """What it takes for a rule to decide; None and empty fit always. `models` and the subjects are as they are written.
+
+    `fallbacks`: the requested model itself comes first, and the route's candidates after it.
+    """
+
+    id: str
+    route: Route
+    subjects: frozenset[str] | None = None
+    models: frozenset[str] | None = None
+    metadata: Mapping[str, str] = {}
+    fallback_statuses: frozenset[int] | None = None
+
+    def fits(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> bool:
+        if self.models is not None and name not in self.models:
+            return False
+        if self.subjects is not None and (caller is None or self.subjects.isdisjoint(caller.subjects)):
+            return False
+        return self.metadata.items() <= metadata.items()
+
+
+class Routes(msgspec.Struct, frozen=True):
+    """Virtual model -> its route, rules in their order, and how often a model is asked that was named directly."""
+
+    by_model: Mapping[str, Route] = {}
+    classifiers: Mapping[str, Classifier] = {}
+    rules: tuple[Rule, ...] = ()
+    retry: Retry | None = None
+
+    def rule_for(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> Rule | None:
+        return next((rule for rule in self.rules if rule.fits(name, caller, metadata)), None)
+
+
+class Virtual:
+    """The `Provider` of virtual models. Whoever asks it itself wants an API that has to know the real model."""
+
+    accounts: Mapping[str, Any] = {}
+
+    def targets(self, account: VirtualModelGroup) -> Iterable[Target]:
+        for model in account.integrations:
+            yield Target(
+                name=f"{account.name}/{model.name}", model="", model_types=frozenset(model.model_types), provider=self
+            )
+
+    def request(self, call: Call, target: Target) -> NoReturn:
+        raise BadRequest(
+            f"{target.name} is a virtual model, and {call.dialect.name} takes real ones only", param="model"
+        )
+
+    def reader(self, call: Call, target: Target) -> NoReturn:
+        self.request(call, target)
+
+    def refusal(self, call: Call, status: int, headers: Mapping[str, str], body: bytes) -> NoReturn:
+        raise NotImplementedError("nobody has been asked")
+
+
+VIRTUAL = Virtual()
+
+
+def direct(target: Target, retry: Retry, fallback_statuses: frozenset[int] = frozenset()) -> Candidate:
+    """A model that was asked for by its own name."""
+    account = target.name.partition("/")[0]
+    return Candidate(
+        name=target.name, account=account, retry=retry, fallback_statuses=fallback_statuses, what=Leg(target)
+    )
+
+
+class RouteCompiler:
+    """Collects faults in `faults`, each with its manifest, and warnings in `warnings`.
+
+    Args:
+        find: `account/model` -> the real model, or None.
+        chat: in which models that classify are asked.
+    """
+
+    def __init__(self, find: Callable[[str], Target | None], chat: Dialect) -> None:
+        self.find = find
+        self.chat = chat
+        self.faults: list[tuple[Manifest, Fault]] = []
+        self.warnings: list[Fault] = []
+        self._default = Retry()
+
+    def compile(self, documents: Documents) -> Routes:
+        settings = next((document for _, document in documents if isinstance(document, GlobalSettings)), None)
+        retry = _retry(settings.retry_settings, Retry()) if settings is not None and settings.retry_settings else None
+        self._default = retry or Retry()
+        by_model: dict[str, Route] = {}
+        classifiers: dict[str, Classifier] = {}
+        rules: list[Rule] = []
+        for manifest, document in documents:
+            match document:
+                case VirtualModelGroup():
+                    for index, model in enumerate(document.integrations):
+                        name, at = f"{document.name}/{model.name}", ("integrations", index, "routing_config")
+                        by_model[name] = self._route(manifest, at, name, model.routing_config)
+                        if isinstance(model.routing_config, ComplexityRouting):
+                            classifiers[name] = self._classifier(manifest, at, model.routing_config)
+                case LoadBalancingConfig():
+                    for index, rule in enumerate(document.rules):
+                        route = self._route(manifest, ("rules", index), rule.id, rule)
+                        rules.append(_rule(rule.id, route, rule.when))
+                    if document.model_configs:
+                        message = "limits belong in gateway-rate-limiting-config, and health is watched for all models"
+                        self.warnings.append(manifest.fault(("model_configs",), f"ignored: {message}"))
+                case FallbackConfig():
+                    rules += [self._fallback(manifest, index, rule) for index, rule in enumerate(document.rules)]
+        return Routes(by_model=by_model, classifiers=classifiers, rules=tuple(rules), retry=retry)
+
+    def _route(self, manifest: Manifest, at: Steps, name: str, routing: Routing) -> Route:
+        candidates = []
+        seen: dict[str, int] = {}
+        for index, target in enumerate(routing.load_balance_targets):
+            candidate = self._candidate(manifest, (*at, "load_balance_targets", index), target)
+            if candidate is None:
+                continue
+            seen[candidate.name] = seen.get(candidate.name, 0) + 1
+            if seen[candidate.name] > 1:
+                candidate = msgspec.structs.replace(candidate, variant=str(seen[candidate.name]))
+            candidates.append(candidate)
+        strategy: Strategy = "complexity"
+        sticky = None
+        match routing:
+            case WeightRouting():
+                strategy = "weight"
+                if routing.sticky_routing is not None:
+                    identifiers = routing.sticky_routing.session_identifiers
+                    sticky = Sticky(
+                        routing.sticky_routing.ttl_seconds, tuple((each.source, each.key) for each in identifiers)
+                    )
+            case LatencyRouting():
+                strategy = "latency"
+            case PriorityRouting():
+                strategy = "priority"
+        return Route(name, strategy, tuple(candidates), sticky)
+
+    def _candidate(self, manifest: Manifest, at: Steps, target: LoadBalanceTarget) -> Candidate | None:
+        found = self.find(target.target)
+        if found is None:
+            self._unknown(manifest, (*at, "target"), target.target)
+            return None
+        if found.provider is VIRTUAL:
+            self._fault(manifest, (*at, "target"), f"{target.target} is a virtual model; name a real one")
+            return None
+        params = target.override_params or {}
+        for name in sorted(FIXED_PARAMS & params.keys()):
+            self._fault(manifest, (*at, "override_params", name), "cannot be overridden")
+        headers = target.headers_override
+        to_set = {name.lower(): value for name, value in headers.set.items()} if headers is not None else {}
+        to_remove = frozenset(name.lower() for name in headers.remove) if headers is not None else frozenset()
+        for name, value in to_set.items():
+            if name in FIXED_HEADERS:
+                self._fault(manifest, (*at, "headers_override", "set"), f"{name} cannot be set")
+            elif not HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
+                self._fault(manifest, (*at, "headers_override", "set"), f"{name!r} cannot be a header of that value")
+        for name in sorted(FIXED_HEADERS & to_remove):
+            self._fault(manifest, (*at, "headers_override", "remove"), f"{name} cannot be removed")
+        codes = target.fallback_status_codes
+        return Candidate(
+            name=found.name,
+            account=found.name.partition("/")[0],
+            weight=target.weight if isinstance(target, WeightTarget) else 0,
+            priority=target.priority if isinstance(target, PriorityTarget) else 0,
+            sla=_sla(target) if isinstance(target, PriorityTarget) else None,
+            tier=target.tier if isinstance(target, TierTarget) else None,
+            retry=_retry(target.retry_config, self._default),
+            fallback_statuses=FALLEN_BACK if codes is None else frozenset(map(int, codes)),
+            takes_fallbacks=target.fallback_candidate,
+            metadata_match=target.metadata_match or {},
+            what=Leg(
+                found,
+                params={name: msgspec.Raw(msgspec.json.encode(value)) for name, value in params.items()},
+                set_headers=to_set,
+                remove_headers=to_remove,
+            ),
+        )
+
+    def _classifier(self, manifest: Manifest, at: Steps, routing: ComplexityRouting) -> Classifier:
+        tiers = [target.tier for target in routing.load_balance_targets]
+        if len(set(tiers)) < len(tiers):
+            self._fault(manifest, (*at, "load_balance_targets"), "two targets for one tier")
+        strategy = routing.classification_strategy or Heuristic()
+        if not isinstance(strategy, LlmClassifier):
+            return Classifier(dialect=self.chat)
+        found = self.find(strategy.model)
+        if found is None:
+            self._unknown(manifest, (*at, "classification_strategy", "model"), strategy.model)
+        elif "chat" not in found.model_types or found.provider is VIRTUAL:
+            self._fault(manifest, (*at, "classification_strategy", "model"), f"{strategy.model} is no real chat model")
+        fallback = strategy.fallback_strategy
+        tier = fallback.default_tier if isinstance(fallback, StaticTier) else None
+        return Classifier(dialect=self.chat, target=found, timeout_s=strategy.timeout_ms / 1000, tier=tier)
+
+    def _unknown(self, manifest: Manifest, at: Steps, model: str) -> None:
+        """What a file names may be kept in the database, which is read later."""
+        message = f"{model} is no model of any account"
+        if manifest.version is None:
+            self.warnings.append(manifest.fault(at, f"left out: {message}"))
+        else:
+            self._fault(manifest, at, message)
+
+    def _fault(self, manifest: Manifest, at: Steps, message: str) -> None:
+        self.faults.append((manifest, manifest.fault(at, message)))
+
+    def _fallback(self, manifest: Manifest, index: int, rule: FallbackRule) -> Rule:
+        candidates = []
+        for number, fallback in enumerate(rule.fallback_models):
+            target = LoadBalanceTarget(target=fallback.target, override_params=fallback.override_params)
+            candidate = self._candidate(manifest, ("rules", index, "fallback_models", number), target)
+            if candidate is not None:
+                candidates.append(msgspec.structs.replace(candidate, priority=number + 1))
+        route = Route(rule.id, "priority", tuple(candidates))
+        statuses = frozenset(rule.when.response_status_codes)
+        return msgspec.structs.replace(_rule(rule.id, route, rule.when), fallback_statuses=statuses)
+
+
+def _rule(id_: str, route: Route, when: When) -> Rule:
+    subjects = when.subjects
+    return Rule(
+        id_,
+        route,
+        subjects=None if subjects is None or "*" in subjects else frozenset(filter(None, map(canonical, subjects))),
+        models=None if when.models is None or "*" in when.models else frozenset(when.models),
+        metadata=when.metadata or {},
+    )
+
+
+def _retry(config: RetryConfig | None, default: Retry) -> Retry:
+    if config is None:
+        return default
+    codes = config.on_status_codes
+    return Retry(config.attempts, config.delay / 1000, RETRIED if codes is None else frozenset(map(int, codes)))
+
+
+def _sla(target: PriorityTarget) -> Sla | None:
+    cutoff = target.sla_cutoff
+    if cutoff is None:
+        return None
+    per_token, first = cutoff.time_per_output_token_ms, cutoff.time_to_first_token_ms
+    return Sla(per_token / 1000 if per_token is not None else None, first / 1000 if first is not None else None)
