@@ -75,10 +75,16 @@ class Config:
 
     # What a request asks: the protocol `Models`.
 
-    def find(self, name: str, caller: Caller | None, metadata: Mapping[str, str] = NO_METADATA) -> Choice:
+    def find(
+        self,
+        name: str,
+        caller: Caller | None,
+        metadata: Mapping[str, str] = NO_METADATA,
+        model_type: str | None = None,
+    ) -> Choice:
         target, routes = self.snapshot.find(name), self.snapshot.routes
         is_virtual = target is not None and target.provider is VIRTUAL
-        if routes.rules and not is_virtual and (choice := self._by_rule(name, target, caller, metadata)):
+        if routes.rules and not is_virtual and (choice := self._by_rule(name, target, caller, metadata, model_type)):
             return choice
         if target is None:
             raise UnknownModel(name, self.names(caller))
@@ -91,13 +97,23 @@ class Config:
         return Choice(target)
 
     def _by_rule(
-        self, name: str, target: Target | None, caller: Caller | None, metadata: Mapping[str, str]
+        self,
+        name: str,
+        target: Target | None,
+        caller: Caller | None,
+        metadata: Mapping[str, str],
+        model_type: str | None,
     ) -> Choice | None:
         """What the first rule that fits says, as far as the caller may use it."""
         rule = self.snapshot.routes.rule_for(name, caller, metadata)
         if rule is None:
             return None
-        candidates = [candidate for candidate in rule.route.candidates if self._may_use(caller, candidate.name)]
+        candidates = [
+            candidate
+            for candidate in rule.route.candidates
+            if self._may_use(caller, candidate.name)
+            and (model_type is None or model_type in candidate.what.target.model_types)
+        ]
         if rule.fallback_statuses is not None:
             if target is None or not self._may_use(caller, name):
                 return None  # the caller is told why, as without the rule

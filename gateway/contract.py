@@ -351,8 +351,11 @@ class Provider(Protocol):
 class Models(Protocol):
     """The models of the configuration in force."""
 
-    def find(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> Choice:
+    def find(self, name: str, caller: Caller | None, metadata: Mapping[str, str], model_type: str | None) -> Choice:
         """What to ask for a model; the caller None is somebody who may use everything.
+
+        Args:
+            model_type: what it is asked for, as in `Dialect.model_type`. Rules choose among such models only.
 
         Raises:
             UnknownModel: there is none of that name, or none the caller may know of.

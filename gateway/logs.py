@@ -15,7 +15,7 @@ _SECRET_NAMES = re.compile(r"authorization|api[-_]?key|token$|secret|password|pe
 _SECRET_VALUES = re.compile(
     r"""
       (?<=(?i:bearer)\s)[^\s"',]+                              # RFC 6750
-    | \b(?:sk|pk|rk|gsk|xai|r8|hf|gw[a-z]?|tfy|pplx|csk|fw|nvapi)[-_][A-Za-z0-9_\-]{12,}   # keys of providers, and ours
+    | \b(?<!x-)(?:sk|pk|rk|gsk|xai|r8|hf|gw[a-z]?|tfy|pplx|csk|fw|nvapi)[-_][A-Za-z0-9_\-]{12,}   # keys, and ours
     | \bdapi[0-9a-f]{32}\b                                    # Databricks
     | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*   # JWT
     | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                           # AWS

@@ -7,6 +7,7 @@ minor version.
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Awaitable
@@ -141,6 +142,6 @@ def _reason(error: Exception) -> str:
         return f"its certificate is not valid ({cause.verify_message})"
     if isinstance(cause, ssl.SSLError):
         return f"it does not speak TLS as it should ({cause.reason})"
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror.split("[")[0].strip().lower() or type(cause).__name__
+    if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
+        return os.strerror(cause.errno).lower()  # its own text may hold the address
     return type(cause).__name__

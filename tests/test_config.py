@@ -625,3 +625,19 @@ async def test_reloads_fail_no_request(app_with, path, auth, capsys):
     assert len(statuses) >= 300
     assert app.config.reload_failures >= 100
     assert app.config.generation >= 201
+
+
+def test_a_rule_for_all_takes_only_what_its_targets_are_for(tmp_path):
+    """`when: {}` of a rule with chat models must not send embeddings there."""
+    path = tmp_path / "gateway.yaml"
+    rule = "{id: all, type: latency-based-routing, when: {}, load_balance_targets: [{target: main/chat}]}"
+    path.write_text(
+        "{type: provider-account/openai, name: main, auth_data: {type: api-key, api_key: k}, integrations: ["
+        "{type: integration/model/openai, name: chat, model_id: c, model_types: [chat]},"
+        "{type: integration/model/openai, name: vectors, model_id: v, model_types: [embedding]}]}\n"
+        f"---\n{{type: gateway-load-balancing-config, rules: [{rule}]}}\n"
+    )
+    config = Config(path, {})
+
+    assert config.find("main/vectors", None, {}, "chat").rule == "all"
+    assert config.find("main/vectors", None, {}, "embedding").rule is None

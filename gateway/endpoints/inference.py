@@ -25,8 +25,8 @@ class InferenceEndpoint:
         exchange = Exchange.of(scope)
         call = exchange.call
         assert call is not None, "ParseMiddleware has to come before this endpoint"
-        choice = self.models.find(call.ask.model, exchange.caller, exchange.metadata)
         kind = call.dialect.model_type
+        choice = self.models.find(call.ask.model, exchange.caller, exchange.metadata, kind)
         if kind not in choice.target.model_types:
             raise BadRequest(f"{call.ask.model} is not declared as a {kind} model (model_types)", param="model")
         outlet = Outlet(send, exchange)

@@ -31,7 +31,7 @@ TEXTS = {
     "space": " ",
 }
 DEEP = b'{"a":' * 100_000
-NOT_SO_DEEP = b'{"manifest":{"type":"team","name":"deep","members":[],"x":' + b"[" * 400 + b"]" * 400 + b"}}"
+NOT_SO_DEEP = b'{"manifest":{"type":"team","name":"deep","members":[],"x":' + b"[" * 700 + b"]" * 700 + b"}}"
 BODIES = {
     "nothing": b"",
     "null": b"null",
@@ -202,6 +202,21 @@ async def test_a_body_that_is_too_large(api):
         answer = await api.refused(api.ask("PUT", "/apply", b" " * 5_000_000))
 
     assert answer == (413, "the request body is over 4,194,304 bytes; send less, or raise the gateway's limit")
+
+
+async def test_as_deep_as_a_file_may_be(api):
+    """Deeper ones could be stored and not shown: the history, which writes them as YAML, would fail for everybody."""
+    manifest = {"type": "team", "name": "deep", "members": []}
+
+    def nested(depth):
+        return [nested(depth - 1)] if depth > 1 else []
+
+    await api.done(api.apply({**manifest, "tags": {"x": nested(98)}}))
+    assert await api.refused(api.apply({**manifest, "tags": {"x": nested(99)}})) == (
+        400,
+        "the manifest is nested deeper than 100",
+    )
+    await api.done(api.ask("GET", "/history"))
 
 
 async def test_a_long_name_in_a_fault(api):
