@@ -92,7 +92,8 @@ def build_app(
     """
     environ = os.environ if environ is None else environ
     callers, seal = callers_from(environ)
-    live = Config(config_path(config, environ), environ, callers=callers, seal=seal)
+    has_database = bool(environ.get("GATEWAY_DATABASE_URL"))
+    live = Config(config_path(config, environ), environ, callers=callers, seal=seal, waits=has_database)
     control = control_from(environ, live, seal, callers.pepper)
     drain = Drain()
     records = Records([LogSink()] if sinks is None else sinks)

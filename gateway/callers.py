@@ -88,12 +88,15 @@ class Callers:
         self._access = access
         self._forget()
 
-    def update(self, tokens: Iterable[StoredToken], inactive: Iterable[str] = ()) -> None:
+    def update(self, tokens: Iterable[StoredToken], inactive: Iterable[str] = (), *, are_all: bool = False) -> None:
         """Takes note of tokens that are new, or have changed.
 
         Args:
             inactive: emails of all users who have left.
+            are_all: there are no others.
         """
+        if are_all:
+            self._tokens = {}
         for token in tokens:
             if token.revoked_at is None:
                 self._tokens[token.digest] = token

@@ -13,6 +13,7 @@ from gateway.callers import Callers
 from gateway.contract import Caller, Choice, Target
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
 from gateway.manifests import Manifest, Secrets, load
+from gateway.manifests.secrets import MISSING
 from gateway.plugins import providers_by_type
 from gateway.routes import VIRTUAL, direct
 from gateway.routing import Retry, Route
@@ -42,6 +43,8 @@ class Config:
         path: of a file or directory; None when the environment is all there is.
         callers: told of each new snapshot.
         seal: opens the secrets of stored manifests.
+        waits: a database is read before the first request. Files may refer to secrets in it, so one that is missing is
+            only noted for now; `generation` stays 0.
 
     Raises:
         ConfigError: the first one cannot be used.
@@ -54,6 +57,7 @@ class Config:
         *,
         callers: Callers | None = None,
         seal: Seal | None = None,
+        waits: bool = False,
     ) -> None:
         self.path = path
         self.generation = 0
@@ -71,7 +75,12 @@ class Config:
         self.snapshot = Snapshot()
         self.files = self._read_files()
         """The manifests that are not stored; those of the snapshot in force."""
-        self._swap(self.compile(self.files, self.stored))
+        try:
+            self._swap(self.compile(self.files, self.stored))
+        except ConfigError as error:
+            if not waits or not all(fault.message.startswith(MISSING) for fault in error.faults):
+                raise
+            self.faults = error.faults
 
     # What a request asks: the protocol `Models`.
 

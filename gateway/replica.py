@@ -64,7 +64,8 @@ class Replica:
             seen = self._versions
             # Tokens first: one that was revoked does not wait for manifests to be compiled.
             if seen is None or versions.tokens != seen.tokens:
-                await self._load_tokens(seen)
+                # Counters only grow, unless the database was restored from a backup.
+                await self._load_tokens(seen if seen is not None and seen.tokens <= versions.tokens else None)
             if seen is None or versions.manifests != seen.manifests:
                 await self._load_manifests()
             self._versions = versions
@@ -138,10 +139,10 @@ class Replica:
         self.problem = problem
 
     async def _load_tokens(self, seen: Versions | None) -> None:
-        """All of them the first time, and then those that have changed."""
+        """Those that have changed since; None: all of them."""
         tokens = await (self.store.tokens() if seen is None else self.store.tokens_since(seen.tokens))
         inactive = [user.email for user in await self.store.users(is_active=False)]
-        self.config.callers.update(tokens, inactive)
+        self.config.callers.update(tokens, inactive, are_all=seen is None)
 
     async def _load_manifests(self) -> None:
         manifests, secrets = await self.store.manifests(), await self.store.secrets()

@@ -320,6 +320,15 @@ def test_a_change_is_told_by_itself():
     assert [found.find(token) is not None for token in (b"a", b"b", b"c")] == [True, False, True]
 
 
+def test_all_tokens_can_be_told_anew():
+    """After a backup was restored, what came later is gone."""
+    found = callers(stored("a"), stored("b", id_="tok_2"))
+
+    found.update([stored("a")], are_all=True)
+
+    assert [found.find(token) is not None for token in (b"a", b"b")] == [True, False]
+
+
 def test_other_grants_count_for_tokens_already_used():
     found = callers(stored("a"), manifests=[team("platform", "ana@example.com")])
     assert found.find(b"a").teams == {"platform"}

@@ -8,6 +8,7 @@ from gateway.bus import CHANGED, bus_from
 from gateway.config import Config
 from gateway.control.control import Control
 from gateway.control.rotation import keep_rotating
+from gateway.errors import ConfigError
 from gateway.replica import Replica
 from gateway.sealing import Seal
 from gateway.tokens import Pepper
@@ -37,7 +38,7 @@ async def running(control: Control) -> AsyncIterator[None]:
     A database of this machine gets its tables here; one that others share waits for `gateway migrate`.
 
     Raises:
-        ConfigError: the database was made with another pepper.
+        ConfigError: the database was made with another pepper, or lacks a secret that a file refers to.
         Unavailable: the file of the database cannot be opened.
     """
     async with AsyncExitStack() as stack:
@@ -49,6 +50,8 @@ async def running(control: Control) -> AsyncIterator[None]:
 
             await migrate(control.url)
         await stack.enter_async_context(control.replica.following())
+        if control.replica.is_loaded and control.config.generation == 0:
+            raise ConfigError(control.config.faults)
         rotating = asyncio.create_task(keep_rotating(control))
         try:
             yield

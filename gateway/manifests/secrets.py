@@ -9,6 +9,8 @@ from gateway.sealing import Seal
 from gateway.secret import Secret
 
 PREFIX = "tfy-secret://"
+MISSING = "secret is missing or empty"
+"""How the message begins when a reference leads nowhere."""
 
 _REFERENCE = re.compile(PREFIX + r"([^\s\"',;]*)")
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
@@ -98,13 +100,13 @@ class Secrets:
         if self._of_stored and group in self._groups:
             if value := self._from_store(group, key):
                 return value
-            raise ValueError(f"secret is missing or empty: no {key} in the secret group {group}")
+            raise ValueError(f"{MISSING}: no {key} in the secret group {group}")
         variable = re.sub(r"[^A-Za-z0-9]", "_", f"{group}_{key}").upper()
         file = self._directory / group / key if self._directory else None
         value = (file and _read(file)) or self._from_environ(variable) or self._from_store(group, key)
         if not value:
             places = f"file {file} nor environment variable {variable}" if file else f"environment variable {variable}"
-            raise ValueError(f"secret is missing or empty: {'neither' if file else 'no'} {places}")
+            raise ValueError(f"{MISSING}: {'neither' if file else 'no'} {places}")
         return value
 
     def _from_store(self, group: str, key: str) -> str | None:

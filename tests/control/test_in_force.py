@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.errors import ConfigError
 from gateway.testing import request
 
 MAIN = {
@@ -117,3 +118,35 @@ async def test_without_a_database_there_is_no_control_api(app_with, auth):
         404,
         "the control API keeps what it does in a database; name one in GATEWAY_DATABASE_URL",
     )
+
+
+REFERRING = """\
+type: provider-account/openai
+name: main
+auth_data: {type: api-key, api_key: "tfy-secret://acme:keys:openai"}
+integrations: [{type: integration/model/openai, name: m, model_id: m, model_types: [chat]}]
+"""
+
+
+async def test_a_file_may_refer_to_a_secret_in_the_database(open_app, tmp_path):
+    """Also when the gateway starts, though files are read before the database is."""
+    config = tmp_path / "gateway.yaml"
+    config.write_text("{type: team, name: red, members: []}\n")
+    first = await open_app(config)
+    await first.done(first.apply({"type": "secret-group", "name": "keys"}))
+    await first.done(
+        first.ask("PUT", "/secret-groups/keys/secrets", {"secrets": [{"key": "openai", "value": "sk-stored"}]})
+    )
+    config.write_text(REFERRING)
+
+    again = await open_app(config)
+
+    assert await again.models(by="admin") == ["main/m"]
+
+
+async def test_a_secret_that_is_nowhere_keeps_it_from_starting(open_app, tmp_path):
+    config = tmp_path / "gateway.yaml"
+    config.write_text(REFERRING)
+
+    with pytest.raises(ConfigError, match="secret is missing or empty"):
+        await open_app(config)
