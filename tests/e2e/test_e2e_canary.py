@@ -9,6 +9,7 @@ KEY = "canary-provider-key-8a2c"
 PROMPT = "canary-prompt-3e7b"
 HEADER = "canary-header-91d0"
 ANSWER = "canary-answer-c44e"
+PEPPER = "canary-pepper-7f30"
 
 TRACEBACK = f"""\
 Traceback (most recent call last):
@@ -22,7 +23,7 @@ RuntimeError: out of memory
 def gateway(gateway_process, account, provider_url, nowhere_url, server):
     accounts = [account("mock", provider_url, KEY), account("nowhere", nowhere_url, KEY)]
     return gateway_process(
-        server=server, config=json.dumps(accounts), environ={"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_PEPPER": "canary-p"}
+        server=server, config=json.dumps(accounts), environ={"GATEWAY_ADMIN_TOKEN": TOKEN, "GATEWAY_PEPPER": PEPPER}
     )
 
 
@@ -84,8 +85,10 @@ async def test_no_secret_is_written_anywhere(gateway, provider, call, connect, s
     for secret in (KEY, TOKEN, HEADER, PROMPT):
         assert secret not in to_the_caller
     written = gateway.out + gateway.err
-    for secret in (KEY, TOKEN, PROMPT, ANSWER, "canary-p"):
+    kept = b"".join(file.read_bytes() for file in (gateway.folder / ".gateway").glob("gateway.db*"))
+    for secret in (KEY, TOKEN, PROMPT, ANSWER, PEPPER):
         assert secret not in written
+        assert secret.encode() not in kept
     assert f"session={HEADER}" not in written
     assert [line["path"] for line in gateway.log if HEADER in str(line)] == [
         f"/nothing-{HEADER}"
