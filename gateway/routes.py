@@ -107,7 +107,7 @@ class Virtual:
         self.request(call, target)
 
     def refusal(self, call: Call, status: int, headers: Mapping[str, str], body: bytes) -> NoReturn:
-        raise NotImplementedError("nobody has been asked")
+        raise AssertionError("a virtual model is never asked itself, so it cannot refuse")
 
 
 VIRTUAL = Virtual()

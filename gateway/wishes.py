@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from gateway.errors import BadRequest
+from gateway.routing.route import NO_METADATA
 
 MAX_VALUE_CHARS = 128
 MAX_ATTEMPTS = 10
-NO_METADATA: Mapping[str, str] = {}
 
 _metadata = msgspec.json.Decoder(dict[str, str])
 

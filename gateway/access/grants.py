@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.access import roles, subjects
+import gateway.access.roles as roles
+import gateway.access.subjects as subjects
 from gateway.access.roles import (
     ADMIN_PERMISSION,
     LISTED,
