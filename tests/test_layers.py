@@ -9,8 +9,9 @@ import gateway
 
 LAYERS = [
     {"_version", "errors", "secret", "sealing", "tokens"},
-    {"asgi", "usage", "logs"},
-    {"wire", "routing"},
+    {"asgi", "usage", "logs", "windows"},
+    {"wire", "routing", "holds", "pricing"},
+    {"entries"},
     {"contract"},
     {"exchange"},
     {"plugins", "manifests", "connection", "database", "bus"},
@@ -27,6 +28,11 @@ LAYERS = [
         "overdue",
         "testing",
         "callers",
+        "estimates",
+        "policies",
+        "prices",
+        "ledger",
+        "alerts",
         "routes",
         "tiers",
         "wishes",

@@ -1,0 +1,40 @@
+"""What the ledger keeps of a request: what it used, what that cost, and which budgets it drew on."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from gateway.holds import Hold
+from gateway.pricing import Bill
+from gateway.usage import Usage
+
+
+class Charge(msgspec.Struct, frozen=True, gc=False):
+    """What one request adds to one calendar counter: tokens, nano-dollars or requests, as its hold says."""
+
+    hold: Hold
+    amount: int
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One request that may have used something; `request_id` is unique.
+
+    Args:
+        at: when its charges count; UTC.
+        model: as the caller asked for it; `resolved_model` is `account/model` that answered.
+        bill: None when nobody knows what it costs.
+    """
+
+    request_id: str
+    at: datetime
+    subject: str
+    teams: frozenset[str] = frozenset()
+    token_id: str | None = None
+    model: str
+    resolved_model: str | None = None
+    metadata: Mapping[str, str] = {}
+    outcome: str
+    usage: Usage | None = None
+    bill: Bill | None = None
+    charges: tuple[Charge, ...] = ()

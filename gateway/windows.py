@@ -1,0 +1,76 @@
+"""The time spans that limits and budgets count in. All calendar windows are UTC; weeks begin on Monday."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+
+import msgspec
+
+
+class Window(StrEnum):
+    """Sliding ones look back from now: minute, hour, day. Calendar ones begin and end together for all."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    CALENDAR_DAY = "calendar_day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    LIFETIME = "lifetime"
+    WHILE_OPEN = "while_open"
+    """Counts what is going on just now."""
+
+    @property
+    def sliding_s(self) -> int | None:
+        """The length of a sliding window, in seconds; None for the others."""
+        return _SLIDING_S.get(self)
+
+
+_SLIDING_S = {Window.MINUTE: 60, Window.HOUR: 3600, Window.DAY: 86400}
+
+FOREVER_S = 32503680000
+"""The end of a lifetime: the year 3000."""
+
+
+class Span(msgspec.Struct, frozen=True, gc=False):
+    """One calendar window: from `begins_s` until just before `ends_s`, in seconds since 1970."""
+
+    begins_s: int
+    ends_s: int
+
+
+def span_of(window: Window, at_s: float) -> Span:
+    """The calendar window that holds a moment, in seconds since 1970.
+
+    Raises:
+        ValueError: the window is none of the calendar.
+    """
+    return _span_of(window, int(at_s // 86400))
+
+
+@lru_cache(maxsize=256)
+def _span_of(window: Window, day: int) -> Span:
+    today = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+    match window:
+        case Window.CALENDAR_DAY:
+            begin, end = today, today + timedelta(days=1)
+        case Window.WEEK:
+            begin = today - timedelta(days=today.weekday())
+            end = begin + timedelta(days=7)
+        case Window.MONTH:
+            begin = today.replace(day=1)
+            end = _months_later(begin, 1)
+        case Window.QUARTER:
+            begin = today.replace(day=1, month=today.month - (today.month - 1) % 3)
+            end = _months_later(begin, 3)
+        case Window.LIFETIME:
+            return Span(0, FOREVER_S)
+        case _:
+            raise ValueError(f"{window} is no window of the calendar")
+    return Span(int(begin.timestamp()), int(end.timestamp()))
+
+
+def _months_later(begin: datetime, months: int) -> datetime:
+    years, month = divmod(begin.month - 1 + months, 12)
+    return begin.replace(year=begin.year + years, month=month + 1)
