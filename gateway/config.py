@@ -91,6 +91,14 @@ class Config:
         metadata: Mapping[str, str] = NO_METADATA,
         model_type: str | None = None,
     ) -> Choice:
+        routes = self.snapshot.routes
+        choice = self._choice(name, caller, metadata, model_type)
+        if routes.priorities:
+            priority = routes.priority_of(choice.target.name, caller, metadata)
+            return msgspec.structs.replace(choice, priority=priority)
+        return choice
+
+    def _choice(self, name: str, caller: Caller | None, metadata: Mapping[str, str], model_type: str | None) -> Choice:
         target, routes = self.snapshot.find(name), self.snapshot.routes
         is_virtual = target is not None and target.provider is VIRTUAL
         if routes.rules and not is_virtual and (choice := self._by_rule(name, target, caller, metadata, model_type)):

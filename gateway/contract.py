@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.errors import GatewayError, Refused, UpstreamError
-from gateway.routing import Route, Tier
+from gateway.routing import Room, Route, Tier
 from gateway.secret import Secret
 from gateway.usage import Usage
 
@@ -148,6 +148,16 @@ class Dialect(Protocol):
             UpstreamError: it does, or it is not what it should be.
         """
 
+    def has_begun(self, stream: bytes, *, is_all: bool) -> bool:
+        """Whether there is any of the answer in the beginning of a stream; events that only prepare for it are none.
+
+        Args:
+            is_all: the stream ended with it.
+
+        Raises:
+            UpstreamError: an error comes first.
+        """
+
     def reply_error(self, data: bytes) -> UpstreamError | None:
         """What is wrong with the data of an event, if anything."""
 
@@ -274,6 +284,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Subjects that may use it, besides admins; compiled from the grants, not by the provider."""
     only: frozenset[str] | None = None
     """Of those, the ones that may; None is all."""
+    room: Room | None = None
+    """How much its account takes at once; None is any number."""
     settings: Any = None
     """What the provider prepared for itself when the manifest was compiled."""
     upstream: Upstream | None = None
@@ -301,11 +313,13 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
         target: the model, real or virtual.
         route: the real models to choose from; None: the target is real, and alone.
         rule: the id of the rule that decided this.
+        priority: who of those that wait for an account goes first: the highest.
     """
 
     target: Target
     route: Route | None = None
     rule: str | None = None
+    priority: float = 0
     classifier: Classifier | None = None
 
 

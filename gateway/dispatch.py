@@ -13,12 +13,25 @@ from time import perf_counter, time
 import msgspec
 
 from gateway.contract import Attempt, Call, Choice, Reply, Target, Upstream, UpstreamRequest
-from gateway.errors import BrokeOff, Overloaded, Refused, TimedOut, UpstreamError
+from gateway.errors import BrokeOff, GatewayError, NoTarget, Overloaded, Refused, TimedOut, UpstreamError
 from gateway.exchange import Exchange
 from gateway.outlet import Outlet
 from gateway.relay import relay
 from gateway.routes import Leg, direct
-from gateway.routing import Attempts, Failure, Health, Retry, RetryBudget, Route, Try, lane_of, order, retry_after_s
+from gateway.routing import (
+    AsyncBulkhead,
+    Attempts,
+    Failure,
+    Health,
+    Retry,
+    RetryBudget,
+    Room,
+    Route,
+    Try,
+    lane_of,
+    order,
+    retry_after_s,
+)
 from gateway.routing.route import RETRIED
 from gateway.routing.sticky import session_of
 from gateway.tiers import tier_of
@@ -51,6 +64,7 @@ class Dispatcher:
         self.random = random
         self.clock = clock
         self._budgets: dict[str, RetryBudget] = {}
+        self._bulkheads: dict[str, AsyncBulkhead] = {}
 
     async def answer(self, exchange: Exchange, call: Call, choice: Choice, outlet: Outlet) -> None:
         """Relays an answer to its end.
@@ -62,16 +76,17 @@ class Dispatcher:
         route = choice.route
         if route is None:
             if wishes.attempts is None and wishes.attempt_s is None and wishes.first_token_s is None:
-                await self._only(exchange, call, Leg(choice.target), outlet)
+                await self._only(exchange, call, choice, outlet)
                 return
             route = _route_of(choice.target, wishes)
         await self._routed(exchange, call, route, choice, wishes, outlet)
 
-    async def _only(self, exchange: Exchange, call: Call, leg: Leg, outlet: Outlet) -> None:
+    async def _only(self, exchange: Exchange, call: Call, choice: Choice, outlet: Outlet) -> None:
         """A model that was named directly is asked once: what more it takes, the caller knows best."""
-        target = leg.target
+        target = choice.target
+        answered = partial(self.health.answered, target.name)
         try:
-            await self._attempt(exchange, call, leg, outlet, partial(self.health.answered, target.name))
+            await self._attempt(exchange, call, Leg(target), choice.priority, None, outlet, answered)
         except UpstreamError as error:
             self._failed(call, target, error)
             raise
@@ -79,7 +94,7 @@ class Dispatcher:
             self._cancelled(exchange, call, target)
             raise
 
-    def _failed(self, call: Call, target: Target, error: UpstreamError) -> None:
+    def _failed(self, call: Call, target: Target, error: GatewayError) -> None:
         """For what `Attempts` is not told of."""
         lane = lane_of(error.status, callers_key=call.provider_key is not None)
         account = target.name.partition("/")[0]
@@ -118,7 +133,7 @@ class Dispatcher:
             statuses=wishes.statuses,
             callers_key=call.provider_key is not None,
         )
-        limit_s = _limit_s(call, wishes)
+        limit = _limit_of(call, wishes)
         step = attempts.next(None, now_s, self.random)
         try:
             while isinstance(step, Try):
@@ -127,19 +142,21 @@ class Dispatcher:
                 began = self.clock()
                 leg: Leg = step.candidate.what
                 try:
-                    if limit_s is None:
-                        await self._attempt(exchange, call, leg, outlet, attempts.answered)
-                    else:
-                        await self._within(limit_s, wishes, exchange, call, leg, outlet, attempts.answered)
-                except UpstreamError as error:
+                    await self._attempt(exchange, call, leg, choice.priority, limit, outlet, attempts.answered)
+                except (UpstreamError, Overloaded) as error:
                     self._note(exchange, leg.target, began, error.status, error.code)
                     if outlet.has_content:
                         self._failed(call, leg.target, error)
                         raise
                     step = attempts.next(_failure(error), self.clock(), self.random)
                 except asyncio.CancelledError:
-                    self._cancelled(exchange, call, leg.target)
-                    raise
+                    silence = exchange.interrupted
+                    if outlet.has_content or not isinstance(silence, UpstreamError):
+                        self._cancelled(exchange, call, leg.target)
+                        raise
+                    exchange.overcome()
+                    self._note(exchange, leg.target, began, silence.status, silence.code)
+                    step = attempts.next(_failure(silence), self.clock(), self.random)
                 else:
                     if exchange.attempts:
                         self._note(exchange, leg.target, began, exchange.upstream_status or 200, None)
@@ -154,20 +171,68 @@ class Dispatcher:
         if step.reason == "deadline":
             raise TimedOut("the time the client allows was over before a provider could be asked")
         why = "none matches its metadata" if route.candidates else "none of those in its manifest is there"
-        raise Overloaded(f"{route.name} has no target for this request: {why}", code="no_target")
+        raise NoTarget(f"{route.name} has no target for this request: {why}")
 
     async def _attempt(
-        self, exchange: Exchange, call: Call, leg: Leg, outlet: Outlet, answered: Callable[[], None]
+        self,
+        exchange: Exchange,
+        call: Call,
+        leg: Leg,
+        priority: float,
+        limit: "Limit | None",
+        outlet: Outlet,
+        answered: Callable[[], None],
     ) -> None:
         """Asks one target, and relays what it answers. `answered` is called before anything goes to the client.
 
         Raises:
             UpstreamError: it did not answer as it should.
+            Overloaded: it was not asked, because its account is busy.
         """
-        target = leg.target
-        exchange.target = target
+        exchange.target = leg.target
         exchange.meter = exchange.usage = exchange.upstream_status = None
         exchange.first_byte_at = exchange.last_byte_at = None
+        room = leg.target.room
+        if room is None:
+            await self._within(exchange, call, leg, limit, outlet, answered)
+            return
+        bulkhead = self._bulkhead(leg.target, room)
+        place = await bulkhead.enter(priority=priority)
+        try:
+            await self._within(exchange, call, leg, limit, outlet, answered)
+        finally:
+            bulkhead.leave(place)
+
+    async def _within(
+        self,
+        exchange: Exchange,
+        call: Call,
+        leg: Leg,
+        limit: "Limit | None",
+        outlet: Outlet,
+        answered: Callable[[], None],
+    ) -> None:
+        """Gives up when no answer has begun in time."""
+        if limit is None:
+            await self._ask(exchange, call, leg, outlet, answered)
+            return
+
+        def begun() -> None:
+            timeout.reschedule(None)
+            answered()
+
+        try:
+            async with asyncio.timeout(limit.after_s) as timeout:
+                await self._ask(exchange, call, leg, outlet, begun)
+        except (UpstreamError, TimeoutError) as error:
+            if timeout.expired():
+                raise limit.error() from error
+            raise  # a TimeoutError that is not ours is the client's connection
+
+    async def _ask(
+        self, exchange: Exchange, call: Call, leg: Leg, outlet: Outlet, answered: Callable[[], None]
+    ) -> None:
+        target = leg.target
         if leg.params:
             call = msgspec.structs.replace(call, fields={**call.fields, **leg.params})
         request = target.provider.request(call, target)
@@ -187,29 +252,14 @@ class Dispatcher:
         finally:
             reply.close()
 
-    async def _within(
-        self,
-        limit_s: float,
-        wishes: Wishes,
-        exchange: Exchange,
-        call: Call,
-        leg: Leg,
-        outlet: Outlet,
-        answered: Callable[[], None],
-    ) -> None:
-        """The same, but given up when no answer has begun in time."""
-
-        def begun() -> None:
-            limit.reschedule(None)
-            answered()
-
-        try:
-            async with asyncio.timeout(limit_s) as limit:
-                await self._attempt(exchange, call, leg, outlet, begun)
-        except (UpstreamError, TimeoutError) as error:
-            if limit.expired():
-                raise _too_slow(call, wishes, limit_s) from error
-            raise  # a TimeoutError that is not ours is the client's connection
+    def _bulkhead(self, target: Target, room: Room) -> AsyncBulkhead:
+        account = target.name.partition("/")[0]
+        bulkhead = self._bulkheads.get(account)
+        if bulkhead is None:
+            bulkhead = self._bulkheads[account] = AsyncBulkhead(room)
+        elif bulkhead.room != room:
+            bulkhead.resize(room)
+        return bulkhead
 
     def _observe(self, exchange: Exchange, call: Call, target: Target) -> None:
         """How fast a target was, for routes that choose by it."""
@@ -251,25 +301,39 @@ def _route_of(target: Target, wishes: Wishes) -> Route:
     return Route(target.name, "only", (direct(target, retry),))
 
 
-def _limit_s(call: Call, wishes: Wishes) -> float | None:
-    limits = [wishes.attempt_s, wishes.first_token_s if call.ask.stream else None]
-    return min((limit for limit in limits if limit is not None), default=None)
+class Limit(msgspec.Struct, frozen=True):
+    """How long an attempt may take until its answer begins."""
+
+    after_s: float
+    is_first_token: bool
+
+    def error(self) -> UpstreamError:
+        what = "no token came" if self.is_first_token else "the provider did not answer"
+        return TimedOut(f"{what} within {self.after_s:g} s", code=FIRST_TOKEN if self.is_first_token else None)
 
 
-def _too_slow(call: Call, wishes: Wishes, limit_s: float | None) -> UpstreamError:
-    is_first_token = call.ask.stream and wishes.first_token_s is not None and limit_s == wishes.first_token_s
-    what = "no token came" if is_first_token else "the provider did not answer"
-    return TimedOut(f"{what} within {limit_s:g} s", code=FIRST_TOKEN if is_first_token else None)
+def _limit_of(call: Call, wishes: Wishes) -> Limit | None:
+    """The tighter of the two there may be."""
+    attempt_s, first_token_s = wishes.attempt_s, wishes.first_token_s if call.ask.stream else None
+    if first_token_s is not None and (attempt_s is None or first_token_s <= attempt_s):
+        return Limit(first_token_s, is_first_token=True)
+    return Limit(attempt_s, is_first_token=False) if attempt_s is not None else None
 
 
-def _failure(error: UpstreamError) -> Failure:
+def _failure(error: GatewayError) -> Failure:
     # Its frames hold the attempts, which hold the error: see `ErrorsMiddleware` for what such a ring keeps alive.
     error.__traceback__ = error.__context__ = error.__cause__ = None
-    return Failure(error.status, _retry_after_s(error), is_ttft_timeout=error.code == FIRST_TOKEN, error=error)
+    return Failure(
+        error.status,
+        _retry_after_s(error),
+        is_ttft_timeout=error.code == FIRST_TOKEN,
+        was_asked=isinstance(error, UpstreamError),
+        error=error,
+    )
 
 
-def _retry_after_s(error: UpstreamError) -> float | None:
-    return retry_after_s(error.headers, time()) if isinstance(error, Refused) else None
+def _retry_after_s(error: GatewayError) -> float | None:
+    return retry_after_s(error.headers, time()) if isinstance(error, Refused) else error.retry_after_s
 
 
 def _texts(exchange: Exchange) -> Mapping[str, str]:

@@ -18,6 +18,7 @@
     ├── Blocked               400  a guardrail refused
     ├── Unexpected            500  a fault of ours
     ├── Overloaded            503  more requests at once than this process takes
+    ├── NoTarget              503  a route leads nowhere for this request
     ├── Unavailable           503  what is needed to answer cannot be reached just now
     ├── Stopping              503  the gateway is going down
     └── UpstreamError              the provider could not answer
@@ -164,6 +165,11 @@ class Overloaded(GatewayError):
     type = "overloaded_error"
     code = "overloaded"
     should_retry = True
+
+
+class NoTarget(GatewayError):
+    status = 503
+    code = "no_target"
 
 
 class Unavailable(GatewayError):

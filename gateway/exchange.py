@@ -112,3 +112,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
         if self.interrupted is not None and self.task is not None:
             self.task.uncancel()
         return self.interrupted
+
+    def overcome(self) -> None:
+        """Instead of `resume`: the request goes on as if nothing had been, and may be interrupted again."""
+        self.resume()
+        self.interrupted = None

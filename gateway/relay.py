@@ -10,17 +10,12 @@ from gateway.errors import BrokeOff
 from gateway.exchange import Exchange
 from gateway.outlet import Outlet
 from gateway.usage import Usage
-from gateway.wire import sse
 
 HOLD = 256 * 1024
 """A reply that is not streamed is held back whole up to this size, so that a broken one becomes a clean error."""
 
 PEEK = 64 * 1024
-"""No more than this of a stream is held back while waiting for its first event."""
-
-_SOUND = b"{}"
-"""Stands for data that is not an error."""
-
+"""No more than this of a stream is held back while waiting for its first content."""
 
 Answered = Callable[[], None]
 
@@ -78,29 +73,19 @@ async def _stream(
 
 
 async def _peek(exchange: Exchange, call: Call, reply: Reply, meter: Meter) -> bytes:
-    """The stream up to its first whole event: until then an error is still a status, and another target may answer."""
+    """The stream up to its first content: until then an error is still a status, and another target may answer."""
     held = b""
-    first = b""
     while data := await reply.read():
         meter.chunk(data)
         held = held + data if held else data
-        if (meter.events and (first := _first_data(held))) or len(held) > PEEK:
+        if call.dialect.has_begun(held, is_all=False) or len(held) > PEEK:
             break
     exchange.first_byte_at = perf_counter()
     if not meter.events:
         raise BrokeOff("the provider ended its stream before it began")
     if not data:
-        first = _first_data(held + b"\n\n")
-    if first and first not in (_SOUND, b"[DONE]") and (error := call.dialect.reply_error(first)):
-        raise error
+        call.dialect.has_begun(held, is_all=True)
     return held
-
-
-def _first_data(held: bytes) -> bytes:
-    """The data of the first event that has any, or `b""` while it is not whole. Comments have none."""
-    if held.startswith(b'data: {"') and b'"error"' not in held:  # nearly always, and then it need not be looked at
-        return _SOUND if b"\n\n" in held or b"\r\n\r\n" in held else b""
-    return next((data for event in sse.EventSplitter().feed(held) if (data := sse.data_of(event))), b"")
 
 
 async def _whole(exchange: Exchange, call: Call, reply: Reply, outlet: Outlet, answered: Answered) -> None:

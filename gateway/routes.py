@@ -21,6 +21,7 @@ from gateway.manifests.routing import (
     LlmClassifier,
     LoadBalanceTarget,
     LoadBalancingConfig,
+    PriorityConfig,
     PriorityRouting,
     PriorityTarget,
     RetryConfig,
@@ -54,18 +55,12 @@ class Leg(msgspec.Struct, frozen=True):
     remove_headers: frozenset[str] = frozenset()
 
 
-class Rule(msgspec.Struct, frozen=True):
-    """What it takes for a rule to decide; None and empty fit always. `models` and the subjects are as they are written.
+class Match(msgspec.Struct, frozen=True):
+    """What it takes for a rule to decide; None and empty fit always. Models and subjects are as they are written."""
 
-    `fallbacks`: the requested model itself comes first, and the route's candidates after it.
-    """
-
-    id: str
-    route: Route
     subjects: frozenset[str] | None = None
     models: frozenset[str] | None = None
     metadata: Mapping[str, str] = {}
-    fallback_statuses: frozenset[int] | None = None
 
     def fits(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> bool:
         if self.models is not None and name not in self.models:
@@ -75,16 +70,32 @@ class Rule(msgspec.Struct, frozen=True):
         return self.metadata.items() <= metadata.items()
 
 
+class Rule(msgspec.Struct, frozen=True):
+    """`fallback_statuses`: the requested model itself comes first, and after these the route's candidates."""
+
+    id: str
+    route: Route
+    match: Match
+    fallback_statuses: frozenset[int] | None = None
+
+
 class Routes(msgspec.Struct, frozen=True):
-    """Virtual model -> its route, rules in their order, and how often a model is asked that was named directly."""
+    """Virtual model -> its route, rules in their order, and how often a model is asked that was named directly.
+
+    `priorities`: who of those that wait goes first, by the first that fits.
+    """
 
     by_model: Mapping[str, Route] = {}
     classifiers: Mapping[str, Classifier] = {}
     rules: tuple[Rule, ...] = ()
+    priorities: tuple[tuple[Match, int], ...] = ()
     retry: Retry | None = None
 
+    def priority_of(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> int:
+        return next((number for match, number in self.priorities if match.fits(name, caller, metadata)), 0)
+
     def rule_for(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> Rule | None:
-        return next((rule for rule in self.rules if rule.fits(name, caller, metadata)), None)
+        return next((rule for rule in self.rules if rule.match.fits(name, caller, metadata)), None)
 
 
 class Virtual:
@@ -143,32 +154,53 @@ class RouteCompiler:
         by_model: dict[str, Route] = {}
         classifiers: dict[str, Classifier] = {}
         rules: list[Rule] = []
+        priorities: list[tuple[Match, int]] = []
         for manifest, document in documents:
             match document:
                 case VirtualModelGroup():
                     for index, model in enumerate(document.integrations):
                         name, at = f"{document.name}/{model.name}", ("integrations", index, "routing_config")
-                        by_model[name] = self._route(manifest, at, name, model.routing_config)
+                        types = frozenset(model.model_types)
+                        by_model[name] = self._route(manifest, at, name, model.routing_config, types)
                         if isinstance(model.routing_config, ComplexityRouting):
                             classifiers[name] = self._classifier(manifest, at, model.routing_config)
                 case LoadBalancingConfig():
                     for index, rule in enumerate(document.rules):
                         route = self._route(manifest, ("rules", index), rule.id, rule)
-                        rules.append(_rule(rule.id, route, rule.when))
+                        rules.append(Rule(rule.id, route, _match(rule.when)))
                     if document.model_configs:
                         message = "limits belong in gateway-rate-limiting-config, and health is watched for all models"
                         self.warnings.append(manifest.fault(("model_configs",), f"ignored: {message}"))
                 case FallbackConfig():
                     rules += [self._fallback(manifest, index, rule) for index, rule in enumerate(document.rules)]
-        return Routes(by_model=by_model, classifiers=classifiers, rules=tuple(rules), retry=retry)
+                case PriorityConfig():
+                    priorities += [(_match(waiting.when), waiting.priority) for waiting in document.rules]
+        return Routes(
+            by_model=by_model,
+            classifiers=classifiers,
+            rules=tuple(rules),
+            priorities=tuple(priorities),
+            retry=retry,
+        )
 
-    def _route(self, manifest: Manifest, at: Steps, name: str, routing: Routing) -> Route:
+    def _route(
+        self,
+        manifest: Manifest,
+        at: Steps,
+        name: str,
+        routing: Routing,
+        model_types: frozenset[str] = frozenset(),
+    ) -> Route:
+        """`model_types`: what all targets have to be declared as."""
         candidates = []
         seen: dict[str, int] = {}
         for index, target in enumerate(routing.load_balance_targets):
             candidate = self._candidate(manifest, (*at, "load_balance_targets", index), target)
             if candidate is None:
                 continue
+            if lacking := sorted(model_types - candidate.what.target.model_types):
+                message = f"{candidate.name} is not declared as {', '.join(lacking)} (model_types), which {name} is"
+                self._fault(manifest, (*at, "load_balance_targets", index, "target"), message)
             seen[candidate.name] = seen.get(candidate.name, 0) + 1
             if seen[candidate.name] > 1:
                 candidate = msgspec.structs.replace(candidate, variant=str(seen[candidate.name]))
@@ -266,14 +298,12 @@ class RouteCompiler:
                 candidates.append(msgspec.structs.replace(candidate, priority=number + 1))
         route = Route(rule.id, "priority", tuple(candidates))
         statuses = frozenset(rule.when.response_status_codes)
-        return msgspec.structs.replace(_rule(rule.id, route, rule.when), fallback_statuses=statuses)
+        return Rule(rule.id, route, _match(rule.when), statuses)
 
 
-def _rule(id_: str, route: Route, when: When) -> Rule:
+def _match(when: When) -> Match:
     subjects = when.subjects
-    return Rule(
-        id_,
-        route,
+    return Match(
         subjects=None if subjects is None or "*" in subjects else frozenset(filter(None, map(canonical, subjects))),
         models=None if when.models is None or "*" in when.models else frozenset(when.models),
         metadata=when.metadata or {},

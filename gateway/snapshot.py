@@ -19,11 +19,13 @@ from gateway.dialects import CHAT
 from gateway.errors import ConfigError, Fault
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest, Secrets, load, read
+from gateway.manifests.accounts import Concurrency
 from gateway.manifests.identity import KINDS, IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
 from gateway.manifests.routing import ROUTING_KINDS, VIRTUAL_MODELS, VirtualModelGroup
 from gateway.plugins import providers_by_type
 from gateway.providers.catalog import VENDORS
 from gateway.routes import VIRTUAL, RouteCompiler, Routes
+from gateway.routing import Room
 
 ANY_MODEL = "*"
 
@@ -185,7 +187,8 @@ class _Compiler:
             if other := self.accounts.get(manifest.name):
                 message = f"a second account named {manifest.name}; the first is in {other.file}:{other.line}"
                 raise ConfigError([manifest.fault(("name",), message)])
-            found = list(provider.targets(account))
+            room = _room(getattr(account, "concurrency", None))
+            found = [msgspec.structs.replace(target, room=room) for target in provider.targets(account)]
             for target in found:
                 if target.name.partition("/")[0] != manifest.name:
                     raise ValueError(f"the provider offers {target.name}, which is not in this account")
@@ -208,6 +211,12 @@ class _Compiler:
         else:
             self.left_out += faults
             self.documents.pop((manifest.type, manifest.name), None)
+
+
+def _room(concurrency: Concurrency | None) -> Room | None:
+    if concurrency is None:
+        return None
+    return Room(concurrency.max_requests, concurrency.max_queued, concurrency.queue_timeout_ms / 1000)
 
 
 def _with_users(targets: Iterable[Target], access: Access) -> Iterator[Target]:

@@ -94,6 +94,7 @@ class Watch:
         self._events = events
         limit_s = timing.idle_s if events else timing.first_byte_s
         if self._silent_s >= limit_s:
+            self._silent_s = 0.0  # another provider may be asked
             self._exchange.interrupt(TimedOut(f"the provider sent nothing for {limit_s:g} s"))
         elif is_still and exchange.call is not None and exchange.call.ask.stream:
             self._outlet.keep_alive()

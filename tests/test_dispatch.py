@@ -26,6 +26,8 @@ STREAM = {**ASK, "stream": True, "stream_options": {"include_usage": True}}
 
 REPLY = b'{"id":"1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3}}'
 HELLO = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"hello"},"finish_reason":null}]}\n\n'
+ROLE = b'data: {"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
+FILTERS = b'data: {"id":"","choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n\n'
 STOP = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 OVERLOADED = b'data: {"error":{"message":"overloaded","type":"overloaded_error"}}\n\n'
@@ -42,7 +44,7 @@ def no(status, message="no", **headers):
     return (status, [body], {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def account(name):
+def account(name, **fields):
     model = {
         "type": "integration/model/self-hosted-model",
         "name": "m",
@@ -52,7 +54,7 @@ def account(name):
         "model_types": ["chat"],
         "auth_data": {"type": "bearer-auth", "bearer_token": f"secret-of-{name}"},
     }
-    return {"type": "provider-account/self-hosted-model", "name": name, "integrations": [model]}
+    return {"type": "provider-account/self-hosted-model", "name": name, "integrations": [model], **fields}
 
 
 KEYLESS = {
@@ -86,8 +88,9 @@ def virtual(*targets):
 def routed(app_with, tmp_path):
     """`routed(upstream, target("a"), target("b"))`: an app with `v/m`, and the accounts a, b, c and keyless."""
 
-    def make(upstream, *targets, settings=None, **options):
-        manifests = [account("a"), account("b"), account("c"), KEYLESS, virtual(*(targets or [target("a")]))]
+    def make(upstream, *targets, settings=None, concurrency=None, more=(), **options):
+        busy = account("a", concurrency=concurrency) if concurrency else account("a")
+        manifests = [busy, account("b"), account("c"), KEYLESS, virtual(*(targets or [target("a")])), *more]
         if settings is not None:
             manifests.append({"type": "gateway-global-settings", "name": "global", "retry_settings": settings})
         path = tmp_path / "routed.yaml"
@@ -378,9 +381,12 @@ async def test_a_large_answer_that_breaks_off_is_not_replayed(routed, auth):
         [PING],
         [HELLO[:20], BrokeOff("cut")],
         [OVERLOADED[:-2]],
+        [ROLE, OVERLOADED],
+        [ROLE + OVERLOADED],
+        [FILTERS, PING, ROLE, BrokeOff("cut")],
     ],
 )
-async def test_a_stream_that_fails_before_its_first_event_is_replaced(routed, auth, chunks):
+async def test_a_stream_that_fails_before_its_first_content_is_replaced(routed, auth, chunks):
     upstream = FakeUpstream((200, chunks), STREAMED)
 
     answer = await post(routed(upstream, target("a"), target("b")), CHAT, STREAM, headers=auth)
@@ -714,6 +720,7 @@ async def test_a_route_that_fits_nobody_says_so(routed, auth):
     assert (answer.status, matching.status) == (503, 200)
     assert answer.json()["error"]["code"] == "no_target"
     assert answer.json()["error"]["message"] == "v/m has no target for this request: none matches its metadata"
+    assert answer.headers["x-should-retry"] == "false"
 
 
 async def test_an_error_that_breaks_off_is_still_an_error():
@@ -837,14 +844,59 @@ async def test_successes_of_direct_calls_count_as_well(routed):
     assert dispatcher.health.may_ask("a/m", dispatcher.clock())
 
 
-@pytest.mark.parametrize("model", ["v/m", "a/m"])
-async def test_a_provider_that_is_silent_is_unwell(routed, auth, model):
-    """Nobody may wait for it in vain for ever, only because each of them gave up in the end."""
-    upstream = FakeUpstream((200, [asyncio.Event()]), (200, [asyncio.Event()]), OK)
-    timing = Timing(watch_after_s=0.0, keep_alive_s=0.01, first_byte_s=0.01)
+SHORT = Timing(watch_after_s=0.0, keep_alive_s=0.01, first_byte_s=0.01)
+
+
+@pytest.mark.parametrize(("ask", "chunks"), [(ASK, []), (STREAM, []), (STREAM, [ROLE])])
+async def test_a_provider_that_is_silent_is_replaced(routed, auth, sink, ask, chunks):
+    """Also after it has said that it will speak. What keeps the stream alive meanwhile is nothing of an answer."""
+    timing = Timing(watch_after_s=0.0, keep_alive_s=0.01, first_byte_s=0.01, idle_s=0.01)
+    upstream = FakeUpstream((200, [*chunks, asyncio.Event()]), STREAMED if ask is STREAM else OK)
     app = routed(upstream, target("a"), target("b"), timing=timing)
 
-    asks = [{**ASK, "model": name} for name in (model, model, "v/m")]
+    answer = await post(app, CHAT, ask, headers=auth)
+    await app.close()
+
+    assert answer.status == 200
+    assert answer.body.replace(KEEP_ALIVE, b"") == (HELLO + STOP + DONE if ask is STREAM else REPLY)
+    assert [reply.is_closed for reply in upstream.replies] == [True, True]
+    [record] = sink.records
+    tried = [(each.target, each.status, each.reason) for each in record.attempts]
+    assert tried == [("a/m", 408, "upstream_timeout"), ("b/m", 200, None)]
+
+
+async def test_all_that_are_silent_end_the_request(routed, auth):
+    upstream = FakeUpstream((200, [asyncio.Event()]))
+    app = routed(upstream, target("a"), target("b"), timing=SHORT)
+
+    answer = await post(app, CHAT, ASK, headers=auth)
+
+    assert (answer.status, answer.json()["error"]["code"]) == (408, "upstream_timeout")
+    assert asked(upstream) == ["a", "b"]
+
+
+async def test_a_client_that_leaves_while_another_is_asked_is_noticed(routed, auth, sink, until):
+    """Overcoming one interruption must not make the request deaf for the next."""
+    upstream = FakeUpstream((200, [asyncio.Event()]), (200, [asyncio.Event()]))
+    timing = Timing(watch_after_s=0.0, keep_alive_s=0.05, first_byte_s=0.05)
+    app = routed(upstream, target("a"), target("b"), timing=timing)
+    client = Client(app, ASK, auth)
+    await until(lambda: len(upstream.replies) == 2)
+
+    client.leaves.set()
+    await client.task
+    await app.close()
+
+    assert [record.outcome for record in sink.records] == [Outcome.CLIENT_LEFT]
+    assert [reply.is_closed for reply in upstream.replies] == [True, True]
+
+
+async def test_a_provider_that_is_silent_is_unwell(routed, auth):
+    """Nobody may wait for it in vain for ever, only because each of them gave up in the end."""
+    upstream = FakeUpstream((200, [asyncio.Event()]), (200, [asyncio.Event()]), OK)
+    app = routed(upstream, target("a"), target("b"), timing=SHORT)
+
+    asks = [{**ASK, "model": name} for name in ("a/m", "a/m", "v/m")]
     statuses = [(await post(app, CHAT, ask, headers=auth)).status for ask in asks]
 
     assert statuses == [408, 408, 200]
@@ -952,3 +1004,137 @@ async def test_a_choice_without_a_route_is_asked_by_itself(routed):
 
     assert (len(own.requests), len(network.requests)) == (1, 0)
     assert exchange.target.name == "a/m"
+
+
+# --- room for so many ------------------------------------------------------------------------------------------------
+
+
+ONE = {"max_requests": 1, "max_queued": 1, "queue_timeout_ms": 60_000}
+NO_QUEUE = {"max_requests": 1, "max_queued": 0}
+
+
+async def test_an_account_takes_no_more_at_once_than_it_should(routed, auth, until):
+    first, second = asyncio.Event(), asyncio.Event()
+    upstream = FakeUpstream((200, [first, REPLY]), (200, [second, REPLY]))
+    app = routed(upstream, concurrency=ONE)
+    ask = {**ASK, "model": "a/m"}
+    running = Client(app, ask, auth)
+    await until(lambda: len(upstream.replies) == 1)
+    waiting = Client(app, ask, auth)
+    await asyncio.sleep(0)
+
+    refused = await post(app, CHAT, ask, headers=auth)
+    first.set()
+    await running.task
+    await until(lambda: len(upstream.replies) == 2)
+    second.set()
+    await waiting.task
+
+    assert (refused.status, refused.json()["error"]["code"]) == (503, "account_busy")
+    assert refused.headers["retry-after"] == "1"
+    assert [running.answer.status, waiting.answer.status] == [200, 200]
+
+
+async def test_who_waits_too_long_is_refused(routed, auth, until):
+    upstream = FakeUpstream((200, [asyncio.Event()]), OK)
+    app = routed(upstream, concurrency={**ONE, "queue_timeout_ms": 1})
+    ask = {**ASK, "model": "a/m"}
+    running = Client(app, ask, auth)
+    await until(lambda: len(upstream.replies) == 1)
+
+    refused = await post(app, CHAT, ask, headers=auth)
+    running.leaves.set()
+    await running.task
+    after = await post(app, CHAT, ask, headers=auth)
+
+    assert (refused.status, refused.json()["error"]["code"]) == (503, "account_busy")
+    assert after.status == 200
+
+
+async def test_who_finds_no_room_goes_to_the_next_target(routed, auth, sink, until):
+    """That is nobody's fault and no traffic more: neither health nor the retry budget hears of it."""
+    upstream = FakeUpstream((200, [asyncio.Event()]), OK)
+    app = routed(upstream, target("a"), target("b"), concurrency=NO_QUEUE)
+    running = Client(app, ASK, auth)
+    await until(lambda: len(upstream.replies) == 1)
+
+    statuses = [(await post(app, CHAT, ASK, headers=auth)).status for _ in range(20)]
+    running.leaves.set()
+    await running.task
+    await post(app, CHAT, ASK, headers=auth)
+    await app.close()
+
+    assert statuses == [200] * 20
+    assert asked(upstream) == ["a", *["b"] * 20, "a"]
+    tried = [(each.target, each.status, each.reason) for each in sink.records[0].attempts]
+    assert tried == [("a/m", 503, "account_busy"), ("b/m", 200, None)]
+
+
+async def test_when_all_are_busy_the_caller_is_told_when_to_come_back(routed, auth, until):
+    upstream = FakeUpstream((200, [asyncio.Event()]))
+    app = routed(upstream, repeated("a"), concurrency=NO_QUEUE)
+    running = Client(app, ASK, auth)
+    await until(lambda: len(upstream.replies) == 1)
+
+    answer = await post(app, CHAT, ASK, headers=auth)
+    running.leaves.set()
+    await running.task
+
+    assert (answer.status, answer.json()["error"]["code"]) == (503, "account_busy")
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_rules_say_who_goes_first(routed, auth, until):
+    gates = [asyncio.Event() for _ in range(3)]
+    upstream = FakeUpstream(*((200, [gate, REPLY]) for gate in gates))
+    rules = [{"id": "vip", "priority": 5, "when": {"metadata": {"tier": "gold"}}}]
+    priorities = {"type": "gateway-priority-config", "name": "who-first", "rules": rules}
+    app = routed(upstream, concurrency={**ONE, "max_queued": 10}, more=[priorities])
+    ask = {**ASK, "model": "a/m"}
+    running = Client(app, ask, auth)
+    await until(lambda: len(upstream.replies) == 1)
+    plain = Client(app, ask, auth)
+    await asyncio.sleep(0)
+    vip = Client(app, ask, {**auth, "x-tfy-metadata": '{"tier": "gold"}'})
+    await asyncio.sleep(0)
+
+    gates[0].set()
+    gates[1].set()
+    await vip.task
+
+    assert not plain.task.done()
+    gates[2].set()
+    await asyncio.gather(running.task, plain.task)
+    assert [client.answer.status for client in (running, plain, vip)] == [200, 200, 200]
+
+
+async def test_a_stream_keeps_its_place_to_its_end(routed, auth, until):
+    goes_on = asyncio.Event()
+    upstream = FakeUpstream((200, [HELLO, goes_on, STOP, DONE]), OK)
+    app = routed(upstream, concurrency=NO_QUEUE)
+    stream = Client(app, {**STREAM, "model": "a/m"}, auth)
+    await until(lambda: HELLO in stream.answer.chunks)
+
+    refused = await post(app, CHAT, {**ASK, "model": "a/m"}, headers=auth)
+    goes_on.set()
+    await stream.task
+    after = await post(app, CHAT, {**ASK, "model": "a/m"}, headers=auth)
+
+    assert [refused.status, after.status] == [503, 200]
+
+
+async def test_a_reload_changes_the_room_of_those_who_come_after(routed, auth, tmp_path, until):
+    upstream = FakeUpstream((200, [asyncio.Event()]), OK)
+    app = routed(upstream, concurrency=NO_QUEUE)
+    ask = {**ASK, "model": "a/m"}
+    running = Client(app, ask, auth)
+    await until(lambda: len(upstream.replies) == 1)
+    before = await post(app, CHAT, ask, headers=auth)
+
+    (tmp_path / "routed.yaml").write_text(json.dumps([account("a", concurrency={"max_requests": 2, "max_queued": 0})]))
+    await app.config.reload()
+    after = await post(app, CHAT, ask, headers=auth)
+    running.leaves.set()
+    await running.task
+
+    assert [before.status, after.status] == [503, 200]

@@ -19,13 +19,15 @@ ASK = {"model": "mock/m", "messages": [{"role": "user", "content": "say hello"}]
 STREAM = {**ASK, "stream": True}
 WITH_USAGE = {**STREAM, "stream_options": {"include_usage": True}}
 
-ROLE = b'data: {"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
+FIRST = (
+    b'data: {"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":"Oh, "},"finish_reason":null}]}\n\n'
+)
 HELLO = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"h\xc3\xa9llo"},"finish_reason":null}]}\n\n'
 STOP = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 USAGE = b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}\n\n'
 DONE = b"data: [DONE]\n\n"
 PING = b": ping\n\n"
-WHOLE_STREAM = PING + ROLE + HELLO + PING + HELLO + STOP + USAGE + DONE
+WHOLE_STREAM = PING + FIRST + HELLO + PING + HELLO + STOP + USAGE + DONE
 RECORDED = [
     WHOLE_STREAM,
     WHOLE_STREAM.replace(b"\n", b"\r\n"),
@@ -110,7 +112,7 @@ class Client:
 
 async def test_passes_on_the_very_bytes_objects(app_with, auth):
     """Each chunk costs no copy when the client asked for usage itself, so that nothing has to be taken out."""
-    chunks = [ROLE, HELLO, HELLO + STOP, USAGE + DONE]
+    chunks = [FIRST, HELLO, HELLO + STOP, USAGE + DONE]
 
     answer = await post(app_with(FakeUpstream((200, chunks))), CHAT, WITH_USAGE, headers=auth)
 
@@ -120,7 +122,7 @@ async def test_passes_on_the_very_bytes_objects(app_with, auth):
 
 
 async def test_sends_the_headers_that_keep_proxies_from_buffering(app_with, auth):
-    answer = await post(app_with(FakeUpstream((200, [ROLE, STOP, DONE]))), CHAT, WITH_USAGE, headers=auth)
+    answer = await post(app_with(FakeUpstream((200, [FIRST, STOP, DONE]))), CHAT, WITH_USAGE, headers=auth)
 
     assert answer.status == 200
     assert {k: v for k, v in answer.headers.items() if "request-id" not in k} == {
@@ -186,7 +188,7 @@ def pieces(data, cuts):
 
 
 async def test_asks_for_usage_on_its_own_account(app_with, auth):
-    upstream = FakeUpstream((200, [ROLE, STOP, USAGE, DONE]))
+    upstream = FakeUpstream((200, [FIRST, STOP, USAGE, DONE]))
 
     await post(app_with(upstream), CHAT, {**STREAM, "stream_options": {"x": 1}}, headers=auth)
 
@@ -218,15 +220,15 @@ async def test_keeps_every_byte_of_the_request_but_the_model(app_with, auth):
 @pytest.mark.parametrize(
     ("chunks", "expected"),
     [
-        ([ROLE, HELLO], [ROLE, HELLO, CUT_SHORT]),
-        ([ROLE, HELLO + USAGE], [ROLE, HELLO + USAGE, CUT_SHORT]),
-        ([ROLE, HELLO[:-30]], [ROLE, HELLO[:-30], b"\n\n" + CUT_SHORT]),
-        ([ROLE, HELLO[:-1]], [ROLE, HELLO[:-1], b"\n\n" + CUT_SHORT]),
-        ([ROLE, BrokeOff("it broke")], [ROLE, interrupted("it broke")]),
-        ([ROLE, HELLO[:9], BrokeOff("it broke")], [ROLE, HELLO[:9], b"\n\n" + interrupted("it broke")]),
-        ([ROLE, HELLO, ERROR], [ROLE, HELLO, ERROR, b""]),
-        ([ROLE, HELLO, ERROR, BrokeOff("and broke")], [ROLE, HELLO, ERROR, b""]),
-        ([ROLE, HELLO + ERROR], [ROLE, HELLO + ERROR, b""]),
+        ([FIRST, HELLO], [FIRST, HELLO, CUT_SHORT]),
+        ([FIRST, HELLO + USAGE], [FIRST, HELLO + USAGE, CUT_SHORT]),
+        ([FIRST, HELLO[:-30]], [FIRST, HELLO[:-30], b"\n\n" + CUT_SHORT]),
+        ([FIRST, HELLO[:-1]], [FIRST, HELLO[:-1], b"\n\n" + CUT_SHORT]),
+        ([FIRST, BrokeOff("it broke")], [FIRST, interrupted("it broke")]),
+        ([FIRST, HELLO[:9], BrokeOff("it broke")], [FIRST, HELLO[:9], b"\n\n" + interrupted("it broke")]),
+        ([FIRST, HELLO, ERROR], [FIRST, HELLO, ERROR, b""]),
+        ([FIRST, HELLO, ERROR, BrokeOff("and broke")], [FIRST, HELLO, ERROR, b""]),
+        ([FIRST, HELLO + ERROR], [FIRST, HELLO + ERROR, b""]),
     ],
     ids=[
         "no finish reason, no [DONE]",
@@ -260,8 +262,8 @@ async def test_an_error_event_that_comes_in_pieces_is_not_doubled(app_with, auth
     wrong = []
 
     for cut in range(1, len(ERROR)):
-        upstream.chunks = [ROLE, ERROR[:cut], ERROR[cut:]]
-        if (await post(app, CHAT, ask, headers=auth)).body != ROLE + ERROR:
+        upstream.chunks = [FIRST, ERROR[:cut], ERROR[cut:]]
+        if (await post(app, CHAT, ask, headers=auth)).body != FIRST + ERROR:
             wrong.append(cut)
 
     assert wrong == []
@@ -319,20 +321,20 @@ async def test_a_200_that_is_none_gets_its_status(app_with, auth, ask, chunks, h
 
 
 async def test_an_end_without_a_last_line_feed_is_an_end(app_with, auth, sink):
-    app = app_with(FakeUpstream((200, [ROLE, b"data: [DONE]"]), (200, [ROLE, b"data: [DONE]"])))
+    app = app_with(FakeUpstream((200, [FIRST, b"data: [DONE]"]), (200, [FIRST, b"data: [DONE]"])))
 
     answers = [await post(app, CHAT, ask, headers=auth) for ask in (STREAM, WITH_USAGE)]
     await app.close()
 
-    assert [answer.chunks for answer in answers] == [[ROLE, b"data: [DONE]", b""]] * 2
+    assert [answer.chunks for answer in answers] == [[FIRST, b"data: [DONE]", b""]] * 2
     assert [record.outcome for record in sink.records] == [Outcome.COMPLETE] * 2
 
 
 async def test_a_finish_reason_is_an_end_too(app_with, auth):
     """Some providers leave out [DONE]."""
-    answer = await post(app_with(FakeUpstream((200, [ROLE, STOP]))), CHAT, WITH_USAGE, headers=auth)
+    answer = await post(app_with(FakeUpstream((200, [FIRST, STOP]))), CHAT, WITH_USAGE, headers=auth)
 
-    assert answer.chunks == [ROLE, STOP, b""]
+    assert answer.chunks == [FIRST, STOP, b""]
 
 
 async def test_a_failed_call_is_a_status(app_with, auth, sink):
@@ -415,7 +417,7 @@ async def test_after_a_comment_the_stream_goes_on_as_it_comes(app_with, auth, un
     thinks = asyncio.Event()
 
     async with Client(
-        app_with(FakeUpstream((200, [thinks, ROLE, STOP, DONE], {"content-type": "text/event-stream"})), timing=QUICK),
+        app_with(FakeUpstream((200, [thinks, FIRST, STOP, DONE], {"content-type": "text/event-stream"})), timing=QUICK),
         STREAM,
         auth,
     ) as client:
@@ -423,7 +425,7 @@ async def test_after_a_comment_the_stream_goes_on_as_it_comes(app_with, auth, un
         thinks.set()
         await client.task
 
-    assert [chunk for chunk in client.answer.chunks if chunk != KEEP_ALIVE] == [ROLE, STOP, DONE, b""]
+    assert [chunk for chunk in client.answer.chunks if chunk != KEEP_ALIVE] == [FIRST, STOP, DONE, b""]
     assert [message["type"] for message in client.messages].count("http.response.start") == 1
 
 
@@ -472,7 +474,7 @@ class Late:
 async def test_comments_go_between_events_and_never_inside(app_with, auth, until):
     """A comment in the middle of a line would become part of the provider's JSON."""
     thinks, stalls = asyncio.Event(), asyncio.Event()
-    upstream = FakeUpstream((200, [ROLE, thinks, HELLO[:30], stalls, HELLO[30:], STOP]))
+    upstream = FakeUpstream((200, [FIRST, thinks, HELLO[:30], stalls, HELLO[30:], STOP]))
 
     async with Client(app_with(upstream, timing=QUICK), WITH_USAGE, auth) as client:
         await until(lambda: client.answer.chunks.count(KEEP_ALIVE) == 2)
@@ -484,20 +486,20 @@ async def test_comments_go_between_events_and_never_inside(app_with, auth, until
         stalls.set()
         await client.task
 
-    assert client.answer.body.replace(KEEP_ALIVE, b"") == ROLE + HELLO + STOP
+    assert client.answer.body.replace(KEEP_ALIVE, b"") == FIRST + HELLO + STOP
 
 
 @pytest.mark.parametrize("silence", [[], [PING] * 1000], ids=["nothing", "only pings"])
 async def test_a_provider_that_falls_silent_is_given_up(app_with, auth, sink, silence):
     """Its own keep-alive comments count as silence: a provider that only pings is stuck."""
     timing = Timing(watch_after_s=0.0, keep_alive_s=0.01, idle_s=0.05)
-    reply = Slow([ROLE, *silence, asyncio.Event()])
+    reply = Slow([FIRST, *silence, asyncio.Event()])
     app = app_with(Only(reply), timing=timing)
 
     answer = await post(app, CHAT, STREAM, headers=auth)
     await app.close()
 
-    assert answer.body.replace(KEEP_ALIVE, b"").startswith(ROLE)
+    assert answer.body.replace(KEEP_ALIVE, b"").startswith(FIRST)
     assert answer.chunks[-1] == interrupted("the provider sent nothing for 0.05 s", "upstream_timeout", "timeout_error")
     assert reply.is_closed
     assert [(r.outcome, r.error_code) for r in sink.records] == [(Outcome.UPSTREAM_BROKE, "upstream_timeout")]
@@ -540,7 +542,7 @@ async def test_no_first_byte_in_time_is_a_408(app_with, auth, sink):
 
 async def test_a_client_that_does_not_read_is_given_up(app_with, auth, sink, until):
     timing = Timing(watch_after_s=0.0, keep_alive_s=0.01, write_stall_s=0.05)
-    upstream = FakeUpstream((200, [ROLE, HELLO, STOP, DONE]))
+    upstream = FakeUpstream((200, [FIRST, HELLO, STOP, DONE]))
     app = app_with(upstream, timing=timing)
 
     async with Client(app, WITH_USAGE, auth) as client:
@@ -555,10 +557,10 @@ async def test_a_client_that_does_not_read_is_given_up(app_with, auth, sink, unt
 async def test_an_error_is_told_though_a_comment_is_on_its_way(app_with, auth, until, sink):
     """The comment waited for the client when the provider broke off; the error event has to come after it."""
     breaks = asyncio.Event()
-    app = app_with(FakeUpstream((200, [ROLE, breaks, BrokeOff("it broke")])), timing=QUICK)
+    app = app_with(FakeUpstream((200, [FIRST, breaks, BrokeOff("it broke")])), timing=QUICK)
 
     async with Client(app, WITH_USAGE, auth) as client:
-        await until(lambda: client.answer.chunks == [ROLE])
+        await until(lambda: client.answer.chunks == [FIRST])
         client.accepts.clear()
         await until(lambda: client.messages[-1].get("body") == KEEP_ALIVE)
         breaks.set()
@@ -613,7 +615,7 @@ async def test_a_client_that_leaves_before_the_first_byte(app_with, auth, sink, 
 
 async def test_a_client_that_leaves_mid_stream_is_billed_for_what_it_saw(app_with, auth, sink, until):
     """The provider is told at once; nobody says what was used, so it is counted from what passed by."""
-    upstream = FakeUpstream((200, [ROLE, HELLO, HELLO, asyncio.Event()]))
+    upstream = FakeUpstream((200, [FIRST, HELLO, HELLO, asyncio.Event()]))
     app = app_with(upstream, timing=Timing(watch_after_s=0.0))
     ask = {**STREAM, "messages": [{"role": "user", "content": 370 * "x"}]}
 
@@ -623,7 +625,7 @@ async def test_a_client_that_leaves_mid_stream_is_billed_for_what_it_saw(app_wit
         await client.task
     await app.close()
 
-    assert client.answer.chunks == [ROLE, HELLO, HELLO]
+    assert client.answer.chunks == [FIRST, HELLO, HELLO]
     assert upstream.replies[0].is_closed
     assert [(r.outcome, r.status, r.usage) for r in sink.records] == [
         (Outcome.CLIENT_LEFT, 200, Usage(input=100, output=2, estimated=True))
@@ -647,7 +649,7 @@ async def test_a_client_that_leaves_a_reply_that_is_not_streamed(app_with, auth,
 
 async def test_a_server_that_raises_from_send_has_lost_its_client(app_with, auth, sink, call):
     """Hypercorn does not; others do."""
-    upstream = FakeUpstream((200, [ROLE, STOP, DONE]))
+    upstream = FakeUpstream((200, [FIRST, STOP, DONE]))
     app = app_with(upstream)
 
     async def send(message):
@@ -688,7 +690,7 @@ class Watcher:
 @pytest.mark.parametrize("last", [DONE, b"data: [DONE]", HELLO[:40]], ids=["whole", "no line feed", "partial"])
 async def test_observers_see_what_the_client_gets(app_with, auth, ask, last):
     watcher = Watcher()
-    app = app_with(FakeUpstream((200, [ROLE, HELLO[:30], HELLO[30:], STOP + USAGE, last])), guards=[watcher])
+    app = app_with(FakeUpstream((200, [FIRST, HELLO[:30], HELLO[30:], STOP + USAGE, last])), guards=[watcher])
 
     answer = await post(app, CHAT, ask, headers=auth)
 
@@ -698,7 +700,7 @@ async def test_observers_see_what_the_client_gets(app_with, auth, ask, last):
 
 async def test_observers_see_the_very_objects(app_with, auth):
     watcher = Watcher()
-    app = app_with(FakeUpstream((200, [ROLE, HELLO, STOP, DONE])), guards=[watcher])
+    app = app_with(FakeUpstream((200, [FIRST, HELLO, STOP, DONE])), guards=[watcher])
 
     answer = await post(app, CHAT, WITH_USAGE, headers=auth)
 
@@ -707,14 +709,14 @@ async def test_observers_see_the_very_objects(app_with, auth):
 
 async def test_an_observer_stops_a_stream(app_with, auth, sink):
     watcher = Watcher(b"h\xc3\xa9llo")
-    upstream = FakeUpstream((200, [ROLE, HELLO, STOP, DONE]))
+    upstream = FakeUpstream((200, [FIRST, HELLO, STOP, DONE]))
     app = app_with(upstream, guards=[watcher])
 
     answer = await post(app, CHAT, WITH_USAGE, headers=auth)
     await app.close()
 
     failed = "guardrail_checks_failed"
-    assert answer.chunks == [ROLE, interrupted("the reply says what it must not", failed, failed)]
+    assert answer.chunks == [FIRST, interrupted("the reply says what it must not", failed, failed)]
     assert watcher.ends == [Outcome.BLOCKED]
     assert upstream.replies[0].is_closed
     assert [record.outcome for record in sink.records] == [Outcome.BLOCKED]
@@ -732,18 +734,18 @@ async def test_an_observer_stops_a_reply_before_it_began(app_with, auth):
 
 
 async def test_a_stream_is_told_that_the_gateway_stops(app_with, auth, sink, until):
-    upstream = FakeUpstream((200, [ROLE, asyncio.Event()]))
+    upstream = FakeUpstream((200, [FIRST, asyncio.Event()]))
     app = app_with(upstream)
 
     async with Client(app, WITH_USAGE, auth) as client:
-        await until(lambda: client.answer.chunks == [ROLE])
+        await until(lambda: client.answer.chunks == [FIRST])
         app.drain.begin()
         app.drain.cut()
         await client.task
     await app.close()
 
     stopping = interrupted("the gateway is shutting down; ask again", "server_shutdown", "overloaded_error")
-    assert client.answer.chunks == [ROLE, stopping]
+    assert client.answer.chunks == [FIRST, stopping]
     assert upstream.replies[0].is_closed
     assert [record.outcome for record in sink.records] == [Outcome.STOPPED]
 
@@ -770,7 +772,7 @@ async def test_an_unanswered_request_gets_503_when_the_gateway_stops(app_with, a
 
 
 async def test_the_record_of_a_stream(app_with, auth, sink):
-    app = app_with(FakeUpstream((200, [ROLE, HELLO, HELLO, STOP, USAGE, DONE])))
+    app = app_with(FakeUpstream((200, [FIRST, HELLO, HELLO, STOP, USAGE, DONE])))
 
     answer = await post(app, CHAT, STREAM, headers={**auth, "user-agent": "tests/1"})
     await app.close()
@@ -806,7 +808,7 @@ async def test_the_record_of_a_stream(app_with, auth, sink):
 
 
 async def test_waiting_for_the_provider_is_not_overhead(app_with, auth, sink):
-    app = app_with(Only(Slow([PING] * 20 + [ROLE, STOP, DONE])))
+    app = app_with(Only(Slow([PING] * 20 + [FIRST, STOP, DONE])))
 
     await post(app, CHAT, WITH_USAGE, headers=auth, leaves=asyncio.Event())
     await app.close()

@@ -393,6 +393,14 @@ async def test_the_list_has_all_names(app_with, auth, tmp_path):
     assert (one.status, one.json()["id"]) == (200, "acme-chat")
 
 
+def test_its_targets_have_to_offer_the_same_apis():
+    """Else an embedding could be asked of a model that only chats, and the provider's refusal would be a riddle."""
+    assert faults_of(by_priority("azure-eu/gpt-4o", model_types=["chat", "embedding"])) == [
+        "integrations[0].routing_config.load_balance_targets[0].target: azure-eu/gpt-4o is not declared as embedding "
+        "(model_types), which v/m is"
+    ]
+
+
 async def test_a_virtual_model_has_the_apis_it_was_declared_for(app_with, auth, tmp_path):
     path = tmp_path / "routes.yaml"
     path.write_text(f"{ACCOUNTS}---\n{by_priority('azure-eu/gpt-4o')}")
@@ -563,6 +571,27 @@ async def test_the_answer_names_the_rule(app_with, auth, tmp_path):
 
 
 # --- the fallback config of old --------------------------------------------------------------------------------------
+
+
+def test_who_goes_first(config):
+    """The first rule that fits decides, also for a model that was named by its alias."""
+    priorities = """
+    type: gateway-priority-config
+    rules:
+      - {id: batch, priority: -3, when: {metadata: {job: nightly}}}
+      - {id: premium, priority: 5, when: {subjects: ["team:premium"], models: [v/m]}}
+    """
+    compiled = config(ACCOUNTS, by_priority("azure-eu/gpt-4o", alias=["fast"], who=["team:everyone"]), priorities)
+
+    found = [
+        compiled.find("v/m", BOB).priority,
+        compiled.find("fast", BOB).priority,
+        compiled.find("v/m", BOB, {"job": "nightly"}).priority,
+        compiled.find("v/m", ANA).priority,
+        compiled.find("azure-eu/gpt-4o", None).priority,
+    ]
+
+    assert found == [5, 5, -3, 0, 0]
 
 
 def fallbacks(when, *targets):

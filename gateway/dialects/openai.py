@@ -12,7 +12,8 @@ from gateway.contract import Ask, Meter
 from gateway.errors import BadRequest, BrokeOff, GatewayError, Refused, UpstreamError
 from gateway.logs import redact_text, redacted
 from gateway.usage import OpenAIUsage, Usage
-from gateway.wire.openai import BodyMeter, StreamMeter
+from gateway.wire import sse
+from gateway.wire.openai import CONTENT, BodyMeter, StreamMeter, has_content
 
 BYTES_PER_TOKEN = 4
 _text = msgspec.json.Decoder(str)
@@ -87,6 +88,21 @@ class OpenAIDialect:
         if reply.error:
             raise self._told(reply.error, body)
         return Usage.from_openai(reply.usage) if reply.usage is not None else None
+
+    def has_begun(self, stream: bytes, *, is_all: bool) -> bool:
+        if b'"error"' not in stream and CONTENT.search(stream):  # nearly always, and then it need not be decoded
+            return True
+        splitter = sse.EventSplitter()
+        events = splitter.feed(stream)
+        if is_all:
+            events.append(splitter.end())
+        for event in events:
+            data = sse.data_of(event)
+            if data and data != sse.DONE:
+                self.read(data)
+                if has_content(data):
+                    return True
+        return False
 
     def reply_error(self, data: bytes) -> UpstreamError | None:
         try:

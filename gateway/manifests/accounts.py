@@ -107,6 +107,14 @@ class SelfHostedModel(Model, frozen=True, kw_only=True):
 # --- accounts ----------------------------------------------------------------
 
 
+class Concurrency(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests an account takes at once. More of them wait, and are refused when too many do, or too long."""
+
+    max_requests: Annotated[int, Meta(ge=1)]
+    max_queued: Annotated[int, Meta(ge=0)] = 100
+    queue_timeout_ms: Annotated[int, Meta(ge=1)] = 1000
+
+
 class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
     """What all accounts have. `discount_percent` is taken off the list price."""
 
@@ -116,6 +124,7 @@ class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
     collaborators: tuple[Collaborator, ...] | None = None
     owned_by: Owner | None = msgspec.field(default=None, name="ownedBy")
     discount_percent: Annotated[float, Meta(ge=0, le=100)] | None = None
+    concurrency: Concurrency | None = None
 
     def __post_init__(self) -> None:
         names = [model.name for model in self.integrations]

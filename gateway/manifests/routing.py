@@ -234,6 +234,23 @@ class FallbackConfig(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[FallbackRule, ...] = ()
 
 
+class WaitingRule(msgspec.Struct, frozen=True, kw_only=True):
+    id: Text
+    priority: Annotated[int, Meta(ge=-100, le=100)]
+    when: When = When()
+
+
+class PriorityConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Who of those that wait for an account goes first: the highest. The first rule that fits decides, else it is 0.
+
+    It is the gateway's own, and has no counterpart in the source.
+    """
+
+    type: str
+    name: str | None = None
+    rules: tuple[WaitingRule, ...] = ()
+
+
 class GlobalSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of these, `retry_settings` counts for routing; the others belong to parts that read them themselves."""
 
@@ -252,6 +269,7 @@ ROUTING_KINDS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
         VIRTUAL_MODELS: VirtualModelGroup,
         "gateway-load-balancing-config": LoadBalancingConfig,
         "gateway-fallback-config": FallbackConfig,
+        "gateway-priority-config": PriorityConfig,
         "gateway-global-settings": GlobalSettings,
     }
 )

@@ -11,7 +11,7 @@ Times called `now_s` are of one monotonic clock, those called `wall_s` are secon
 
 from gateway.routing.attempts import Attempts
 from gateway.routing.budget import RetryBudget
-from gateway.routing.bulkhead import AsyncBulkhead, Bulkhead, Stage, Ticket
+from gateway.routing.bulkhead import AsyncBulkhead, Bulkhead, Room, Stage, Ticket
 from gateway.routing.complexity import Complexity, classify
 from gateway.routing.health import Condition, Health
 from gateway.routing.order import order
@@ -34,6 +34,7 @@ __all__ = [
     "Lane",
     "Retry",
     "RetryBudget",
+    "Room",
     "Route",
     "Sla",
     "Stage",

@@ -76,8 +76,10 @@ class Attempts:
         self._tell(candidate, failure, now_s)
         statuses = candidate.retry.statuses if self._statuses is None else self._statuses
         attempts = candidate.retry.attempts if self._attempts is None else self._attempts
-        may_retry = failure.status in statuses and self._tries < attempts
-        may_fall_back = failure.status in candidate.fallback_statuses or failure.is_ttft_timeout
+        may_retry = failure.was_asked and failure.status in statuses and self._tries < attempts
+        may_fall_back = (
+            failure.status in candidate.fallback_statuses or failure.is_ttft_timeout or not failure.was_asked
+        )
         if not may_retry and not may_fall_back:
             return GiveUp(failure, "final")
         if now_s >= self._deadline_s:
@@ -87,9 +89,10 @@ class Attempts:
             following = self._other(now_s)
         if following is None:
             return self._give_up("exhausted")
-        if not self._budget.allows(now_s):
-            return self._give_up("budget")
-        self._budget.spend(now_s)
+        if failure.was_asked:  # else the next attempt is no traffic more
+            if not self._budget.allows(now_s):
+                return self._give_up("budget")
+            self._budget.spend(now_s)
         return self._ask(*following, now_s)
 
     def answered(self) -> None:
@@ -137,7 +140,7 @@ class Attempts:
 
     def _tell(self, candidate: Candidate, failure: Failure, now_s: float) -> None:
         self._failures.append(failure)
-        lane = lane_of(failure.status, callers_key=self._callers_key)
+        lane = lane_of(failure.status, callers_key=self._callers_key) if failure.was_asked else Lane.NOBODY
         self._health.failed(candidate.name, candidate.account, lane, now_s, failure.retry_after_s)
         if self._is_probe and lane is not Lane.TARGET:
             self._health.released(candidate.name)

@@ -4,11 +4,22 @@ import asyncio
 from bisect import insort
 from enum import StrEnum
 
+import msgspec
+
 from gateway.errors import Overloaded
 
+BUSY = "account_busy"
 HEAD_START_S = 10.0
 """What one step of priority is worth: it passes those who came up to this long before, and nobody who came earlier. So
 everybody's turn comes."""
+
+
+class Room(msgspec.Struct, frozen=True):
+    """How many calls run at once, how many more wait, and for how long."""
+
+    max_concurrent: int
+    max_queued: int = 100
+    wait_s: float = 1.0
 
 
 class Stage(StrEnum):
@@ -109,11 +120,12 @@ class Bulkhead:
 class AsyncBulkhead:
     """The same for tasks of one event loop."""
 
-    def __init__(self, bulkhead: Bulkhead) -> None:
-        self.bulkhead = bulkhead
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.bulkhead = Bulkhead(room.max_concurrent, room.max_queued)
         self._waiting: dict[Ticket, asyncio.Future[None]] = {}
 
-    async def enter(self, *, priority: float = 0, wait_s: float) -> Ticket:
+    async def enter(self, *, priority: float = 0) -> Ticket:
         """Must be followed by `leave` when it returns.
 
         Raises:
@@ -121,11 +133,11 @@ class AsyncBulkhead:
         """
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        ticket = self.bulkhead.enter(now_s, priority=priority, deadline_s=now_s + wait_s)
+        ticket = self.bulkhead.enter(now_s, priority=priority, deadline_s=now_s + self.room.wait_s)
         if ticket.stage is Stage.ADMITTED:
             return ticket
         if ticket.stage is Stage.REFUSED:
-            raise Overloaded("too many requests are waiting for this provider; ask again", retry_after_s=1)
+            raise Overloaded("too many requests are waiting for this provider; ask again", code=BUSY, retry_after_s=1)
         admission = self._waiting[ticket] = loop.create_future()
         is_in = False
         try:
@@ -133,7 +145,8 @@ class AsyncBulkhead:
                 await admission
             is_in = True
         except TimeoutError:
-            raise Overloaded("this provider is busy, and nobody left in time; ask again", retry_after_s=1) from None
+            message = "this provider is busy, and nobody left in time; ask again"
+            raise Overloaded(message, code=BUSY, retry_after_s=1) from None
         finally:
             del self._waiting[ticket]
             if not is_in:
@@ -143,8 +156,10 @@ class AsyncBulkhead:
     def leave(self, ticket: Ticket) -> None:
         self._wake(self.bulkhead.leave(ticket, asyncio.get_running_loop().time()))
 
-    def resize(self, max_concurrent: int, max_queued: int) -> None:
-        self._wake(self.bulkhead.resize(max_concurrent, max_queued, asyncio.get_running_loop().time()))
+    def resize(self, room: Room) -> None:
+        """What counts from now on; nobody who is in has to leave."""
+        self.room = room
+        self._wake(self.bulkhead.resize(room.max_concurrent, room.max_queued, asyncio.get_running_loop().time()))
 
     def _wake(self, admitted: list[Ticket]) -> None:
         for ticket in admitted:

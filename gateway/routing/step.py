@@ -13,11 +13,13 @@ class Failure(msgspec.Struct, frozen=True):
     """How an attempt ended that was no success. Only those before anything was passed on count here.
 
     `status`: the provider's; 408 for a timeout, 502 for no connection or a broken one. `error`: what to raise for it.
+    `was_asked`: False when the gateway itself held the request back, because the account is busy or a limit used up.
     """
 
     status: int
     retry_after_s: float | None = None
     is_ttft_timeout: bool = False
+    was_asked: bool = True
     error: Any = None
 
 

@@ -4,6 +4,7 @@ Source: platform.openai.com/docs/api-reference (chat, completions, embeddings), 
 """
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -15,7 +16,24 @@ _FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
 _DONE = re.compile(rb"[\r\n]data: ?\[DONE\]")
 _BRACE = re.compile(rb"[{}]")
 _EVENT = b"\ndata:"
+CONTENT = re.compile(rb'"(?:content|text|reasoning_content|arguments)"\s*:\s*"[^"]')
+"""Finds an answer's first words, as most providers write them."""
 _usage_decoder = msgspec.json.Decoder(OpenAIUsage)
+
+
+class Choice(msgspec.Struct, gc=False):
+    """What an event adds to one answer. `delta` is for chat, `text` for completions."""
+
+    delta: dict[str, Any] | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class Event(msgspec.Struct, gc=False):
+    choices: list[Choice] | None = None
+
+
+_event_decoder = msgspec.json.Decoder(Event)
 
 
 class StreamMeter:
@@ -92,6 +110,20 @@ class BodyMeter:
 def _finishes(data: bytes) -> bool:
     # Not one pattern with two branches: those have no common beginning to search for, which makes it ten times slower.
     return _FINISH_REASON.search(data) is not None or (b"[DONE]" in data and _DONE.search(data) is not None)
+
+
+def has_content(data: bytes) -> bool:
+    """Whether an event adds anything to an answer: more than who speaks, which filters ran, or nothing at all."""
+    try:
+        choices = _event_decoder.decode(data).choices
+    except msgspec.DecodeError:
+        return True  # of a shape that is not known here, so better not held back
+    return any(
+        choice.text
+        or choice.finish_reason
+        or any(value for name, value in (choice.delta or {}).items() if name != "role")
+        for choice in choices or ()
+    )
 
 
 def find_usage(data: bytes) -> Usage | None:

@@ -6,6 +6,8 @@ Source: html.spec.whatwg.org/multipage/server-sent-events.html, section 9.2.6.
 import re
 
 KEEP_ALIVE = b": keep-alive\n\n"
+DONE = b"[DONE]"
+"""The data of the event that ends OpenAI's streams."""
 MAX_EVENT = 4 * 1024 * 1024
 
 # A blank line ends an event. Atomic groups, so that CR LF is never taken for two line ends. A CR at the very end of

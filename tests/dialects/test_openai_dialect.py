@@ -33,6 +33,83 @@ def test_reads_what_a_chat_request_asks(body, ask):
     assert CHAT.parse(fields(body)) == ask
 
 
+def event(**fields):
+    return b"data: %b\n\n" % json.dumps(fields).encode()
+
+
+def delta(**fields):
+    return event(id="1", choices=[{"index": 0, "delta": fields, "finish_reason": None}])
+
+
+PREPARING = [
+    delta(role="assistant", content="", refusal=None),
+    delta(role="assistant", content=None),
+    delta(),
+    event(id="", choices=[], prompt_filter_results=[{"prompt_index": 0}]),
+    event(id="1", choices=None),
+    event(id="1", choices=[{"index": 0, "text": "", "finish_reason": None}]),
+    b": ping\n\n",
+    b"event: message\n\n",
+    b"data: [DONE]\n\n",
+]
+BEGINNING = [
+    delta(content="h"),
+    delta(content=[{"type": "text", "text": "h"}]),
+    delta(reasoning_content="h"),
+    delta(reasoning="h"),
+    delta(thinking="h"),
+    delta(tool_calls=[{"index": 0, "id": "call_1", "function": {"name": "f", "arguments": ""}}]),
+    event(id="1", error=None, choices=[{"index": 0, "delta": {"content": "h"}}]),
+    event(id="1", choices=[{"index": 0, "text": "h"}]),
+    event(id="1", choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]),
+    event(id="1", choices="of another shape"),
+]
+
+
+@pytest.mark.parametrize("first", BEGINNING)
+def test_an_answer_begins_with_its_first_content(first):
+    """Until then another provider may answer instead, so an event that says nothing must not count."""
+    preparing = b"".join(PREPARING)
+
+    assert not any(CHAT.has_begun(each, is_all=False) for each in PREPARING)
+    assert not CHAT.has_begun(preparing, is_all=True)
+    assert CHAT.has_begun(preparing + first, is_all=False)
+
+
+@pytest.mark.parametrize("first", BEGINNING)
+def test_an_answer_never_begins_too_early(first):
+    """Wherever the stream is cut, what has arrived has no content before its first text, or its event is whole."""
+    cuts = [cut for cut in range(len(first)) if CHAT.has_begun(first[:cut], is_all=False)]
+
+    assert all(b'"h' in first[:cut] or first[:cut].endswith(b"}\n\n") for cut in cuts)
+
+
+@pytest.mark.parametrize(
+    ("stream", "message"),
+    [
+        (b'data: {"error":{"message":"overloaded"}}\n\n', "overloaded"),
+        (PREPARING[0] + b'data: {"error":{"message":"overloaded"}}\n\n', "overloaded"),
+        (b'data: {"error":{"message":"overloaded"}}\n\n' + BEGINNING[0], "overloaded"),
+        (b"data: <html>\n\n", "the provider's answer is not a JSON object"),
+    ],
+)
+def test_an_error_before_the_first_content_is_raised(stream, message):
+    with pytest.raises((BrokeOff, Refused), match=message):
+        CHAT.has_begun(stream, is_all=False)
+
+
+def test_an_error_after_the_first_content_is_not():
+    assert CHAT.has_begun(BEGINNING[0] + b'data: {"error":{"message":"overloaded"}}\n\n', is_all=False)
+
+
+def test_the_last_event_counts_without_its_blank_line():
+    error = b'data: {"error":{"message":"overloaded"}}'
+
+    assert not CHAT.has_begun(error, is_all=False)
+    with pytest.raises(Refused, match="overloaded"):
+        CHAT.has_begun(error, is_all=True)
+
+
 def test_completions_and_embeddings_estimate_by_their_own_field():
     assert COMPLETIONS.parse(fields(b'{"model":"m","prompt":"0123456789","max_tokens":3}')) == Ask(
         "m", max_output_tokens=3, input_tokens=3

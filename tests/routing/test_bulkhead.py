@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Overloaded
-from gateway.routing import AsyncBulkhead, Bulkhead, Stage
+from gateway.routing import AsyncBulkhead, Bulkhead, Room, Stage
 
 
 def stages(tickets):
@@ -176,12 +176,12 @@ def test_never_too_many_and_nobody_is_lost(most, queued, steps):
 
 
 async def test_tasks_wait_for_each_other():
-    bulkhead = AsyncBulkhead(Bulkhead(2, 100))
+    bulkhead = AsyncBulkhead(Room(2, 100, wait_s=60))
     running, most, done = 0, 0, []
 
     async def call(number):
         nonlocal running, most
-        ticket = await bulkhead.enter(wait_s=60)
+        ticket = await bulkhead.enter()
         running += 1
         most = max(most, running)
         await asyncio.sleep(0)
@@ -197,13 +197,13 @@ async def test_tasks_wait_for_each_other():
 
 
 async def test_a_full_queue_and_a_long_wait_are_refused():
-    bulkhead = AsyncBulkhead(Bulkhead(1, 1))
-    running = await bulkhead.enter(wait_s=60)
-    waiting = asyncio.create_task(bulkhead.enter(wait_s=0.001))
+    bulkhead = AsyncBulkhead(Room(1, 1, wait_s=0.001))
+    running = await bulkhead.enter()
+    waiting = asyncio.create_task(bulkhead.enter())
     await asyncio.sleep(0)
 
     with pytest.raises(Overloaded, match="too many requests are waiting"):
-        await bulkhead.enter(wait_s=60)
+        await bulkhead.enter()
     with pytest.raises(Overloaded, match="nobody left in time"):
         await waiting
 
@@ -212,9 +212,9 @@ async def test_a_full_queue_and_a_long_wait_are_refused():
 
 
 async def test_a_task_cancelled_while_it_waits_or_just_admitted_passes_its_place_on():
-    bulkhead = AsyncBulkhead(Bulkhead(1, 10))
-    running = await bulkhead.enter(wait_s=60)
-    tired, unlucky, lucky = (asyncio.create_task(bulkhead.enter(wait_s=60)) for _ in range(3))
+    bulkhead = AsyncBulkhead(Room(1, 10, wait_s=60))
+    running = await bulkhead.enter()
+    tired, unlucky, lucky = (asyncio.create_task(bulkhead.enter()) for _ in range(3))
     await asyncio.sleep(0)
 
     tired.cancel()
@@ -230,11 +230,11 @@ async def test_a_task_cancelled_while_it_waits_or_just_admitted_passes_its_place
 
 
 async def test_more_room_wakes_those_who_wait():
-    bulkhead = AsyncBulkhead(Bulkhead(1, 10))
-    await bulkhead.enter(wait_s=60)
-    waiting = [asyncio.create_task(bulkhead.enter(wait_s=60)) for _ in range(2)]
+    bulkhead = AsyncBulkhead(Room(1, 10, wait_s=60))
+    await bulkhead.enter()
+    waiting = [asyncio.create_task(bulkhead.enter()) for _ in range(2)]
     await asyncio.sleep(0)
 
-    bulkhead.resize(3, 10)
+    bulkhead.resize(Room(3, 10))
 
     assert stages(await asyncio.gather(*waiting)) == ["admitted", "admitted"]
