@@ -41,14 +41,20 @@ def subjects(models: Sequence[str]) -> dict[str, Subject]:
         models: of the mock; a gateway has to be told of each.
     """
 
-    def gateway_command(place: Place) -> list[str]:
+    def gateway_command(place: Place, more: str = "") -> list[str]:
         config = place.directory / "gateway.yaml"
-        config.write_text(manifest(models, place.upstream))
+        config.write_text(manifest(models, place.upstream) + more)
         return [
             *([sys.executable, "-m", "gateway"] if _is_module() else [str(Path(sys.executable).with_name("gateway"))]),
             *("serve", "--config", str(config), "--host", "127.0.0.1"),
             *("--port", str(place.port), "--server", place.server),
         ]
+
+    def pooled(strategy: str) -> Subject:
+        def command(place: Place) -> list[str]:
+            return gateway_command(place, pool(strategy, models, place.upstream))
+
+        return Subject(strategy, command, prefix="pool/", token=secrets.token_hex(32))
 
     known = [
         Subject("bare", bare_command),
@@ -56,6 +62,9 @@ def subjects(models: Sequence[str]) -> dict[str, Subject]:
         # Two that explain: how much two runs of the same thing differ, and what serving as the gateway does costs.
         Subject("control", bare_command),
         Subject("hosted", lambda place: [*bare_command(place), "--gateway-servers"]),
+        # For `steps.py`: the same gateway with one thing more.
+        Subject("again", gateway_command, prefix="mock/", token=secrets.token_hex(32)),
+        *(pooled(strategy) for strategy in ("weight", "latency", "priority")),
     ]
     return {subject.name: subject for subject in known}
 
@@ -67,9 +76,32 @@ def bare_command(place: Place) -> list[str]:
     ]
 
 
-def manifest(models: Sequence[str], upstream: str) -> str:
+def pool(strategy: str, models: Sequence[str], upstream: str) -> str:
+    """A virtual model for each model, over three accounts."""
+    accounts = "".join(f"---\n{manifest(models, upstream, name)}" for name in ("second", "third"))
+    head = "---\ntype: provider-account/virtual-model\nname: pool\nintegrations:\n"
+    return (
+        accounts
+        + head
+        + "".join(
+            f"  - type: integration/model/virtual\n"
+            f"    name: {model}\n"
+            f"    model_types: [chat]\n"
+            f"    routing_config:\n"
+            f"      type: {strategy}-based-routing\n"
+            f"      load_balance_targets:\n"
+            + "".join(
+                f"        - {{target: {account}/{model}{', weight: 1' if strategy == 'weight' else ''}}}\n"
+                for account in ("mock", "second", "third")
+            )
+            for model in models
+        )
+    )
+
+
+def manifest(models: Sequence[str], upstream: str, name: str = "mock") -> str:
     """One provider account, with one integration for each model."""
-    head = "type: provider-account/self-hosted-model\nname: mock\nintegrations:\n"
+    head = f"type: provider-account/self-hosted-model\nname: {name}\nintegrations:\n"
     return head + "".join(
         f"  - type: integration/model/self-hosted-model\n"
         f"    name: {model}\n"
