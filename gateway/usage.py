@@ -1,67 +1,121 @@
-"""What a call used, in token classes that never overlap: their sum is the total, so nothing is billed twice."""
+"""What a call used, in classes that never overlap: their sum is the total, so nothing is billed twice."""
 
 from typing import Self
 
 import msgspec
 
+_COUNT_MAX = 10**9
+"""No call has that many of anything: who says so is broken, and sums of many calls must fit into 64 bits."""
+
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Tokens by class. `estimated`: the provider gave no numbers, and these were counted from what passed by."""
+    """Tokens by class, then what is not counted in tokens.
+
+    Args:
+        cache_write: for the provider's usual time; `cache_write_1h`: for one hour.
+        citation: text of the sources that a search has found.
+        audio_seconds: heard by the model, rounded as the provider does.
+        pages: read as they are; `annotated_pages`: read and annotated.
+        searches: made by the model on the web.
+        estimated: the provider gave no numbers, and these were counted from what passed by.
+    """
 
     input: int = 0
     cache_read: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
     audio_input: int = 0
+    image_input: int = 0
     output: int = 0
     reasoning: int = 0
     audio_output: int = 0
+    image_output: int = 0
+    citation: int = 0
+    characters: int = 0
+    audio_seconds: int = 0
+    pages: int = 0
+    annotated_pages: int = 0
+    searches: int = 0
     estimated: bool = False
 
     @property
     def input_tokens(self) -> int:
-        return self.input + self.cache_read + self.cache_write + self.audio_input
+        cached = self.cache_read + self.cache_write + self.cache_write_1h
+        return self.input + cached + self.audio_input + self.image_input
 
     @property
     def output_tokens(self) -> int:
-        return self.output + self.reasoning + self.audio_output
+        return self.output + self.reasoning + self.audio_output + self.image_output + self.citation
 
     @classmethod
     def from_openai(cls, usage: "OpenAIUsage") -> Self:
-        """From the `usage` object of OpenAI's chat, completions and embeddings.
+        """From the `usage` object of OpenAI's chat, completions and embeddings, in all vendors' variants.
 
-        There the parts are included in the whole: `cached_tokens` in `prompt_tokens`, `reasoning_tokens` in
-        `completion_tokens`. xAI counts reasoning beside `completion_tokens`; `total_tokens` tells which it is.
+        The parts are included in the whole: what is cached, audio or image in `prompt_tokens`, what is reasoning, audio
+        or image in `completion_tokens`. A part that is larger than its whole is cut: the whole is believed. Where
+        `total_tokens` is more than both wholes, something stands beside them:
 
-        Source: platform.openai.com/docs/api-reference/chat/object; docs.x.ai/docs/guides/reasoning.
+        - audio, if the vendor bills it in seconds (Mistral): then its tokens are left out;
+        - what was cached, if it is exactly that much: some translate Anthropic's counts so;
+        - else reasoning, whether the vendor names it (xAI) or not (Gemini).
+
+        Perplexity counts reasoning and citations beside `total_tokens` as well.
+
+        Source: platform.openai.com/docs/api-reference/chat/object; docs.x.ai/docs/guides/reasoning;
+        openrouter.ai/docs/use-cases/usage-accounting; extractors of genai-prices 0.2.3; replies of Mistral, Perplexity
+        and Gemini quoted in public issues; read 2026-11.
         """
-        prompt, completion = max(0, usage.prompt_tokens or 0), max(0, usage.completion_tokens or 0)
-        if usage.has_no_parts:
+        prompt, completion = _count(usage.prompt_tokens), _count(usage.completion_tokens)
+        beside = max(0, _count(usage.total_tokens) - prompt - completion)
+        if not beside and usage.has_no_parts:
             return cls(input=prompt, output=completion)
         into, out = usage.prompt_tokens_details or _NO_DETAILS, usage.completion_tokens_details or _NO_DETAILS
-        reasoning = max(0, out.reasoning_tokens or 0)
-        beside = usage.total_tokens == prompt + completion + reasoning
+        reasoning = _count(out.reasoning_tokens or usage.reasoning_tokens)
+        cached, written = usage.cached, usage.written
+        if usage.citation_tokens is not None:
+            beside = reasoning
+        elif usage.prompt_audio_seconds:
+            beside = 0
+        elif beside == cached + written != reasoning:
+            prompt, beside = prompt + beside, 0
+        cached = min(cached, prompt)
+        written = min(written, prompt - cached)
         # Parts may overlap (audio from the cache counts as both) and still add up to no more than the whole.
-        cached = _part(into.cached_tokens or usage.prompt_cache_hit_tokens, prompt)
-        audio_in = _part(into.audio_tokens, prompt - cached)
-        inside = 0 if beside else _part(reasoning, completion)
-        audio_out = _part(out.audio_tokens, completion - inside)
+        rest_in = prompt - cached - written
+        audio_in = 0 if usage.prompt_audio_seconds else min(_count(into.audio_tokens), rest_in)
+        image_in = min(_count(into.image_tokens), rest_in - audio_in)
+        inside = 0 if beside else min(reasoning, completion)
+        audio_out = min(_count(out.audio_tokens), completion - inside)
+        image_out = min(_count(out.image_tokens), completion - inside - audio_out)
         return cls(
-            input=prompt - cached - audio_in,
+            input=rest_in - audio_in - image_in,
             cache_read=cached,
+            cache_write=written,
             audio_input=audio_in,
-            output=completion - inside - audio_out,
-            reasoning=reasoning if beside else inside,
+            image_input=image_in,
+            output=completion - inside - audio_out - image_out,
+            reasoning=inside or beside,
             audio_output=audio_out,
+            image_output=image_out,
+            citation=_count(usage.citation_tokens),
+            audio_seconds=_count(usage.prompt_audio_seconds),
+            searches=_count(usage.num_search_queries),
         )
 
 
-def _part(count: int | None, whole: int) -> int:
-    return min(max(0, count or 0), whole)
+def _count(reported: int | None) -> int:
+    return min(max(0, reported or 0), _COUNT_MAX)
 
 
 class OpenAIDetails(msgspec.Struct):
+    """Cache writes: OpenAI and OpenRouter; LiteLLM; Alibaba."""
+
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
@@ -72,12 +126,55 @@ class OpenAIUsage(msgspec.Struct):
     completion_tokens: int | None = None
     total_tokens: int | None = None
     prompt_cache_hit_tokens: int | None = None
+    """DeepSeek."""
     prompt_tokens_details: OpenAIDetails | None = None
     completion_tokens_details: OpenAIDetails | None = None
+    cached_tokens: int | None = None
+    """Together, Moonshot."""
+    cache_read_input_tokens: int | None = None
+    """Databricks, LiteLLM; so is the next."""
+    cache_creation_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    """Databricks, SGLang, Perplexity."""
+    citation_tokens: int | None = None
+    """Perplexity; so is the next."""
+    num_search_queries: int | None = None
+    prompt_audio_seconds: int | None = None
+    """Mistral."""
 
     @property
     def has_no_parts(self) -> bool:
-        return not (self.prompt_tokens_details or self.completion_tokens_details or self.prompt_cache_hit_tokens)
+        return not (
+            self.prompt_tokens_details
+            or self.completion_tokens_details
+            or self.prompt_cache_hit_tokens
+            or self.cached_tokens
+            or self.cache_read_input_tokens
+            or self.cache_creation_input_tokens
+            or self.reasoning_tokens
+            or self.citation_tokens
+            or self.num_search_queries
+            or self.prompt_audio_seconds
+        )
+
+    @property
+    def cached(self) -> int:
+        """Tokens read from the provider's cache."""
+        details = self.prompt_tokens_details or _NO_DETAILS
+        return _count(
+            details.cached_tokens or self.prompt_cache_hit_tokens or self.cached_tokens or self.cache_read_input_tokens
+        )
+
+    @property
+    def written(self) -> int:
+        """Tokens written to it."""
+        details = self.prompt_tokens_details or _NO_DETAILS
+        return _count(
+            details.cache_write_tokens
+            or details.cache_creation_tokens
+            or details.cache_creation_input_tokens
+            or self.cache_creation_input_tokens
+        )
 
 
 _NO_DETAILS = OpenAIDetails()

@@ -13,18 +13,39 @@ def read(text):
 
 
 OPENAI = """{"prompt_tokens": 1117, "completion_tokens": 46, "total_tokens": 1163,
-    "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 0},
+    "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 0, "cache_write_tokens": 64},
     "completion_tokens_details": {"reasoning_tokens": 30, "audio_tokens": 0, "rejected_prediction_tokens": 0}}"""
 # Reasoning stands beside completion_tokens: 32 + 9 + 220 = 261.
 XAI = """{"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 261,
-    "prompt_tokens_details": {"text_tokens": 32, "audio_tokens": 0, "image_tokens": 0, "cached_tokens": 8},
+    "prompt_tokens_details": {"text_tokens": 24, "audio_tokens": 0, "image_tokens": 8, "cached_tokens": 8},
     "completion_tokens_details": {"reasoning_tokens": 220, "audio_tokens": 0}, "num_sources_used": 0}"""
+# Thinking is in the total, and nowhere else: 21 + 13 + 60 = 94.
+GEMINI = '{"prompt_tokens": 21, "completion_tokens": 13, "total_tokens": 94}'
 DEEPSEEK = """{"prompt_tokens": 16, "completion_tokens": 10, "total_tokens": 26,
     "completion_tokens_details": {"reasoning_tokens": 4},
     "prompt_cache_hit_tokens": 12, "prompt_cache_miss_tokens": 4}"""
 AUDIO = """{"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150,
     "prompt_tokens_details": {"cached_tokens": 10, "audio_tokens": 60},
     "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 40}}"""
+IMAGES = """{"prompt_tokens": 20, "completion_tokens": 1300, "total_tokens": 1320,
+    "prompt_tokens_details": {"cached_tokens": 0, "image_tokens": 15},
+    "completion_tokens_details": {"reasoning_tokens": 5, "image_tokens": 1290}}"""
+DATABRICKS = """{"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050,
+    "cache_read_input_tokens": 600, "cache_creation_input_tokens": 300, "reasoning_tokens": 20}"""
+LITELLM = """{"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050,
+    "cache_read_input_tokens": 600, "cache_creation_input_tokens": 300,
+    "prompt_tokens_details": {"cached_tokens": 600, "cache_creation_tokens": 300}}"""
+ALIBABA = """{"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050,
+    "prompt_tokens_details": {"cached_tokens": 0, "cache_creation_input_tokens": 900, "cache_type": "ephemeral"}}"""
+# Anthropic's way of counting under OpenAI's names: 10 + 600 + 390 + 50 = 1050.
+CACHE_BESIDE = """{"prompt_tokens": 10, "completion_tokens": 50, "total_tokens": 1050,
+    "cache_read_input_tokens": 600, "cache_creation_input_tokens": 390}"""
+MOONSHOT = '{"prompt_tokens": 19, "completion_tokens": 21, "total_tokens": 40, "cached_tokens": 10}'
+# 3 + 41 + 375 = 419, and the 375 are the 12 seconds.
+MISTRAL = """{"prompt_audio_seconds": 12, "prompt_tokens": 3, "total_tokens": 419, "completion_tokens": 41,
+    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 375}}"""
+PERPLEXITY = """{"prompt_tokens": 108, "completion_tokens": 3256, "total_tokens": 3364,
+    "citation_tokens": 7299, "num_search_queries": 74, "reasoning_tokens": 73248}"""
 EMBEDDINGS = '{"prompt_tokens": 8, "total_tokens": 8}'
 NULLS = """{"prompt_tokens": 5, "completion_tokens": null, "total_tokens": null,
     "prompt_tokens_details": null, "completion_tokens_details": null}"""
@@ -33,15 +54,41 @@ NULLS = """{"prompt_tokens": 5, "completion_tokens": null, "total_tokens": null,
 @pytest.mark.parametrize(
     ("text", "usage"),
     [
-        (OPENAI, Usage(input=93, cache_read=1024, output=16, reasoning=30)),
-        (XAI, Usage(input=24, cache_read=8, output=9, reasoning=220)),
+        (OPENAI, Usage(input=29, cache_read=1024, cache_write=64, output=16, reasoning=30)),
+        (XAI, Usage(input=16, cache_read=8, image_input=8, output=9, reasoning=220)),
+        (GEMINI, Usage(input=21, output=13, reasoning=60)),
         (DEEPSEEK, Usage(input=4, cache_read=12, output=6, reasoning=4)),
         (AUDIO, Usage(input=30, cache_read=10, audio_input=60, output=10, audio_output=40)),
+        (IMAGES, Usage(input=5, image_input=15, output=5, reasoning=5, image_output=1290)),
+        (DATABRICKS, Usage(input=100, cache_read=600, cache_write=300, output=30, reasoning=20)),
+        (LITELLM, Usage(input=100, cache_read=600, cache_write=300, output=50)),
+        (ALIBABA, Usage(input=100, cache_write=900, output=50)),
+        (CACHE_BESIDE, Usage(input=10, cache_read=600, cache_write=390, output=50)),
+        (MOONSHOT, Usage(input=9, cache_read=10, output=21)),
+        (MISTRAL, Usage(input=3, output=41, audio_seconds=12)),
+        (PERPLEXITY, Usage(input=108, output=3256, reasoning=73248, citation=7299, searches=74)),
         (EMBEDDINGS, Usage(input=8)),
         (NULLS, Usage(input=5)),
         ("{}", Usage()),
     ],
-    ids=["OpenAI", "xAI", "DeepSeek", "audio", "embeddings", "null", "empty"],
+    ids=[
+        "OpenAI",
+        "xAI",
+        "Gemini",
+        "DeepSeek",
+        "audio",
+        "images",
+        "Databricks",
+        "LiteLLM",
+        "Alibaba",
+        "cache beside",
+        "Moonshot",
+        "Mistral audio",
+        "Perplexity",
+        "embeddings",
+        "null",
+        "empty",
+    ],
 )
 def test_reads_what_vendors_report(text, usage):
     assert read(text) == usage
@@ -61,21 +108,46 @@ def test_believes_the_whole_rather_than_a_part_that_is_larger():
     assert read(text) == Usage(cache_read=5, output=2)
 
 
+def test_does_not_believe_absurd_counts():
+    """The sum of many calls has to fit into a column of the database."""
+    assert read('{"prompt_tokens":99999999999999999999999,"completion_tokens":-7}') == Usage(input=10**9)
+
+
 counts = st.none() | st.integers(-5, 10**6)
-details = st.none() | st.builds(OpenAIDetails, cached_tokens=counts, audio_tokens=counts, reasoning_tokens=counts)
+details = st.none() | st.builds(
+    OpenAIDetails,
+    cached_tokens=counts,
+    cache_write_tokens=counts,
+    audio_tokens=counts,
+    image_tokens=counts,
+    reasoning_tokens=counts,
+)
+reports = st.builds(
+    OpenAIUsage,
+    prompt_tokens=counts,
+    completion_tokens=counts,
+    total_tokens=counts,
+    prompt_cache_hit_tokens=counts,
+    prompt_tokens_details=details,
+    completion_tokens_details=details,
+    cached_tokens=counts,
+    cache_read_input_tokens=counts,
+    cache_creation_input_tokens=counts,
+    reasoning_tokens=counts,
+)
 
 
 @settings(deadline=None)
-@given(st.builds(OpenAIUsage, counts, counts, counts, counts, details, details))
+@given(reports)
 def test_adds_up_to_the_totals_and_is_never_negative(reported):
     """Cached tokens were billed twice by other gateways five times in two years."""
     usage = Usage.from_openai(reported)
 
     prompt, completion = max(0, reported.prompt_tokens or 0), max(0, reported.completion_tokens or 0)
-    parts = (usage.input, usage.cache_read, usage.audio_input, usage.output, usage.reasoning, usage.audio_output)
-    assert all(part >= 0 for part in parts)
-    assert usage.input_tokens == prompt
-    assert usage.output_tokens in (completion, (reported.total_tokens or 0) - prompt)
+    assert all(getattr(usage, name) >= 0 for name in Usage.__struct_fields__)
+    assert usage.input_tokens >= prompt
+    assert usage.output_tokens >= completion
+    assert usage.input_tokens + usage.output_tokens == max(prompt + completion, reported.total_tokens or 0)
 
 
 def test_leaves_zeros_out_of_the_log():

@@ -1,11 +1,11 @@
-"""What a model costs, as manifests say it: US dollars, never below 0."""
+"""What a model costs, as manifests say it: US dollars, from 0 to a million."""
 
 from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-Dollars = Annotated[float, Meta(ge=0)]
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
