@@ -12,11 +12,13 @@ from typing import Any
 from starlette.routing import Route
 from starlette.routing import Router as Paths
 
+from gateway.accounting import Accounting, accounting_from, counters_from
+from gateway.admission import Admission
 from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.bus import HEALTH, bus_from
 from gateway.callers import Callers, tokens_in
 from gateway.config import Config
-from gateway.contract import Counters, Guard, Sink, Tokens, Upstream
+from gateway.contract import Guard, Sink, Tokens, Upstream
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.running import control_from, running
@@ -27,6 +29,7 @@ from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoi
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.errors import ConfigError, Fault, GatewayError, NotFound
+from gateway.holds import Counters
 from gateway.identities import Identities
 from gateway.identities.jwks import HttpFetch
 from gateway.middleware import (
@@ -38,6 +41,7 @@ from gateway.middleware import (
     GuardMiddleware,
     LimitMiddleware,
     LogMiddleware,
+    ModelMiddleware,
     ParseMiddleware,
 )
 from gateway.middleware.failures import Failures
@@ -48,7 +52,6 @@ from gateway.routing import Health
 from gateway.sealing import Seal
 from gateway.shared_health import SharedHealth
 from gateway.sinks.log import LogSink
-from gateway.stores.unlimited import UnlimitedCounters
 from gateway.tokens import Pepper
 from gateway.upstream import HttpUpstream
 from gateway.watch import Timing
@@ -94,7 +97,9 @@ def build_app(
     callers, seal = callers_from(environ)
     has_database = bool(environ.get("GATEWAY_DATABASE_URL"))
     live = Config(config_path(config, environ), environ, callers=callers, seal=seal, waits=has_database)
-    control = control_from(environ, live, seal, callers.pepper)
+    kept = counters or counters_from(environ, restore=lambda: accounting.restore())
+    control = control_from(environ, live, seal, callers.pepper, kept)
+    accounting = accounting_from(environ, live, kept, control)
     drain = Drain()
     records = Records([LogSink()] if sinks is None else sinks)
     upstream = network or HttpUpstream()
@@ -105,24 +110,37 @@ def build_app(
     # From the inside out.
     health = Health(Random())
     bus = bus_from(environ, HEALTH)
-    dispatcher = Dispatcher(upstream, health=health, random=Random())
-    app: ASGIApp = InferenceEndpoint(models=live, dispatcher=dispatcher, timing=timing or Timing())
+    admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=accounting.ledger)
+    dispatcher = Dispatcher(upstream, health=health, random=Random(), admit=admission.enter_target)
+    app: ASGIApp = InferenceEndpoint(dispatcher=dispatcher, timing=timing or Timing())
     app = GuardMiddleware(app, guards=guards)
-    app = BudgetMiddleware(app, counters=counters or UnlimitedCounters())
-    app = LimitMiddleware(app)
+    app = BudgetMiddleware(app, admission=admission)
+    app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
+    app = ModelMiddleware(app, models=live)
     app = ParseMiddleware(app, max_body_bytes=max_body_bytes)
     app = AuthMiddleware(app, tokens=known, failures=failures)
     app = DrainMiddleware(app, drain=drain, max_open=max_open or max_open_by_files())
 
     with_auth = partial(AuthMiddleware, tokens=known, failures=failures)
+    ready = ReadyEndpoint(
+        config=live, drain=drain, replica=control.replica if control else None, problems=lambda: accounting.problems
+    )
+    metrics = MetricsEndpoint(
+        config=live,
+        drain=drain,
+        records=records,
+        admission=admission,
+        problems=lambda: accounting.problems,
+        figures=lambda: accounting.figures,
+    )
     models = with_auth(ModelsEndpoint(models=live))
     other = Paths(
         [
             *(Route(path, AliveEndpoint()) for path in PROBES[:4]),
-            Route("/readyz", ReadyEndpoint(config=live, drain=drain, replica=control.replica if control else None)),
-            Route("/metrics", MetricsEndpoint(config=live, drain=drain, records=records)),
+            Route("/readyz", ready),
+            Route("/metrics", metrics),
             *(Route(f"{base}/models", models) for base in BASES),
             *(Route(f"{base}/models/{{id:path}}", models) for base in BASES),
             *control_paths(control, wrap=with_auth),
@@ -136,7 +154,15 @@ def build_app(
     app = LogMiddleware(app, record=records.add, quiet=PROBES)
     shared = SharedHealth(health, bus) if bus is not None else None
     return Gateway(
-        app, config=live, drain=drain, records=records, upstream=upstream, control=control, shared_health=shared
+        app,
+        config=live,
+        drain=drain,
+        records=records,
+        upstream=upstream,
+        admission=admission,
+        accounting=accounting,
+        control=control,
+        shared_health=shared,
     )
 
 
@@ -155,10 +181,14 @@ class Gateway:
         drain: Drain,
         records: Records,
         upstream: Upstream,
+        admission: Admission,
+        accounting: Accounting,
         control: Control | None = None,
         shared_health: SharedHealth | None = None,
     ) -> None:
         self.app = app
+        self.admission = admission
+        self.accounting = accounting
         self.shared_health = shared_health
         self.control = control
         self.drain = drain
@@ -187,6 +217,7 @@ class Gateway:
                 stack.push_async_callback(self.config.callers.identities.close)
             if self.control is not None:
                 await stack.enter_async_context(running(self.control))
+            await stack.enter_async_context(self.accounting.running())
             if self.shared_health is not None:
                 await stack.enter_async_context(self.shared_health.sharing())
             await stack.enter_async_context(self.config.watched())

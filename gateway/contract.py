@@ -4,7 +4,7 @@ middleware  any ASGI app; entry point group `gateway.middlewares`
 Provider    how to speak to one vendor; entry point group `gateway.providers`
 Dialect     one client-facing API
 Observer    looks at a reply while it passes
-Counters    limits and budgets, taken and given back
+Counters    limits and budgets, taken and given back; in `gateway.holds`
 Tokens      who is calling
 Sink        where request records go
 """
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway.errors import GatewayError, Refused, UpstreamError
+from gateway.pricing import Price
 from gateway.routing import Room, Route, Tier
 from gateway.secret import Secret
 from gateway.usage import Usage
@@ -87,7 +88,8 @@ class Tokens(Protocol):
 class Ask(msgspec.Struct, frozen=True, gc=False):
     """What every dialect can say of a request without looking at its content.
 
-    `input_tokens` is an estimate from the size of the text; `max_output_tokens` is the caller's own limit.
+    `input_tokens` is an estimate from the size of the text; `max_output_tokens` is the caller's own limit for each of
+    so many `choices`. Without `has_output` an answer has no tokens of its own, as with embeddings.
     """
 
     model: str
@@ -95,6 +97,8 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     wants_usage: bool = False
     max_output_tokens: int | None = None
     input_tokens: int = 0
+    choices: int = 1
+    has_output: bool = True
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -147,6 +151,9 @@ class Dialect(Protocol):
         Raises:
             UpstreamError: it does, or it is not what it should be.
         """
+
+    def service_tier(self, tail: bytes) -> str | None:
+        """How fast, and for which price, a reply was made, as it says itself. `tail`: its last part, or all of it."""
 
     def has_begun(self, stream: bytes, *, is_all: bool) -> bool:
         """Whether there is any of the answer in the beginning of a stream; events that only prepare for it are none.
@@ -286,6 +293,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Of those, the ones that may; None is all."""
     room: Room | None = None
     """How much its account takes at once; None is any number."""
+    price: Price | None = None
+    """None: what it costs is not known."""
     settings: Any = None
     """What the provider prepared for itself when the manifest was compiled."""
     upstream: Upstream | None = None
@@ -380,35 +389,7 @@ class Models(Protocol):
         """All that the caller may use."""
 
 
-# --- limits and budgets ------------------------------------------------------
-
-
-class Hold(msgspec.Struct, frozen=True):
-    """A counter a request draws on: at most `limit` of `unit` under `key` in `window_s`; this one needs `amount`."""
-
-    key: str
-    unit: str
-    amount: int
-    limit: int
-    window_s: int
-    rule: str = ""
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """`ticket`: all holds were taken. Else none was, and `refused`, which may fit after `retry_after_s`, is why."""
-
-    ticket: str | None
-    refused: Hold | None = None
-    retry_after_s: float = 0.0
-
-
-class Counters(Protocol):
-    """All limits and budgets of one request, in one atomic step."""
-
-    async def reserve(self, holds: Sequence[Hold]) -> Verdict: ...
-
-    async def settle(self, ticket: str, actual: Usage | None) -> None:
-        """Replaces what was reserved by what was used; None when nothing was. Idempotent by ticket."""
+# --- looking at requests -----------------------------------------------------
 
 
 class Guard(Protocol):
@@ -455,6 +436,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     """`account/model` that answered."""
     stream: bool = False
     usage: Usage | None = None
+    cost_nanousd: int | None = None
+    """In nano-dollars; null: not known."""
+    over_limits: tuple[str, ...] = ()
+    """Rules that would have refused it, if they were enforced."""
     time_to_first_token_ms: float | None = None
     time_per_output_token_ms: float | None = None
     overhead_ms: float | None = None

@@ -5,15 +5,15 @@ nothing of an answer has gone to the client: comments that keep a stream alive d
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from random import Random
 from time import perf_counter, time
 
 import msgspec
 
-from gateway.contract import Attempt, Call, Choice, Reply, Target, Upstream, UpstreamRequest
-from gateway.errors import BrokeOff, GatewayError, NoTarget, Overloaded, Refused, TimedOut, UpstreamError
+from gateway.contract import Attempt, Call, Choice, Classifier, Reply, Target, Upstream, UpstreamRequest
+from gateway.errors import BrokeOff, GatewayError, NoTarget, Overloaded, RateLimited, Refused, TimedOut, UpstreamError
 from gateway.exchange import Exchange
 from gateway.outlet import Outlet
 from gateway.relay import relay
@@ -21,6 +21,7 @@ from gateway.routes import Leg, direct
 from gateway.routing import (
     AsyncBulkhead,
     Attempts,
+    Complexity,
     Failure,
     Health,
     Retry,
@@ -39,6 +40,9 @@ from gateway.wishes import Wishes, wishes_of
 
 MAX_ERROR_BODY = 256 * 1024
 MAX_BUDGETS = 10_000
+Admit = Callable[[Exchange, Target], Awaitable[None]]
+"""Raises RateLimited."""
+
 FIRST_TOKEN = "first_token_timeout"
 
 
@@ -49,6 +53,7 @@ class Dispatcher:
         network: calls those targets that do not answer themselves.
         random: draws targets and spreads retries.
         clock: monotonic seconds, the same as in `health`.
+        admit: asked before each attempt of a route whether its target's limits have room.
     """
 
     def __init__(
@@ -58,11 +63,13 @@ class Dispatcher:
         health: Health,
         random: Random,
         clock: Callable[[], float] = perf_counter,
+        admit: Admit | None = None,
     ) -> None:
         self.network = network
         self.health = health
         self.random = random
         self.clock = clock
+        self.admit = admit
         self._budgets: dict[str, RetryBudget] = {}
         self._bulkheads: dict[str, AsyncBulkhead] = {}
 
@@ -108,7 +115,7 @@ class Dispatcher:
     async def _routed(
         self, exchange: Exchange, call: Call, route: Route, choice: Choice, wishes: Wishes, outlet: Outlet
     ) -> None:
-        tier = await tier_of(call, choice.classifier, self.network) if choice.classifier is not None else None
+        tier = await self._tier(exchange, call, choice.classifier) if choice.classifier is not None else None
         now_s = self.clock()
         candidates = order(
             route,
@@ -142,8 +149,10 @@ class Dispatcher:
                 began = self.clock()
                 leg: Leg = step.candidate.what
                 try:
+                    if self.admit is not None:
+                        await self.admit(exchange, leg.target)
                     await self._attempt(exchange, call, leg, choice.priority, limit, outlet, attempts.answered)
-                except (UpstreamError, Overloaded) as error:
+                except (UpstreamError, Overloaded, RateLimited) as error:
                     self._note(exchange, leg.target, began, error.status, error.code)
                     if outlet.has_content:
                         self._failed(call, leg.target, error)
@@ -172,6 +181,12 @@ class Dispatcher:
             raise TimedOut("the time the client allows was over before a provider could be asked")
         why = "none matches its metadata" if route.candidates else "none of those in its manifest is there"
         raise NoTarget(f"{route.name} has no target for this request: {why}")
+
+    async def _tier(self, exchange: Exchange, call: Call, classifier: Classifier) -> Complexity:
+        judged = await tier_of(call, classifier, self.network)
+        if judged.usage is not None and classifier.target is not None:
+            exchange.asides.append((classifier.target, judged.usage))
+        return judged.complexity
 
     async def _attempt(
         self,

@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from gateway.asgi import Message, Send
-from gateway.contract import Attempt, Call, Caller, Dialect, Hold, Meter, Observer, Outcome, Target
-from gateway.errors import GatewayError
+from gateway.contract import Attempt, Call, Caller, Choice, Dialect, Meter, Observer, Outcome, Target
+from gateway.errors import Blocked, ClientLeft, GatewayError, Refused, Stopping, UpstreamError
+from gateway.holds import Hold, Ticket
+from gateway.pricing import Bill
 from gateway.secret import Secret
 from gateway.usage import Usage
 
@@ -38,8 +40,15 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     # parse
     call: Call | None = None
     metadata: Mapping[str, str] = {}
+    # model
+    choice: Choice | None = None
     # limit, budget
     holds: list[Hold] = []
+    ticket: Ticket | None = None
+    target_ticket: Ticket | None = None
+    told: list[tuple[bytes, bytes]] = []
+    over: tuple[str, ...] = ()
+    bill: Bill | None = None
     # guard, third-party middlewares
     observers: list[Observer] = []
     # dispatch
@@ -49,12 +58,14 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     sent_at: float | None = None
     applied: dict[str, Any] | None = None
     attempts: list[Attempt] = []
+    asides: list[tuple[Target, Usage]] = []
     # relay
     first_byte_at: float | None = None
     answered_at: float | None = None
     last_byte_at: float | None = None
     meter: Meter | None = None
     usage: Usage | None = None
+    service_tier: str | None = None
     # whoever ends it
     is_noting: bool = False
     status: int = 0
@@ -93,7 +104,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
                 if self.id:
                     # The OpenAI SDKs read the first name, the Anthropic SDKs the second.
                     ids = ((b"x-request-id", self.id.encode()), (b"request-id", self.id.encode()))
-                    message = {**message, "headers": [*message.get("headers", ()), *ids]}
+                    message = {**message, "headers": [*message.get("headers", ()), *self.told, *ids]}
             return send(message)
 
         return send_and_note
@@ -117,3 +128,20 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
         """Instead of `resume`: the request goes on as if nothing had been, and may be interrupted again."""
         self.resume()
         self.interrupted = None
+
+
+def outcome_of(error: BaseException | None) -> Outcome:
+    """How a request ended that was ended by this."""
+    match error:
+        case None:
+            return Outcome.COMPLETE
+        case ClientLeft() | asyncio.CancelledError():
+            return Outcome.CLIENT_LEFT
+        case Stopping():
+            return Outcome.STOPPED
+        case Blocked():
+            return Outcome.BLOCKED
+        case UpstreamError() if not isinstance(error, Refused):
+            return Outcome.UPSTREAM_BROKE
+        case _:
+            return Outcome.REFUSED

@@ -14,6 +14,9 @@ from gateway.usage import Usage
 HOLD = 256 * 1024
 """A reply that is not streamed is held back whole up to this size, so that a broken one becomes a clean error."""
 
+TIER = "service_tier"
+"""Who asks for one may get another, and pays for what it got."""
+
 PEEK = 64 * 1024
 """No more than this of a stream is held back while waiting for its first content."""
 
@@ -65,6 +68,8 @@ async def _stream(
             outlet.is_writing = False
     finally:
         exchange.usage = meter.usage()
+        if TIER in call.fields:
+            exchange.service_tier = call.dialect.service_tier(meter.tail())
         if exchange.usage is None and exchange.answered_at is not None:
             exchange.usage = Usage(input=call.ask.input_tokens, output=max(0, meter.events - 1), estimated=True)
     if not meter.is_complete():
@@ -103,6 +108,8 @@ async def _whole(exchange: Exchange, call: Call, reply: Reply, outlet: Outlet, a
         await _large(exchange, call, reply, body, outlet)
         return
     exchange.usage = call.dialect.read(body)
+    if TIER in call.fields:
+        exchange.service_tier = call.dialect.service_tier(body)
     answered()
     if exchange.observers:
         _observe(exchange.observers, body)

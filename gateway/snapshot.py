@@ -19,15 +19,22 @@ from gateway.dialects import CHAT
 from gateway.errors import ConfigError, Fault
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest, Secrets, load, read
-from gateway.manifests.accounts import Concurrency
+from gateway.manifests.accounts import Concurrency, Integration, Model, ProviderAccount, SelfHostedModel
 from gateway.manifests.identity import KINDS, IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
+from gateway.manifests.limits import LIMIT_KINDS
+from gateway.manifests.notifications import NOTIFICATION_KINDS, Channel, ChannelAccount, channel_key, channels_of
 from gateway.manifests.routing import ROUTING_KINDS, VIRTUAL_MODELS, VirtualModelGroup
 from gateway.plugins import providers_by_type
+from gateway.policies import Policies, PolicyCompiler
+from gateway.prices import Unpriced, price_of
+from gateway.pricing import Price
 from gateway.providers.catalog import VENDORS
 from gateway.routes import VIRTUAL, RouteCompiler, Routes
 from gateway.routing import Room
 
 ANY_MODEL = "*"
+OTHER_KINDS = {**KINDS, **ROUTING_KINDS, **LIMIT_KINDS, **NOTIFICATION_KINDS}
+"""All types of manifests that are not read by a provider -> what they are read into."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +51,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     targets: Mapping[str, Target] = {}
     routes: Routes = Routes()
+    policies: Policies = Policies()
+    channels: Mapping[tuple[str, str, str], Channel] = {}
     access: Access = Access()
     identity_providers: tuple[IdentityProvider, ...] = ()
     manifests: Mapping[tuple[str, str], Manifest] = {}
@@ -52,6 +61,10 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     def find(self, name: str) -> Target | None:
         return find_target(self.targets, name)
+
+    def channel(self, fqn: str) -> Channel | None:
+        """Where alerts go, by a name such as `acme:slack:costs:notification-channel:webhook`."""
+        return self.channels.get(channel_key(fqn))
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target | None:
@@ -88,7 +101,7 @@ class _Compiler:
     def read(self, manifest: Manifest) -> None:
         struct = struct_of(manifest.type, self.providers)
         if struct is None:
-            close = get_close_matches(manifest.type, [*self.providers, *KINDS, *ROUTING_KINDS], n=1)
+            close = get_close_matches(manifest.type, [*self.providers, *OTHER_KINDS], n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             self.warnings.append(manifest.fault(("type",), f"ignored: no plugin reads {manifest.type}{hint}"))
             return
@@ -116,14 +129,18 @@ class _Compiler:
         by_name = {target.name: target for target in chain.from_iterable(targets.values())}
         routes = self._routes(by_name)
         by_name = {n: target for n, target in by_name.items() if target.provider is not VIRTUAL or n in routes.by_model}
+        aliases = self._aliases(by_name)
+        policies = self._policies(by_name | {alias: by_name[name] for alias, name in aliases.items()})
         if self.faults:
             raise ConfigError(self.faults)
         documents = [*self.documents.values()]
         access = access_of(documents, self.warnings)
         by_name = {target.name: target for target in _with_users(by_name.values(), access)}
         return Snapshot(
-            targets=by_name | {alias: by_name[name] for alias, name in self._aliases(by_name).items()},
+            targets=by_name | {alias: by_name[name] for alias, name in aliases.items()},
             routes=routes,
+            policies=policies,
+            channels=channels_of(document for _, document in documents if isinstance(document, ChannelAccount)),
             access=access,
             identity_providers=tuple(document for _, document in documents if isinstance(document, IdentityProvider)),
             manifests={key: manifest for key, (manifest, _) in self.documents.items()},
@@ -160,6 +177,19 @@ class _Compiler:
             if self.faults:
                 return routes
 
+    def _policies(self, targets: Mapping[str, Target]) -> Policies:
+        """As with routes: a stored manifest with a rule that cannot be used is left out."""
+        while True:
+            compiler = PolicyCompiler(partial(find_target, targets))
+            policies = compiler.compile([*self.documents.values()])
+            if not compiler.faults:
+                self.warnings += compiler.warnings
+                return policies
+            for manifest, fault in compiler.faults:
+                self._refuse(manifest, [fault])
+            if self.faults:
+                return policies
+
     def _aliases(self, targets: Mapping[str, Target]) -> dict[str, str]:
         """Slug or alias -> the virtual model it stands for. A slug wins over an alias, and a model over both."""
         found: dict[str, str] = {}
@@ -187,8 +217,9 @@ class _Compiler:
             if other := self.accounts.get(manifest.name):
                 message = f"a second account named {manifest.name}; the first is in {other.file}:{other.line}"
                 raise ConfigError([manifest.fault(("name",), message)])
-            room = _room(getattr(account, "concurrency", None))
-            found = [msgspec.structs.replace(target, room=room) for target in provider.targets(account)]
+            found = list(provider.targets(account))
+            if isinstance(account, ProviderAccount):
+                found = list(self._with_terms(manifest, account, found))
             for target in found:
                 if target.name.partition("/")[0] != manifest.name:
                     raise ValueError(f"the provider offers {target.name}, which is not in this account")
@@ -205,6 +236,20 @@ class _Compiler:
             return found
         return []
 
+    def _with_terms(self, manifest: Manifest, account: ProviderAccount, targets: Iterable[Target]) -> Iterator[Target]:
+        """What is the same for all providers: how many requests an account takes at once, and what its models cost."""
+        room = _room(account.concurrency)
+        prices: dict[str, Price | None] = {}
+        for index, model in enumerate(account.integrations):
+            try:
+                price = price_of(model.cost, account.type, _own_name(model), account.discount_percent)
+            except Unpriced as unpriced:
+                self.warnings.append(manifest.fault(("integrations", index, "cost"), str(unpriced)))
+                price = None
+            prices[f"{account.name}/{model.name}"] = price
+        for target in targets:
+            yield msgspec.structs.replace(target, room=room, price=prices.get(target.name))
+
     def _refuse(self, manifest: Manifest, faults: Sequence[Fault]) -> None:
         if manifest.version is None:
             self.faults += faults
@@ -217,6 +262,17 @@ def _room(concurrency: Concurrency | None) -> Room | None:
     if concurrency is None:
         return None
     return Room(concurrency.max_requests, concurrency.max_queued, concurrency.queue_timeout_ms / 1000)
+
+
+def _own_name(model: Model) -> str:
+    """The provider's, by which lists of prices know it."""
+    match model:
+        case Integration():
+            return model.model_id
+        case SelfHostedModel():
+            return model.hosted_model_name
+        case _:
+            return model.name
 
 
 def _with_users(targets: Iterable[Target], access: Access) -> Iterator[Target]:
@@ -233,7 +289,7 @@ def _with_users(targets: Iterable[Target], access: Access) -> Iterator[Target]:
 
 def struct_of(type_: str, providers: Mapping[str, Provider]) -> type[msgspec.Struct] | None:
     """What a manifest of this type is read into; None when nobody reads it."""
-    if kind := KINDS.get(type_) or ROUTING_KINDS.get(type_):
+    if kind := OTHER_KINDS.get(type_):
         return kind
     provider = providers.get(type_)
     return provider.accounts[type_] if provider is not None else None

@@ -10,6 +10,7 @@ from gateway.contract import Call, Classifier, Upstream
 from gateway.errors import GatewayError
 from gateway.routing import Complexity, classify
 from gateway.routing.route import Tier
+from gateway.usage import OpenAIUsage, Usage
 
 MAX_ASKED_CHARS = 8_000
 MAX_ANSWER_BYTES = 64 * 1024
@@ -32,20 +33,30 @@ class Alternative(msgspec.Struct):
 
 class Completion(msgspec.Struct):
     choices: list[Alternative]
+    usage: OpenAIUsage | None = None
 
 
-async def tier_of(call: Call, classifier: Classifier, network: Upstream) -> Complexity:
+class Judged(msgspec.Struct, frozen=True):
+    """`usage`: of the model that was asked, if one was and said so."""
+
+    complexity: Complexity
+    usage: Usage | None = None
+
+
+async def tier_of(call: Call, classifier: Classifier, network: Upstream) -> Judged:
     """Never fails: when the model that should judge does not, its manifest's fallback does, or the text itself."""
     text, turns = text_of(call)
     if classifier.target is None:
-        return classify(text, turns=turns, tools=_count(call, "tools"))
+        return Judged(classify(text, turns=turns, tools=_count(call, "tools")))
+    said = usage = None
     try:
         async with asyncio.timeout(classifier.timeout_s):
-            return Complexity(await _asked(call, classifier, text, network), 0, "llm-classifier")
+            said, usage = await _asked(call, classifier, text, network)
+        return Judged(Complexity(_tier_in(said), 0, "llm-classifier"), usage)
     except (GatewayError, TimeoutError, msgspec.DecodeError, ValueError, LookupError, RecursionError):
         if classifier.tier is not None:
-            return Complexity(classifier.tier, 0, "static")
-        return classify(text, turns=turns, tools=_count(call, "tools"))
+            return Judged(Complexity(classifier.tier, 0, "static"), usage)
+        return Judged(classify(text, turns=turns, tools=_count(call, "tools")), usage)
 
 
 def text_of(call: Call) -> tuple[str, int]:
@@ -59,8 +70,8 @@ def text_of(call: Call) -> tuple[str, int]:
     return text, len(value) if isinstance(value, list) else 1
 
 
-async def _asked(call: Call, classifier: Classifier, text: str, network: Upstream) -> Tier:
-    """Raises ValueError: the model named no tier."""
+async def _asked(call: Call, classifier: Classifier, text: str, network: Upstream) -> tuple[str, Usage | None]:
+    """What the model says, and what that used. Raises ValueError: it does not answer."""
     target = classifier.target
     assert target is not None
     half = MAX_ASKED_CHARS // 2
@@ -78,8 +89,14 @@ async def _asked(call: Call, classifier: Classifier, text: str, network: Upstrea
         reply.close()
     if reply.status >= 300:
         raise ValueError(f"status {reply.status}")
-    said = (msgspec.json.decode(data, type=Completion).choices[0].message.content or "").lower()
-    named: list[Tier] = [tier for tier in _TIERS if tier in said]
+    completion = msgspec.json.decode(data, type=Completion)
+    usage = Usage.from_openai(completion.usage) if completion.usage is not None else None
+    return completion.choices[0].message.content or "", usage
+
+
+def _tier_in(said: str) -> Tier:
+    """Raises ValueError: none is named, or more than one."""
+    named: list[Tier] = [tier for tier in _TIERS if tier in said.lower()]
     if len(named) != 1:
         raise ValueError("no tier was named")
     return named[0]

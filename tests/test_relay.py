@@ -610,7 +610,8 @@ async def test_a_client_that_leaves_before_the_first_byte(app_with, auth, sink, 
 
     assert client.messages == []
     assert upstream.replies[0].is_closed
-    assert [(r.outcome, r.status, r.usage) for r in sink.records] == [(Outcome.CLIENT_LEFT, 499, None)]
+    billed = Usage(input=10, estimated=True)  # the provider has read it, whoever waits for the answer
+    assert [(r.outcome, r.status, r.usage) for r in sink.records] == [(Outcome.CLIENT_LEFT, 499, billed)]
 
 
 async def test_a_client_that_leaves_mid_stream_is_billed_for_what_it_saw(app_with, auth, sink, until):
@@ -792,6 +793,8 @@ async def test_the_record_of_a_stream(app_with, auth, sink):
         "resolved_model": "mock/m",
         "stream": True,
         "usage": Usage(input=7, output=3),
+        "cost_nanousd": None,
+        "over_limits": (),
         "upstream_status": 200,
         "dropped_params": (),
         "error_type": None,

@@ -14,6 +14,7 @@ from gateway.plugins import providers_by_type
 from gateway.snapshot import compile_snapshot
 from gateway.testing import FakeUpstream, post
 from gateway.tiers import text_of, tier_of
+from gateway.usage import Usage
 
 ACCOUNT = """\
 type: provider-account/openai
@@ -48,7 +49,7 @@ def says(text):
 
 
 async def tier(upstream, classifier=JUDGE, asked=None):
-    found = await tier_of(asked or call(), classifier, upstream)
+    found = (await tier_of(asked or call(), classifier, upstream)).complexity
     assert all(reply.is_closed for reply in upstream.replies)
     return found.tier, found.cause
 
@@ -266,3 +267,16 @@ async def test_the_tier_decides_who_is_asked(app_with, auth, tmp_path, said, ord
         "routing_model_order": order,
         "complexity": cause,
     }
+
+
+@pytest.mark.parametrize("text", ["simple", "I cannot say"])
+async def test_what_the_model_used_is_told(text):
+    """Somebody pays for it, also when it was in vain."""
+    reply = {
+        "choices": [{"message": {"role": "assistant", "content": text}}],
+        "usage": {"prompt_tokens": 90, "completion_tokens": 2, "total_tokens": 92},
+    }
+
+    judged = await tier_of(call(), JUDGE, FakeUpstream((200, [json.dumps(reply).encode()])))
+
+    assert judged.usage == Usage(input=90, output=2)

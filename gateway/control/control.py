@@ -13,11 +13,13 @@ from gateway.callers import ADMIN
 from gateway.config import Config
 from gateway.contract import Caller, Credential
 from gateway.errors import NotFound, Unavailable
+from gateway.holds import Counters
 from gateway.replica import Replica
 from gateway.sealing import Seal
 from gateway.tokens import Pepper
 
 if TYPE_CHECKING:
+    from gateway.database.ledger import LedgerStore
     from gateway.database.store import Store, Transaction  # SQLAlchemy takes 0.3 s
 
 
@@ -35,10 +37,15 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Control(msgspec.Struct, frozen=True):
-    """The database at `url`, and the replica that puts its changes in force. `now` is an aware datetime."""
+    """The database at `url`, and the replica that puts its changes in force. `now` is an aware datetime.
+
+    `ledger` says what was used, `counters` how much of the limits and budgets is left.
+    """
 
     config: Config
     store: "Store"
+    ledger: "LedgerStore"
+    counters: Counters
     replica: Replica
     seal: Seal
     pepper: Pepper

@@ -9,12 +9,16 @@ from gateway.config import Config
 from gateway.control.control import Control
 from gateway.control.rotation import keep_rotating
 from gateway.errors import ConfigError
+from gateway.holds import Counters
+from gateway.policies import policy_of
 from gateway.replica import Replica
 from gateway.sealing import Seal
 from gateway.tokens import Pepper
 
 
-def control_from(environ: Mapping[str, str], config: Config, seal: Seal, pepper: Pepper) -> Control | None:
+def control_from(
+    environ: Mapping[str, str], config: Config, seal: Seal, pepper: Pepper, counters: Counters
+) -> Control | None:
     """The database and what goes with it; None without `GATEWAY_DATABASE_URL`. Nothing is opened.
 
     Raises:
@@ -23,12 +27,23 @@ def control_from(environ: Mapping[str, str], config: Config, seal: Seal, pepper:
     url = environ.get("GATEWAY_DATABASE_URL")
     if not url:
         return None
+    from gateway.database.ledger import LedgerStore
     from gateway.database.store import Store  # with SQLAlchemy, which takes 0.3 s
 
+    ledger = LedgerStore(url, alerts_of=lambda hold: config.snapshot.policies.alerts.get(policy_of(hold.key)))
     store = Store(url)
     replica = Replica(store, config, bus=bus_from(environ, CHANGED))
     config.callers.is_stale = replica.is_stale
-    return Control(config=config, store=store, replica=replica, seal=seal, pepper=pepper, url=url)
+    return Control(
+        config=config,
+        store=store,
+        ledger=ledger,
+        counters=counters,
+        replica=replica,
+        seal=seal,
+        pepper=pepper,
+        url=url,
+    )
 
 
 @asynccontextmanager
@@ -43,6 +58,7 @@ async def running(control: Control) -> AsyncIterator[None]:
     """
     async with AsyncExitStack() as stack:
         stack.push_async_callback(control.store.close)
+        stack.push_async_callback(control.ledger.close)
         if control.replica.bus is not None:
             stack.push_async_callback(control.replica.bus.close)
         if control.url.startswith("sqlite"):

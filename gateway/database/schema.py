@@ -1,6 +1,6 @@
 """The tables as this version of the gateway knows them; `migrations` makes them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +10,10 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
+    Double,
     Index,
     LargeBinary,
     MetaData,
@@ -23,8 +25,9 @@ from sqlalchemy import (
 )
 
 from gateway.errors import BadRequest
+from gateway.usage import Usage
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Those of `migrations`, oldest first."""
 
 NAME_MAX_BYTES = 500
@@ -110,15 +113,30 @@ class JsonText(TypeDecorator[Mapping[str, Any]]):
     cache_ok = True
 
     def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        try:
-            return msgspec.json.encode(value, order="deterministic").decode()
-        except UnicodeEncodeError as error:
-            raise BadRequest("a text holds half of a surrogate pair; send valid Unicode") from error
+        return None if value is None else _json_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, Any] | None:
         return None if value is None else msgspec.json.decode(value, type=dict[str, Any])
+
+
+class JsonList(TypeDecorator[Sequence[Any]]):
+    """A JSON array as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> str | None:
+        return None if value is None else _json_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> list[Any] | None:
+        return None if value is None else msgspec.json.decode(value, type=list[Any])
+
+
+def _json_text(value: Any) -> str:
+    try:
+        return msgspec.json.encode(value, order="deterministic").decode()
+    except UnicodeEncodeError as error:
+        raise BadRequest("a text holds half of a surrogate pair; send valid Unicode") from error
 
 
 METADATA = MetaData(
@@ -210,3 +228,73 @@ HISTORY = Table(
     UniqueConstraint("type", "name", "version"),
     Index(None, "type", "name", "number"),
 )
+
+LEDGER = Table(
+    "ledger",
+    METADATA,
+    Column("request_id", Name, primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("subject", Name, nullable=False),
+    Column("teams", JsonList, nullable=False),
+    Column("token_id", Name),
+    Column("model", Name, nullable=False),
+    Column("resolved_model", Name),
+    Column("metadata", JsonText, nullable=False),
+    Column("outcome", Name, nullable=False),
+    Column("usage", JsonText),
+    Column("cost", Number),
+    Column("price_row", Name),
+    Column("price_version", Name),
+    Column("bill", JsonText),
+)
+"""One row for each request; never changed, and deleted only when it is old. `cost` in nano-dollars; null: unknown."""
+
+TOTALS = Table(
+    "totals",
+    METADATA,
+    Column("key", Name, primary_key=True),
+    Column("begins", Number, primary_key=True, autoincrement=False),
+    Column("ends", Number, nullable=False, index=True),
+    Column("rule", Name, nullable=False),
+    Column("scope", Name, nullable=False),
+    Column("unit", Name, nullable=False),
+    Column("window", Name, nullable=False),
+    Column("amount", Number, nullable=False),
+    Index(None, "rule", "begins"),
+)
+"""What each calendar counter came to in each of its windows, from `begins` until before `ends`, in seconds since 1970.
+Kept up by whoever writes the ledger, so that nobody has to add it up."""
+
+AMOUNTS = tuple(name for name in Usage.__struct_fields__ if name != "estimated")
+
+USAGE_DAYS = Table(
+    "usage_days",
+    METADATA,
+    Column("day", Date, primary_key=True),
+    Column("who", Name, primary_key=True),
+    Column("model", Name, primary_key=True),
+    Column("resolved_model", Name, primary_key=True),
+    Column("is_team", Boolean, nullable=False),
+    Column("requests", Number, nullable=False),
+    Column("unpriced", Number, nullable=False),
+    Column("cost", Number, nullable=False),
+    *(Column(name, Number, nullable=False) for name in AMOUNTS),
+)
+"""What was used on each day (UTC). A request is in the row of its subject, and in one for each team, `team:research`.
+`resolved_model` is empty when none answered. `unpriced`: requests whose cost nobody knows, so it is not in `cost`."""
+
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    Column("key", Name, primary_key=True),
+    Column("begins", Number, primary_key=True, autoincrement=False),
+    Column("threshold", Double, primary_key=True),
+    Column("alert", JsonText, nullable=False),
+    Column("targets", JsonList, nullable=False),
+    Column("state", Name, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, index=True),
+    Column("attempts", Number, nullable=False),
+    Column("problem", PlainText),
+)
+"""Alerts, once for each window of a counter and threshold. `targets` have not got it; `due_at`: when to try again."""

@@ -3,6 +3,7 @@
 Source: platform.openai.com/docs/api-reference, read 2026-11.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,11 @@ from gateway.wire import sse
 from gateway.wire.openai import CONTENT, BodyMeter, StreamMeter, has_content
 
 BYTES_PER_TOKEN = 4
+FILE_TOKENS = 1000
+SMALLEST_FILE = 1024
+_FILE = re.compile(rb"[A-Za-z0-9+/=_-]{1000,}")
+"""Base64, as pictures and recordings are sent; words are not that long."""
+_SERVICE_TIER = re.compile(rb'"service_tier"\s*:\s*"(\w+)"')
 _text = msgspec.json.Decoder(str)
 _flag = msgspec.json.Decoder(bool | None)
 _count = msgspec.json.Decoder(int | None)
@@ -67,7 +73,9 @@ class OpenAIDialect:
             stream=stream,
             wants_usage=bool(options and options.include_usage),
             max_output_tokens=self._max_output_tokens(fields),
-            input_tokens=len(memoryview(prompt)) // BYTES_PER_TOKEN if prompt is not None else 0,
+            input_tokens=estimated_tokens(prompt) if prompt is not None else 0,
+            choices=max(1, _read(fields, "n", _count) or 1) if "n" in fields else 1,
+            has_output=bool(self._limits),
         )
 
     def _max_output_tokens(self, fields: Mapping[str, msgspec.Raw]) -> int | None:
@@ -88,6 +96,10 @@ class OpenAIDialect:
         if reply.error:
             raise self._told(reply.error, body)
         return Usage.from_openai(reply.usage) if reply.usage is not None else None
+
+    def service_tier(self, tail: bytes) -> str | None:
+        found = _SERVICE_TIER.findall(tail)
+        return found[-1].decode() if found else None
 
     def has_begun(self, stream: bytes, *, is_all: bool) -> bool:
         if b'"error"' not in stream and CONTENT.search(stream):  # nearly always, and then it need not be decoded
@@ -126,6 +138,15 @@ class OpenAIDialect:
 
     def stream_error(self, error: GatewayError) -> bytes:
         return b"data: %b\n\n" % msgspec.json.encode({"error": _details(error)})
+
+
+def estimated_tokens(prompt: msgspec.Raw) -> int:
+    """From its size in bytes; each file inside it counts as much as a picture usually does."""
+    size = len(memoryview(prompt))
+    if size < SMALLEST_FILE:
+        return size // BYTES_PER_TOKEN
+    files = [len(found.group()) for found in _FILE.finditer(prompt)]
+    return (size - sum(files)) // BYTES_PER_TOKEN + FILE_TOKENS * len(files)
 
 
 def _decode(body: bytes) -> Reply:

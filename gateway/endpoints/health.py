@@ -1,10 +1,12 @@
 """What orchestrators and monitors ask: alive, ready, and in numbers."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from gateway._version import __version__
+from gateway.admission import Admission
 from gateway.asgi import Receive, Scope, Send, send_body
 from gateway.config import Config
 from gateway.drain import Drain
@@ -23,13 +25,25 @@ class ReadyEndpoint:
     """503 while the gateway stops, and until it has read its database for the first time.
 
     What it can do without is told, but does not make it unready: a configuration that could not be reloaded, because
-    the old one still serves, and a database that is away, because all tokens that were known still work.
+    the old one still serves; a database that is away, because all tokens that were known still work; and counters that
+    cannot be reached, because each limit says what it does then.
+
+    Args:
+        problems: part -> what is wrong with it; None: nothing.
     """
 
-    def __init__(self, *, config: Config, drain: Drain, replica: Replica | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        config: Config,
+        drain: Drain,
+        replica: Replica | None = None,
+        problems: Callable[[], Mapping[str, str | None]] = dict,
+    ) -> None:
         self.config = config
         self.drain = drain
         self.replica = replica
+        self.problems = problems
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         config, drain, replica = self.config, self.drain, self.replica
@@ -46,17 +60,41 @@ class ReadyEndpoint:
             },
         }
         if replica is not None:
-            state["database"] = {"status": "ok" if replica.problem is None else "degraded", "problem": replica.problem}
+            state["database"] = _part(replica.problem)
+        for part, problem in self.problems().items():
+            state[part] = _part(problem)
         await send_body(send, 200 if status == "ready" else 503, msgspec.json.encode(state))
 
 
-class MetricsEndpoint:
-    """The Prometheus text format. Everything is read when it is asked for, so that counting costs requests nothing."""
+def _part(problem: str | None) -> dict[str, str | None]:
+    return {"status": "ok" if problem is None else "degraded", "problem": problem}
 
-    def __init__(self, *, config: Config, drain: Drain, records: Records) -> None:
+
+class MetricsEndpoint:
+    """The Prometheus text format. Everything is read when it is asked for, so that counting costs requests nothing.
+
+    Args:
+        admission: whose refusals are counted.
+        problems: as for `ReadyEndpoint`.
+        figures: name of a metric -> what it stands at.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        drain: Drain,
+        records: Records,
+        admission: Admission,
+        problems: Callable[[], Mapping[str, str | None]] = dict,
+        figures: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self.config = config
         self.drain = drain
         self.records = records
+        self.admission = admission
+        self.problems = problems
+        self.figures = figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from prometheus_client import CollectorRegistry, generate_latest  # only now: nobody may ever ask
@@ -76,3 +114,17 @@ class MetricsEndpoint:
         yield CounterMetricFamily("gateway_config_reload_failures", "Configurations refused.", value=failures)
         lost = self.records.dropped
         yield CounterMetricFamily("gateway_records_dropped", "Request records that no sink took.", value=lost)
+        refused = CounterMetricFamily("gateway_limit_refusals", "Requests refused by a rule.", labels=["rule"])
+        audited = CounterMetricFamily("gateway_limit_audits", "Requests a rule only watches.", labels=["rule"])
+        for family, counts in ((refused, self.admission.refused), (audited, self.admission.audited)):
+            for rule, count in counts.items():
+                family.add_metric([rule], count)
+            yield family
+        unpriced = self.admission.unpriced
+        yield CounterMetricFamily("gateway_unpriced_requests", "Requests whose cost nobody knows.", value=unpriced)
+        degraded = GaugeMetricFamily("gateway_degraded", "1: a part does not work as it should.", labels=["component"])
+        for part, problem in self.problems().items():
+            degraded.add_metric([part], 0 if problem is None else 1)
+        yield degraded
+        for name, figure in self.figures().items():
+            yield GaugeMetricFamily(name, "Of limits, budgets and the ledger.", value=figure)

@@ -3,9 +3,8 @@
 import asyncio
 
 from gateway.asgi import Receive, Scope, Send
-from gateway.contract import Models
 from gateway.dispatch import Dispatcher
-from gateway.errors import BadRequest, ClientLeft, GatewayError
+from gateway.errors import ClientLeft, GatewayError
 from gateway.exchange import Exchange
 from gateway.outlet import Outlet
 from gateway.overdue import Overdue
@@ -13,22 +12,18 @@ from gateway.watch import Timing, Watch
 
 
 class InferenceEndpoint:
-    """Finds the model, and has its answer relayed."""
+    """Has the answer of what was chosen relayed."""
 
-    def __init__(self, *, models: Models, dispatcher: Dispatcher, timing: Timing) -> None:
-        self.models = models
+    def __init__(self, *, dispatcher: Dispatcher, timing: Timing) -> None:
         self.dispatcher = dispatcher
         self.timing = timing
         self.waiting = Overdue(timing.watch_after_s, Watch.begin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
-        call = exchange.call
+        call, choice = exchange.call, exchange.choice
         assert call is not None, "ParseMiddleware has to come before this endpoint"
-        kind = call.dialect.model_type
-        choice = self.models.find(call.ask.model, exchange.caller, exchange.metadata, kind)
-        if kind not in choice.target.model_types:
-            raise BadRequest(f"{call.ask.model} is not declared as a {kind} model (model_types)", param="model")
+        assert choice is not None, "ModelMiddleware has to come before this endpoint"
         outlet = Outlet(send, exchange)
         try:
             with Watch(exchange, receive, outlet, self.timing, self.waiting):

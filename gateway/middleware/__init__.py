@@ -8,6 +8,7 @@ from gateway.middleware.errors import ErrorsMiddleware
 from gateway.middleware.guard import GuardMiddleware
 from gateway.middleware.limit import LimitMiddleware
 from gateway.middleware.log import LogMiddleware
+from gateway.middleware.model import ModelMiddleware
 from gateway.middleware.parse import ParseMiddleware
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "GuardMiddleware",
     "LimitMiddleware",
     "LogMiddleware",
+    "ModelMiddleware",
     "ParseMiddleware",
 ]

@@ -11,8 +11,8 @@ import structlog
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send, route_path
 from gateway.contract import Outcome, Record
-from gateway.errors import Blocked, ClientLeft, GatewayError, Refused, Stopping, Unexpected, UpstreamError
-from gateway.exchange import Exchange
+from gateway.errors import ClientLeft, GatewayError, Unexpected
+from gateway.exchange import Exchange, outcome_of
 from gateway.logs import redact_text, traceback_text
 
 log = structlog.get_logger(__name__)
@@ -62,22 +62,6 @@ class LogMiddleware:
             self.record(record_of(exchange, scope, ended=perf_counter()))
 
 
-def outcome_of(error: GatewayError | None) -> Outcome:
-    match error:
-        case None:
-            return Outcome.COMPLETE
-        case ClientLeft():
-            return Outcome.CLIENT_LEFT
-        case Stopping():
-            return Outcome.STOPPED
-        case Blocked():
-            return Outcome.BLOCKED
-        case UpstreamError() if not isinstance(error, Refused):
-            return Outcome.UPSTREAM_BROKE
-        case _:
-            return Outcome.REFUSED
-
-
 def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
     call, error = exchange.call, exchange.error
     status = exchange.status or (error.status if error is not None else 500)
@@ -98,6 +82,8 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         resolved_model=exchange.target.name if exchange.target is not None else None,
         stream=call is not None and call.ask.stream,
         usage=exchange.usage,
+        cost_nanousd=exchange.bill.cost if exchange.bill is not None else None,
+        over_limits=exchange.over,
         time_to_first_token_ms=_ms(exchange.started, exchange.first_byte_at) if exchange.first_byte_at else None,
         time_per_output_token_ms=_per_token_ms(exchange) if call is not None and call.ask.stream else None,
         overhead_ms=_overhead_ms(exchange, ended),

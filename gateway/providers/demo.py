@@ -8,21 +8,25 @@ from typing import Any
 import msgspec
 
 from gateway.contract import Endpoint, Target, UpstreamRequest
-from gateway.manifests.accounts import ModelName, ProviderAccount
+from gateway.manifests.accounts import Model, ModelName, ModelType, ProviderAccount
 from gateway.providers.catalog import PATHS, Vendor
 from gateway.providers.openai_compatible import OpenAICompatible, Settings
 
 _encode = msgspec.json.Encoder().encode
 
 
-class DemoModel(msgspec.Struct, frozen=True, kw_only=True):
+class DemoModel(Model, frozen=True, kw_only=True):
+    """Give it a `cost`, and budgets can be tried without paying."""
+
+    type: str = "integration/model/demo"
     name: ModelName = "echo"
+    model_types: tuple[ModelType, ...] = ("chat", "completion")
 
 
 class DemoAccount(ProviderAccount, frozen=True, kw_only=True):
     """`delay_s` lies between two words of a stream."""
 
-    integrations: tuple[DemoModel, ...] = (DemoModel(),)  # type: ignore[assignment]
+    integrations: tuple[DemoModel, ...] = (DemoModel(),)
     delay_s: float = 0.03
 
 

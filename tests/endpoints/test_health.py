@@ -29,6 +29,7 @@ async def test_ready(app_with):
             "status": "ready",
             "open_requests": 0,
             "config": {"generation": 1, "models": 3, "reload_failures": 0, "faults": []},
+            "counters": {"status": "ok", "problem": None},
         },
     )
 
@@ -46,7 +47,8 @@ async def test_ready_with_a_database(app_with, with_database):
     answer = await get(app, "/readyz")
 
     assert answer.status == 200
-    assert answer.json()["database"] == {"status": "ok", "problem": None}
+    parts = ("database", "counters", "ledger", "alerts")
+    assert {part: answer.json()[part] for part in parts} == {part: {"status": "ok", "problem": None} for part in parts}
 
 
 async def test_not_ready_before_the_database_was_read(app_with, with_database):
@@ -102,6 +104,8 @@ async def test_metrics(app_with, auth):
         "gateway_config_generation 1.0",
         "gateway_config_reload_failures_total 0.0",
         "gateway_records_dropped_total 0.0",
+        "gateway_unpriced_requests_total 0.0",
+        'gateway_degraded{component="counters"} 0.0',
     ]
     assert f'gateway_build_info{{version="{__version__}"}} 1.0' in lines
 

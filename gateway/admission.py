@@ -1,0 +1,220 @@
+"""The one way into limits and budgets, and out of them again.
+
+Before a request is sent, what it may use is reserved; when it has ended, however it ended, that is replaced by what it
+did use, and written into the ledger: one bill for each request.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+
+from gateway.contract import Ask, Choice, Outcome, Target
+from gateway.entries import Charge, Entry
+from gateway.estimates import Estimates
+from gateway.exchange import Exchange, outcome_of
+from gateway.holds import Amounts, Counters, Hold, Mode, Ticket
+from gateway.policies import Policies
+from gateway.pricing import Bill
+from gateway.refusals import limit_headers, refusal, rule_header
+from gateway.usage import Usage
+from gateway.windows import Window
+
+NOTHING = Amounts()
+
+
+class Ledger(Protocol):
+    def add(self, entry: Entry) -> None:
+        """Never waits and never raises."""
+
+
+class Admission:
+    """Lets requests in as long as there is room for them.
+
+    Args:
+        policies: those in force.
+        ledger: where bills are kept; None: nowhere.
+    """
+
+    def __init__(
+        self,
+        *,
+        counters: Counters,
+        policies: Callable[[], Policies] = Policies,
+        estimates: Estimates | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.counters = counters
+        self.policies = policies
+        self.estimates = estimates or Estimates()
+        self.ledger = ledger
+        self.refused: Counter[str] = Counter()
+        """Rule -> requests it has refused."""
+        self.audited: Counter[str] = Counter()
+        """Rule -> requests it would have refused, if it were enforced."""
+
+        self.unpriced = 0
+        """Requests that used something whose cost nobody knows."""
+
+    def holds(self, exchange: Exchange) -> Sequence[Hold]:
+        """What a request draws on, as far as its rules can tell before its target is chosen."""
+        choice = exchange.choice
+        policies = self.policies()
+        if choice is None or exchange.caller is None or policies.is_empty:
+            return ()
+        names = (choice.target.name,)
+        return policies.holds(exchange.caller, names, exchange.metadata, is_final=_is_final(choice))
+
+    async def enter(self, exchange: Exchange) -> None:
+        """Takes from all of `exchange.holds`, or nothing.
+
+        Raises:
+            RateLimited: there is no room.
+        """
+        exchange.ticket = await self._reserved(exchange, exchange.holds, _targets(exchange.choice))
+
+    async def enter_target(self, exchange: Exchange, target: Target) -> None:
+        """What a request draws on besides, because it goes to this target; asked before each attempt.
+
+        Raises:
+            RateLimited: there is no room for it there. Another target may have some.
+        """
+        choice = exchange.choice
+        if exchange.target_ticket is not None:  # of the attempt before, which used nothing
+            self.counters.settle(exchange.target_ticket, NOTHING)
+            exchange.target_ticket = None
+        if choice is None or exchange.caller is None or _is_final(choice):
+            return
+        asked, metadata = choice.target.name, exchange.metadata
+        more = self.policies().more_holds(exchange.caller, asked, target.name, metadata, exchange.holds)
+        if more:
+            exchange.target_ticket = await self._reserved(exchange, more, (target,))
+
+    def leave(self, exchange: Exchange, error: BaseException | None) -> None:
+        """Settles, and writes down what it costs. Waits for nothing, so that no end of a request can keep it from that.
+
+        Args:
+            error: how the request ended; None: well.
+        """
+        error = error or exchange.error
+        used: Amounts | None = None
+        if exchange.target is not None and exchange.call is not None and exchange.sent_at is not None:
+            used = self._charge(exchange, exchange.call.ask, exchange.target, error)
+        tickets = [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
+        for ticket in tickets:
+            self.counters.settle(ticket, used)
+        if self.ledger is not None and used is not None:
+            charges = tuple(_charges(tickets, used))
+            at_s = tickets[0].at_s if tickets else exchange.at
+            self.ledger.add(_entry(exchange, at_s, charges, outcome_of(error)))
+            for number, (judge, usage) in enumerate(exchange.asides):
+                self.ledger.add(_aside_entry(exchange, number, judge, usage))
+
+    def _charge(self, exchange: Exchange, ask: Ask, target: Target, error: BaseException | None) -> Amounts:
+        """What all of it comes to: the answer, and what was asked to find out who should answer."""
+        tokens = cost = 0
+        usage = exchange.usage = self._usage(exchange, ask, target, error)
+        if usage is not None:
+            self.estimates.learn(ask, target, usage)
+            bill = exchange.bill = _bill(target, usage, exchange.at, exchange.service_tier)
+            self.unpriced += bill is None or bool(bill.unpriced)
+            tokens, cost = usage.input_tokens + usage.output_tokens, bill.cost if bill is not None else 0
+        for judge, its_usage in exchange.asides:
+            its_bill = _bill(judge, its_usage, exchange.at)
+            tokens += its_usage.input_tokens + its_usage.output_tokens
+            cost += its_bill.cost if its_bill is not None else 0
+        return Amounts(tokens, cost)
+
+    def _usage(self, exchange: Exchange, ask: Ask, target: Target, error: BaseException | None) -> Usage | None:
+        """What the provider said, or what it probably was; None when it gave no answer."""
+        usage = exchange.usage
+        if usage is not None:
+            return self.estimates.corrected(usage, target) if usage.estimated else usage
+        match outcome_of(error):
+            case Outcome.COMPLETE | Outcome.BLOCKED:
+                return self.estimates.usage(ask, target)
+            case Outcome.CLIENT_LEFT | Outcome.STOPPED if (exchange.upstream_status or 200) < 300:
+                # It reads what it was sent, whether anybody waits for the answer or not.
+                return msgspec.structs.replace(self.estimates.usage(ask, target), output=0)
+        return None
+
+    async def _reserved(self, exchange: Exchange, holds: Sequence[Hold], targets: Iterable[Target]) -> Ticket:
+        call = exchange.call
+        need = self.estimates.need(call.ask, targets, exchange.at) if call is not None else NOTHING
+        verdict = await self.counters.reserve(holds, need)
+        exchange.told = limit_headers(verdict.levels)
+        if verdict.ticket is None:
+            assert verdict.refused is not None
+            self.refused[verdict.refused.hold.rule] += 1
+            exchange.told.append(rule_header(verdict.refused))
+            raise refusal(verdict, call.ask.model if call is not None else "", need)
+        for level in verdict.levels:
+            if level.used > level.hold.limit and level.hold.mode is Mode.AUDIT:
+                self.audited[level.hold.rule] += 1
+                exchange.over = (*exchange.over, level.hold.rule)
+        return verdict.ticket
+
+
+def _is_final(choice: Choice) -> bool:
+    """Where the request goes is known without asking any target."""
+    return choice.route is None or choice.route.strategy == "only"
+
+
+def _targets(choice: Choice | None) -> Iterable[Target]:
+    """All that a request may go to."""
+    if choice is None:
+        return ()
+    return (choice.target,) if choice.route is None else [each.what.target for each in choice.route.candidates]
+
+
+def _bill(target: Target, usage: Usage, at_s: float, service_tier: str | None = None) -> Bill | None:
+    price = target.price
+    if price is None:
+        return None
+    if service_tier is not None:
+        price = price.for_variant(f"service_tier={service_tier}")
+    return price.bill(usage, _utc(at_s))
+
+
+def _charges(tickets: Iterable[Ticket], used: Amounts) -> Iterator[Charge]:
+    for ticket in tickets:
+        for hold in ticket.holds:
+            if hold.window.sliding_s is None and hold.window is not Window.WHILE_OPEN:
+                yield Charge(hold, used.of(hold.unit))
+
+
+def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome: Outcome) -> Entry:
+    caller, call, target = exchange.caller, exchange.call, exchange.target
+    assert call is not None
+    return Entry(
+        request_id=exchange.id,
+        at=_utc(at_s),
+        subject=caller.subject if caller is not None else "",
+        teams=caller.teams if caller is not None else frozenset(),
+        token_id=caller.token_id if caller is not None else None,
+        model=call.ask.model,
+        resolved_model=target.name if target is not None else None,
+        metadata=exchange.metadata,
+        outcome=outcome,
+        usage=exchange.usage,
+        bill=exchange.bill,
+        charges=charges,
+    )
+
+
+def _aside_entry(exchange: Exchange, number: int, judge: Target, usage: Usage) -> Entry:
+    """Its charges are in those of the request."""
+    entry = _entry(exchange, exchange.at, (), Outcome.COMPLETE)
+    return msgspec.structs.replace(
+        entry,
+        request_id=f"{exchange.id}/{number + 1}",
+        resolved_model=judge.name,
+        usage=usage,
+        bill=_bill(judge, usage, exchange.at),
+    )
+
+
+def _utc(at_s: float) -> datetime:
+    return datetime.fromtimestamp(at_s, UTC)

@@ -1,0 +1,77 @@
+"""What a request will probably use, learned from what requests to the same model have used."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.contract import Ask, Target
+from gateway.holds import Amounts
+from gateway.usage import Usage
+
+FIRST_OUTPUT_TOKENS = 500
+"""The usual output of a model that nobody has heard yet."""
+FIRST_CORRECTION = 1.0
+NEWS = 1 / 16
+"""How much the latest request counts for what is usual."""
+LARGEST_CORRECTION = 8.0
+MAX_MODELS = 10_000
+
+
+class Usual:
+    """Of one model: the tokens that an input of one estimated token has, and how long an output is."""
+
+    __slots__ = ("correction", "output_tokens")
+
+    def __init__(self) -> None:
+        self.correction = FIRST_CORRECTION
+        self.output_tokens = float(FIRST_OUTPUT_TOKENS)
+
+
+class Estimates:
+    """For each process its own; a new one learns within some dozen requests."""
+
+    def __init__(self) -> None:
+        self._usual: dict[str, Usual] = {}
+
+    def usage(self, ask: Ask, target: Target) -> Usage:
+        """The input from the size of the text, the output from the caller's limit, else as it usually is."""
+        usual = self._usual.get(target.name)
+        correction, output = (usual.correction, usual.output_tokens) if usual else (FIRST_CORRECTION, None)
+        if ask.max_output_tokens is not None:
+            most = max(0, ask.max_output_tokens)
+        elif ask.has_output:
+            most = FIRST_OUTPUT_TOKENS if output is None else int(output)
+        else:
+            most = 0
+        return Usage(input=int(ask.input_tokens * correction) + 1, output=most * ask.choices, estimated=True)
+
+    def need(self, ask: Ask, targets: Iterable[Target], at_s: float) -> Amounts:
+        """What the most expensive of the targets would take."""
+        tokens = cost = 0
+        for target in targets:
+            usage = self.usage(ask, target)
+            tokens = max(tokens, usage.input + usage.output)
+            if target.price is not None:
+                cost = max(cost, target.price.cost(usage, at_s))
+        return Amounts(tokens, cost)
+
+    def corrected(self, estimated: Usage, target: Target) -> Usage:
+        """One that was counted from what passed by, its input as it usually is."""
+        usual = self._usual.get(target.name)
+        correction = usual.correction if usual is not None else FIRST_CORRECTION
+        return msgspec.structs.replace(estimated, input=int(estimated.input * correction))
+
+    def learn(self, ask: Ask, target: Target, usage: Usage) -> None:
+        """From what the provider says; not from estimates."""
+        if usage.estimated:
+            return
+        usual = self._usual.get(target.name)
+        if usual is None:
+            if len(self._usual) >= MAX_MODELS:
+                self._usual.clear()
+            usual = self._usual[target.name] = Usual()
+        if ask.input_tokens > 0:
+            ratio = min(usage.input_tokens / ask.input_tokens, LARGEST_CORRECTION)
+            usual.correction += NEWS * (ratio - usual.correction)
+        if ask.has_output:
+            usual.output_tokens += NEWS * (usage.output_tokens / ask.choices - usual.output_tokens)

@@ -1,0 +1,253 @@
+"""Where alerts may be sent, and by which channels.
+
+Source: types of truefoundry-sdk 0.6.0, as restated in section 1.16 of the project's compatibility notes. There,
+`provider-account/webhook` gets request logs only and is no target of alerts: `Webhook` is ours.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from gateway.manifests.accounts import AccountName, ModelName, Owner, Text
+from gateway.manifests.identity import Email
+from gateway.secret import Secret
+
+ChannelFqn = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+:(notification-channel|gateway-request-logger):[^:\s]+\Z",
+        description="a channel, <tenant>:<provider>:<account>:notification-channel:<name>",
+    ),
+]
+"""`acme:slack:bot:notification-channel:tfy` is the integration `tfy` of the `provider-account/slack` named `bot`."""
+
+# --- auth_data ---------------------------------------------------------------
+
+
+def _check_url(name: str, url: Secret) -> None:
+    """Addresses of webhooks are secrets, as who knows one can write there, so no pattern can be asked of them."""
+    if not url.reveal().lower().startswith(("https://", "http://")):
+        raise ValueError(f"{name} has to be an http or https URL")
+
+
+class SmtpCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="smtp-credentials"):
+    """`tls` is by STARTTLS, or from the first byte on port 465. Without a username there is no login."""
+
+    host: Text
+    username: str | None = None
+    password: Secret | None = None
+    port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    tls: bool = True
+
+
+class SlackWebhookAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="slack-webhook"):
+    webhook_url: Secret
+
+    def __post_init__(self) -> None:
+        _check_url("webhook_url", self.webhook_url)
+
+
+class SlackBotAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="slack-bot"):
+    """The bot needs the scopes chat:write and chat:write.public."""
+
+    bot_token: Secret
+
+
+class TeamsWebhookAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ms-teams-webhook"):
+    webhook_url: Secret
+
+    def __post_init__(self) -> None:
+        _check_url("webhook_url", self.webhook_url)
+
+
+class PagerDutyAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="pagerduty-integration-auth"):
+    """Of an integration "Events API V2". PagerDuty shows the URL beside the key; it may hold the key once more."""
+
+    integration_key: Secret
+    integration_url: Secret = Secret("https://events.pagerduty.com/v2/enqueue")
+
+    def __post_init__(self) -> None:
+        _check_url("integration_url", self.integration_url)
+
+
+class WebhookBasicAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="webhook-basic"):
+    username: str
+    password: Secret
+
+
+class WebhookBearerAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="webhook-bearer"):
+    token: Secret
+    prefix: Text = "Bearer"
+
+
+# --- channels ----------------------------------------------------------------
+
+
+class EmailChannel(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="integration/notification-channel/email"
+):
+    name: ModelName
+    auth_data: SmtpCredentials
+    from_email: Email
+    authorized_subjects: tuple[str, ...] | None = None
+
+
+class SlackWebhookChannel(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="integration/notification-channel/slack-webhook"
+):
+    name: ModelName
+    auth_data: SlackWebhookAuth
+    authorized_subjects: tuple[str, ...] | None = None
+
+
+class SlackBotChannel(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="integration/notification-channel/slack-bot"
+):
+    name: ModelName
+    auth_data: SlackBotAuth
+    authorized_subjects: tuple[str, ...] | None = None
+
+
+class TeamsChannel(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="integration/notification-channel/ms-teams-webhook"
+):
+    name: ModelName
+    auth_data: TeamsWebhookAuth
+    authorized_subjects: tuple[str, ...] | None = None
+
+
+class PagerDutyChannel(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="integration/notification-channel/pagerduty"
+):
+    name: ModelName
+    auth_data: PagerDutyAuth
+    authorized_subjects: tuple[str, ...] | None = None
+
+
+class WebhookChannel(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="integration/gateway-request-logger/webhook"
+):
+    name: ModelName
+    webhook_url: Secret
+    auth_data: WebhookBasicAuth | WebhookBearerAuth | None = None
+    authorized_subjects: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _check_url("webhook_url", self.webhook_url)
+
+
+Channel: TypeAlias = (
+    EmailChannel | SlackWebhookChannel | SlackBotChannel | TeamsChannel | PagerDutyChannel | WebhookChannel
+)
+
+# --- accounts ----------------------------------------------------------------
+
+
+class ChannelAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """What all accounts of channels have."""
+
+    type: str
+    name: AccountName
+    integrations: tuple[Channel, ...]
+    owned_by: Owner | None = msgspec.field(default=None, name="ownedBy")
+
+    def __post_init__(self) -> None:
+        names = [channel.name for channel in self.integrations]
+        if len(set(names)) < len(names):
+            raise ValueError("integrations with the same name")
+
+
+class SlackAccount(ChannelAccount, frozen=True, kw_only=True):
+    integrations: tuple[SlackWebhookChannel | SlackBotChannel, ...]
+
+
+class TeamsAccount(ChannelAccount, frozen=True, kw_only=True):
+    integrations: tuple[TeamsChannel, ...]
+
+
+class PagerDutyAccount(ChannelAccount, frozen=True, kw_only=True):
+    integrations: tuple[PagerDutyChannel, ...]
+
+
+class WebhookAccount(ChannelAccount, frozen=True, kw_only=True):
+    integrations: tuple[WebhookChannel, ...]
+
+
+class CustomAccount(ChannelAccount, frozen=True, kw_only=True):
+    """Of the integrations that such an account may have elsewhere, the gateway uses e-mail."""
+
+    integrations: tuple[EmailChannel, ...]
+
+
+NOTIFICATION_KINDS: Mapping[str, type[ChannelAccount]] = MappingProxyType(
+    {
+        "provider-account/slack": SlackAccount,
+        "provider-account/ms-teams": TeamsAccount,
+        "provider-account/pagerduty": PagerDutyAccount,
+        "provider-account/webhook": WebhookAccount,
+        "provider-account/custom": CustomAccount,
+    }
+)
+"""Manifest `type` -> the struct its document is read into."""
+
+
+# --- targets -----------------------------------------------------------------
+
+
+class ToEmail(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="email"):
+    notification_channel: ChannelFqn
+    to_emails: Annotated[tuple[Email, ...], Meta(min_length=1)]
+
+
+class ToSlackWebhook(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="slack-webhook"):
+    notification_channel: ChannelFqn
+
+
+class ToSlackBot(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="slack-bot"):
+    """`channels` as in `#costs`, or their ids."""
+
+    notification_channel: ChannelFqn
+    channels: Annotated[tuple[Text, ...], Meta(min_length=1)]
+
+
+class ToTeams(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ms-teams-webhook"):
+    notification_channel: ChannelFqn
+
+
+class ToPagerDuty(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="pagerduty"):
+    notification_channel: ChannelFqn
+
+
+class ToWebhook(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="webhook"):
+    notification_channel: ChannelFqn
+
+
+NotificationTarget: TypeAlias = ToEmail | ToSlackWebhook | ToSlackBot | ToTeams | ToPagerDuty | ToWebhook
+
+
+class Alerts(msgspec.Struct, frozen=True):
+    """When and to whom to tell that a budget is used up. `thresholds` in percent of its limit."""
+
+    thresholds: tuple[float, ...]
+    targets: tuple[NotificationTarget, ...] = ()
+
+
+# --- from one to the other ---------------------------------------------------
+
+
+def channel_key(fqn: str) -> tuple[str, str, str]:
+    """(provider, account, name); the tenant is not looked at."""
+    _, provider, account, _, name = fqn.split(":")
+    return provider, account, name
+
+
+def channels_of(accounts: Iterable[ChannelAccount]) -> dict[tuple[str, str, str], Channel]:
+    """`channel_key` -> the channel."""
+    return {
+        (account.type.removeprefix("provider-account/"), account.name, channel.name): channel
+        for account in accounts
+        for channel in account.integrations
+    }

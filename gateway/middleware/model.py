@@ -1,0 +1,25 @@
+"""Finds the model that is asked for, so that whatever comes after knows where the request goes."""
+
+from gateway.asgi import ASGIApp, Receive, Scope, Send
+from gateway.contract import Models
+from gateway.errors import BadRequest
+from gateway.exchange import Exchange
+
+
+class ModelMiddleware:
+    """Fills `Exchange.choice` of requests that have a call; others pass."""
+
+    def __init__(self, app: ASGIApp, *, models: Models) -> None:
+        self.app = app
+        self.models = models
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange.of(scope)
+        call = exchange.call
+        if call is not None:
+            kind = call.dialect.model_type
+            choice = self.models.find(call.ask.model, exchange.caller, exchange.metadata, kind)
+            if kind not in choice.target.model_types:
+                raise BadRequest(f"{call.ask.model} is not declared as a {kind} model (model_types)", param="model")
+            exchange.choice = choice
+        await self.app(scope, receive, send)

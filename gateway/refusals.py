@@ -1,0 +1,131 @@
+"""What callers are told of their limits: headers with every answer, and an error when there is nothing left."""
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.errors import RateLimited
+from gateway.holds import Amounts, Hold, Level, Mode, Unit, Verdict
+from gateway.windows import Window
+
+LONGEST_RETRY_S = 60.0
+"""SDKs that are told to wait longer come back at once instead, so they are told not to come back by themselves."""
+
+_PER = {
+    Window.MINUTE: "per minute",
+    Window.HOUR: "per hour",
+    Window.DAY: "per day",
+    Window.CALENDAR_DAY: "per day (UTC)",
+    Window.WEEK: "per week (UTC, from Monday)",
+    Window.MONTH: "per month (UTC)",
+    Window.QUARTER: "per quarter (UTC)",
+    Window.LIFETIME: "for good",
+    Window.WHILE_OPEN: "at once",
+}
+
+
+def refusal(verdict: Verdict, model: str, need: Amounts) -> RateLimited:
+    """Says which limit, how much of it is left, and when to come back.
+
+    Args:
+        verdict: one that refuses.
+        model: as the caller asked for it.
+    """
+    level = verdict.refused
+    assert level is not None
+    hold = level.hold
+    needed = need.of(hold.unit)
+    about = f" for {hold.scope}" if hold.scope else ""
+    what = (
+        f"Budget exceeded for model: {model} with rule: {hold.rule}."
+        if hold.is_budget
+        else (f"Rate limit exceeded for model: {model} with rule: {hold.rule}.")
+    )
+    if verdict.is_local:
+        what += " Its counters are shared and cannot be reached just now."
+    after_s = verdict.retry_after_s
+    error = RateLimited(
+        f"{what} It allows {amount_text(hold.unit, hold.limit)} {_PER[hold.window]}{about}; "
+        f"{amount_text(hold.unit, level.used)} are used or reserved, and this request may take "
+        f"{amount_text(hold.unit, needed)}. {_when(hold, needed, after_s)}",
+        code="budget_exceeded" if hold.is_budget else None,
+        retry_after_s=after_s,
+    )
+    error.should_retry = after_s is not None and after_s <= LONGEST_RETRY_S
+    return error
+
+
+def _when(hold: Hold, needed: int, after_s: float | None) -> str:
+    if after_s is not None:
+        return f"Try again in {duration_text(after_s)}."
+    if needed > hold.limit and hold.unit in (Unit.TOKENS, Unit.COST):
+        return "That is more than all of it, so waiting does not help: lower max_tokens, or shorten the input."
+    return "Waiting does not help."
+
+
+def limit_headers(levels: Iterable[Level]) -> list[tuple[bytes, bytes]]:
+    """`x-ratelimit-*`, as OpenAI sends them: of all limits on requests and on tokens, those with the least left.
+
+    Source: platform.openai.com/docs/guides/rate-limits, read 2026-11.
+    """
+    tightest: dict[Unit, Level] = {}
+    for level in levels:
+        hold = level.hold
+        if hold.mode is not Mode.ENFORCE or hold.is_budget or hold.unit not in (Unit.REQUESTS, Unit.TOKENS):
+            continue
+        other = tightest.get(hold.unit)
+        # Compared as shares of their limits, without dividing: a limit may be 0.
+        if other is None or level.remaining * other.hold.limit < other.remaining * hold.limit:
+            tightest[hold.unit] = level
+    headers: list[tuple[bytes, bytes]] = []
+    for unit, level in tightest.items():
+        name = unit.encode()
+        headers += (
+            (b"x-ratelimit-limit-" + name, b"%d" % level.hold.limit),
+            (b"x-ratelimit-remaining-" + name, b"%d" % level.remaining),
+            (b"x-ratelimit-reset-" + name, duration_text(level.resets_s).encode()),
+        )
+    return headers
+
+
+def rule_header(level: Level) -> tuple[bytes, bytes]:
+    """Names the rule that refused."""
+    hold = level.hold
+    kind = "budget" if hold.is_budget else "rate_limit"
+    told = {"rule": hold.rule, "scope": hold.scope, "limit": hold.limit, "used": level.used, "unit": hold.unit}
+    return b"x-tfy-applied-rules", msgspec.json.encode({kind: {**told, "window": hold.window}})
+
+
+def duration_text(seconds: float) -> str:
+    """As in `1h0m0s`, `6m0s`, `12s` or `120ms`; rounded up, so that nobody comes too early."""
+    if seconds < 1:
+        return f"{math.ceil(seconds * 1000)}ms"
+    whole = math.ceil(seconds)
+    minutes, rest = divmod(whole, 60)
+    if not minutes:
+        return f"{rest}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"
+
+
+def amount_text(unit: Unit, amount: int) -> str:
+    """As in `20000 tokens` or `$0.25`."""
+    match unit:
+        case Unit.COST:
+            return dollars_text(amount)
+        case Unit.CONCURRENT:
+            return f"{amount} {'request' if amount == 1 else 'requests'}"
+        case _:
+            return f"{amount} {unit.removesuffix('s') if amount == 1 else unit}"
+
+
+def dollars_text(nano: int) -> str:
+    """To the cent; small sums as exact as they are."""
+    dollars, rest = divmod(abs(nano), 10**9)
+    digits = f"{rest:09d}".rstrip("0")
+    sign = "-" if nano < 0 else ""
+    if dollars >= 1 or len(digits) <= 2:
+        digits = f"{(abs(nano) + 5_000_000) // 10_000_000 % 100:02d}"
+        dollars = (abs(nano) + 5_000_000) // 10**9
+    return f"{sign}${dollars}.{digits}"

@@ -1,0 +1,72 @@
+"""A clock that stands still, counters of either kind on it, and holds in few words."""
+
+import itertools
+
+import pytest
+
+from gateway.holds import Hold, Unit
+from gateway.stores.memory import MemoryCounters
+from gateway.stores.redis import RedisCounters
+from gateway.windows import Window
+
+BEGIN_S = 4102444800.0
+"""2100-01-01, a Friday. Not in the past: Redis forgets at once what has expired by its own clock."""
+
+prefixes = (f"{{test-{number}}}:" for number in itertools.count(1))
+
+
+class Clock:
+    def __init__(self):
+        self.now_s = BEGIN_S
+
+    def __call__(self):
+        return self.now_s
+
+    def move(self, seconds):
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock():
+    """Stands still at the start of 2100 until it is moved."""
+    return Clock()
+
+
+@pytest.fixture
+def prefix():
+    """Of keys that no other test has."""
+    return next(prefixes)
+
+
+@pytest.fixture
+async def shared(prefix):
+    """`shared(url, ...)`: counters in Redis, closed at the end. Those of one test see each other."""
+    made = []
+
+    def make(url, **options):
+        made.append(RedisCounters(url, **{"prefix": prefix, **options}))
+        return made[-1]
+
+    yield make
+    for counters in made:
+        await counters.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def counters(request, clock):
+    """Their leases are long, since those in Redis are renewed as real time goes by, and not the clock's."""
+    if request.param == "memory":
+        return MemoryCounters(clock, lease_s=3600)
+    make = request.getfixturevalue("shared")
+    return make(request.getfixturevalue("redis_url"), server_now_s=clock, lease_s=3600)
+
+
+@pytest.fixture(scope="session")
+def hold():
+    """`hold(3)`: three requests a minute, under the key "requests-minute"; anything else by name."""
+
+    def make(limit, unit=Unit.REQUESTS, window=Window.MINUTE, key=None, **fields):
+        key = key or f"{unit}-{window}"
+        return Hold(key=key, unit=unit, window=window, limit=limit, **{"rule": key, **fields})
+
+    return make
