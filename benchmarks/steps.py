@@ -1,6 +1,7 @@
 """What one thing more costs: gateways with and without it run side by side, and are asked in turn.
 
     python benchmarks/steps.py --server uvicorn --subjects gateway,again,weight
+    BENCHMARK_REDIS_URL=redis://127.0.0.1/0 python benchmarks/steps.py --subjects gateway,limited,shared
 
 All figures are CPU time for each request, in microseconds; the ratios are to the first subject, round by round.
 """

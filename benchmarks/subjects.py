@@ -3,9 +3,10 @@
 import os
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
@@ -27,11 +28,34 @@ class Subject(NamedTuple):
     command: Callable[[Place], list[str]]
     prefix: str = ""
     token: str = ""
+    settings: Mapping[str, str] = MappingProxyType({})
 
     def environment(self) -> dict[str, str]:
-        """This process's, without what would configure a gateway."""
+        """This process's, without what would configure a gateway, and with its own settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "OTEL_"))}
-        return {**kept, "GATEWAY_ADMIN_TOKEN": self.token} if self.token else kept
+        return {**kept, **self.settings, **({"GATEWAY_ADMIN_TOKEN": self.token} if self.token else {})}
+
+
+LIMITS = """\
+---
+type: gateway-rate-limiting-config
+name: requests
+rules:
+  - {id: per-user, when: {}, limit_to: 1000000000, unit: requests_per_minute, rate_limit_applies_per: [user]}
+---
+type: tenant-rate-limit-config/model
+name: tokens
+limits: {tokens_per_minute: 1000000000000}
+applies_to: {type: per-user}
+mode: enforce
+---
+type: tenant-budget-config
+name: money
+limits: {cost_per_month: 1000000}
+applies_to: {type: per-user}
+mode: enforce
+"""
+"""Two limits and a budget that nothing comes near to."""
 
 
 def subjects(models: Sequence[str]) -> dict[str, Subject]:
@@ -65,6 +89,14 @@ def subjects(models: Sequence[str]) -> dict[str, Subject]:
         # For `steps.py`: the same gateway with one thing more.
         Subject("again", gateway_command, prefix="mock/", token=secrets.token_hex(32)),
         *(pooled(strategy) for strategy in ("weight", "latency", "priority")),
+        Subject("limited", lambda place: gateway_command(place, LIMITS), "mock/", secrets.token_hex(32)),
+        Subject(
+            "shared",
+            lambda place: gateway_command(place, LIMITS),
+            "mock/",
+            secrets.token_hex(32),
+            {"GATEWAY_REDIS_URL": os.environ.get("BENCHMARK_REDIS_URL", "redis://127.0.0.1:6379/0")},
+        ),
     ]
     return {subject.name: subject for subject in known}
 
@@ -109,6 +141,7 @@ def manifest(models: Sequence[str], upstream: str, name: str = "mock") -> str:
         f"    url: {upstream}/v1\n"
         f"    model_server: openai-compatible\n"
         f"    model_types: [chat]\n"
+        f"    cost: {{metric: per_1000_tokens, value: {{input: 0.001, output: 0.002}}}}\n"
         for model in models
     )
 

@@ -17,7 +17,7 @@ from gateway.estimates import Estimates
 from gateway.exchange import Exchange, outcome_of
 from gateway.holds import Amounts, Counters, Hold, Mode, Ticket
 from gateway.policies import Policies
-from gateway.pricing import Bill
+from gateway.pricing import Price
 from gateway.refusals import limit_headers, refusal, rule_header
 from gateway.usage import Usage
 from gateway.windows import Window
@@ -118,13 +118,13 @@ class Admission:
         usage = exchange.usage = self._usage(exchange, ask, target, error)
         if usage is not None:
             self.estimates.learn(ask, target, usage)
-            bill = exchange.bill = _bill(target, usage, exchange.at, exchange.service_tier)
-            self.unpriced += bill is None or bool(bill.unpriced)
-            tokens, cost = usage.input_tokens + usage.output_tokens, bill.cost if bill is not None else 0
+            price = exchange.price = _price(target, exchange.service_tier)
+            exchange.cost = price.cost(usage, exchange.at) if price is not None else None
+            self.unpriced += price is None
+            tokens, cost = usage.input_tokens + usage.output_tokens, exchange.cost or 0
         for judge, its_usage in exchange.asides:
-            its_bill = _bill(judge, its_usage, exchange.at)
             tokens += its_usage.input_tokens + its_usage.output_tokens
-            cost += its_bill.cost if its_bill is not None else 0
+            cost += judge.price.cost(its_usage, exchange.at) if judge.price is not None else 0
         return Amounts(tokens, cost)
 
     def _usage(self, exchange: Exchange, ask: Ask, target: Target, error: BaseException | None) -> Usage | None:
@@ -169,13 +169,9 @@ def _targets(choice: Choice | None) -> Iterable[Target]:
     return (choice.target,) if choice.route is None else [each.what.target for each in choice.route.candidates]
 
 
-def _bill(target: Target, usage: Usage, at_s: float, service_tier: str | None = None) -> Bill | None:
+def _price(target: Target, service_tier: str | None) -> Price | None:
     price = target.price
-    if price is None:
-        return None
-    if service_tier is not None:
-        price = price.for_variant(f"service_tier={service_tier}")
-    return price.bill(usage, _utc(at_s))
+    return price if price is None or service_tier is None else price.for_variant(f"service_tier={service_tier}")
 
 
 def _charges(tickets: Iterable[Ticket], used: Amounts) -> Iterator[Charge]:
@@ -199,7 +195,7 @@ def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome
         metadata=exchange.metadata,
         outcome=outcome,
         usage=exchange.usage,
-        bill=exchange.bill,
+        price=exchange.price,
         charges=charges,
     )
 
@@ -212,7 +208,7 @@ def _aside_entry(exchange: Exchange, number: int, judge: Target, usage: Usage) -
         request_id=f"{exchange.id}/{number + 1}",
         resolved_model=judge.name,
         usage=usage,
-        bill=_bill(judge, usage, exchange.at),
+        price=judge.price,
     )
 
 

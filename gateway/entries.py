@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.holds import Hold
-from gateway.pricing import Bill
+from gateway.pricing import Bill, Price
 from gateway.usage import Usage
 
 
@@ -23,6 +23,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Args:
         at: when its charges count; UTC.
         model: as the caller asked for it; `resolved_model` is `account/model` that answered.
+        price: by which its bill is yet to be made, in a quiet moment.
         bill: None when nobody knows what it costs.
     """
 
@@ -36,5 +37,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     metadata: Mapping[str, str] = {}
     outcome: str
     usage: Usage | None = None
+    price: Price | None = None
     bill: Bill | None = None
     charges: tuple[Charge, ...] = ()
+
+    def billed(self) -> "Entry":
+        """With its bill, if there was a price."""
+        if self.price is None or self.usage is None:
+            return self
+        return msgspec.structs.replace(self, bill=self.price.bill(self.usage, self.at), price=None)

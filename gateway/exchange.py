@@ -11,7 +11,7 @@ from gateway.asgi import Message, Send
 from gateway.contract import Attempt, Call, Caller, Choice, Dialect, Meter, Observer, Outcome, Target
 from gateway.errors import Blocked, ClientLeft, GatewayError, Refused, Stopping, UpstreamError
 from gateway.holds import Hold, Ticket
-from gateway.pricing import Bill
+from gateway.pricing import Price
 from gateway.secret import Secret
 from gateway.usage import Usage
 
@@ -48,7 +48,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     target_ticket: Ticket | None = None
     told: list[tuple[bytes, bytes]] = []
     over: tuple[str, ...] = ()
-    bill: Bill | None = None
+    price: Price | None = None
+    cost: int | None = None
     # guard, third-party middlewares
     observers: list[Observer] = []
     # dispatch

@@ -12,6 +12,8 @@ from gateway.windows import Window
 LONGEST_RETRY_S = 60.0
 """SDKs that are told to wait longer come back at once instead, so they are told not to come back by themselves."""
 
+_OF_REQUESTS = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
+_OF_TOKENS = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
 _PER = {
     Window.MINUTE: "per minute",
     Window.HOUR: "per hour",
@@ -69,24 +71,26 @@ def limit_headers(levels: Iterable[Level]) -> list[tuple[bytes, bytes]]:
 
     Source: platform.openai.com/docs/guides/rate-limits, read 2026-11.
     """
-    tightest: dict[Unit, Level] = {}
+    requests = tokens = None
     for level in levels:
         hold = level.hold
-        if hold.mode is not Mode.ENFORCE or hold.is_budget or hold.unit not in (Unit.REQUESTS, Unit.TOKENS):
+        if hold.is_budget or hold.mode is not Mode.ENFORCE:
             continue
-        other = tightest.get(hold.unit)
-        # Compared as shares of their limits, without dividing: a limit may be 0.
-        if other is None or level.remaining * other.hold.limit < other.remaining * hold.limit:
-            tightest[hold.unit] = level
+        if hold.unit is Unit.REQUESTS:
+            requests = level if requests is None else _tighter(level, requests)
+        elif hold.unit is Unit.TOKENS:
+            tokens = level if tokens is None else _tighter(level, tokens)
     headers: list[tuple[bytes, bytes]] = []
-    for unit, level in tightest.items():
-        name = unit.encode()
-        headers += (
-            (b"x-ratelimit-limit-" + name, b"%d" % level.hold.limit),
-            (b"x-ratelimit-remaining-" + name, b"%d" % level.remaining),
-            (b"x-ratelimit-reset-" + name, duration_text(level.resets_s).encode()),
-        )
+    for tightest, names in ((requests, _OF_REQUESTS), (tokens, _OF_TOKENS)):
+        if tightest is not None:
+            values = (b"%d" % tightest.hold.limit, b"%d" % tightest.remaining, _duration(tightest.resets_s))
+            headers += zip(names, values, strict=True)
     return headers
+
+
+def _tighter(one: Level, other: Level) -> Level:
+    """Compared as shares of their limits, without dividing: a limit may be 0."""
+    return one if one.remaining * other.hold.limit < other.remaining * one.hold.limit else other
 
 
 def rule_header(level: Level) -> tuple[bytes, bytes]:
@@ -99,14 +103,17 @@ def rule_header(level: Level) -> tuple[bytes, bytes]:
 
 def duration_text(seconds: float) -> str:
     """As in `1h0m0s`, `6m0s`, `12s` or `120ms`; rounded up, so that nobody comes too early."""
+    return _duration(seconds).decode()
+
+
+def _duration(seconds: float) -> bytes:
     if seconds < 1:
-        return f"{math.ceil(seconds * 1000)}ms"
-    whole = math.ceil(seconds)
-    minutes, rest = divmod(whole, 60)
+        return b"%dms" % math.ceil(seconds * 1000)
+    minutes, rest = divmod(math.ceil(seconds), 60)
     if not minutes:
-        return f"{rest}s"
+        return b"%ds" % rest
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s"
+    return b"%dh%dm%ds" % (hours, minutes, rest) if hours else b"%dm%ds" % (minutes, rest)
 
 
 def amount_text(unit: Unit, amount: int) -> str:

@@ -77,7 +77,7 @@ class ListLedger:
         self.entries = []
 
     def add(self, entry):
-        self.entries.append(entry)
+        self.entries.append(entry.billed())
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ class Ledger:
 
     async def _write_waiting(self) -> None:
         while self._buffer:
-            batch = self._buffer[:BATCH]
+            batch = [entry.billed() for entry in self._buffer[:BATCH]]
             await self._write(batch)
             del self._buffer[: len(batch)]
 
@@ -213,7 +213,7 @@ class Ledger:
         if self._spool is None:
             return
         async with self._spool_in_use:
-            while batch := self._buffer[: 10 * BATCH]:
+            while batch := [entry.billed() for entry in self._buffer[: 10 * BATCH]]:
                 try:
                     count = await asyncio.to_thread(self._spool.append, batch)
                 except (OSError, ValueError) as error:

@@ -82,7 +82,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         resolved_model=exchange.target.name if exchange.target is not None else None,
         stream=call is not None and call.ask.stream,
         usage=exchange.usage,
-        cost_nanousd=exchange.bill.cost if exchange.bill is not None else None,
+        cost_nanousd=exchange.cost,
         over_limits=exchange.over,
         time_to_first_token_ms=_ms(exchange.started, exchange.first_byte_at) if exchange.first_byte_at else None,
         time_per_output_token_ms=_per_token_ms(exchange) if call is not None and call.ask.stream else None,
