@@ -192,24 +192,21 @@ class _Compiler:
 
     def _aliases(self, targets: Mapping[str, Target]) -> dict[str, str]:
         """Slug or alias -> the virtual model it stands for. A slug wins over an alias, and a model over both."""
+        models = [
+            (manifest, f"{group.name}/{model.name}", model)
+            for manifest, group in self.documents.values()
+            if isinstance(group, VirtualModelGroup)
+            for model in group.integrations
+        ]
+        wanted = [(manifest, name, model.slug) for manifest, name, model in models if model.slug is not None]
+        wanted += [(manifest, name, alias) for manifest, name, model in models for alias in model.alias]
         found: dict[str, str] = {}
-        for manifest, group in self.documents.values():
-            if isinstance(group, VirtualModelGroup):
-                for model in group.integrations:
-                    name = f"{group.name}/{model.name}"
-                    if model.slug is not None and found.setdefault(model.slug, name) != name:
-                        self._warn_taken(manifest, model.slug, found[model.slug])
-        for manifest, group in self.documents.values():
-            if isinstance(group, VirtualModelGroup):
-                for model in group.integrations:
-                    name = f"{group.name}/{model.name}"
-                    for alias in model.alias:
-                        if found.setdefault(alias, name) != name:
-                            self._warn_taken(manifest, alias, found[alias])
-        return {alias: name for alias, name in found.items() if alias not in targets and name in targets}
-
-    def _warn_taken(self, manifest: Manifest, alias: str, name: str) -> None:
-        self.warnings.append(manifest.fault(("integrations",), f"{alias} stands for {name} already"))
+        for manifest, name, alias in wanted:
+            if alias in targets:
+                self.warnings.append(manifest.fault(("integrations",), f"{alias} is a model itself"))
+            elif found.setdefault(alias, name) != name:
+                self.warnings.append(manifest.fault(("integrations",), f"{alias} stands for {found[alias]} already"))
+        return {alias: name for alias, name in found.items() if name in targets}
 
     def _targets(self, manifest: Manifest, account: Any, provider: Any) -> list[Target]:
         """The models of an account, all or none."""

@@ -1006,6 +1006,19 @@ async def test_a_choice_without_a_route_is_asked_by_itself(routed):
     assert exchange.target.name == "a/m"
 
 
+async def test_what_failed_attempts_took_is_not_the_gateways_time(routed, auth, sink):
+    """Nor is the pause before another."""
+    upstream = FakeUpstream((503, [b"{}"]), OK)
+    app = routed(upstream, repeated("a", delay=80))
+
+    await post(app, CHAT, ASK, headers=auth)
+    await app.close()
+
+    [record] = sink.records
+    assert record.duration_ms > 40
+    assert record.overhead_ms < record.duration_ms - 35
+
+
 # --- room for so many ------------------------------------------------------------------------------------------------
 
 

@@ -362,6 +362,10 @@ def test_a_model_wins_over_both():
 
     assert snapshot.targets["openai-main/gpt-4o"].provider is not VIRTUAL
     assert snapshot.targets["gpu-farm/llama-70b"].provider is not VIRTUAL
+    assert [fault.message for fault in snapshot.warnings] == [
+        "openai-main/gpt-4o is a model itself",
+        "gpu-farm/llama-70b is a model itself",
+    ]
 
 
 def test_of_two_equal_slugs_the_first_counts():

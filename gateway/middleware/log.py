@@ -92,7 +92,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         dropped_params=exchange.dropped_params,
         error_type=error.type if error is not None else None,
         error_code=error.code if error is not None else None,
-        error_message=redact_text(error.message) if error is not None else None,
+        error_message=_visible(error.message) if error is not None else None,
         client=client[0] if client else None,
         user_agent=_safe(exchange.headers.get(b"user-agent", b"").decode("latin-1")) or None,
     )
@@ -103,7 +103,15 @@ def _safe(text: str) -> str:
     return _redacted(text[:500])
 
 
-_redacted = lru_cache(maxsize=1024)(redact_text)  # few different values come in, so looking costs nothing
+def _visible(text: str) -> str:
+    """Without keys, and with marks that would act on a terminal, or turn its text around, written out."""
+    text = redact_text(text)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
+_redacted = lru_cache(maxsize=1024)(_visible)  # few different values come in, so looking costs nothing
 
 
 def _ms(start: float, end: float) -> float:
@@ -120,10 +128,13 @@ def _per_token_ms(exchange: Exchange) -> float | None:
 
 
 def _overhead_ms(exchange: Exchange, ended: float) -> float | None:
-    """Before the provider was asked, between its first byte and the answer's head, and after its last byte."""
+    """Before the first provider was asked, between the first byte of the one that answered and the answer's head, and
+    after its last byte."""
     if exchange.sent_at is None:
         return _ms(exchange.started, ended)
     own = exchange.sent_at - exchange.started
+    if attempts := exchange.attempts:
+        own -= (attempts[-1].started_ms - attempts[0].started_ms) / 1e3
     if exchange.first_byte_at is not None and exchange.answered_at is not None:
         own += max(0.0, exchange.answered_at - exchange.first_byte_at)
     if exchange.last_byte_at is not None:

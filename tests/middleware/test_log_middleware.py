@@ -172,6 +172,16 @@ async def test_keys_in_what_a_caller_sends_are_masked():
     assert (records[0].path, records[0].user_agent) == ("/x/***", "Bearer ***")
 
 
+async def test_what_acts_on_terminals_is_written_out():
+    """C1 controls move the cursor of some, and bidirectional marks show a text in another order than it has."""
+    records = []
+    app = LogMiddleware(hello, record=records.append)
+
+    await get(app, "/a\u009b2J\u202egpj")
+
+    assert records[0].path == "/a\\u009b2J\\u202egpj"
+
+
 async def test_other_scopes_pass():
     seen = []
 
