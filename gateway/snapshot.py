@@ -17,6 +17,7 @@ from gateway.access.roles import LISTED, PROVIDER_ACCOUNT, ROLES, USE, model_res
 from gateway.contract import Provider, Target
 from gateway.dialects import CHAT
 from gateway.errors import ConfigError, Fault
+from gateway.holds import Unit
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest, Secrets, load, read
 from gateway.manifests.accounts import Concurrency, Integration, Model, ProviderAccount, SelfHostedModel
@@ -26,6 +27,7 @@ from gateway.manifests.notifications import NOTIFICATION_KINDS, Channel, Channel
 from gateway.manifests.routing import ROUTING_KINDS, VIRTUAL_MODELS, VirtualModelGroup
 from gateway.plugins import providers_by_type
 from gateway.policies import Policies, PolicyCompiler
+from gateway.policies.keys import policy_key
 from gateway.prices import Unpriced, price_of
 from gateway.pricing import Price
 from gateway.providers.catalog import VENDORS
@@ -35,6 +37,8 @@ from gateway.routing import Room
 ANY_MODEL = "*"
 OTHER_KINDS = {**KINDS, **ROUTING_KINDS, **LIMIT_KINDS, **NOTIFICATION_KINDS}
 """All types of manifests that are not read by a provider -> what they are read into."""
+
+SHOWN = 5
 
 log = structlog.get_logger(__name__)
 
@@ -184,11 +188,23 @@ class _Compiler:
             policies = compiler.compile([*self.documents.values()])
             if not compiler.faults:
                 self.warnings += compiler.warnings
+                self._warn_unpriced(policies, targets.values())
                 return policies
             for manifest, fault in compiler.faults:
                 self._refuse(manifest, [fault])
             if self.faults:
                 return policies
+
+    def _warn_unpriced(self, policies: Policies, targets: Iterable[Target]) -> None:
+        """Once for all budgets: whoever counts dollars wants to know what is not counted."""
+        names = sorted({each.name for each in targets if each.price is None and each.provider is not VIRTUAL})
+        counted = {rule.policy for rule in policies.budgets if any(limit.unit is Unit.COST for limit in rule.limits)}
+        for manifest, _ in self.documents.values():
+            if names and any(key.startswith(policy_key(manifest.type, manifest.name)) for key in counted):
+                more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+                message = f"does not count what {', '.join(names[:SHOWN])}{more} cost: they have no price (`cost`)"
+                self.warnings.append(manifest.fault(("limits",), message))
+                return
 
     def _aliases(self, targets: Mapping[str, Target]) -> dict[str, str]:
         """Slug or alias -> the virtual model it stands for. A slug wins over an alias, and a model over both."""

@@ -427,3 +427,21 @@ def test_a_provider_that_fails_is_named(capsys):
 
     assert str(refused.value) == "a.yaml:1: the provider failed with KeyError; the log has more"
     assert "provider failed" in capsys.readouterr().out
+
+
+BUDGET = """\
+---
+{type: tenant-budget-config, name: b, limits: {cost_per_day: 1}, applies_to: {type: aggregate}, mode: enforce}
+"""
+
+
+def test_a_budget_says_what_it_cannot_count():
+    """Else a model without a price would be a way around it that nobody has noticed."""
+    assert [str(fault) for fault in compiled(TWO_ACCOUNTS + BUDGET).warnings] == [
+        "gateway.yaml:15: limits: does not count what any/*, any/fixed, main/gpt, main/org/deep/name cost: they have "
+        "no price (`cost`)"
+    ]
+
+
+def test_without_budgets_prices_are_nobodys_business():
+    assert compiled(TWO_ACCOUNTS).warnings == ()
