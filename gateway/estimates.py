@@ -33,27 +33,30 @@ class Estimates:
     def __init__(self) -> None:
         self._usual: dict[str, Usual] = {}
 
-    def usage(self, ask: Ask, target: Target) -> Usage:
-        """The input from the size of the text, the output from the caller's limit, else as it usually is."""
+    def tokens(self, ask: Ask, target: Target) -> tuple[int, int]:
+        """Of input, from the size of the text; of output, the caller's limit, else as many as is usual."""
         usual = self._usual.get(target.name)
-        correction, output = (usual.correction, usual.output_tokens) if usual else (FIRST_CORRECTION, None)
-        if ask.max_output_tokens is not None:
-            most = max(0, ask.max_output_tokens)
-        elif ask.has_output:
-            most = FIRST_OUTPUT_TOKENS if output is None else int(output)
-        else:
-            most = 0
-        return Usage(input=int(ask.input_tokens * correction) + 1, output=most * ask.choices, estimated=True)
+        most = ask.max_output_tokens
+        if most is None:
+            most = 0 if not ask.has_output else FIRST_OUTPUT_TOKENS if usual is None else int(usual.output_tokens)
+        correction = FIRST_CORRECTION if usual is None else usual.correction
+        return int(ask.input_tokens * correction) + 1, most * ask.choices if most > 0 else 0
+
+    def usage(self, ask: Ask, target: Target) -> Usage:
+        """The same."""
+        into, out = self.tokens(ask, target)
+        return Usage(input=into, output=out, estimated=True)
 
     def need(self, ask: Ask, targets: Iterable[Target], at_s: float) -> Amounts:
         """What the most expensive of the targets would take."""
-        tokens = cost = 0
+        most = dearest = 0
         for target in targets:
-            usage = self.usage(ask, target)
-            tokens = max(tokens, usage.input + usage.output)
-            if target.price is not None:
-                cost = max(cost, target.price.cost(usage, at_s))
-        return Amounts(tokens, cost)
+            into, out = self.tokens(ask, target)
+            if into + out > most:
+                most = into + out
+            if target.price is not None and (cost := target.price.text_cost(into, out, at_s)) > dearest:
+                dearest = cost
+        return Amounts(most, dearest)
 
     def corrected(self, estimated: Usage, target: Target) -> Usage:
         """One that was counted from what passed by, its input as it usually is."""

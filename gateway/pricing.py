@@ -5,10 +5,11 @@ only how much. Both round alike: each line once, half up, to a whole nano-dollar
 up to the cost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from operator import attrgetter
 from typing import Self
 
 import msgspec
@@ -144,13 +145,17 @@ class _Charge(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Compiled(msgspec.Struct, frozen=True):
-    """A tariff, ready to be used. `call_cost`: what each call costs, whatever it uses."""
+    """A tariff, ready to be used. `amounts_of`: a usage -> what it has of each of `charges`; `input` and `output` are
+    two of those. `call_cost`: what each call costs, whatever it uses."""
 
     starts_s: int
     day_s: int
     above: int
     label: str
     charges: tuple[_Charge, ...]
+    amounts_of: Callable[[Usage], tuple[int, ...]]
+    input: _Charge | None
+    output: _Charge | None
     call: _Charge | None
     call_cost: int
 
@@ -186,17 +191,26 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
     def cost(self, usage: Usage, at_s: float) -> int:
         """What `bill` comes to, in nano-dollars; `at_s` in seconds since 1970."""
-        tariff = self._in_force(usage, at_s)
+        tariff = self._in_force(usage.input_tokens, at_s) if len(self.compiled) > 1 else self.compiled[0]
         total = tariff.call_cost
-        for charge in tariff.charges:
-            amount = getattr(usage, charge.name)
+        for charge, amount in zip(tariff.charges, tariff.amounts_of(usage), strict=True):
             if amount > 0:
                 total += charge.cost(amount)
         return total
 
+    def text_cost(self, input_tokens: int, output_tokens: int, at_s: float) -> int:
+        """What so many plain tokens cost; for estimates, which are made for every request."""
+        tariff = self._in_force(input_tokens, at_s) if len(self.compiled) > 1 else self.compiled[0]
+        total = tariff.call_cost
+        if tariff.input is not None and input_tokens > 0:
+            total += tariff.input.cost(input_tokens)
+        if tariff.output is not None and output_tokens > 0:
+            total += tariff.output.cost(output_tokens)
+        return total
+
     def bill(self, usage: Usage, at: datetime) -> Bill:
         """What a call costs that used this much and began at `at`, which knows its time zone. Never below 0."""
-        tariff = self._in_force(usage, at.timestamp())
+        tariff = self._in_force(usage.input_tokens, at.timestamp())
         used = {name: amount for name in AMOUNTS if (amount := getattr(usage, name)) > 0}
         lines = [charge.line(used[charge.name]) for charge in tariff.charges if charge.name in used]
         priced = {line.name for line in lines}
@@ -212,27 +226,38 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
             unpriced=tuple(name for name in used if name not in priced),
         )
 
-    def _in_force(self, usage: Usage, at_s: float) -> _Compiled:
-        if len(self.compiled) > 1:
-            tokens, day_s = usage.input_tokens, at_s % _DAY_S
-            for tariff in self.compiled:
-                if tokens > tariff.above and at_s >= tariff.starts_s and day_s >= tariff.day_s:
-                    return tariff
+    def _in_force(self, input_tokens: int, at_s: float) -> _Compiled:
+        day_s = at_s % _DAY_S
+        for tariff in self.compiled:
+            if input_tokens > tariff.above and at_s >= tariff.starts_s and day_s >= tariff.day_s:
+                return tariff
         return self.compiled[-1]
 
 
 def _compiled(tariff: Tariff, share: Fraction, variant: str) -> _Compiled:
     charges = [_Charge.of(name, rate, share) for name in CLASSES if (rate := _rate(name, tariff.rates)) is not None]
     call = next((charge for charge in charges if charge.name == REQUESTS), None)
+    used = tuple(charge for charge in charges if charge.name != REQUESTS)
+    by_name = {charge.name: charge for charge in used}
     return _Compiled(
         starts_s=tariff.starts_s,
         day_s=tariff.day_s,
         above=tariff.above,
         label=", ".join(filter(None, (variant, str(tariff)))),
-        charges=tuple(charge for charge in charges if charge.name != REQUESTS),
+        charges=used,
+        amounts_of=_amounts_of([charge.name for charge in used]),
+        input=by_name.get("input"),
+        output=by_name.get("output"),
         call=call,
         call_cost=call.cost(1) if call is not None else 0,
     )
+
+
+def _amounts_of(names: Sequence[str]) -> Callable[[Usage], tuple[int, ...]]:
+    """All of them in one call, which takes half as long as one call for each."""
+    if len(names) < 2:  # with a single name, `attrgetter` gives no tuple
+        return lambda usage: tuple(getattr(usage, name) for name in names)
+    return attrgetter(*names)
 
 
 def _rate(name: str | None, rates: Mapping[str, Rate]) -> Rate | None:

@@ -12,8 +12,6 @@ from gateway.windows import Window
 LONGEST_RETRY_S = 60.0
 """SDKs that are told to wait longer come back at once instead, so they are told not to come back by themselves."""
 
-_OF_REQUESTS = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
-_OF_TOKENS = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
 _PER = {
     Window.MINUTE: "per minute",
     Window.HOUR: "per hour",
@@ -80,11 +78,19 @@ def limit_headers(levels: Iterable[Level]) -> list[tuple[bytes, bytes]]:
             requests = level if requests is None else _tighter(level, requests)
         elif hold.unit is Unit.TOKENS:
             tokens = level if tokens is None else _tighter(level, tokens)
-    headers: list[tuple[bytes, bytes]] = []
-    for tightest, names in ((requests, _OF_REQUESTS), (tokens, _OF_TOKENS)):
-        if tightest is not None:
-            values = (b"%d" % tightest.hold.limit, b"%d" % tightest.remaining, _duration(tightest.resets_s))
-            headers += zip(names, values, strict=True)
+    headers = []
+    if requests is not None:
+        headers += [
+            (b"x-ratelimit-limit-requests", b"%d" % requests.hold.limit),
+            (b"x-ratelimit-remaining-requests", b"%d" % requests.remaining),
+            (b"x-ratelimit-reset-requests", _duration(requests.resets_s)),
+        ]
+    if tokens is not None:
+        headers += [
+            (b"x-ratelimit-limit-tokens", b"%d" % tokens.hold.limit),
+            (b"x-ratelimit-remaining-tokens", b"%d" % tokens.remaining),
+            (b"x-ratelimit-reset-tokens", _duration(tokens.resets_s)),
+        ]
     return headers
 
 
