@@ -1,5 +1,6 @@
 """What goes to counters.lua in one call, and what comes back."""
 
+import secrets
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from math import inf
@@ -105,11 +106,13 @@ class Batch:
         self._levels: list[object] = []
         self._restored: list[object] = []
 
-    def arguments(self, epoch: str, fresh_epoch: str, lease_ms: int, max_age_ms: int) -> list[object]:
-        """What follows the name of the script: how many keys, the keys, and the batch."""
-        batch = (epoch, fresh_epoch, self._replica, lease_ms, max_age_ms, self._renewed, self._number)
-        lists = (self._settled, self._reserved, self._levels, self._restored)
-        return [len(self._places), *self._places, _encode((*batch, *lists))]
+    def arguments(self, epoch: str, lease_s: float, max_age_s: float, now_ms: int | None) -> list[object]:
+        """What follows the name of the script: how many keys, the keys, the batch, and for tests the time."""
+        fresh_epoch = secrets.token_hex(8)
+        terms = (epoch, fresh_epoch, self._replica, int(lease_s * 1000), int(max_age_s * 1000))
+        told = (self._renewed, self._number, self._settled)
+        batch = _encode((*terms, *told, self._reserved, self._levels, self._restored))
+        return [len(self._places), *self._places, batch, *([] if now_ms is None else [now_ms])]
 
     def reserve(self, ticket_id: str, holds: Sequence[Hold], need: Amounts) -> None:
         rules: dict[str, int] = {}

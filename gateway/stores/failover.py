@@ -40,7 +40,8 @@ class FailoverCounters:
     - open: it passes. closed: it does not, and may ask again after the next try.
 
     A task tries once a second whether they are back. They are told first what was used meanwhile; then requests go
-    there again. Shares begin empty, so a sliding limit may be passed up to twice in the window in which they were lost.
+    there again. Shares begin empty, so a sliding limit may be passed up to twice in the window in which they were lost;
+    and a request that was let in locally is not among the concurrent ones there.
 
     Args:
         deadline_s: how long one request waits for them.

@@ -6,10 +6,10 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count, islice
-from math import inf
 
-from gateway.holds import Amounts, Hold, Level, Ticket, Unit, Verdict
-from gateway.stores.refusal import BUCKETS, OPEN_RETRY_S, refusing, retry_after_s
+from gateway.holds import Amounts, Hold, Level, Ticket, Verdict
+from gateway.stores.counter import PLACE, Counter, counter_of
+from gateway.stores.refusal import refusing, retry_after_s
 from gateway.windows import Window, span_of
 
 LEASE_S = 30.0
@@ -17,8 +17,6 @@ MAX_AGE_S = 3600.0
 TIDY_MS = 100
 BATCH = 100
 """Tickets, and counters, that are looked at each time it tidies up."""
-_PLACE = {Unit.REQUESTS: 0, Unit.TOKENS: 1, Unit.COST: 2, Unit.CONCURRENT: 3}
-"""Of each unit in a tuple of amounts."""
 
 Record = tuple[int, int, "weakref.ref[Ticket]", tuple[Hold, ...], Amounts, list[int]]
 """A ticket that is open: when its lease ends, when it was taken (ms), and the bucket each hold was taken from."""
@@ -39,7 +37,7 @@ class MemoryCounters:
         self._clock = clock
         self._lease_ms = int(lease_s * 1000)
         self._max_age_ms = int(max_age_s * 1000)
-        self._counters: dict[str, _Counter] = {}
+        self._counters: dict[str, Counter] = {}
         self._keys: deque[str] = deque()
         """Of the counters, in the order in which they are looked at."""
         self._made = 0
@@ -141,14 +139,14 @@ class MemoryCounters:
     async def close(self) -> None:
         return None
 
-    def _new(self, hold: Hold, now_ms: int) -> "_Counter":
-        counter = self._counters[hold.key] = _counter(hold, now_ms)
+    def _new(self, hold: Hold, now_ms: int) -> Counter:
+        counter = self._counters[hold.key] = counter_of(hold, now_ms)
         self._keys.append(hold.key)
         self._made += 1
         return counter
 
     def _refusal(
-        self, holds: Sequence[Hold], counters: "Sequence[_Counter]", amounts: tuple[int, ...], place: int, now_ms: int
+        self, holds: Sequence[Hold], counters: Sequence[Counter], amounts: tuple[int, ...], place: int, now_ms: int
     ) -> Verdict:
         pairs = list(zip(holds, counters, strict=True))
         levels = tuple(counter.level(hold, now_ms) for hold, counter in pairs)
@@ -159,7 +157,7 @@ class MemoryCounters:
         """What is given back goes to the bucket it came from, if that still counts; what comes on top counts now."""
         for hold, bucket in zip(holds, buckets, strict=True):
             counter = self._counters.get(hold.key)
-            change = changes[_PLACE[hold.unit] if counter is None else counter.unit]
+            change = changes[PLACE[hold.unit] if counter is None else counter.unit]
             if change < 0:
                 if counter is not None and bucket in counter.amounts:
                     counter.amounts[bucket] += change
@@ -207,109 +205,3 @@ class MemoryCounters:
                 self._keys.append(key)
             else:
                 del self._counters[key]
-
-
-class _Counter:
-    """What was used, by bucket: parts of a sliding window, the one calendar window of now, or all that is open.
-
-    `until_ms`: so long `bucket` is the one of now. `free_ms`: what is used now counts until then.
-    """
-
-    __slots__ = ("amounts", "bucket", "free_ms", "unit", "until_ms", "used")
-
-    def __init__(self, hold: Hold) -> None:
-        self.unit = _PLACE[hold.unit]
-        self.bucket = 0
-        self.until_ms = 0
-        self.free_ms = 0
-        self.amounts: dict[int, int] = {}
-        """Oldest bucket first."""
-        self.used = 0
-
-    def move(self, now_ms: int) -> None:
-        """To the bucket of now; what no longer counts is forgotten."""
-        raise NotImplementedError
-
-    def level(self, hold: Hold, now_ms: int) -> Level:
-        return Level(hold, self.used, max(0, self.free_ms - now_ms) / 1000 if self.used else 0.0)
-
-    def wait_s(self, amount: int, limit: int, now_ms: int) -> float:
-        """Until there is room for so much; infinite: never."""
-        if amount > limit:
-            return inf
-        return 0.0 if self.used + amount <= limit else (self.free_ms - now_ms) / 1000
-
-
-class _Sliding(_Counter):
-    __slots__ = ("width_ms",)
-
-    def __init__(self, hold: Hold, window_s: int) -> None:
-        super().__init__(hold)
-        self.width_ms = window_s * 1000 // BUCKETS
-
-    def move(self, now_ms: int) -> None:
-        bucket = now_ms // self.width_ms
-        if self.bucket - BUCKETS < bucket < self.bucket:
-            return  # The clock was set back a little; it will be here again soon.
-        if bucket < self.bucket:
-            self.amounts = {bucket: self.used}
-        else:
-            while (oldest := next(iter(self.amounts), bucket)) < bucket - BUCKETS:
-                self.used -= self.amounts.pop(oldest)
-            self.amounts.setdefault(bucket, 0)
-        self.bucket = bucket
-        self.until_ms = (bucket + 1) * self.width_ms
-        self.free_ms = self._free_ms(bucket)
-
-    def level(self, hold: Hold, now_ms: int) -> Level:
-        newest = next((bucket for bucket, amount in reversed(self.amounts.items()) if amount), None)
-        return Level(hold, self.used, 0.0 if newest is None else (self._free_ms(newest) - now_ms) / 1000)
-
-    def wait_s(self, amount: int, limit: int, now_ms: int) -> float:
-        if amount > limit:
-            return inf
-        excess = self.used + amount - limit
-        for bucket, given_back in self.amounts.items():
-            if excess <= 0:
-                break
-            excess -= given_back
-            if excess <= 0:
-                return (self._free_ms(bucket) - now_ms) / 1000
-        return 0.0
-
-    def _free_ms(self, bucket: int) -> int:
-        return (bucket + 1 + BUCKETS) * self.width_ms
-
-
-class _Calendar(_Counter):
-    __slots__ = ("window",)
-
-    def __init__(self, hold: Hold) -> None:
-        super().__init__(hold)
-        self.window = hold.window
-
-    def move(self, now_ms: int) -> None:
-        span = span_of(self.window, now_ms / 1000)
-        if span.begins_s > self.bucket:
-            self.used = 0
-        self.bucket = span.begins_s
-        self.amounts = {self.bucket: self.used}
-        self.until_ms = self.free_ms = span.ends_s * 1000
-
-
-class _Open(_Counter):
-    __slots__ = ()
-
-    def move(self, now_ms: int) -> None:
-        self.amounts.setdefault(0, 0)
-        self.free_ms = now_ms + int(OPEN_RETRY_S * 1000)
-
-
-def _counter(hold: Hold, now_ms: int) -> _Counter:
-    counter: _Counter
-    if window_s := hold.window.sliding_s:
-        counter = _Sliding(hold, window_s)
-    else:
-        counter = _Open(hold) if hold.window is Window.WHILE_OPEN else _Calendar(hold)
-    counter.move(now_ms)
-    return counter

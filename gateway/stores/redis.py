@@ -47,8 +47,6 @@ log = structlog.get_logger(__name__)
 class RedisCounters:
     """Says Unavailable where it cannot reach Redis, from `reserve` too; FailoverCounters knows what to do then.
 
-    The package redis, an extra, is imported when one is made.
-
     Args:
         url: as `redis://user:password@host:port/0`.
         on_new_epoch: called, and waited for, when Redis was met for the first time or has lost everything, so that it
@@ -181,8 +179,7 @@ class RedisCounters:
             self.settle(result.ticket, None)
 
     def _renew(self) -> None:
-        now_s = self.now_s()
-        youngest_s, oldest_s = now_s - self._lease_s / 3, now_s - self._max_age_s
+        youngest_s, oldest_s = self.now_s() - self._lease_s / 3, self.now_s() - self._max_age_s
         self._renewed = deque(ticket.id for ticket in self._open.values() if oldest_s < ticket.at_s <= youngest_s)
 
     async def _run(self) -> None:
@@ -212,12 +209,9 @@ class RedisCounters:
         epoch = ANY if self._is_new_to_us and any(isinstance(job, Restore) for job in jobs) else self._epoch
         tells = epoch != ANY and not self._filling
         batch = self._batch(jobs, tells=tells)
-        fresh_epoch = secrets.token_hex(8)
-        arguments = batch.arguments(epoch, fresh_epoch, int(self._lease_s * 1000), int(self._max_age_s * 1000))
-        if self._server_now_s:
-            arguments.append(int(self._server_now_s() * 1000))
+        now_ms = int(self._server_now_s() * 1000) if self._server_now_s else None
         try:
-            reply = await self._redis.call(arguments)
+            reply = await self._redis.call(batch.arguments(epoch, self._lease_s, self._max_age_s, now_ms))
         except Unavailable as error:
             self._fail(jobs, error)
             return False
@@ -225,8 +219,8 @@ class RedisCounters:
         if epoch == ANY:
             self._epoch, self._epoch_began_s = reply.epoch, reply.now_ms / 1000
         elif reply.epoch != epoch:
-            self._begin(reply)
-            return self._try_again(jobs)
+            self._begin(reply, jobs)
+            return True
         elif tells:
             self._backlog.arrived()
         self.replicas = max(1, reply.replicas)
@@ -280,24 +274,20 @@ class RedisCounters:
 
     # --- when it has lost everything ---
 
-    def _begin(self, reply: Reply) -> None:
+    def _begin(self, reply: Reply, jobs: Sequence[Job[Any]]) -> None:
+        """Of the jobs, nothing was done."""
         if self._filling:
             self._epoch = NOT_MET
-            return
-        if self._epoch != NOT_MET:
-            log.warning("redis has lost its counters", is_filled_again=self._on_new_epoch is not None)
-        self._epoch, self._epoch_began_s = reply.epoch, reply.now_ms / 1000
-        if self._on_new_epoch:
-            self._filling = asyncio.create_task(self._fill(self._on_new_epoch))
-
-    def _try_again(self, jobs: Sequence[Job[Any]]) -> bool:
-        """Nothing was done."""
-        if self._filling:
-            for job in jobs:
-                job.fail(Unavailable(FILLING))
         else:
-            self._jobs[:0] = jobs
-        return True
+            if self._epoch != NOT_MET:
+                log.warning("redis has lost its counters", is_filled_again=self._on_new_epoch is not None)
+            self._epoch, self._epoch_began_s = reply.epoch, reply.now_ms / 1000
+            if self._on_new_epoch is None:
+                self._jobs[:0] = jobs
+                return
+            self._filling = asyncio.create_task(self._fill(self._on_new_epoch))
+        for job in jobs:
+            job.fail(Unavailable(FILLING))
 
     async def _fill(self, on_new_epoch: Callable[[], Awaitable[None]]) -> None:
         try:

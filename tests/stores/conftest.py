@@ -1,6 +1,8 @@
 """A clock that stands still, counters of either kind on it, and holds in few words."""
 
+import asyncio
 import itertools
+from contextlib import suppress
 
 import pytest
 
@@ -70,3 +72,70 @@ def hold():
         return Hold(key=key, unit=unit, window=window, limit=limit, **{"rule": key, **fields})
 
     return make
+
+
+class Proxy:
+    """Stands between counters and Redis, and does what networks do."""
+
+    def __init__(self):
+        self.slow_s = 0.0
+        """How long each answer takes."""
+        self.answers_lost = 0
+        """So many of the next answers get lost, and their connections with them."""
+        self.requests = 0
+        self.url = ""
+        self.writers = set()
+
+    async def start(self, url):
+        host, port = url.removeprefix("redis://").removesuffix("/0").split(":")
+
+        async def serve(reader, writer):
+            server_reader, server_writer = await asyncio.open_connection(host, port)
+            self.writers |= {writer, server_writer}
+            try:
+                await asyncio.gather(self.ask(reader, server_writer), self.answer(server_reader, writer))
+            finally:
+                for end in (writer, server_writer):
+                    end.close()
+
+        self.server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/0"
+
+    async def ask(self, reader, writer):
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                self.requests += 1
+                writer.write(data)
+        writer.close()
+
+    async def answer(self, reader, writer):
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if self.answers_lost:
+                    self.answers_lost -= 1
+                    break
+                if self.slow_s:
+                    await asyncio.sleep(self.slow_s)
+                writer.write(data)
+        writer.close()
+
+    async def stop(self):
+        self.server.close()
+        for writer in self.writers:
+            writer.close()
+        await self.server.wait_closed()
+
+
+@pytest.fixture
+async def proxy():
+    """`await proxy(url)`: stands before that Redis."""
+    made = []
+
+    async def make(url):
+        made.append(Proxy())
+        await made[-1].start(url)
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.stop()

@@ -15,7 +15,7 @@ from gateway.stores.redis import RedisCounters
 from gateway.windows import Window
 
 BEGIN_MS = 4102444800000
-LONG_S = 10**7
+LONG_S = 10**9
 """Leases do not end in here."""
 HOLDS = [
     Hold(key="rpm", rule="a", unit=Unit.REQUESTS, window=Window.MINUTE, limit=4),
