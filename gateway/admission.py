@@ -20,7 +20,6 @@ from gateway.policies import Policies
 from gateway.pricing import Price
 from gateway.refusals import limit_headers, refusal, rule_header
 from gateway.usage import Usage
-from gateway.windows import Window
 
 NOTHING = Amounts()
 
@@ -177,7 +176,7 @@ def _price(target: Target, service_tier: str | None) -> Price | None:
 def _charges(tickets: Iterable[Ticket], used: Amounts) -> Iterator[Charge]:
     for ticket in tickets:
         for hold in ticket.holds:
-            if hold.window.sliding_s is None and hold.window is not Window.WHILE_OPEN:
+            if hold.window.is_calendar:
                 yield Charge(hold, used.of(hold.unit))
 
 

@@ -151,6 +151,9 @@ class Counters(Protocol):
         """Sets calendar counters to what the ledger knows: (hold, any moment in its window, amount).
 
         A counter that already stands higher is left as it is.
+
+        Raises:
+            Unavailable: the counters cannot be reached, and will not ask for it again.
         """
 
     async def close(self) -> None:

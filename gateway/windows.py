@@ -26,8 +26,15 @@ class Window(StrEnum):
         """The length of a sliding window, in seconds; None for the others."""
         return _SLIDING_S.get(self)
 
+    @property
+    def is_calendar(self) -> bool:
+        """Whether it begins and ends together for all: `span_of` says when."""
+        return self not in _OTHERS
+
 
 _SLIDING_S = {Window.MINUTE: 60, Window.HOUR: 3600, Window.DAY: 86400}
+
+_OTHERS = frozenset({*_SLIDING_S, Window.WHILE_OPEN})
 
 FOREVER_S = 32503680000
 """The end of a lifetime: the year 3000."""

@@ -36,6 +36,16 @@ def test_other_windows_have_no_span(window):
         span_of(window, 0.0)
 
 
+def test_calendar_windows_are_those_with_a_span():
+    assert [window for window in Window if window.is_calendar] == [
+        Window.CALENDAR_DAY,
+        Window.WEEK,
+        Window.MONTH,
+        Window.QUARTER,
+        Window.LIFETIME,
+    ]
+
+
 def test_sliding_windows_have_a_length():
     assert {window: window.sliding_s for window in Window if window.sliding_s} == {
         Window.MINUTE: 60,

@@ -126,7 +126,7 @@ class Batch:
         self._levels.append([(*self._hold(hold, 0), Mode.COUNT, 0, False) for hold in holds])
 
     def restore(self, hold: Hold, at_s: float, amount: int) -> None:
-        if hold.window.sliding_s is None and hold.window is not Window.WHILE_OPEN:
+        if hold.window.is_calendar:
             begins_s = span_of(hold.window, at_s).begins_s
             width = _widths(hold.window, self._now_s)
             self._restored.append((self._place(hold.key), width, begins_s, str(min(amount, MOST_IN_TOTAL))))

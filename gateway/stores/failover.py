@@ -12,7 +12,7 @@ from gateway.errors import Unavailable
 from gateway.holds import Amounts, Hold, Level, Mode, Ticket, Verdict, WhenLost
 from gateway.stores.memory import MemoryCounters
 from gateway.stores.redis import RedisCounters
-from gateway.windows import Window, span_of
+from gateway.windows import span_of
 
 DEADLINE_S = 0.05
 PROBE_S = 1.0
@@ -109,7 +109,7 @@ class FailoverCounters:
     async def restore(self, used: Sequence[tuple[Hold, float, int]]) -> None:
         """Never raises. What the shared counters did not get, they ask for when they are back (`on_new_epoch`)."""
         for hold, at_s, amount in used:
-            if _is_calendar(hold):
+            if hold.window.is_calendar:
                 self._remember(hold.key, span_of(hold.window, at_s).begins_s, amount)
         try:
             await self._shared.restore(used)
@@ -149,7 +149,7 @@ class FailoverCounters:
             limit = OPEN
         elif hold.when_lost is WhenLost.CLOSED:
             limit = CLOSED
-        elif _is_calendar(hold):
+        elif hold.window.is_calendar:
             now_s = self._shared.now_s()
             used = self._last_seen(hold, now_s)
             if hold.is_budget and (used is None or used >= NEAR_END * limit):
@@ -171,7 +171,7 @@ class FailoverCounters:
     def _see(self, levels: Sequence[Level]) -> None:
         now_s = self._shared.now_s()
         for level in levels:
-            if _is_calendar(level.hold):
+            if level.hold.window.is_calendar:
                 self._remember(level.hold.key, span_of(level.hold.window, now_s).begins_s, level.used)
 
     def _remember(self, key: str, begins_s: int, used: int) -> None:
@@ -209,10 +209,6 @@ class FailoverCounters:
             else:
                 self.problem = None
         log.info("counters are back", passed_locally=self.passed_locally, refused_locally=self.refused_locally)
-
-
-def _is_calendar(hold: Hold) -> bool:
-    return hold.window.sliding_s is None and hold.window is not Window.WHILE_OPEN
 
 
 def _may_fit(holds: Sequence[Hold], need: Amounts) -> bool:

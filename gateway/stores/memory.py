@@ -129,7 +129,7 @@ class MemoryCounters:
         """The same without a coroutine."""
         now_ms = int(self._clock() * 1000)
         for hold, at_s, amount in used:
-            if hold.window.sliding_s or hold.window is Window.WHILE_OPEN:
+            if not hold.window.is_calendar:
                 continue
             counter = self._counters.get(hold.key) or self._new(hold, now_ms)
             counter.move(now_ms)
