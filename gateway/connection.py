@@ -1,6 +1,7 @@
 """One connection to a provider: the bytes of a reply in, its head and body out."""
 
 import asyncio
+import errno
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import cast
@@ -8,7 +9,7 @@ from typing import cast
 import httptools
 
 from gateway.asgi import HEADER
-from gateway.errors import BrokeOff
+from gateway.errors import BrokeOff, TimedOut, UpstreamError
 
 HIGH_WATER = 64 * 1024
 """More than this of a reply that nobody reads stops the provider."""
@@ -20,6 +21,10 @@ MAX_UNPACKED = 16 * 1024 * 1024
 CUT_SHORT = "the provider broke off in the middle of its answer"
 NO_ANSWER = "the provider closed the connection without an answer"
 NOT_HTTP = "the provider's answer is not HTTP"
+LOST = "the connection to the provider is dead: nothing that was sent is acknowledged"
+
+WAYS_LOST = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
+"""How the kernel says that it has given up on a connection which neither end has closed."""
 
 
 class Headers(Mapping[str, str]):
@@ -65,7 +70,7 @@ class Connection(asyncio.Protocol):
         self._size = 0
         self._is_done = False
         self._is_paused = False
-        self._error: BrokeOff | None = None
+        self._error: UpstreamError | None = None
 
     # What the pool asks.
 
@@ -109,6 +114,7 @@ class Connection(asyncio.Protocol):
 
         Raises:
             BrokeOff: they will not come.
+            TimedOut: neither will they, and nobody knows whether the request has arrived.
         """
         while not self.status:
             if self._error is not None:
@@ -161,15 +167,19 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            self._fail(NOT_HTTP)
+            self._fail(BrokeOff(NOT_HTTP))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         if not self._is_done and self._error is None:
             if exc is None and self.status and self._ends_with_connection():
                 self._is_done = True
+            elif self.has_received:
+                self._fail(BrokeOff(CUT_SHORT))
+            elif isinstance(exc, OSError) and exc.errno in WAYS_LOST:
+                self._fail(TimedOut(LOST))
             else:
-                self._fail(CUT_SHORT if self.has_received else NO_ANSWER)
+                self._fail(BrokeOff(NO_ANSWER))
         if not self.closed.done():
             self.closed.set_result(None)
         self._wake()
@@ -177,10 +187,10 @@ class Connection(asyncio.Protocol):
     def _ends_with_connection(self) -> bool:
         return b"content-length" not in self._raw and b"transfer-encoding" not in self._raw
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, error: UpstreamError) -> None:
         self._is_spent = True
         if not self._is_done:
-            self._error = BrokeOff(what)
+            self._error = error
             self.close()
             self._wake()
 

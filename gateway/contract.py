@@ -274,7 +274,7 @@ class Upstream(Protocol):
         Raises:
             Unreachable: no connection could be made.
             BrokeOff: the connection ended before there was a head.
-            TimedOut: connecting took too long.
+            TimedOut: connecting took too long, or the connection died before there was a head.
         """
 
 

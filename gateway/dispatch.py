@@ -39,6 +39,8 @@ from gateway.tiers import tier_of
 from gateway.wishes import Wishes, wishes_of
 
 MAX_ERROR_BODY = 256 * 1024
+ERROR_BODY_S = 5.0
+"""The rest of it is not waited for: another target may be waiting to be asked."""
 MAX_BUDGETS = 10_000
 Admit = Callable[[Exchange, Target], Awaitable[None]]
 """Raises RateLimited."""
@@ -355,13 +357,14 @@ def _texts(exchange: Exchange) -> Mapping[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers.items()}
 
 
-async def read_error(reply: Reply) -> bytes:
+async def read_error(reply: Reply, *, within_s: float = ERROR_BODY_S) -> bytes:
     parts = []
     size = 0
     try:
-        while size < MAX_ERROR_BODY and (data := await reply.read()):
-            parts.append(data)
-            size += len(data)
-    except BrokeOff:
+        async with asyncio.timeout(within_s):
+            while size < MAX_ERROR_BODY and (data := await reply.read()):
+                parts.append(data)
+                size += len(data)
+    except (BrokeOff, TimeoutError):
         pass  # the status says enough
     return b"".join(parts)

@@ -7,14 +7,18 @@ minor version.
 """
 
 import asyncio
+import math
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, cast
 
-from aiohttp import ClientError, ClientTimeout, ConnectionTimeoutError, TCPConnector
+from aiohttp import AddrInfoType, ClientError, ClientTimeout, ConnectionTimeoutError, TCPConnector
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection as Lease
 from yarl import URL
@@ -23,15 +27,35 @@ from gateway.connection import Connection, Unpacker
 from gateway.contract import Endpoint, Tls, UpstreamRequest
 from gateway.errors import BrokeOff, TimedOut, Unreachable
 
+NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+"""Flags of an address that is to be used as it is."""
+
 
 class HttpUpstream:
     """Calls providers over HTTP/1.1, with one pool of connections. Opens on first use, in the running event loop.
 
-    How long a provider may think is not decided here: whoever waits cancels.
+    The pool has no limit of its own, so nobody waits in it: how many calls there may be is decided before they get
+    here. How long a provider may think is not decided here either: whoever waits cancels.
+
+    Args:
+        connect_timeout_s: for the name, the connection and TLS together.
+        dead_after_s: an open connection whose other end acknowledges nothing for so long is given up.
+        names_ttl_s: whole seconds for which the addresses of a name are used again.
+        resolver: finds those addresses; the system does unless given.
     """
 
-    def __init__(self, *, connect_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        connect_timeout_s: float = 10.0,
+        dead_after_s: float = 30.0,
+        names_ttl_s: int = 30,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
         self._timeout = ClientTimeout(total=None, connect=connect_timeout_s, sock_connect=connect_timeout_s)
+        self._dead_after_s = dead_after_s
+        self._names_ttl_s = names_ttl_s
+        self._resolver = resolver or SystemNames()
         self._connector: TCPConnector | None = None
         self._shapes: dict[tuple[object, ...], ClientRequest] = {}
 
@@ -69,7 +93,13 @@ class HttpUpstream:
             await connector.close()
 
     def _open(self) -> TCPConnector:
-        self._connector = TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=30)
+        self._connector = TCPConnector(
+            limit=0,
+            keepalive_timeout=30,
+            ttl_dns_cache=self._names_ttl_s,
+            resolver=self._resolver,
+            socket_factory=partial(_socket, dead_after_s=self._dead_after_s),
+        )
         self._connector._factory = cast("Any", partial(Connection, asyncio.get_running_loop()))
         return self._connector
 
@@ -92,6 +122,32 @@ class HttpUpstream:
             raise TimedOut(f"{endpoint.host} took too long to accept a connection") from error
         except (ClientError, OSError, UnicodeError) as error:
             raise Unreachable(f"no connection to {endpoint.host}: {_reason(error)}") from error
+
+
+class SystemNames(AbstractResolver):
+    """Has the system look names up, each in a thread of its own.
+
+    The event loop's threads are few, uvloop's two, and a name server that is silent holds one for 10 s: two names that
+    it does not answer would keep all other providers from being found. The connector never asks for one name twice at
+    a time, so there are no more threads than providers.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        thread = ThreadPoolExecutor(1, thread_name_prefix="name")
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(thread, look_up)
+        finally:
+            thread.shutdown(wait=False)
+        return [
+            ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=NUMERIC)
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        pass
 
 
 class HttpReply:
@@ -121,6 +177,20 @@ class HttpReply:
         self._lease.release()  # closes the connection unless the reply was read to its end
 
 
+def _socket(address: AddrInfoType, *, dead_after_s: float) -> socket.socket:
+    """One that notices when the way to the other end is cut. Without this, the kernel tries for a quarter of an hour to
+    send what is not acknowledged, and never looks while it waits for an answer.
+    """
+    sock = socket.socket(*address[:3])
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":  # elsewhere the system's own times count
+        probe_s = math.ceil(dead_after_s / 3)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, probe_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, probe_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(dead_after_s * 1000))
+    return sock
+
+
 def _ssl(tls: Tls) -> ssl.SSLContext | bool:
     if tls == Tls():
         return True
@@ -144,4 +214,6 @@ def _reason(error: Exception) -> str:
         return f"it does not speak TLS as it should ({cause.reason})"
     if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
         return os.strerror(cause.errno).lower()  # its own text may hold the address
+    if isinstance(cause, ConnectionError):  # without an errno it comes from TLS
+        return "it closed the connection instead of agreeing on TLS"
     return type(cause).__name__

@@ -731,6 +731,11 @@ async def test_an_error_without_end_is_not_read_to_it():
     assert len(await read_error(FakeReply(500, [65536 * b"x"] * 1000, {}))) == MAX_ERROR_BODY
 
 
+async def test_an_error_that_trickles_is_not_waited_for():
+    """Another target may be waiting to be asked, and what has come of it is enough."""
+    assert await read_error(FakeReply(500, [b"a", asyncio.Event()], {}), within_s=0.01) == b"a"
+
+
 # --- what is told of it ----------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trustme
+from aiohttp.abc import AbstractResolver
 
 from gateway.contract import Endpoint, Tls, UpstreamRequest
 from gateway.errors import BrokeOff, TimedOut, Unreachable
@@ -640,6 +641,128 @@ async def test_a_connection_that_takes_too_long():
             await upstream.close()
 
 
+# --- names -------------------------------------------------------------------
+
+
+class Names(AbstractResolver):
+    """Knows one name, `provider.test`. It answers when it is `awake`, and not at all without addresses."""
+
+    def __init__(self, *addresses):
+        self.addresses = addresses
+        self.questions = 0
+        self.awake = asyncio.Event()
+        self.awake.set()
+
+    async def resolve(self, host, port=0, family=socket.AF_UNSPEC):
+        assert host == "provider.test"
+        self.questions += 1
+        await self.awake.wait()
+        if not self.addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        about = {"hostname": host, "port": port, "family": socket.AF_INET, "proto": 0, "flags": flags}
+        return [{**about, "host": address} for address in self.addresses]
+
+    async def close(self):
+        pass
+
+
+@pytest.fixture
+async def upstream_with():
+    upstreams = []
+
+    def make(names, **options):
+        upstreams.append(HttpUpstream(resolver=names, **options))
+        return upstreams[-1]
+
+    yield make
+    for upstream in upstreams:
+        await upstream.close()
+
+
+def named(provider):
+    return ask(provider.url.replace("127.0.0.1", "provider.test"))
+
+
+async def test_the_system_finds_names(upstream):
+    async with Provider(serve_many).serve() as provider:
+        assert await call(upstream, ask(provider.url.replace("127.0.0.1", "localhost"))) == (200, b"hello")
+
+
+async def test_a_name_that_does_not_exist_is_asked_for_again(upstream_with):
+    """It may exist by then; that it did not is not remembered."""
+    names = Names()
+    upstream = upstream_with(names)
+    async with Provider(serve_many).serve() as provider:
+        with pytest.raises(Unreachable, match=r"^no connection to provider\.test: its name cannot be resolved$"):
+            await upstream.call(named(provider))
+        names.addresses = ["127.0.0.1"]
+
+        assert await call(upstream, named(provider)) == (200, b"hello")
+
+
+async def test_a_name_server_that_is_silent_is_asked_once(upstream_with):
+    """Its time is part of that for a connection. Those who come later wait with the first, each for its own time."""
+    names = Names("127.0.0.1")
+    names.awake.clear()
+    upstream = upstream_with(names, connect_timeout_s=0.1)
+    async with Provider(serve_many).serve() as provider:
+        for _ in range(2):
+            with pytest.raises(TimedOut, match=r"^provider\.test took too long to accept a connection$"):
+                await upstream.call(named(provider))
+        names.awake.set()
+        await arrived()
+
+        assert await call(upstream, named(provider)) == (200, b"hello")
+    assert names.questions == 1
+
+
+async def test_many_calls_at_once_ask_for_a_name_once(upstream_with):
+    names = Names("127.0.0.1")
+    upstream = upstream_with(names)
+    async with Provider(serve_many).serve() as provider:
+        answers = await asyncio.gather(*(call(upstream, named(provider)) for _ in range(200)))
+
+        assert answers == [(200, b"hello")] * 200
+        assert len(provider.connections) == 200
+    assert names.questions == 1
+
+
+@pytest.mark.parametrize(("ttl_s", "questions"), [(30, 1), (0, 3)], ids=["it holds", "it is over"])
+async def test_an_address_is_used_again_until_its_time_is_over(upstream_with, ttl_s, questions):
+    names = Names("127.0.0.1")
+    upstream = upstream_with(names, names_ttl_s=ttl_s)
+    async with Provider(answers(OK)).serve() as provider:
+        for _ in range(3):
+            assert await call(upstream, named(provider)) == (200, b"hello")
+            await asyncio.gather(*provider.tasks)
+
+    assert names.questions == questions
+
+
+async def test_an_address_that_changes_is_followed(upstream_with):
+    """The old one refuses, and the new one is not known before the old one's time is over."""
+    names = Names("127.0.0.2")
+    patient, hasty = upstream_with(names, names_ttl_s=30), upstream_with(names, names_ttl_s=0)
+    async with Provider(serve_many).serve() as provider:
+        for upstream in (patient, hasty):
+            with pytest.raises(Unreachable, match="connection refused"):
+                await upstream.call(named(provider))
+        names.addresses = ["127.0.0.1"]
+
+        assert await call(hasty, named(provider)) == (200, b"hello")
+        with pytest.raises(Unreachable, match="connection refused"):
+            await patient.call(named(provider))
+
+
+async def test_of_two_addresses_one_has_to_answer(upstream_with):
+    upstream = upstream_with(Names("127.0.0.2", "127.0.0.1"))
+    async with Provider(answers(OK)).serve() as provider:
+        for _ in range(4):
+            assert await call(upstream, named(provider)) == (200, b"hello")
+            await asyncio.gather(*provider.tasks)
+
+
 # --- TLS ---------------------------------------------------------------------
 
 
@@ -701,6 +824,39 @@ async def test_plain_http_where_tls_was_expected(upstream):
     async with Provider(script).serve() as provider:
         with pytest.raises(Unreachable):
             await upstream.call(ask(provider.url.replace("http:", "https:")))
+
+
+TOO_OLD = b"\x15\x03\x01\x00\x02\x02\x46"
+"""A fatal alert: protocol_version. Source: RFC 5246, section 7.2."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (TOO_OLD, r"it does not speak TLS as it should \(TLSV1_ALERT_PROTOCOL_VERSION\)"),
+        (b"", "it closed the connection instead of agreeing on TLS"),
+    ],
+    ids=["only TLS 1.0", "no TLS"],
+)
+async def test_no_agreement_on_tls(upstream, answer, reason):
+    async def script(connection):
+        await connection.reader.read(10)
+        await connection.send(answer)
+        connection.writer.write_eof()
+        await connection.gone()
+
+    async with Provider(script).serve() as provider:
+        with pytest.raises(Unreachable, match=f"^no connection to 127.0.0.1: {reason}$"):
+            await upstream.call(ask(provider.url.replace("http:", "https:")))
+
+
+async def test_tls_that_never_comes_about():
+    """Somebody accepts connections, and says nothing."""
+    upstream = HttpUpstream(connect_timeout_s=0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with pytest.raises(TimedOut):
+            await upstream.call(ask(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
+        await upstream.close()
 
 
 async def test_an_authority_that_is_no_certificate(upstream):
