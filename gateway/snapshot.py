@@ -130,6 +130,8 @@ class _Compiler:
             provider = VIRTUAL if manifest.type == VIRTUAL_MODELS else self.providers.get(manifest.type)
             if provider is not None:
                 targets[key] = self._targets(manifest, document, provider)
+            elif isinstance(document, ChannelAccount):
+                self._claim_account(manifest)
         by_name = {target.name: target for target in chain.from_iterable(targets.values())}
         routes = self._routes(by_name)
         by_name = {n: target for n, target in by_name.items() if target.provider is not VIRTUAL or n in routes.by_model}
@@ -227,9 +229,6 @@ class _Compiler:
     def _targets(self, manifest: Manifest, account: Any, provider: Any) -> list[Target]:
         """The models of an account, all or none."""
         try:
-            if other := self.accounts.get(manifest.name):
-                message = f"a second account named {manifest.name}; the first is in {other.file}:{other.line}"
-                raise ConfigError([manifest.fault(("name",), message)])
             found = list(provider.targets(account))
             if isinstance(account, ProviderAccount):
                 found = list(self._with_terms(manifest, account, found))
@@ -245,9 +244,17 @@ class _Compiler:
             message = f"the provider failed with {type(error).__name__}; the log has more"
             self._refuse(manifest, [manifest.fault((), message)])
         else:
-            self.accounts[manifest.name] = manifest
-            return found
+            if self._claim_account(manifest):
+                return found
         return []
+
+    def _claim_account(self, manifest: Manifest) -> bool:
+        """Accounts of all kinds have their names together, because grants are on names."""
+        other = self.accounts.setdefault(manifest.name, manifest)
+        if other is not manifest:
+            message = f"a second account named {manifest.name}; the first is in {other.file}:{other.line}"
+            self._refuse(manifest, [manifest.fault(("name",), message)])
+        return other is manifest
 
     def _with_terms(self, manifest: Manifest, account: ProviderAccount, targets: Iterable[Target]) -> Iterator[Target]:
         """What is the same for all providers: how many requests an account takes at once, and what its models cost."""

@@ -445,3 +445,17 @@ def test_a_budget_says_what_it_cannot_count():
 
 def test_without_budgets_prices_are_nobodys_business():
     assert compiled(TWO_ACCOUNTS).warnings == ()
+
+
+def test_accounts_of_channels_have_their_names_with_the_others():
+    """A grant is on a name, so one of each kind would be used by who may use the other."""
+    channel = """\
+---
+type: provider-account/webhook
+name: main
+integrations: [{type: integration/gateway-request-logger/webhook, name: costs, webhook_url: "https://ops.example/hook"}]
+"""
+
+    assert faults_of(TWO_ACCOUNTS + channel) == [
+        "gateway.yaml:16: name: a second account named main; the first is in gateway.yaml:1"
+    ]

@@ -18,6 +18,8 @@ LISTED = "model:UseListed"
 READ_DATA = "secret-group:ReadData"
 WRITE_DATA = "secret-group:WriteData"
 MANAGE_USERS = "user:ManageUsers"
+LIST_CONTROLS = "gateway-controls:ListGatewayControls"
+MANAGE_CONTROLS = "gateway-controls:ManageGatewayControls"
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -46,6 +48,24 @@ _MCP_SERVER = _kind("mcp-server", "McpServer")
 _ROLE = _kind("role", "Role")
 _ASSIGN = "tenant:AssignRole"
 
+_LIMITING = (
+    "gateway-rate-limiting-config",
+    "gateway-budget-config",
+    "gateway-priority-config",
+    "tenant-rate-limit-config",
+)
+# Whoever writes a rule that the requests of others follow could send them to an account, or with a key, of his own, and
+# read them there. So that takes more than to limit what they use.
+_ROUTING = ("gateway-load-balancing-config", "gateway-fallback-config")
+
+
+def _control(family: str, change: str) -> Kind:
+    return Kind(family, change, LIST_CONTROLS, change, change)
+
+
+BUDGET = _control("tenant-budget-config", MANAGE_CONTROLS)
+"""Of the tenant and of teams, so that a name is that of one budget."""
+
 _KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "provider-account": PROVIDER_ACCOUNT,
@@ -54,6 +74,10 @@ _KINDS: Mapping[str, Kind] = MappingProxyType(
         "secret-group": SECRET_GROUP,
         "role": _ROLE,
         "role-binding": Kind("role-binding", _ASSIGN, _ASSIGN, _ASSIGN, _ASSIGN),
+        **{family: _control(family, MANAGE_CONTROLS) for family in _LIMITING},
+        **{family: _control(family, ADMIN_PERMISSION) for family in _ROUTING},
+        "tenant-budget-config": BUDGET,
+        "team-budget-config": BUDGET,
     }
 )
 _FOR_ADMINS = (ADMIN_PERMISSION,) * 4
@@ -93,14 +117,18 @@ PERMISSIONS = frozenset(
         *(getattr(kind, action) for kind in (*_KINDS.values(), _MCP_SERVER) for action in Kind.__struct_fields__[1:]),
         *(permission for role in ROLES.values() for permission in role),
         MANAGE_USERS,
-        "gateway-controls:ListGatewayControls",
-        "gateway-controls:ManageGatewayControls",
     }
 ) - {ADMIN_PERMISSION}
 """What a role of one's own may hold."""
 
 
-RESOURCE_TYPES = frozenset({TENANT, *_KINDS, *(permission.partition(":")[0] for permission in PERMISSIONS)})
+RESOURCE_TYPES = frozenset(
+    {
+        TENANT,
+        *(kind.resource for kind in _KINDS.values()),
+        *(permission.partition(":")[0] for permission in PERMISSIONS),
+    }
+)
 """What roles can be held on."""
 
 

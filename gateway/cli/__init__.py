@@ -10,6 +10,7 @@ from gateway.cli.migrate import migrate
 from gateway.cli.serve import serve
 from gateway.cli.team import team
 from gateway.cli.token import token
+from gateway.cli.usage import usage
 from gateway.cli.user import user
 
 
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (check, serve, migrate, apply, diff, delete, history, rollback, token, team, user):
+for command in (check, serve, migrate, apply, diff, delete, history, rollback, token, team, user, usage):
     main.add_command(command)

@@ -104,3 +104,88 @@ class Me(msgspec.Struct, frozen=True, rename="camel"):
     credential: str | None = None
     token_id: str | None = None
     permissions: tuple[Held, ...] = ()
+
+
+class Used(msgspec.Struct, frozen=True, rename="camel"):
+    """What a group of requests used; the cost is without the `unpriced` ones."""
+
+    group: str
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int
+    unpriced: int = 0
+
+
+class UsageReport(msgspec.Struct, frozen=True):
+    """`total` is None where groups overlap."""
+
+    data: tuple[Used, ...]
+    total: Used | None = None
+
+
+class Standing(msgspec.Struct, frozen=True, rename="camel"):
+    """A limit or budget in the window of now; `limit` and `used` in requests, tokens or US dollars.
+
+    Args:
+        unit: `cost_per_month`.
+        used: None: not known, as are the next two. `end` is in seconds since 1970.
+        limit_nano_usd: None: it is no money.
+    """
+
+    rule: str
+    unit: str
+    mode: str
+    limit: float
+    is_budget: bool = False
+    scope: str = ""
+    used: float | None = None
+    percentage: float | None = None
+    end: int | None = None
+    limit_nano_usd: int | None = None
+    used_nano_usd: int | None = None
+
+
+class Standings(msgspec.Struct, frozen=True):
+    data: tuple[Standing, ...]
+    source: str | None = None
+
+
+class Budget(msgspec.Struct, frozen=True, rename="camel"):
+    type: str
+    name: str
+    managed_by: str
+    manifest: Mapping[str, Any] = {}
+    version: int | None = None
+
+
+class BillLine(msgspec.Struct, frozen=True):
+    """`sum` is the calculation, as in `93 x $2.5 / 1000000 = $0.0002325`."""
+
+    name: str
+    sum: str
+
+
+class Bill(msgspec.Struct, frozen=True, rename="camel"):
+    cost_nano_usd: int
+    price_row: str
+    price_version: str
+    lines: tuple[BillLine, ...] = ()
+    tariff: str = ""
+    unpriced: tuple[str, ...] = ()
+
+
+class Request(msgspec.Struct, frozen=True, rename="camel"):
+    """One request; its bill is None when nobody knows what it costs."""
+
+    request_id: str
+    at: str
+    subject: str
+    model: str
+    outcome: str
+    resolved_model: str | None = None
+    bill: Bill | None = None
+
+
+class Shown(msgspec.Struct, Generic[T], frozen=True):
+    data: T

@@ -5,12 +5,14 @@ from collections.abc import Iterable
 
 from gateway.access import Access, given_away, kind_of
 from gateway.access.delegation import beyond
-from gateway.access.roles import PROVIDER_ACCOUNT, READ_DATA, SECRET_GROUP, WRITE_DATA
+from gateway.access.roles import BUDGET, PROVIDER_ACCOUNT, READ_DATA, SECRET_GROUP, USE, WRITE_DATA, model_resource
 from gateway.config import may_use
 from gateway.contract import Caller, Target
 from gateway.control.control import actor
+from gateway.control.ownership import TEAM_BUDGET, leads_its_team, require
 from gateway.errors import BadRequest, Forbidden
 from gateway.manifests.identity import StoredSecret
+from gateway.manifests.notifications import channel_key
 from gateway.snapshot import ANY_MODEL, Snapshot
 
 
@@ -58,11 +60,13 @@ def refuse_escalation(before: Snapshot, after: Snapshot, giver: Caller, made: st
         )
     _refuse_opening(before, after, giver, made)
     _refuse_routes_to_others(before, after, giver)
+    _refuse_channels_of_others(before, after, giver)
+    _refuse_budgets_for_others(before, after, giver)
     if made is None or giver.is_admin:
         return
     family, _, name = made.partition(":")
     kind = kind_of(family)
-    if not after.access.holds(actor(giver, after.access), kind.manage, made):
+    if not after.access.holds(actor(giver, after.access), kind.manage, made) and not _leads(giver, after, family, name):
         raise BadRequest(
             f"you could not manage {name} once it is made; add a collaborator {{subject: {giver.subject}, "
             f"role_id: {family}-manager}}, or ask an admin"
@@ -97,6 +101,35 @@ def _refuse_routes_to_others(before: Snapshot, after: Snapshot, giver: Caller) -
             target = before.find(candidate.name) or after.find(candidate.name)
             if candidate.name not in known and (target is None or not may_use(giver, target)):
                 raise Forbidden(f"{name} would lead to {candidate.name}, which {giver.subject} may not use")
+
+
+def _refuse_channels_of_others(before: Snapshot, after: Snapshot, giver: Caller) -> None:
+    """What goes out by a channel is said in the name of its owner, and to anybody: so it takes what a model takes."""
+    if giver.is_admin:
+        return
+    for policy, alerts in after.policies.alerts.items():
+        old = before.policies.alerts.get(policy)
+        for target in alerts.targets:
+            _, account, channel = channel_key(target.notification_channel)
+            is_known = old is not None and target in old.targets
+            if not is_known and not before.access.holds(giver, USE, model_resource(f"{account}/{channel}")):
+                raise Forbidden(
+                    f"this would send alerts by {target.notification_channel}, which {giver.subject} may not use; "
+                    "an admin can name you in its authorized_subjects"
+                )
+
+
+def _refuse_budgets_for_others(before: Snapshot, after: Snapshot, giver: Caller) -> None:
+    """Who manages a team must not decide what another one may spend."""
+    for (type_, name), budget in after.manifests.items():
+        old = before.manifests.get((type_, name))
+        if type_ == TEAM_BUDGET and (old is None or old.data != budget.data):
+            require(before.access, giver, BUDGET.manage, BUDGET.of(name), type_, budget.data)
+
+
+def _leads(giver: Caller, after: Snapshot, family: str, name: str) -> bool:
+    budget = after.manifests.get((TEAM_BUDGET, name)) if family == BUDGET.resource else None
+    return budget is not None and leads_its_team(after.access, giver, TEAM_BUDGET, budget.data)
 
 
 def _is_wider(old: Target, new: Target) -> bool:

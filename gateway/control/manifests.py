@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gateway.access import ADMIN_PERMISSION, kind_of
+from gateway.access import ADMIN_PERMISSION, TENANT, kind_of
 from gateway.config import Stored
 from gateway.contract import Caller
 from gateway.control import escalation, secrecy
 from gateway.control.control import Ask, Control, actor, found
+from gateway.control.ownership import may_read, require
 from gateway.database.rows import Change, StoredManifest
 from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden
 from gateway.manifests import Manifest
@@ -79,10 +80,13 @@ async def rollback(control: Control, ask: Ask) -> Applied:
     wanted = ask.body
     version = await control.store.manifest_version(wanted.type, wanted.name, wanted.version)
     missing = f"{wanted.type} {wanted.name} has no version {wanted.version}; `history` lists those there are"
-    if version is None or version.data is None or not _may_read(control, ask.caller, wanted.type, wanted.name):
+    if version is None or version.data is None:
         found(None, missing)
     assert version is not None
     assert version.data is not None
+    versions = _versions(None, control.config.snapshot.manifests.get((wanted.type, wanted.name)))
+    if not may_read(control.access, ask.caller, wanted.type, wanted.name, *versions, version.data):
+        found(None, missing)
     data = secrecy.opened(_struct(control, wanted.type), version.data, control.seal)
     return await _put(
         control,
@@ -104,7 +108,7 @@ async def list_manifests(control: Control, ask: Ask) -> Data:
         for key, manifest in sorted(control.config.snapshot.manifests.items())
         if wanted_type in (None, manifest.type, manifest.type.partition("/")[0])
         and wanted_name in (None, manifest.name)
-        and _may_read(control, ask.caller, manifest.type, manifest.name)
+        and may_read(control.access, ask.caller, *key, manifest.data)
     ]
     return {"data": rows}
 
@@ -163,7 +167,8 @@ async def _put(
         others = [row for row in rows if row is not existing]
         before = await _compiled(control, rows, stored)
         giver = actor(caller, before.access)
-        _require_for_put(key, giver, before, existing, written_at)
+        versions = _versions(existing, before.manifests.get(key)) or [make(None)]
+        _require_for_put(key, giver, before, existing, versions, written_at)
         _refuse_managed_by_file(control, *key)
         if struct is None:
             raise BadRequest(f"no plugin of this gateway reads {type_}", param="type")
@@ -210,9 +215,10 @@ async def remove(control: Control, caller: Caller, type_: str, name: str, *, dry
         before = await _compiled(control, rows, stored)
         kind = kind_of(type_)
         giver = actor(caller, before.access)
-        before.access.require(giver, kind.delete, kind.of(name))
-        _refuse_managed_by_file(control, type_, name)
         existing = next((row for row in rows if (row.type, row.name) == (type_, name)), None)
+        versions = _versions(existing, before.manifests.get((type_, name)))
+        require(before.access, giver, kind.delete, kind.of(name), type_, *versions)
+        _refuse_managed_by_file(control, type_, name)
         existing = found(existing, f"there is no {type_} named {name}")
         if type_ == "secret-group":
             _refuse_group_in_use(before, name)
@@ -283,16 +289,27 @@ def read_manifest(data: Data) -> Manifest:
 
 
 def _require_for_put(
-    key: tuple[str, str], giver: Caller, before: Snapshot, existing: StoredManifest | None, written_at: datetime | None
+    key: tuple[str, str],
+    giver: Caller,
+    before: Snapshot,
+    existing: StoredManifest | None,
+    versions: Iterable[Data],
+    written_at: datetime | None,
 ) -> None:
-    kind = kind_of(key[0])
+    """`versions`: what the manifest says now, or will if there is none yet."""
+    type_, name = key
+    kind = kind_of(type_)
+    permission, resource = kind.manage, kind.of(name)
     if existing is None and key not in before.manifests:
-        before.access.require(giver, kind.create)
+        permission, resource = kind.create, TENANT
     elif existing is not None and written_at is not None and written_at < existing.created_at:
         # Of one that was deleted: its keys are not for who made another of the same name.
-        before.access.require(giver, kind.manage)
-    else:
-        before.access.require(giver, kind.manage, kind.of(key[1]))
+        resource = TENANT
+    require(before.access, giver, permission, resource, type_, *versions)
+
+
+def _versions(stored: StoredManifest | None, in_force: Manifest | None) -> list[Data]:
+    return [each.data for each in (stored, in_force) if each is not None]
 
 
 def _refuse_taken(key: tuple[str, str], others: Iterable[StoredManifest]) -> None:
@@ -411,11 +428,6 @@ def _masked_or_none(
     struct: type[msgspec.Struct] | None, row: StoredManifest | Change | None, control: Control
 ) -> Data | None:
     return secrecy.masked(struct, row.data, control.seal) if row is not None and row.data is not None else None
-
-
-def _may_read(control: Control, caller: Caller, type_: str, name: str) -> bool:
-    kind = kind_of(type_)
-    return control.access.holds(caller, kind.read, kind.of(name))
 
 
 def _struct(control: Control, type_: str) -> type[msgspec.Struct] | None:

@@ -8,8 +8,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.access import ADMIN_PERMISSION, TENANT
-from gateway.access.roles import MANAGE_USERS, READ_DATA, SECRET_GROUP, TEAM, VIRTUAL_ACCOUNT, WRITE_DATA
-from gateway.control import documents, manifests, secrets, teams, tokens, users
+from gateway.access.roles import (
+    MANAGE_CONTROLS,
+    MANAGE_USERS,
+    READ_DATA,
+    SECRET_GROUP,
+    TEAM,
+    VIRTUAL_ACCOUNT,
+    WRITE_DATA,
+)
+from gateway.control import allowances, budgets, documents, manifests, secrets, teams, tokens, usage, users
 from gateway.control.control import Ask, Control
 from gateway.control.manifests import ApplyBody, RollbackBody
 
@@ -24,6 +32,7 @@ class Needs(Enum):
     TOKEN = "a valid token; the answer holds what the caller may read"
     OWNER = "that the token is the caller's, or of somebody it manages"
     MANIFEST = "the permission to create, manage, read or delete such a manifest"
+    USER = "that the caller used it, or may see what others use"
 
 
 class Permission(NamedTuple):
@@ -128,4 +137,22 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/secret-groups/{name}/secrets/{key}", _on_group(READ_DATA), secrets.read),
     Route("DELETE", "/secret-groups/{name}/secrets/{key}", _on_group(WRITE_DATA), secrets.remove),
     *_family("/secret-groups", "secret-group"),
+    # limits, budgets and usage
+    Route("GET", "/llm-gateway/budgets", Needs.TOKEN, budgets.list_budgets),
+    Route("PUT", "/llm-gateway/budgets", Needs.MANIFEST, budgets.put_budget, ApplyBody),
+    Route("GET", "/llm-gateway/budgets/my-usage", Needs.TOKEN, allowances.my_usage),
+    Route(
+        "POST",
+        "/llm-gateway/budgets/simulate",
+        Permission(MANAGE_CONTROLS),
+        allowances.simulate,
+        allowances.SimulateBody,
+    ),
+    Route("GET", "/llm-gateway/budgets/{name}", Needs.MANIFEST, budgets.get_budget),
+    Route("DELETE", "/llm-gateway/budgets/{name}", Needs.MANIFEST, budgets.delete_budget),
+    Route("GET", "/llm-gateway/budgets/{name}/leaderboard", Needs.MANIFEST, budgets.leaderboard),
+    Route("GET", "/llm-gateway/rate-limits", Needs.TOKEN, budgets.list_rate_limits),
+    Route("GET", "/llm-gateway/config/{type}", Needs.TOKEN, budgets.list_config),
+    Route("GET", "/llm-gateway/usage", Needs.TOKEN, usage.usage),
+    Route("GET", "/llm-gateway/usage/requests/{request_id}", Needs.USER, usage.request),
 )

@@ -5,6 +5,7 @@ import pytest
 from gateway.access.roles import (
     ADMIN_PERMISSION,
     LISTED,
+    MANAGE_CONTROLS,
     PERMISSIONS,
     RESOURCE_TYPES,
     ROLES,
@@ -76,7 +77,12 @@ def test_what_roles_of_ones_own_may_hold():
 def test_what_roles_can_be_held_on():
     """Not on a single model: who may use one stands in its `authorized_subjects`."""
     assert sorted(RESOURCE_TYPES) == [
+        "gateway-budget-config",
         "gateway-controls",
+        "gateway-fallback-config",
+        "gateway-load-balancing-config",
+        "gateway-priority-config",
+        "gateway-rate-limiting-config",
         "mcp-server",
         "provider-account",
         "role",
@@ -84,6 +90,8 @@ def test_what_roles_can_be_held_on():
         "secret-group",
         "team",
         "tenant",
+        "tenant-budget-config",
+        "tenant-rate-limit-config",
         "user",
         "virtual-account",
     ]
@@ -100,7 +108,11 @@ def test_what_roles_can_be_held_on():
         ("role", ("role:x", "role:ManageRole")),
         ("role-binding", ("role-binding:x", "tenant:AssignRole")),
         ("identity-provider", ("identity-provider:x", "*")),
-        ("gateway-rate-limiting-config", ("gateway-rate-limiting-config:x", "*")),
+        ("gateway-rate-limiting-config", ("gateway-rate-limiting-config:x", MANAGE_CONTROLS)),
+        ("tenant-rate-limit-config/model", ("tenant-rate-limit-config:x", MANAGE_CONTROLS)),
+        ("team-budget-config", ("tenant-budget-config:x", MANAGE_CONTROLS)),
+        ("gateway-load-balancing-config", ("gateway-load-balancing-config:x", "*")),
+        ("gateway-global-settings", ("gateway-global-settings:x", "*")),
         ("Team", ("Team:x", "*")),
         ("", (":x", "*")),
     ],
@@ -144,3 +156,18 @@ def test_what_stands_over_a_resource(resource, over):
 def test_says_what_is_missing(permission, resource, text):
     """The smallest role that has it: nobody should ask for more than is needed."""
     assert missing(permission, resource) == text
+
+
+@pytest.mark.parametrize(
+    ("type_", "read"),
+    [
+        ("gateway-budget-config", "gateway-controls:ListGatewayControls"),
+        ("team-budget-config", "gateway-controls:ListGatewayControls"),
+        ("gateway-load-balancing-config", "gateway-controls:ListGatewayControls"),
+        ("gateway-fallback-config", "gateway-controls:ListGatewayControls"),
+        ("gateway-otel-config", "*"),
+    ],
+)
+def test_what_it_takes_to_read_a_control(type_, read):
+    """Rules that route may be read by more people than may write them."""
+    assert kind_of(type_).read == read

@@ -13,12 +13,14 @@ from gateway.callers import Callers, tokens_in
 from gateway.config import Config
 from gateway.control.control import Control
 from gateway.control.endpoint import paths
+from gateway.database.ledger import LedgerStore
 from gateway.database.migrate import migrate
 from gateway.database.store import Store
 from gateway.dialects import CHAT
 from gateway.middleware import AuthMiddleware, ErrorsMiddleware
 from gateway.replica import Replica
 from gateway.sealing import Seal
+from gateway.stores.memory import MemoryCounters
 from gateway.testing import FakeUpstream, ListSink, request
 from gateway.tokens import Pepper
 
@@ -177,18 +179,58 @@ def clock():
 
 
 @pytest.fixture
-async def timed(environ, clock):
-    """An Api on the control API alone, which goes by `clock`; `timed.control` is what it works with."""
-    pepper = environ["GATEWAY_PEPPER"].encode()
-    callers = Callers(tokens_in(environ), pepper=Pepper(pepper), clock=lambda: clock().timestamp())
-    config = Config(None, environ, callers=callers, seal=Seal(pepper))
-    store = Store(environ["GATEWAY_DATABASE_URL"], clock=clock)
-    control = Control(
-        config=config, store=store, replica=Replica(store, config), seal=config.seal, pepper=callers.pepper, now=clock
-    )
-    await control.replica.refresh()
-    routes = [*paths(control, wrap=partial(AuthMiddleware, tokens=callers))]
-    api = Api(ErrorsMiddleware(Router(routes), dialect=CHAT), None)
-    api.control = control
-    yield api
-    await store.close()
+async def timed_on(clock):
+    """`await timed_on(environ)`: an Api on the control API alone, which goes by `clock`; its `control` is what it works
+    with. `counters` may take the place of those in memory."""
+    opened = []
+
+    async def make(environ, counters=None):
+        pepper, url = environ["GATEWAY_PEPPER"].encode(), environ["GATEWAY_DATABASE_URL"]
+        callers = Callers(tokens_in(environ), pepper=Pepper(pepper), clock=lambda: clock().timestamp())
+        config = Config(None, environ, callers=callers, seal=Seal(pepper))
+        store = Store(url, clock=clock)
+        control = Control(
+            config=config,
+            store=store,
+            ledger=LedgerStore(url),
+            counters=counters or MemoryCounters(lambda: clock().timestamp()),
+            replica=Replica(store, config),
+            seal=config.seal,
+            pepper=callers.pepper,
+            now=clock,
+        )
+        opened.append(control)
+        await control.replica.refresh()
+        routes = [*paths(control, wrap=partial(AuthMiddleware, tokens=callers))]
+        api = Api(ErrorsMiddleware(Router(routes), dialect=CHAT), None)
+        api.control = control
+        return api
+
+    yield make
+    for control in opened:
+        await control.store.close()
+        await control.ledger.close()
+
+
+@pytest.fixture
+async def timed(timed_on, environ):
+    return await timed_on(environ)
+
+
+@pytest.fixture
+def postgres_environ(postgres, environ):
+    with postgres.database() as url:
+        asyncio.run(migrate(url))
+        yield {**environ, "GATEWAY_DATABASE_URL": url}
+
+
+@pytest.fixture(params=["environ", "postgres_environ"], ids=["sqlite", "postgres"])
+def either_environ(request):
+    """Of a gateway on an empty database of either kind."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+async def either(either_environ, timed_on):
+    """As `timed`, on either kind of database."""
+    return await timed_on(either_environ)

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -11,11 +12,14 @@ import pytest_asyncio
 
 from gateway.access import ADMIN_PERMISSION, TENANT
 from gateway.control.routes import BASE, ROUTES, Permission
+from gateway.entries import Entry
 from gateway.testing import http_scope
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ASSIGN = "tenant:AssignRole"
+LIST_CONTROLS = "gateway-controls:ListGatewayControls"
+MANAGE_CONTROLS = "gateway-controls:ManageGatewayControls"
 DELETE_VIRTUAL_ACCOUNT = "virtual-account:DeleteVirtualAccount"
 MANAGE_ACCOUNT = "provider-account:ManageProviderAccount"
 MANAGE_GROUP = "secret-group:ManageSecretGroup"
@@ -42,6 +46,11 @@ STORED = {
     "role": {"permissions": [READ_TEAM]},
     "role-binding": {"subjects": [], "permissions": []},
     "identity-provider": {"issuer": "https://idp.example.com", "audiences": ["gateway"]},
+    "tenant-budget-config": {
+        "limits": {"cost_per_month": 100},
+        "applies_to": {"type": "aggregate"},
+        "mode": "audit",
+    },
 }
 """Manifest type -> what the one named `red` says."""
 
@@ -121,6 +130,18 @@ NEEDS = {
     ("PUT", "/secret-groups"): Case(MANAGE_GROUP, unchanged("secret-group")),
     ("GET", "/secret-groups/{name}"): Case(READ_GROUP, refused=404),
     ("DELETE", "/secret-groups/{name}"): Case("secret-group:DeleteSecretGroup"),
+    ("GET", "/llm-gateway/budgets"): Case(),
+    ("PUT", "/llm-gateway/budgets"): Case(MANAGE_CONTROLS, unchanged("tenant-budget-config")),
+    ("GET", "/llm-gateway/budgets/my-usage"): Case(),
+    ("GET", "/llm-gateway/budgets/{name}"): Case(LIST_CONTROLS, refused=404),
+    ("DELETE", "/llm-gateway/budgets/{name}"): Case(MANAGE_CONTROLS),
+    ("GET", "/llm-gateway/budgets/{name}/leaderboard"): Case(LIST_CONTROLS, refused=404),
+    ("GET", "/llm-gateway/rate-limits"): Case(),
+    ("GET", "/llm-gateway/config/{type}"): Case(),
+    ("GET", "/llm-gateway/usage"): Case(),
+    ("GET", "/llm-gateway/usage/requests/{request_id}"): Case(
+        LIST_CONTROLS, refused=404, others={"manager of another team": 200}
+    ),
 }
 """What the table of routes cannot say. A route that needs an entry and has none fails its test."""
 
@@ -128,7 +149,7 @@ IN_TABLE = [(route.needs.permission, route.needs.resource) for route in ROUTES i
 PERMISSIONS = sorted(
     {*(permission for permission, _ in IN_TABLE), *(case.takes for case in NEEDS.values())} - {None, NOBODY}
 )
-FOR_TENANT = {permission for permission, resource in IN_TABLE if resource == TENANT}
+FOR_TENANT = {LIST_CONTROLS, *(permission for permission, resource in IN_TABLE if resource == TENANT)}
 STATIC = {
     f"{permission} {where}": f"holder-{number}-{where.replace(' ', '-')}"
     for number, permission in enumerate(PERMISSIONS)
@@ -164,6 +185,17 @@ def grants():
             }
 
 
+REQUEST = Entry(
+    request_id="r1",
+    at=datetime(2026, 3, 1, tzinfo=UTC),
+    subject="user:somebody@example.com",
+    teams=frozenset({"blue"}),
+    model="demo/echo",
+    outcome="complete",
+)
+"""Of a member of the team whose manager is the `manager of another team`."""
+
+
 class World:
     """An Api with all that the tests need, and who each caller is for it. `token_id` is one of the account `red`."""
 
@@ -192,6 +224,7 @@ class World:
         self.callers["virtual account"] = new["token"]
         new = await api.done(api.ask("POST", "/virtual-accounts/red/tokens"))
         self.token_id = new["id"]
+        await api.app.control.ledger.write([REQUEST], at=REQUEST.at)
 
     async def restore(self):
         """Makes what is named `red`, as far as it is not there."""
@@ -203,6 +236,7 @@ class World:
 
     def path(self, route):
         names = {"name": "red", "id": self.token_id, "email": "nobody@example.com", "key": "none"}
+        names |= {"type": "gateway-budget-config", "request_id": REQUEST.request_id}
         return re.sub(r"\{(\w+)\}", lambda part: names[part[1]], route.path)
 
 

@@ -1,0 +1,203 @@
+"""`gateway usage`: what was used and what it cost, and how much of limits and budgets is left."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.options import as_json, calls_gateway
+
+if TYPE_CHECKING:
+    from gateway.cli.answers import Standing, Used
+    from gateway.cli.client import ControlApi
+
+_HEAD = ("REQUESTS", "INPUT TOKENS", "OUTPUT TOKENS", "COST", "UNPRICED")
+_UNITS = ("subject", "team", "model", "resolved_model", "day")
+
+
+class _ReportUnlessNamed(click.Group):
+    """`gateway usage --by day` is `gateway usage report --by day`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["report", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_ReportUnlessNamed)
+def usage() -> None:
+    """Show what was used, what it cost, and what is left.
+
+    Without a command it is `report`: gateway usage --by team --since 2026-03-01
+    """
+
+
+@usage.command()
+@click.option(
+    "--by",
+    metavar="|".join((*_UNITS, "metadata.KEY")),
+    default="model",
+    show_default=True,
+    help="One row for each.",
+)
+@click.option("--since", metavar="DATE", help="The first day, in UTC. [default: the first of this month]")
+@click.option("--until", metavar="DATE", help="The last day, in UTC. [default: today]")
+@click.option("--who", metavar="SUBJECT", help="Of one only: user:ana@example.com, team:research, virtualaccount:ci.")
+@as_json
+@calls_gateway
+def report(api: "ControlApi", by: str, since: str | None, until: str | None, who: str | None, as_json: bool) -> None:
+    """Sum up requests, tokens and costs.
+
+    Of everybody, if you may see that, or else your own. Requests nobody knows the price of are counted as unpriced, and
+    cost more than nothing.
+    """
+    from gateway.cli.answers import UsageReport
+    from gateway.cli.terminal import show_json, show_table
+
+    query = {"by": by, "since": since, "until": until, "who": who}
+    if as_json:
+        show_json(api.ask("GET", "llm-gateway", "usage", kind=dict[str, Any], query=query))
+        return
+    found = api.ask("GET", "llm-gateway", "usage", kind=UsageReport, query=query)
+    rows = [(row.group, *_cells(row)) for row in found.data]
+    if rows and found.total is not None:
+        rows.append(("total", *_cells(found.total)))
+    show_table((by.upper().replace("_", " "), *_HEAD), rows, none="nothing was used")
+
+
+@usage.command()
+@as_json
+@calls_gateway
+def mine(api: "ControlApi", as_json: bool) -> None:
+    """Show your own limits and budgets, and how much of them is used.
+
+    A * stands for each model, or each value of the metadata.
+    """
+    from gateway.cli.answers import Standings
+    from gateway.cli.terminal import show_json, show_table
+
+    path = ("llm-gateway", "budgets", "my-usage")
+    if as_json:
+        show_json(api.ask("GET", *path, kind=dict[str, Any]))
+        return
+    found = api.ask("GET", *path, kind=Standings)
+    rows = [(each.rule, each.scope, *_standing(each), each.mode, _end(each)) for each in found.data]
+    show_table(("RULE", "FOR", "UNIT", "USED", "LIMIT", "%", "MODE", "RESETS"), rows, none="nothing limits you")
+    if found.source == "ledger":
+        click.echo("The counters cannot be reached just now, so this is what was written down before.", err=True)
+
+
+@usage.command()
+@click.argument("request_id")
+@as_json
+@calls_gateway
+def explain(api: "ControlApi", request_id: str, as_json: bool) -> None:
+    """Show how the bill of one request comes about.
+
+    Its id is in the answer, as the header x-request-id.
+    """
+    from gateway.cli.answers import Request, Shown
+    from gateway.cli.terminal import show_fields, show_json, when
+    from gateway.refusals import dollars_text
+
+    path = ("llm-gateway", "usage", "requests", request_id)
+    if as_json:
+        show_json(api.ask("GET", *path, kind=Shown[dict[str, Any]]).data)
+        return
+    found = api.ask("GET", *path, kind=Shown[Request]).data
+    bill = found.bill
+    fields = [
+        ("request", found.request_id),
+        ("time", when(found.at)),
+        ("subject", found.subject),
+        ("model", found.model),
+        ("answered by", found.resolved_model or ""),
+        ("outcome", found.outcome),
+    ]
+    if bill is None:
+        fields.append(("cost", "not known: the model has no price"))
+    else:
+        fields += [("price", f"{bill.price_row} of {bill.price_version}"), ("tariff", bill.tariff)]
+        fields += [(line.name, line.sum) for line in bill.lines]
+        fields += [(name, "not known: the price list has no price for it") for name in bill.unpriced]
+        fields.append(("cost", dollars_text(bill.cost_nano_usd)))
+    show_fields(fields)
+
+
+@usage.command()
+@as_json
+@calls_gateway
+def budgets(api: "ControlApi", as_json: bool) -> None:
+    """List the budgets you may see."""
+    from gateway.cli.answers import Budget, Listing
+    from gateway.cli.terminal import show_json, show_table
+
+    if as_json:
+        show_json(api.ask("GET", "llm-gateway", "budgets", kind=Listing[Any]).data)
+        return
+    rows = [
+        (
+            each.name,
+            str(each.manifest.get("team_name", "")),
+            str(each.manifest.get("mode", "")),
+            _limits(each.manifest.get("limits")),
+            each.managed_by,
+            str(each.version or ""),
+        )
+        for each in api.ask("GET", "llm-gateway", "budgets", kind=Listing[Budget]).data
+    ]
+    show_table(("NAME", "TEAM", "MODE", "LIMITS", "MANAGED BY", "VERSION"), rows, none="no budgets")
+
+
+@usage.command()
+@click.argument("name")
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="How many of each window.")
+@as_json
+@calls_gateway
+def leaderboard(api: "ControlApi", name: str, limit: int, as_json: bool) -> None:
+    """Show who has used most of a budget, in each of its windows of now."""
+    from gateway.cli.answers import Listing, Standing
+    from gateway.cli.terminal import show_json, show_table
+
+    path, query = ("llm-gateway", "budgets", name, "leaderboard"), {"limit": limit}
+    if as_json:
+        show_json(api.ask("GET", *path, kind=Listing[Any], query=query).data)
+        return
+    found = api.ask("GET", *path, kind=Listing[Standing], query=query).data
+    rows = [(each.scope or "all together", *_standing(each)) for each in found]
+    show_table(("WHO", "UNIT", "USED", "LIMIT", "%"), rows, none="nothing was used")
+
+
+def _cells(row: "Used") -> tuple[str, ...]:
+    from gateway.refusals import dollars_text
+
+    counts = (str(row.requests), str(row.input_tokens), str(row.output_tokens))
+    return (*counts, dollars_text(row.cost_nano_usd), str(row.unpriced))
+
+
+def _standing(each: "Standing") -> tuple[str, ...]:
+    """Unit, used, limit and percentage."""
+    share = "" if each.percentage is None else f"{each.percentage:g}"
+    return (each.unit, _amount(each.used, each.used_nano_usd), _amount(each.limit, each.limit_nano_usd), share)
+
+
+def _amount(amount: float | None, nano_usd: int | None) -> str:
+    from gateway.refusals import dollars_text
+
+    if nano_usd is not None:
+        return dollars_text(nano_usd)
+    return "" if amount is None else f"{amount:.0f}"
+
+
+def _end(each: "Standing") -> str:
+    """Of a budget's window; those of limits slide."""
+    from datetime import UTC, datetime
+
+    from gateway.windows import FOREVER_S
+
+    if each.end is None or not each.is_budget:
+        return ""
+    return "never" if each.end == FOREVER_S else f"{datetime.fromtimestamp(each.end, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _limits(limits: Any) -> str:
+    return ", ".join(f"{name} {amount}" for name, amount in limits.items()) if isinstance(limits, dict) else ""

@@ -1,0 +1,166 @@
+"""Budgets by name and who has used most of each, and the manifests of all other controls by type."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.contract import Caller
+from gateway.control import manifests
+from gateway.control.control import Ask, Control, found
+from gateway.control.levels import Standing, standing
+from gateway.control.ownership import TEAM_BUDGET, may_read
+from gateway.database.ledger_rows import Total
+from gateway.errors import BadRequest, NotFound
+from gateway.holds import Hold
+from gateway.manifests import Manifest
+from gateway.policies import Limit, Rule, policy_of
+from gateway.policies.keys import counter_key, policy_key
+
+TENANT_BUDGET = "tenant-budget-config"
+BUDGETS = (TENANT_BUDGET, TEAM_BUDGET)
+RATE_LIMITS = ("gateway-rate-limiting-config", "tenant-rate-limit-config")
+CONFIGS = (
+    *RATE_LIMITS,
+    *BUDGETS,
+    "gateway-budget-config",
+    "gateway-data-access-config",
+    "gateway-data-routing-config",
+    "gateway-fallback-config",
+    "gateway-global-settings",
+    "gateway-guardrails-config",
+    "gateway-load-balancing-config",
+    "gateway-logging-config",
+    "gateway-otel-config",
+    "gateway-priority-config",
+)
+LEADERS = 500
+MAX_DIGITS = 18
+
+
+class Leaderboard(msgspec.Struct, frozen=True):
+    data: Sequence[Standing]
+
+
+# --- the handlers ------------------------------------------------------------
+
+
+async def list_budgets(control: Control, ask: Ask) -> dict[str, Any]:
+    return {"data": await _readable(control, ask.caller, BUDGETS)}
+
+
+async def list_rate_limits(control: Control, ask: Ask) -> dict[str, Any]:
+    return {"data": await _readable(control, ask.caller, RATE_LIMITS)}
+
+
+async def list_config(control: Control, ask: Ask) -> dict[str, Any]:
+    """Those of one type that the caller may read, wherever they are managed."""
+    type_ = ask.path["type"]
+    if type_ not in CONFIGS:
+        raise NotFound(f"there is no configuration of type {type_[:200]!r}; there are: {', '.join(sorted(CONFIGS))}")
+    return {"data": await _readable(control, ask.caller, (type_,))}
+
+
+async def put_budget(control: Control, ask: Ask) -> manifests.Applied:
+    """Without a type, it is a team's if it names one."""
+    manifest = ask.body.manifest
+    type_ = manifest.get("type", TEAM_BUDGET if "team_name" in manifest else TENANT_BUDGET)
+    if type_ not in BUDGETS:
+        raise BadRequest(f"the type of the manifest has to be {TENANT_BUDGET} or {TEAM_BUDGET}", param="type")
+    return await manifests.put(control, ask.caller, {"type": type_, **manifest}, dry_run=ask.body.dry_run)
+
+
+async def get_budget(control: Control, ask: Ask) -> dict[str, Any]:
+    manifest = _budget(control, ask)
+    stored = {(row.type, row.name): row for row in await control.store.manifests()}
+    return {"data": manifests.shown(control, manifest, stored.get((manifest.type, manifest.name)))}
+
+
+async def delete_budget(control: Control, ask: Ask) -> manifests.Applied:
+    name = ask.path["name"]
+    manifest = _find(control, name)
+    return await manifests.remove(control, ask.caller, manifest.type if manifest is not None else TENANT_BUDGET, name)
+
+
+async def leaderboard(control: Control, ask: Ask) -> Leaderboard:
+    """Of each window of the budget, that of now: who has used most of it, as far as the ledger knows by now."""
+    manifest = _budget(control, ask)
+    most = _limit(ask.query)
+    policy = policy_key(manifest.type, manifest.name)
+    rule = next(rule for rule in control.config.snapshot.policies.rules if rule.policy == policy)
+    usual, special = {(limit.unit, limit.window): limit.amount for limit in rule.limits}, _special(rule)
+    windows = dict.fromkeys((limit.unit, limit.window) for limits in _all_limits(rule) for limit in limits)
+    rows: list[Standing] = []
+    now = control.now()
+    for unit, window in windows:
+        totals = await control.ledger.leaderboard(rule.name, unit, window, now, limit=LEADERS)
+        # A rule of the first generation may have the same name.
+        leaders = [total for total in totals if policy_of(total.key) == policy]
+        for total in leaders[:most]:
+            limit = special.get(total.key, usual.get((unit, window)))
+            if limit is not None:
+                rows.append(standing(_hold(rule, total, limit), total.amount, now.timestamp()))
+    return Leaderboard(rows)
+
+
+# --- what they do ------------------------------------------------------------
+
+
+async def _readable(control: Control, caller: Caller, types: Collection[str]) -> list[dict[str, Any]]:
+    """`types`: whole ones, or what they begin with."""
+    stored = {(row.type, row.name): row for row in await control.store.manifests()}
+    return [
+        manifests.shown(control, manifest, stored.get(key))
+        for key, manifest in sorted(control.config.snapshot.manifests.items())
+        if manifest.type.partition("/")[0] in types and may_read(control.access, caller, *key, manifest.data)
+    ]
+
+
+def _budget(control: Control, ask: Ask) -> Manifest:
+    """One the caller may not read is as unknown as one that is not there."""
+    manifest = _find(control, ask.path["name"])
+    if manifest is not None and not may_read(control.access, ask.caller, manifest.type, manifest.name, manifest.data):
+        manifest = None
+    return found(manifest, f"there is no budget named {ask.path['name']}")  # type: ignore[no-any-return]
+
+
+def _find(control: Control, name: str) -> Manifest | None:
+    """A name is one budget's, unless a file and the API both have one: then it is that of the file."""
+    known = control.config.snapshot.manifests
+    both = [known[type_, name] for type_ in BUDGETS if (type_, name) in known]
+    return min(both, key=lambda manifest: manifest.version is not None, default=None)
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    text = query.get("limit", str(LEADERS))
+    if not text.isdecimal() or len(text) > MAX_DIGITS or not 1 <= int(text) <= LEADERS:
+        raise BadRequest(f"limit has to be a number from 1 to {LEADERS}", param="limit")
+    return int(text)
+
+
+def _all_limits(rule: Rule) -> Iterable[tuple[Limit, ...]]:
+    return (rule.limits, *rule.overrides.values())
+
+
+def _special(rule: Rule) -> Mapping[str, int]:
+    """Key, as the ledger has it, -> the limit of those who have one of their own."""
+    from gateway.database.charging import fitting  # with SQLAlchemy, which is there already
+
+    return {
+        fitting(counter_key(rule.policy, limit.unit, limit.window, [(rule.scopes[0], name)])): limit.amount
+        for name, limits in rule.overrides.items()
+        for limit in limits
+    }
+
+
+def _hold(rule: Rule, total: Total, limit: int) -> Hold:
+    return Hold(
+        key=total.key,
+        rule=rule.name,
+        unit=total.unit,
+        window=total.window,
+        limit=limit,
+        scope=total.scope,
+        mode=rule.mode,
+        is_budget=True,
+    )
