@@ -123,27 +123,17 @@ def build_app(
     app = AuthMiddleware(app, tokens=known, failures=failures)
     app = DrainMiddleware(app, drain=drain, max_open=max_open or max_open_by_files())
 
-    with_auth = partial(AuthMiddleware, tokens=known, failures=failures)
-    ready = ReadyEndpoint(
-        config=live, drain=drain, replica=control.replica if control else None, problems=lambda: accounting.problems
-    )
-    metrics = MetricsEndpoint(
-        config=live,
-        drain=drain,
-        records=records,
-        admission=admission,
-        problems=lambda: accounting.problems,
-        figures=lambda: accounting.figures,
-    )
-    models = with_auth(ModelsEndpoint(models=live))
+    asks = partial(AuthMiddleware, tokens=known, failures=failures)
+    models = asks(ModelsEndpoint(models=live))
+    ready = ReadyEndpoint(config=live, drain=drain, accounting=accounting, control=control)
+    metrics = MetricsEndpoint(config=live, drain=drain, records=records, admission=admission, accounting=accounting)
     other = Paths(
         [
             *(Route(path, AliveEndpoint()) for path in PROBES[:4]),
             Route("/readyz", ready),
             Route("/metrics", metrics),
-            *(Route(f"{base}/models", models) for base in BASES),
-            *(Route(f"{base}/models/{{id:path}}", models) for base in BASES),
-            *control_paths(control, wrap=with_auth),
+            *(Route(base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *control_paths(control, wrap=asks),
         ],
         redirect_slashes=False,
         default=not_found,
@@ -152,7 +142,6 @@ def build_app(
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = LogMiddleware(app, record=records.add, quiet=PROBES)
-    shared = SharedHealth(health, bus) if bus is not None else None
     return Gateway(
         app,
         config=live,
@@ -162,7 +151,7 @@ def build_app(
         admission=admission,
         accounting=accounting,
         control=control,
-        shared_health=shared,
+        shared_health=SharedHealth(health, bus) if bus is not None else None,
     )
 
 

@@ -1,17 +1,17 @@
 """What orchestrators and monitors ask: alive, ready, and in numbers."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from gateway._version import __version__
+from gateway.accounting import Accounting
 from gateway.admission import Admission
 from gateway.asgi import Receive, Scope, Send, send_body
 from gateway.config import Config
+from gateway.control.control import Control
 from gateway.drain import Drain
 from gateway.records import Records
-from gateway.replica import Replica
 
 
 class AliveEndpoint:
@@ -27,23 +27,13 @@ class ReadyEndpoint:
     What it can do without is told, but does not make it unready: a configuration that could not be reloaded, because
     the old one still serves; a database that is away, because all tokens that were known still work; and counters that
     cannot be reached, because each limit says what it does then.
-
-    Args:
-        problems: part -> what is wrong with it; None: nothing.
     """
 
-    def __init__(
-        self,
-        *,
-        config: Config,
-        drain: Drain,
-        replica: Replica | None = None,
-        problems: Callable[[], Mapping[str, str | None]] = dict,
-    ) -> None:
+    def __init__(self, *, config: Config, drain: Drain, accounting: Accounting, control: Control | None = None) -> None:
         self.config = config
         self.drain = drain
-        self.replica = replica
-        self.problems = problems
+        self.accounting = accounting
+        self.replica = control.replica if control is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         config, drain, replica = self.config, self.drain, self.replica
@@ -61,7 +51,7 @@ class ReadyEndpoint:
         }
         if replica is not None:
             state["database"] = _part(replica.problem)
-        for part, problem in self.problems().items():
+        for part, problem in self.accounting.problems.items():
             state[part] = _part(problem)
         await send_body(send, 200 if status == "ready" else 503, msgspec.json.encode(state))
 
@@ -71,30 +61,16 @@ def _part(problem: str | None) -> dict[str, str | None]:
 
 
 class MetricsEndpoint:
-    """The Prometheus text format. Everything is read when it is asked for, so that counting costs requests nothing.
-
-    Args:
-        admission: whose refusals are counted.
-        problems: as for `ReadyEndpoint`.
-        figures: name of a metric -> what it stands at.
-    """
+    """The Prometheus text format. Everything is read when it is asked for, so that counting costs requests nothing."""
 
     def __init__(
-        self,
-        *,
-        config: Config,
-        drain: Drain,
-        records: Records,
-        admission: Admission,
-        problems: Callable[[], Mapping[str, str | None]] = dict,
-        figures: Callable[[], Mapping[str, int]] = dict,
+        self, *, config: Config, drain: Drain, records: Records, admission: Admission, accounting: Accounting
     ) -> None:
         self.config = config
         self.drain = drain
         self.records = records
         self.admission = admission
-        self.problems = problems
-        self.figures = figures
+        self.accounting = accounting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from prometheus_client import CollectorRegistry, generate_latest  # only now: nobody may ever ask
@@ -123,8 +99,8 @@ class MetricsEndpoint:
         unpriced = self.admission.unpriced
         yield CounterMetricFamily("gateway_unpriced_requests", "Requests whose cost nobody knows.", value=unpriced)
         degraded = GaugeMetricFamily("gateway_degraded", "1: a part does not work as it should.", labels=["component"])
-        for part, problem in self.problems().items():
+        for part, problem in self.accounting.problems.items():
             degraded.add_metric([part], 0 if problem is None else 1)
         yield degraded
-        for name, figure in self.figures().items():
+        for name, figure in self.accounting.figures.items():
             yield GaugeMetricFamily(name, "Of limits, budgets and the ledger.", value=figure)
