@@ -1,5 +1,6 @@
 """One counter in memory: a sliding window, a calendar window, or what is open."""
 
+from abc import ABC, abstractmethod
 from math import inf
 
 from gateway.holds import Hold, Level, Unit
@@ -10,7 +11,7 @@ PLACE = {Unit.REQUESTS: 0, Unit.TOKENS: 1, Unit.COST: 2, Unit.CONCURRENT: 3}
 """Of each unit in a tuple of amounts."""
 
 
-class Counter:
+class Counter(ABC):
     """What was used, by bucket: parts of a sliding window, the one calendar window of now, or all that is open.
 
     `until_ms`: so long `bucket` is the one of now. `free_ms`: what is used now counts until then.
@@ -27,9 +28,9 @@ class Counter:
         """Oldest bucket first."""
         self.used = 0
 
+    @abstractmethod
     def move(self, now_ms: int) -> None:
         """To the bucket of now; what no longer counts is forgotten."""
-        raise NotImplementedError
 
     def level(self, hold: Hold, now_ms: int) -> Level:
         return Level(hold, self.used, max(0, self.free_ms - now_ms) / 1000 if self.used else 0.0)

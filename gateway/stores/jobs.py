@@ -1,6 +1,7 @@
 """What is asked of Redis, and waited for: each puts itself into a batch and finds its answer in the reply."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
@@ -10,7 +11,7 @@ from gateway.stores.batch import Answer, Batch
 Result = TypeVar("Result")
 
 
-class Job(Generic[Result]):
+class Job(ABC, Generic[Result]):
     """Answers of a kind come in the order of the jobs."""
 
     __slots__ = ("future",)
@@ -18,11 +19,11 @@ class Job(Generic[Result]):
     def __init__(self) -> None:
         self.future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
-    def put(self, batch: Batch) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def put(self, batch: Batch) -> None: ...
 
-    def result(self, reserved: Iterator[Answer], levels: Iterator[Answer]) -> Result:
-        raise NotImplementedError
+    @abstractmethod
+    def result(self, reserved: Iterator[Answer], levels: Iterator[Answer]) -> Result: ...
 
     def fail(self, error: Exception) -> None:
         if not self.future.done():
