@@ -47,7 +47,7 @@ def refusal(verdict: Verdict, model: str, need: Amounts) -> RateLimited:
     after_s = verdict.retry_after_s
     error = RateLimited(
         f"{what} It allows {amount_text(hold.unit, hold.limit)} {_PER[hold.window]}{about}; "
-        f"{amount_text(hold.unit, level.used)} are used or reserved, and this request may take "
+        f"{amount_text(hold.unit, level.used)} used or reserved, and this request may take "
         f"{amount_text(hold.unit, needed)}. {_when(hold, needed, after_s)}",
         code="budget_exceeded" if hold.is_budget else None,
         retry_after_s=after_s,

@@ -180,7 +180,7 @@ async def test_a_budget_counts_what_it_cost(limited, auth):
 
     assert [answer.status for answer in answers] == [200, 200, 200, 429]
     assert answers[3].json()["message"].startswith(
-        "Budget exceeded for model: a/m with rule: month. It allows $0.0002 per month (UTC); $0.000111 are used or "
+        "Budget exceeded for model: a/m with rule: month. It allows $0.0002 per month (UTC); $0.000111 used or "
     )
     assert [entry.bill.cost for entry in app.admission.ledger.entries] == [37_000] * 3
 

@@ -24,7 +24,7 @@ def test_says_which_limit_and_when():
 
     assert error.message == (
         "Rate limit exceeded for model: prod/chat with rule: backend. It allows 1000 tokens per minute for "
-        "user:ana@example.com; 900 tokens are used or reserved, and this request may take 520 tokens. "
+        "user:ana@example.com; 900 tokens used or reserved, and this request may take 520 tokens. "
         "Try again in 13s."
     )
     assert (error.status, error.code, error.retry_after_s, error.should_retry) == (
@@ -42,7 +42,7 @@ def test_budgets_have_their_own_words():
     error = refused(level, 86400.0)
 
     assert error.message == (
-        "Budget exceeded for model: prod/chat with rule: backend. It allows $5.00 per month (UTC); $5.00 are used or "
+        "Budget exceeded for model: prod/chat with rule: backend. It allows $5.00 per month (UTC); $5.00 used or "
         "reserved, and this request may take $0.0025. Try again in 24h0m0s."
     )
     assert error.code == "budget_exceeded"

@@ -304,3 +304,18 @@ async def test_restarted_empty(failing_over, own_redis, hold, until):
 
     [level] = await asyncio.wait_for(settled(counters, budget), 5)
     assert level.used == 60
+
+
+async def test_a_busy_process_does_not_take_redis_for_lost(failing_over, redis_url, hold):
+    """It was busy for longer than the deadline, and had not looked whether the answer was there. Limits became shares,
+    and budgets nobody had seen yet were closed."""
+    counters = failing_over(redis_url)
+    await counters.reserve([hold(100)], NEED)
+
+    asking = asyncio.create_task(counters.reserve([hold(100)], NEED))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    time.sleep(0.1)
+    verdict = await asking
+
+    assert (verdict.is_local, counters.problem) == (False, None)
