@@ -93,7 +93,8 @@ class Level(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def remaining(self) -> int:
-        return max(0, self.hold.limit - self.used)
+        left = self.hold.limit - self.used
+        return left if left > 0 else 0  # noqa: FURB136  max takes three times as long, and each answer asks
 
 
 class Ticket(msgspec.Struct, eq=False, weakref=True):

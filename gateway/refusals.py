@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -81,15 +82,15 @@ def limit_headers(levels: Iterable[Level]) -> list[tuple[bytes, bytes]]:
     headers = []
     if requests is not None:
         headers += [
-            (b"x-ratelimit-limit-requests", b"%d" % requests.hold.limit),
+            (b"x-ratelimit-limit-requests", _number(requests.hold.limit)),
             (b"x-ratelimit-remaining-requests", b"%d" % requests.remaining),
-            (b"x-ratelimit-reset-requests", _duration(requests.resets_s)),
+            (b"x-ratelimit-reset-requests", _duration(math.ceil(requests.resets_s * 1000))),
         ]
     if tokens is not None:
         headers += [
-            (b"x-ratelimit-limit-tokens", b"%d" % tokens.hold.limit),
+            (b"x-ratelimit-limit-tokens", _number(tokens.hold.limit)),
             (b"x-ratelimit-remaining-tokens", b"%d" % tokens.remaining),
-            (b"x-ratelimit-reset-tokens", _duration(tokens.resets_s)),
+            (b"x-ratelimit-reset-tokens", _duration(math.ceil(tokens.resets_s * 1000))),
         ]
     return headers
 
@@ -109,17 +110,23 @@ def rule_header(level: Level) -> tuple[bytes, bytes]:
 
 def duration_text(seconds: float) -> str:
     """As in `1h0m0s`, `6m0s`, `12s` or `120ms`; rounded up, so that nobody comes too early."""
-    return _duration(seconds).decode()
+    return _duration(math.ceil(seconds * 1000)).decode()
 
 
-def _duration(seconds: float) -> bytes:
-    if seconds < 1:
-        return b"%dms" % math.ceil(seconds * 1000)
-    minutes, rest = divmod(math.ceil(seconds), 60)
+@lru_cache(maxsize=4096)
+def _duration(milliseconds: int) -> bytes:
+    if milliseconds < 1000:
+        return b"%dms" % milliseconds
+    minutes, seconds = divmod(-(-milliseconds // 1000), 60)
     if not minutes:
-        return b"%ds" % rest
+        return b"%ds" % seconds
     hours, minutes = divmod(minutes, 60)
-    return b"%dh%dm%ds" % (hours, minutes, rest) if hours else b"%dm%ds" % (minutes, rest)
+    return b"%dh%dm%ds" % (hours, minutes, seconds) if hours else b"%dm%ds" % (minutes, seconds)
+
+
+@lru_cache(maxsize=4096)
+def _number(limit: int) -> bytes:
+    return b"%d" % limit
 
 
 def amount_text(unit: Unit, amount: int) -> str:

@@ -94,8 +94,6 @@ def limited(app_with, tmp_path):
     return make
 
 
-
-
 def rules_of(answer):
     return json.loads(answer.headers["x-tfy-applied-rules"])
 
@@ -179,8 +177,12 @@ async def test_a_budget_counts_what_it_cost(limited, auth):
     answers = [await post(app, CHAT, ASK, headers=auth) for _ in range(4)]
 
     assert [answer.status for answer in answers] == [200, 200, 200, 429]
-    assert answers[3].json()["message"].startswith(
-        "Budget exceeded for model: a/m with rule: month. It allows $0.0002 per month (UTC); $0.000111 used or "
+    assert (
+        answers[3]
+        .json()["message"]
+        .startswith(
+            "Budget exceeded for model: a/m with rule: month. It allows $0.0002 per month (UTC); $0.000111 used or "
+        )
     )
     assert [entry.bill.cost for entry in app.admission.ledger.entries] == [37_000] * 3
 

@@ -49,16 +49,19 @@ def fitting(text: str) -> str:
 
 
 def ledger_row(entry: Entry) -> Row:
+    """In the order of the table's columns."""
     bill = entry.bill
     return {
         "request_id": entry.request_id,
         "at": entry.at.astimezone(UTC).isoformat(" ", timespec="microseconds"),
         "subject": fitting(entry.subject),
-        "teams": _json(sorted(map(fitting, entry.teams))),
+        "teams": _json(sorted(map(fitting, entry.teams))) if entry.teams else "[]",
         "token_id": entry.token_id and fitting(entry.token_id),
         "model": fitting(entry.model),
         "resolved_model": entry.resolved_model and fitting(entry.resolved_model),
-        "metadata": _json({fitting(name): fitting(value) for name, value in entry.metadata.items()}),
+        "metadata": _json({fitting(name): fitting(entry.metadata[name]) for name in entry.metadata})
+        if entry.metadata
+        else "{}",
         "outcome": entry.outcome,
         "usage": _json(entry.usage) if entry.usage else None,
         "cost": bill.cost if bill else None,

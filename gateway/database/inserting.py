@@ -28,9 +28,14 @@ from gateway.database.schema import UtcDateTime
 ROWS = "rows"
 
 
-def given(rows: Sequence[Row]) -> dict[str, str]:
+def given(rows: Sequence[Row] | Sequence[str]) -> dict[str, str]:
     """The parameter; all rows have the columns that the statement was made for."""
     return {ROWS: msgspec.json.encode(rows).decode()}
+
+
+def each() -> Any:
+    """The items of the parameter in SQLite, one a row, as `value`."""
+    return func.json_each(bindparam(ROWS, type_=Text)).table_valued("value")
 
 
 def inserting(table: Table, names: Iterable[str], dialect: str) -> Any:
@@ -41,7 +46,7 @@ def inserting(table: Table, names: Iterable[str], dialect: str) -> Any:
     rows: FromClause
     values: Sequence[ColumnElement[Any]]
     if is_sqlite:
-        rows = func.json_each(bindparam(ROWS, type_=Text)).table_valued("value")
+        rows = each()
         values = [_extracted(rows.c.value, col) for col in columns]
     else:
         typed = [column(col.name, _plain(col.type)) for col in columns]

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.database.border import border
 from gateway.database.charging import COUNTED, alerts_due, day_rows, ledger_row, outbox_row, sums_of, total_rows
 from gateway.database.engine import connected, engine_of
-from gateway.database.inserting import given, inserting
+from gateway.database.inserting import each, given, inserting
 from gateway.database.ledger_rows import Alerting, DueAlert, Total, UsageRow
 from gateway.database.reading import Row
 from gateway.database.schema import LEDGER, OUTBOX, TOTALS, USAGE_DAYS
@@ -77,7 +77,7 @@ class LedgerStore:
         async with self._writing() as connection:
             # All writers go through the tables and their rows in the same order, so none waits for another in a circle.
             rows = [ledger_row(by_id[request_id]) for request_id in sorted(by_id)]
-            new = [by_id[request_id] for request_id in await connection.scalars(self._statements.ledger, given(rows))]
+            new = [by_id[request_id] for request_id in await self._statements.add_to_ledger(connection, rows)]
             if new:
                 await self._count(connection, new, at)
             await connection.commit()
@@ -215,12 +215,28 @@ class _Statements:
     """Those that write, made once."""
 
     def __init__(self, dialect: str) -> None:
+        self.is_sqlite = dialect == "sqlite"
         ledger = inserting(LEDGER, LEDGER.c.keys(), dialect)
         self.ledger = ledger.on_conflict_do_nothing().returning(LEDGER.c.request_id)
+        names, marks = ", ".join(LEDGER.c.keys()), ", ".join("?" * len(LEDGER.c))
+        self.plain_insert = f"INSERT INTO ledger ({names}) VALUES ({marks})"
+        self.known = select(LEDGER.c.request_id).where(LEDGER.c.request_id.in_(select(each().c.value)))
         self.days = _adding(inserting(USAGE_DAYS, USAGE_DAYS.c.keys(), dialect), COUNTED)
         totals = _adding(inserting(TOTALS, TOTALS.c.keys(), dialect), ["amount"], replaced=["rule", "scope"])
         self.totals = totals.returning(TOTALS.c.key, TOTALS.c.begins, TOTALS.c.amount)
         self.outbox = inserting(OUTBOX, OUTBOX.c.keys(), dialect).on_conflict_do_nothing()
+
+    async def add_to_ledger(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> Iterable[str]:
+        """The ids of the requests that were not there before."""
+        if not self.is_sqlite:
+            return list(await connection.scalars(self.ledger, given(rows)))
+        # Here the work is this process's own, and a row costs a fifth of what it does to take it out of JSON. Nobody
+        # else writes meanwhile.
+        known = set(await connection.scalars(self.known, given([row["request_id"] for row in rows])))
+        new = [tuple(row.values()) for row in rows if row["request_id"] not in known]
+        if new:
+            await connection.exec_driver_sql(self.plain_insert, new)
+        return [row[0] for row in new]
 
 
 def _adding(query: Any, counted: Iterable[str], replaced: Iterable[str] = ()) -> Any:

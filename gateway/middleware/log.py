@@ -35,7 +35,8 @@ class LogMiddleware:
             await self.app(scope, receive, send)
             return
         exchange = Exchange.of(scope)
-        exchange.id = f"{getrandbits(128):032x}"
+        # In the order of time, so that what is kept by id is added at one end, and not all over the place.
+        exchange.id = f"{int(exchange.at * 1000):012x}{getrandbits(80):020x}"
         try:
             await self.app(scope, receive, exchange.noting(send))
         except GatewayError as error:

@@ -165,7 +165,8 @@ class MemoryCounters:
             elif change:
                 now_ms = int(self._clock() * 1000)
                 counter = counter or self._new(hold, now_ms)
-                counter.move(now_ms)
+                if now_ms >= counter.until_ms:
+                    counter.move(now_ms)
                 # A calendar window that is over is of no interest here; the ledger has it.
                 if hold.window.sliding_s or counter.bucket == bucket:
                     counter.amounts[counter.bucket] += change
