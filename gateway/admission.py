@@ -5,7 +5,7 @@ did use, and written into the ledger: one bill for each request.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -74,12 +74,16 @@ class Admission:
         """
         exchange.ticket = await self._reserved(exchange, exchange.holds, _targets(exchange.choice))
 
-    async def enter_target(self, exchange: Exchange, target: Target) -> None:
-        """What a request draws on besides, because it goes to this target; asked before each attempt.
+    def enter_target(self, exchange: Exchange, target: Target) -> Awaitable[None] | None:
+        """What a request draws on besides, because it goes to this target; asked before each attempt. None: nothing, as
+        no rule looks at models.
 
         Raises:
             RateLimited: there is no room for it there. Another target may have some.
         """
+        return self._enter_target(exchange, target) if self.policies().looks_at_models else None
+
+    async def _enter_target(self, exchange: Exchange, target: Target) -> None:
         choice = exchange.choice
         if exchange.target_ticket is not None:  # of the attempt before, which used nothing
             self.counters.settle(exchange.target_ticket, NOTHING)

@@ -446,7 +446,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     """What the gateway itself took: all of the duration that was not spent waiting for the provider."""
     upstream_status: int | None = None
     attempts: tuple[Attempt, ...] = ()
-    """All of them, when the first was no success."""
+    """All of them, when one was no success."""
     dropped_params: tuple[str, ...] = ()
     error_type: str | None = None
     error_code: str | None = None

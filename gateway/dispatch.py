@@ -42,8 +42,8 @@ MAX_ERROR_BODY = 256 * 1024
 ERROR_BODY_S = 5.0
 """The rest of it is not waited for: another target may be waiting to be asked."""
 MAX_BUDGETS = 10_000
-Admit = Callable[[Exchange, Target], Awaitable[None]]
-"""Raises RateLimited."""
+Admit = Callable[[Exchange, Target], Awaitable[None] | None]
+"""To be awaited, if there is anything to wait for. Raises RateLimited."""
 
 FIRST_TOKEN = "first_token_timeout"
 
@@ -98,6 +98,7 @@ class Dispatcher:
             await self._attempt(exchange, call, Leg(target), choice.priority, None, outlet, answered)
         except UpstreamError as error:
             self._failed(call, target, error)
+            self._note(exchange, target, exchange.sent_at or exchange.started, error.status, error.code)
             raise
         except asyncio.CancelledError:
             self._cancelled(exchange, call, target)
@@ -151,8 +152,8 @@ class Dispatcher:
                 began = self.clock()
                 leg: Leg = step.candidate.what
                 try:
-                    if self.admit is not None:
-                        await self.admit(exchange, leg.target)
+                    if self.admit is not None and (admitted := self.admit(exchange, leg.target)) is not None:
+                        await admitted
                     await self._attempt(exchange, call, leg, choice.priority, limit, outlet, attempts.answered)
                 except (UpstreamError, Overloaded, RateLimited) as error:
                     self._note(exchange, leg.target, began, error.status, error.code)

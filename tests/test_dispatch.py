@@ -1011,6 +1011,15 @@ async def test_a_choice_without_a_route_is_asked_by_itself(routed):
     assert exchange.target.name == "a/m"
 
 
+async def test_a_model_that_was_named_directly_has_its_attempt_in_the_record(routed, auth, sink):
+    app = routed(FakeUpstream(no(503)))
+
+    await post(app, CHAT, {**ASK, "model": "a/m"}, headers=auth)
+    await app.close()
+
+    assert [(each.target, each.status) for each in sink.records[0].attempts] == [("a/m", 503)]
+
+
 async def test_what_failed_attempts_took_is_not_the_gateways_time(routed, auth, sink):
     """Nor is the pause before another."""
     upstream = FakeUpstream((503, [b"{}"]), OK)
