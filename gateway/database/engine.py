@@ -5,11 +5,13 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from sqlite3 import OperationalError
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from gateway.errors import ConfigError, Fault
 
@@ -19,6 +21,9 @@ MAX_OVERFLOW = 6
 
 CLOSING = 1 / 8
 """The part of a deadline that is kept for letting go of a connection that does not answer."""
+
+WAL_ATTEMPTS = 50
+WAL_PAUSE_S = 0.01
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 IGNORED = {
@@ -92,7 +97,7 @@ def _sqlite(url: str, timeout_s: float) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, _: object) -> None:
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(cursor)
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
@@ -102,6 +107,19 @@ def _sqlite(url: str, timeout_s: float) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Those who do this to a new file at the same time do not wait for each other, whatever their timeout."""
+    for attempts_left in reversed(range(WAL_ATTEMPTS)):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except OperationalError:
+            if not attempts_left:
+                raise
+            await_only(asyncio.sleep(WAL_PAUSE_S))
+        else:
+            return
 
 
 def _postgres(url: str, timeout_s: float) -> AsyncEngine:
