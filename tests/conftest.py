@@ -156,10 +156,10 @@ class Postgres:
         return self.server.get_postmaster_info().socket_dir
 
     @contextmanager
-    def database(self):
-        """The URL of a new, empty database, which is dropped at the end."""
+    def database(self, template="template1"):
+        """The URL of a new database, which is dropped at the end. It is empty, or like `template`."""
         name = next(self.names)
-        self.sql(f"CREATE DATABASE {name}")
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield f"postgresql://postgres@/{name}?host={self.socket}"
         self.sql(f"DROP DATABASE {name} WITH (FORCE)")
 

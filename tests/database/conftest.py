@@ -1,5 +1,7 @@
-"""An empty database of either kind for each test."""
+"""A database of either kind for each test."""
 
+import asyncio
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,8 +29,36 @@ def clock():
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory):
+    """A file of SQLite with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "gateway.db"
+    asyncio.run(migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres):
+    """The name of a database of PostgreSQL with all tables, to be copied."""
+    with postgres.database() as url:
+        asyncio.run(migrate(url))
+        yield url.partition("@/")[2].partition("?")[0]
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request, tmp_path):
+    """Of a database with all tables and nothing in them."""
+    if request.param == "sqlite":
+        (tmp_path / "data").mkdir()
+        yield f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'data' / 'gateway.db')}"
+    else:
+        template = request.getfixturevalue("migrated_template")
+        with request.getfixturevalue("postgres").database(template) as url:
+            yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request, tmp_path):
     """Of an empty database."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/data/gateway.db"
@@ -39,7 +69,7 @@ def database_url(request, tmp_path):
 
 @pytest.fixture
 async def store(database_url, clock):
-    await migrate(database_url)
+    await migrate(database_url)  # where a test begins without tables
     store = Store(database_url, clock=clock)
     yield store
     await store.close()

@@ -8,7 +8,6 @@ import pytest
 
 from gateway.database.ledger import LedgerStore
 from gateway.database.ledger_rows import Alert, DueAlert, Total, UsageRow
-from gateway.database.migrate import migrate
 from gateway.entries import Charge, Entry
 from gateway.errors import BadRequest, Unavailable
 from gateway.holds import Hold, Mode, Unit
@@ -66,8 +65,7 @@ async def replica(database_url):
 
 
 @pytest.fixture
-async def ledger(database_url, replica):
-    await migrate(database_url)
+async def ledger(replica):
     return replica()
 
 
@@ -427,8 +425,9 @@ async def test_a_frozen_server_is_given_up(ledger, replica, postgres):
     assert await amounts(ledger) == {(ORG.key, MONTH_S): 30}
 
 
-async def test_without_tables_it_says_what_to_do(replica):
-    unmigrated = replica()
+async def test_without_tables_it_says_what_to_do(empty_url):
+    unmigrated = LedgerStore(empty_url, deadline_s=20.0)
 
     with pytest.raises(Unavailable, match="migrate it first"):
         await unmigrated.write([entry_of("r1")], at=NOW)
+    await unmigrated.close()

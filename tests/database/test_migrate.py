@@ -24,6 +24,12 @@ MIGRATE = "import asyncio, sys; from gateway.database.migrate import migrate; pr
 
 
 @pytest.fixture
+def database_url(empty_url):
+    """Here, of a database without tables."""
+    return empty_url
+
+
+@pytest.fixture
 async def unmigrated(database_url):
     store = Store(database_url)
     yield store
