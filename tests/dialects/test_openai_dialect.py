@@ -114,7 +114,7 @@ def test_completions_and_embeddings_estimate_by_their_own_field():
     assert COMPLETIONS.parse(fields(b'{"model":"m","prompt":"0123456789","max_tokens":3}')) == Ask(
         "m", max_output_tokens=3, input_tokens=3
     )
-    assert EMBEDDINGS.parse(fields(b'{"model":"m","input":"0123456789"}')) == Ask("m", input_tokens=3)
+    assert EMBEDDINGS.parse(fields(b'{"model":"m","input":"0123456789"}')) == Ask("m", input_tokens=3, has_output=False)
 
 
 def test_embeddings_take_lists_of_token_ids():

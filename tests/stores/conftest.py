@@ -90,7 +90,11 @@ class Proxy:
         host, port = url.removeprefix("redis://").removesuffix("/0").split(":")
 
         async def serve(reader, writer):
-            server_reader, server_writer = await asyncio.open_connection(host, port)
+            try:
+                server_reader, server_writer = await asyncio.open_connection(host, port)
+            except OSError:  # it has gone
+                writer.close()
+                return
             self.writers |= {writer, server_writer}
             try:
                 await asyncio.gather(self.ask(reader, server_writer), self.answer(server_reader, writer))

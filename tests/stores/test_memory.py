@@ -83,7 +83,7 @@ async def test_nothing_used_after_its_lease(counters, holds, clock):
 async def test_counters_that_nobody_uses_are_dropped(counters, hold, clock):
     """Keys hold user names and metadata, so there is no end of them."""
     most = 0
-    for number in range(20_000):
+    for number in range(6_000):
         verdict = await counters.reserve([hold(5, key=f"user-{number}")], NEED)
         counters.settle(verdict.ticket, None if number % 2 else NEED)
         clock.move(0.1)
