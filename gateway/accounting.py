@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.alerts import Delivery, Outbox
+from gateway.bus import redis_named
 from gateway.config import Config
 from gateway.control.control import Control, utc_now
 from gateway.errors import ConfigError, Fault, Unavailable
@@ -175,10 +176,5 @@ def counters_from(environ: Mapping[str, str], restore: Callable[[], Awaitable[No
     from gateway.stores.failover import FailoverCounters
     from gateway.stores.redis import RedisCounters
 
-    try:
+    with redis_named():
         return FailoverCounters(RedisCounters(url, on_new_epoch=restore))
-    except ModuleNotFoundError:
-        problem = "needs the package redis: pip install 'llm-asgi-gateway[redis]'"
-    except ValueError as error:
-        problem = f"is no URL of a Redis server: {error}"
-    raise ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)])

@@ -1,7 +1,8 @@
 """Tells the other replicas something, over Redis. Losing a message only costs time, or precision."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import structlog
 
@@ -110,10 +111,18 @@ def bus_from(environ: Mapping[str, str], channel: str) -> Bus | None:
     url = environ.get("GATEWAY_REDIS_URL")
     if not url:
         return None
-    try:
+    with redis_named():
         return Bus(url, channel=channel)
-    except ModuleNotFoundError:
+
+
+@contextmanager
+def redis_named() -> Iterator[None]:
+    """Around what is made for `GATEWAY_REDIS_URL`. Raises ConfigError: Redis cannot be used as it is named there."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
         problem = "needs the package redis: pip install 'llm-asgi-gateway[redis]'"
+        raise ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)]) from error
     except ValueError as error:
         problem = f"is no URL of a Redis server: {error}"
-    raise ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)])
+        raise ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)]) from error

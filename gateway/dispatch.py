@@ -143,7 +143,7 @@ class Dispatcher:
             statuses=wishes.statuses,
             callers_key=call.provider_key is not None,
         )
-        limit = _limit_of(call, wishes)
+        limit = _timeout_of(call, wishes)
         step = attempts.next(None, now_s, self.random)
         try:
             while isinstance(step, Try):
@@ -197,7 +197,7 @@ class Dispatcher:
         call: Call,
         leg: Leg,
         priority: float,
-        limit: "Limit | None",
+        limit: "AttemptTimeout | None",
         outlet: Outlet,
         answered: Callable[[], None],
     ) -> None:
@@ -226,7 +226,7 @@ class Dispatcher:
         exchange: Exchange,
         call: Call,
         leg: Leg,
-        limit: "Limit | None",
+        limit: "AttemptTimeout | None",
         outlet: Outlet,
         answered: Callable[[], None],
     ) -> None:
@@ -319,7 +319,7 @@ def _route_of(target: Target, wishes: Wishes) -> Route:
     return Route(target.name, "only", (direct(target, retry),))
 
 
-class Limit(msgspec.Struct, frozen=True):
+class AttemptTimeout(msgspec.Struct, frozen=True):
     """How long an attempt may take until its answer begins."""
 
     after_s: float
@@ -330,12 +330,12 @@ class Limit(msgspec.Struct, frozen=True):
         return TimedOut(f"{what} within {self.after_s:g} s", code=FIRST_TOKEN if self.is_first_token else None)
 
 
-def _limit_of(call: Call, wishes: Wishes) -> Limit | None:
+def _timeout_of(call: Call, wishes: Wishes) -> AttemptTimeout | None:
     """The tighter of the two there may be."""
     attempt_s, first_token_s = wishes.attempt_s, wishes.first_token_s if call.ask.stream else None
     if first_token_s is not None and (attempt_s is None or first_token_s <= attempt_s):
-        return Limit(first_token_s, is_first_token=True)
-    return Limit(attempt_s, is_first_token=False) if attempt_s is not None else None
+        return AttemptTimeout(first_token_s, is_first_token=True)
+    return AttemptTimeout(attempt_s, is_first_token=False) if attempt_s is not None else None
 
 
 def _failure(error: GatewayError) -> Failure:

@@ -1,12 +1,12 @@
 """Manifests -> one immutable snapshot with every lookup made."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -91,6 +91,18 @@ def compile_snapshot(manifests: Sequence[Manifest], providers: Mapping[str, Prov
     return compiler.snapshot()
 
 
+Compiled = TypeVar("Compiled", covariant=True)
+
+
+class Compiler(Protocol[Compiled]):
+    """Makes one thing of all documents, and collects what is wrong."""
+
+    faults: list[tuple[Manifest, Fault]]
+    warnings: list[Fault]
+
+    def compile(self, documents: Sequence[tuple[Manifest, Any]]) -> Compiled: ...
+
+
 class _Compiler:
     def __init__(self, providers: Mapping[str, Provider], secrets: Secrets) -> None:
         self.providers = providers
@@ -171,31 +183,25 @@ class _Compiler:
                     raise ConfigError([manifest.fault(("identity_provider_mapping", index), message)])
 
     def _routes(self, targets: Mapping[str, Target]) -> Routes:
-        """All routes that can be used; a stored manifest with one that cannot is left out with all its models."""
-        while True:
-            compiler = RouteCompiler(partial(find_target, targets), CHAT)
-            routes = compiler.compile([*self.documents.values()])
-            if not compiler.faults:
-                self.warnings += compiler.warnings
-                return routes
-            for manifest, fault in compiler.faults:
-                self._refuse(manifest, [fault])
-            if self.faults:
-                return routes
+        return self._compiled(lambda: RouteCompiler(partial(find_target, targets), CHAT))
 
     def _policies(self, targets: Mapping[str, Target]) -> Policies:
-        """As with routes: a stored manifest with a rule that cannot be used is left out."""
+        policies = self._compiled(lambda: PolicyCompiler(partial(find_target, targets)))
+        self._warn_unpriced(policies, targets.values())
+        return policies
+
+    def _compiled(self, make: Callable[[], Compiler[Compiled]]) -> Compiled:
+        """All that can be used; a stored manifest with a part that cannot is left out as a whole."""
         while True:
-            compiler = PolicyCompiler(partial(find_target, targets))
-            policies = compiler.compile([*self.documents.values()])
+            compiler = make()
+            compiled = compiler.compile([*self.documents.values()])
             if not compiler.faults:
                 self.warnings += compiler.warnings
-                self._warn_unpriced(policies, targets.values())
-                return policies
+                return compiled
             for manifest, fault in compiler.faults:
                 self._refuse(manifest, [fault])
             if self.faults:
-                return policies
+                return compiled
 
     def _warn_unpriced(self, policies: Policies, targets: Iterable[Target]) -> None:
         """Once for all budgets: whoever counts dollars wants to know what is not counted."""

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
-from gateway.alerts import message
+from gateway.alerts.message import email, pagerduty, slack, teams, webhook
 from gateway.database.ledger_rows import Alert
 from gateway.manifests.notifications import (
     Channel,
@@ -81,21 +81,21 @@ class Delivery:
         """Raises Undelivered."""
         match target, self._channel_of(target.notification_channel):
             case ToEmail(), EmailChannel() as channel:
-                await self._mail(channel, message.email(alert, channel.from_email, target.to_emails))
+                await self._mail(channel, email(alert, channel.from_email, target.to_emails))
             case ToSlackWebhook(), SlackWebhookChannel() as channel:
-                await self._post(channel.auth_data.webhook_url.reveal(), message.slack(alert))
+                await self._post(channel.auth_data.webhook_url.reveal(), slack(alert))
             case ToSlackBot(), SlackBotChannel() as channel:
                 for name in target.channels:
                     await self._post_to_slack(channel.auth_data.bot_token.reveal(), name, alert)
             case ToTeams(), TeamsChannel() as channel:
-                await self._post(channel.auth_data.webhook_url.reveal(), message.teams(alert))
+                await self._post(channel.auth_data.webhook_url.reveal(), teams(alert))
             case ToPagerDuty(), PagerDutyChannel() as channel:
                 auth = channel.auth_data
-                event = message.pagerduty(alert, auth.integration_key.reveal())
+                event = pagerduty(alert, auth.integration_key.reveal())
                 await self._post(auth.integration_url.reveal(), event)
             case ToWebhook(), WebhookChannel() as channel:
                 headers = {"authorization": value} if (value := _authorization(channel)) else {}
-                await self._post(channel.webhook_url.reveal(), message.webhook(alert), headers)
+                await self._post(channel.webhook_url.reveal(), webhook(alert), headers)
             case _, None:
                 raise Undelivered("there is no such channel")
             case _:
@@ -107,7 +107,7 @@ class Delivery:
             await session.close()
 
     async def _post_to_slack(self, token: str, channel: str, alert: Alert) -> None:
-        body = {"channel": channel, **message.slack(alert)}
+        body = {"channel": channel, **slack(alert)}
         data = await self._post(self._slack_url, body, {"authorization": f"Bearer {token}"})
         try:
             answer = msgspec.json.decode(data, type=SlackAnswer)
