@@ -97,14 +97,13 @@ class Level(msgspec.Struct, frozen=True, gc=False):
         return left if left > 0 else 0  # noqa: FURB136  max takes three times as long, and each answer asks
 
 
-class Ticket(msgspec.Struct, eq=False, weakref=True):
-    """Stands for what was taken. It is one request's own, and settled once; `id` is unique among all replicas.
+class Ticket(msgspec.Struct, eq=False):
+    """Stands for what was taken. It is one request's own, and settled once.
 
     Args:
         at_s: when it was taken, in seconds since 1970; calendar windows are those of that moment.
     """
 
-    id: str
     at_s: float
     holds: tuple[Hold, ...]
     need: Amounts
@@ -121,7 +120,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     """
 
     ticket: Ticket | None
-    levels: tuple[Level, ...] = ()
+    levels: Sequence[Level] = ()
     refused: Level | None = None
     retry_after_s: float | None = None
     is_local: bool = False

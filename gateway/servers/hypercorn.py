@@ -9,7 +9,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
+from functools import lru_cache
 from socket import socket
+from time import time
 from typing import Any, cast
 
 import h11
@@ -18,13 +21,18 @@ from hypercorn.asyncio.task_group import _handle
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h11 import H11Protocol
-from hypercorn.typing import AppWrapper, ConnectionState
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import Request, Response
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
+from hypercorn.typing import AppWrapper, ASGISendEvent, ConnectionState
 
 from gateway.asgi import ASGIApp
 from gateway.servers import Limits
 
 MAX_READ_BYTES = 65_536
+FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))
+"""The headers that h11 has to know, as they say where an answer ends and what comes after it."""
 
 
 @asynccontextmanager
@@ -180,7 +188,53 @@ class Connection:
 
 
 class Http1(H11Protocol):
-    """Hypercorn's HTTP/1.1, without its ways into HTTP/2."""
+    """Hypercorn's HTTP/1.1, without its ways into HTTP/2.
+
+    Of the head of an answer h11 only sees what it has to know. With the two regular expressions that it takes to each
+    header, heads would be a sixth of what a short answer costs in all.
+    """
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        if not isinstance(event, Response):
+            await super().stream_send(event)
+            return
+        framing = []
+        lines = [b"date: " + _date(int(time()))]
+        for header in event.headers:
+            if header[0].lower() in FRAMING:
+                framing.append(header)
+            else:
+                lines.append(b"%s: %s" % header)
+        if self.keep_alive_requests >= self.config.keep_alive_max_requests:
+            framing.append((b"connection", b"close"))
+        text = b"\r\n".join(lines)
+        if not text.count(b"\r") == text.count(b"\n") == len(lines) - 1:
+            raise h11.LocalProtocolError("a header of the answer has a line break in it")
+        try:
+            head = self.connection.send(h11.Response(headers=framing, status_code=event.status_code))
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+        else:
+            await self.send(RawData(head[:-2] + text + b"\r\n\r\n"))
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        if any(name == b"upgrade" for name, _ in request.headers):
+            await super()._create_stream(request)
+            return
+        about = (self.ssl, self.client, self.server, self.stream_send, STREAM_ID)
+        self.stream = Http1Stream(self.app, self.config, self.context, self.task_group, *about)
+        await self.stream.handle(
+            Request(
+                stream_id=STREAM_ID,
+                headers=list(request.headers),
+                http_version=request.http_version.decode(),
+                method=request.method.decode("ascii").upper(),
+                raw_path=request.target,
+                state=self.connection_state,
+            )
+        )
+        self.keep_alive_requests += 1
 
     async def _check_protocol(self, event: h11.Request) -> None:
         pass
@@ -192,6 +246,24 @@ class Http1(H11Protocol):
     def is_in_request(self) -> bool:
         """True when the client may still be sending a request that was answered already."""
         return self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
+
+
+class Http1Stream(HTTPStream):
+    """One request. Hypercorn's own would look at each header of the answer, too."""
+
+    async def app_send(self, message: ASGISendEvent | None) -> None:
+        if message is None or message["type"] != "http.response.start" or self.state is not ASGIHTTPState.REQUEST:
+            await super().app_send(message)
+            return
+        self.response = message
+        headers = list(message.get("headers", ()))
+        await self.send(Response(stream_id=self.stream_id, headers=headers, status_code=message["status"]))
+        self.state = ASGIHTTPState.RESPONSE
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
 
 
 class Tasks(asyncio.TaskGroup):

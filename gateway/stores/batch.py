@@ -37,6 +37,12 @@ class Charge(msgspec.Struct, frozen=True, gc=False):
     amount: int
 
 
+class RedisTicket(Ticket, kw_only=True, weakref=True):
+    """`id` is unique among all replicas."""
+
+    id: str
+
+
 class Answer(msgspec.Struct, array_like=True, gc=False):
     """To one request. `refused`: which hold, counted from 1; 0: none. Totals as text: they may be above 2^53."""
 
@@ -56,7 +62,7 @@ class Answer(msgspec.Struct, array_like=True, gc=False):
     def verdict(self, ticket_id: str, holds: tuple[Hold, ...], need: Amounts) -> Verdict:
         levels = self.levels(holds)
         if not self.refused:
-            return Verdict(Ticket(ticket_id, self.now_ms / 1000, holds, need), levels)
+            return Verdict(RedisTicket(self.now_ms / 1000, holds, need, id=ticket_id), levels)
         waits_s = [self._wait_s(hold, room_ms) for hold, room_ms in zip(holds, self.room_ms, strict=True)]
         return Verdict(None, levels, levels[self.refused - 1], retry_after_s(holds, waits_s))
 

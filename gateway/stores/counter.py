@@ -1,6 +1,7 @@
 """One counter in memory: a sliding window, a calendar window, or what is open."""
 
 from abc import ABC, abstractmethod
+from collections import deque
 from math import inf
 
 from gateway.holds import Hold, Level, Unit
@@ -11,26 +12,42 @@ PLACE = {Unit.REQUESTS: 0, Unit.TOKENS: 1, Unit.COST: 2, Unit.CONCURRENT: 3}
 """Of each unit in a tuple of amounts."""
 
 
+class Bucket:
+    """What was used in some part of time: a hundredth of a sliding window, one calendar window, or ever.
+
+    `counter` is None once it no longer counts. So who has taken from a bucket can give back without looking for it.
+    """
+
+    __slots__ = ("amount", "counter", "number")
+
+    def __init__(self, counter: "Counter", number: int, amount: int = 0) -> None:
+        self.counter: Counter | None = counter
+        self.number = number
+        self.amount = amount
+
+
 class Counter(ABC):
-    """What was used, by bucket: parts of a sliding window, the one calendar window of now, or all that is open.
+    """What was used, by bucket.
 
     `until_ms`: so long `bucket` is the one of now. `free_ms`: what is used now counts until then.
     """
 
-    __slots__ = ("amounts", "bucket", "free_ms", "unit", "until_ms", "used")
+    __slots__ = ("bucket", "free_ms", "place", "until_ms", "used")
 
     def __init__(self, hold: Hold) -> None:
-        self.unit = PLACE[hold.unit]
-        self.bucket = 0
+        self.place = PLACE[hold.unit]
         self.until_ms = 0
         self.free_ms = 0
-        self.amounts: dict[int, int] = {}
-        """Oldest bucket first."""
+        self.bucket = Bucket(self, -1)
         self.used = 0
 
     @abstractmethod
     def move(self, now_ms: int) -> None:
         """To the bucket of now; what no longer counts is forgotten."""
+
+    def add(self, amount: int) -> None:
+        self.bucket.amount += amount
+        self.used += amount
 
     def level(self, hold: Hold, now_ms: int) -> Level:
         return Level(hold, self.used, max(0, self.free_ms - now_ms) / 1000 if self.used else 0.0)
@@ -41,44 +58,62 @@ class Counter(ABC):
             return inf
         return 0.0 if self.used + amount <= limit else (self.free_ms - now_ms) / 1000
 
+    def end(self) -> None:
+        """Nothing of it counts any more."""
+        self.bucket.counter = None
+
 
 class Sliding(Counter):
-    __slots__ = ("width_ms",)
+    __slots__ = ("buckets", "width_ms")
 
     def __init__(self, hold: Hold, window_s: int) -> None:
         super().__init__(hold)
         self.width_ms = window_s * 1000 // BUCKETS
+        self.buckets: deque[Bucket] = deque()
+        """Those that count, oldest first."""
 
     def move(self, now_ms: int) -> None:
-        bucket = now_ms // self.width_ms
-        if self.bucket - BUCKETS < bucket < self.bucket:
+        number, latest = now_ms // self.width_ms, self.bucket.number
+        if latest - BUCKETS < number < latest:
             return  # The clock was set back a little; it will be here again soon.
-        if bucket < self.bucket:
-            self.amounts = {bucket: self.used}
+        if number < latest:
+            self.end()
+            self._begin(number, self.used)
         else:
-            while (oldest := next(iter(self.amounts), bucket)) < bucket - BUCKETS:
-                self.used -= self.amounts.pop(oldest)
-            self.amounts.setdefault(bucket, 0)
-        self.bucket = bucket
-        self.until_ms = (bucket + 1) * self.width_ms
-        self.free_ms = self._free_ms(bucket)
+            while self.buckets and self.buckets[0].number < number - BUCKETS:
+                oldest = self.buckets.popleft()
+                oldest.counter = None
+                self.used -= oldest.amount
+            if number > latest:
+                self._begin(number, 0)
+        self.until_ms = (number + 1) * self.width_ms
+        self.free_ms = self._free_ms(number)
 
     def level(self, hold: Hold, now_ms: int) -> Level:
-        newest = next((bucket for bucket, amount in reversed(self.amounts.items()) if amount), None)
-        return Level(hold, self.used, 0.0 if newest is None else (self._free_ms(newest) - now_ms) / 1000)
+        newest = next((bucket for bucket in reversed(self.buckets) if bucket.amount), None)
+        return Level(hold, self.used, 0.0 if newest is None else (self._free_ms(newest.number) - now_ms) / 1000)
 
     def wait_s(self, amount: int, limit: int, now_ms: int) -> float:
         if amount > limit:
             return inf
         excess, room_ms = self.used + amount - limit, now_ms
-        for bucket, given_back in self.amounts.items():
+        for bucket in self.buckets:
             if excess <= 0:
                 break
-            excess, room_ms = excess - given_back, self._free_ms(bucket)
+            excess, room_ms = excess - bucket.amount, self._free_ms(bucket.number)
         return (room_ms - now_ms) / 1000
 
-    def _free_ms(self, bucket: int) -> int:
-        return (bucket + 1 + BUCKETS) * self.width_ms
+    def end(self) -> None:
+        for bucket in self.buckets:
+            bucket.counter = None
+        self.buckets.clear()
+
+    def _begin(self, number: int, amount: int) -> None:
+        self.bucket = Bucket(self, number, amount)
+        self.buckets.append(self.bucket)
+
+    def _free_ms(self, number: int) -> int:
+        return (number + 1 + BUCKETS) * self.width_ms
 
 
 class Calendar(Counter):
@@ -90,10 +125,11 @@ class Calendar(Counter):
 
     def move(self, now_ms: int) -> None:
         span = span_of(self.window, now_ms / 1000)
-        if span.begins_s > self.bucket:
+        if span.begins_s > self.bucket.number:
+            self.end()
+            self.bucket = Bucket(self, span.begins_s)
             self.used = 0
-        self.bucket = span.begins_s
-        self.amounts = {self.bucket: self.used}
+        self.bucket.number = span.begins_s  # in the clock's own time, if it was set back
         self.until_ms = self.free_ms = span.ends_s * 1000
 
 
@@ -101,7 +137,6 @@ class Open(Counter):
     __slots__ = ()
 
     def move(self, now_ms: int) -> None:
-        self.amounts.setdefault(0, 0)
         self.free_ms = now_ms + int(OPEN_RETRY_S * 1000)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import weakref
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
@@ -12,7 +11,7 @@ import structlog
 
 from gateway.errors import Unavailable
 from gateway.holds import Amounts, Hold, Level, Mode, Ticket, Verdict, WhenLost
-from gateway.stores.memory import MemoryCounters
+from gateway.stores.memory import MemoryCounters, MemoryTicket
 from gateway.stores.redis import RedisCounters
 from gateway.windows import span_of
 
@@ -71,7 +70,6 @@ class FailoverCounters:
         self._probe_s = probe_s
         self._random = random
         self._local = MemoryCounters(shared.now_s)
-        self._local_tickets: weakref.WeakSet[Ticket] = weakref.WeakSet()
         self._seen: dict[str, tuple[int, int]] = {}
         """Of calendar counters: when the window began, and how much was used."""
         self._seen_before: dict[str, tuple[int, int]] = {}
@@ -90,7 +88,7 @@ class FailoverCounters:
         return await self._reserve_locally(holds, need)
 
     def settle(self, ticket: Ticket, used: Amounts | None) -> None:
-        if ticket not in self._local_tickets:
+        if not isinstance(ticket, MemoryTicket):
             self._shared.settle(ticket, used)
         elif not ticket.is_settled:
             self._local.settle(ticket, used)
@@ -138,7 +136,6 @@ class FailoverCounters:
         if ticket := verdict.ticket:
             self.passed_locally += 1
             ticket.holds = tuple(holds)
-            self._local_tickets.add(ticket)
             return Verdict(ticket, levels, is_local=True)
         self.refused_locally += 1
         refused = next(level for level, asked in zip(levels, verdict.levels, strict=True) if asked is verdict.refused)

@@ -1,25 +1,29 @@
 """Counters in the memory of one process: exact for it, unknown to others, empty when it starts."""
 
-import secrets
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import count, islice
 
 from gateway.holds import Amounts, Hold, Level, Ticket, Verdict
-from gateway.stores.counter import PLACE, Counter, counter_of
+from gateway.stores.counter import PLACE, Bucket, Counter, counter_of
 from gateway.stores.refusal import refusing, retry_after_s
-from gateway.windows import Window, span_of
+from gateway.windows import span_of
 
-LEASE_S = 30.0
-MAX_AGE_S = 3600.0
 TIDY_MS = 100
 BATCH = 100
-"""Tickets, and counters, that are looked at each time it tidies up."""
+"""Counters that are looked at each time it tidies up."""
 
-Record = tuple[int, int, "weakref.ref[Ticket]", tuple[Hold, ...], Amounts, list[int]]
-"""A ticket that is open: when its lease ends, when it was taken (ms), and the bucket each hold was taken from."""
+
+class MemoryTicket(Ticket, kw_only=True):
+    """One that is dropped before it was settled is put among `dropped`: by the collector perhaps, in another thread."""
+
+    buckets: list[Bucket]
+    """What each hold was taken from."""
+    dropped: "deque[tuple[list[Bucket], Amounts]]"
+
+    def __del__(self) -> None:
+        if not self.is_settled:
+            self.dropped.append((self.buckets, self.need))
 
 
 class MemoryCounters:
@@ -27,27 +31,18 @@ class MemoryCounters:
 
     Args:
         clock: seconds since 1970. When it is set back, what was used counts as from then.
-        lease_s: how long a ticket nobody holds any more keeps what it reserved.
-        max_age_s: how long one does that somebody holds.
     """
 
-    def __init__(
-        self, clock: Callable[[], float] = time.time, *, lease_s: float = LEASE_S, max_age_s: float = MAX_AGE_S
-    ) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._lease_ms = int(lease_s * 1000)
-        self._max_age_ms = int(max_age_s * 1000)
         self._counters: dict[str, Counter] = {}
         self._keys: deque[str] = deque()
         """Of the counters, in the order in which they are looked at."""
         self._made = 0
         """Counters since that was done last: each pays for looking at two, so that those nobody uses do not pile up."""
-        self._open: dict[str, Record] = {}
-        """By ticket, those whose leases end first in front."""
+        self._dropped: deque[tuple[list[Bucket], Amounts]] = deque()
         self._began_ms = 0
         self._tidy_ms = 0
-        self._name = secrets.token_hex(8)
-        self._numbers = count(1)
 
     def __len__(self) -> int:
         """How many counters are kept."""
@@ -64,52 +59,49 @@ class MemoryCounters:
             self._made = 0
         amounts = (1, need.tokens, need.cost, 1)
         known = self._counters
-        counters = []
+        buckets = []
+        levels = []
         all_fit = True
         for hold in holds:
             counter = known.get(hold.key) or self._new(hold, now_ms)
             if now_ms >= counter.until_ms:
                 counter.move(now_ms)
-            if counter.used + amounts[counter.unit] > hold.limit:
-                all_fit = False
-            counters.append(counter)
-        if not all_fit:
-            fits = [
-                counter.used + amounts[counter.unit] <= hold.limit
-                for hold, counter in zip(holds, counters, strict=True)
-            ]
-            place = refusing(holds, fits)
-            if place is not None:
-                return self._refusal(holds, counters, amounts, place, now_ms)
-        levels = []
-        taken = []
-        for hold, counter in zip(holds, counters, strict=True):
+            amount = amounts[counter.place]
             bucket = counter.bucket
-            taken.append(bucket)
-            if amount := amounts[counter.unit]:
-                counter.used += amount
-                counter.amounts[bucket] += amount
-                levels.append(Level(hold, counter.used, (counter.free_ms - now_ms) / 1000))
-            else:
-                levels.append(counter.level(hold, now_ms))
-        ticket = Ticket(f"{self._name}-{next(self._numbers)}", now_s, tuple(holds), need)
-        self._open[ticket.id] = (now_ms + self._lease_ms, now_ms, weakref.ref(ticket), ticket.holds, need, taken)
-        return Verdict(ticket, tuple(levels))
+            bucket.amount += amount
+            counter.used = used = counter.used + amount
+            if used > hold.limit:
+                all_fit = False
+            buckets.append(bucket)
+            levels.append(
+                Level(hold, used, (counter.free_ms - now_ms) / 1000) if amount else counter.level(hold, now_ms)
+            )
+        if not all_fit:
+            place = refusing(holds, [level.used <= level.hold.limit for level in levels])
+            if place is not None:
+                _give_back(buckets, amounts)
+                return self._refusal(holds, amounts, place, now_ms)
+        ticket = MemoryTicket(now_s, tuple(holds), need, buckets=buckets, dropped=self._dropped)
+        return Verdict(ticket, levels)
 
     def settle(self, ticket: Ticket, used: Amounts | None) -> None:
+        assert isinstance(ticket, MemoryTicket)
         if ticket.is_settled:
             return
         ticket.is_settled = True
-        record = self._open.pop(ticket.id, None)
-        if record is None:
-            self._settle_late(ticket, used)
-            return
         need = ticket.need
         if used is None:
-            changes = (-1, -need.tokens, -need.cost, -1)
-        else:
-            changes = (0, used.tokens - need.tokens, used.cost - need.cost, -1)
-        self._change(ticket.holds, record[5], changes)
+            _give_back(ticket.buckets, (1, need.tokens, need.cost, 1))
+            return
+        changes = (0, used.tokens - need.tokens, used.cost - need.cost, -1)
+        for hold, bucket in zip(ticket.holds, ticket.buckets, strict=True):
+            counter = bucket.counter
+            change = changes[PLACE[hold.unit] if counter is None else counter.place]
+            if change > 0:
+                self._add(hold, bucket.number, change)
+            elif counter is not None:
+                bucket.amount += change
+                counter.used += change
 
     async def levels(self, holds: Sequence[Hold]) -> Sequence[Level]:
         now_ms = int(self._clock() * 1000)
@@ -131,13 +123,16 @@ class MemoryCounters:
         for hold, at_s, amount in used:
             if not hold.window.is_calendar:
                 continue
-            counter = self._counters.get(hold.key) or self._new(hold, now_ms)
+            counter = self._of(hold)
             counter.move(now_ms)
-            if counter.used < amount and counter.bucket == span_of(hold.window, at_s).begins_s:
-                counter.used = counter.amounts[counter.bucket] = amount
+            if counter.used < amount and counter.bucket.number == span_of(hold.window, at_s).begins_s:
+                counter.used = counter.bucket.amount = amount
 
     async def close(self) -> None:
         return None
+
+    def _of(self, hold: Hold) -> Counter:
+        return self._counters.get(hold.key) or self._new(hold, int(self._clock() * 1000))
 
     def _new(self, hold: Hold, now_ms: int) -> Counter:
         counter = self._counters[hold.key] = counter_of(hold, now_ms)
@@ -145,56 +140,29 @@ class MemoryCounters:
         self._made += 1
         return counter
 
-    def _refusal(
-        self, holds: Sequence[Hold], counters: Sequence[Counter], amounts: tuple[int, ...], place: int, now_ms: int
-    ) -> Verdict:
-        pairs = list(zip(holds, counters, strict=True))
-        levels = tuple(counter.level(hold, now_ms) for hold, counter in pairs)
-        waits_s = [counter.wait_s(amounts[counter.unit], hold.limit, now_ms) for hold, counter in pairs]
+    def _refusal(self, holds: Sequence[Hold], amounts: tuple[int, ...], place: int, now_ms: int) -> Verdict:
+        pairs = [(hold, self._counters[hold.key]) for hold in holds]
+        levels = [counter.level(hold, now_ms) for hold, counter in pairs]
+        waits_s = [counter.wait_s(amounts[counter.place], hold.limit, now_ms) for hold, counter in pairs]
         return Verdict(None, levels, levels[place], retry_after_s(holds, waits_s))
 
-    def _change(self, holds: Sequence[Hold], buckets: Sequence[int], changes: tuple[int, ...]) -> None:
-        """What is given back goes to the bucket it came from, if that still counts; what comes on top counts now."""
-        for hold, bucket in zip(holds, buckets, strict=True):
-            counter = self._counters.get(hold.key)
-            change = changes[PLACE[hold.unit] if counter is None else counter.unit]
-            if change < 0:
-                if counter is not None and bucket in counter.amounts:
-                    counter.amounts[bucket] += change
-                    counter.used += change
-            elif change:
-                now_ms = int(self._clock() * 1000)
-                counter = counter or self._new(hold, now_ms)
-                if now_ms >= counter.until_ms:
-                    counter.move(now_ms)
-                # A calendar window that is over is of no interest here; the ledger has it.
-                if hold.window.sliding_s or counter.bucket == bucket:
-                    counter.amounts[counter.bucket] += change
-                    counter.used += change
-
-    def _settle_late(self, ticket: Ticket, used: Amounts | None) -> None:
-        """The lease had ended: all but the request was given back, and what was used counts in full."""
-        if used is None:
-            return
-        holds = [hold for hold in ticket.holds if hold.window is not Window.WHILE_OPEN]
-        buckets = [0 if hold.window.sliding_s else span_of(hold.window, ticket.at_s).begins_s for hold in holds]
-        self._change(holds, buckets, (0, used.tokens, used.cost, 0))
+    def _add(self, hold: Hold, number: int, amount: int) -> None:
+        """What comes on top counts from now. A calendar window that is over is of no interest; the ledger has it."""
+        counter, now_ms = self._of(hold), int(self._clock() * 1000)
+        if now_ms >= counter.until_ms:
+            counter.move(now_ms)
+        if hold.window.sliding_s or counter.bucket.number == number:
+            counter.add(amount)
 
     def _tidy(self, now_ms: int) -> None:
-        """A little at a time: leases are renewed, or end; counters nobody uses go."""
+        """A little at a time: tickets that were dropped, and counters nobody uses."""
         if now_ms < self._began_ms:
             for counter in self._counters.values():
                 counter.until_ms = 0
         self._began_ms, self._tidy_ms = now_ms, now_ms + TIDY_MS
-        for ticket_id in tuple(islice(self._open, BATCH)):
-            due_ms, at_ms, ticket, holds, need, buckets = self._open[ticket_id]
-            if due_ms > now_ms:
-                break
-            del self._open[ticket_id]
-            if ticket() is not None and now_ms < at_ms + self._max_age_ms:
-                self._open[ticket_id] = (now_ms + self._lease_ms, at_ms, ticket, holds, need, buckets)
-            else:
-                self._change(holds, buckets, (0, -need.tokens, -need.cost, -1))
+        while self._dropped:
+            buckets, need = self._dropped.popleft()
+            _give_back(buckets, (0, need.tokens, need.cost, 1))  # that the request was made still counts
         self._drop_idle(BATCH, now_ms)
 
     def _drop_idle(self, looked_at: int, now_ms: int) -> None:
@@ -205,4 +173,13 @@ class MemoryCounters:
             if counter.used:
                 self._keys.append(key)
             else:
+                counter.end()
                 del self._counters[key]
+
+
+def _give_back(buckets: Sequence[Bucket], amounts: tuple[int, ...]) -> None:
+    """To those that still count."""
+    for bucket in buckets:
+        if counter := bucket.counter:
+            bucket.amount -= amounts[counter.place]
+            counter.used -= amounts[counter.place]

@@ -24,7 +24,7 @@ from gateway.errors import Unavailable
 from gateway.holds import Amounts, Hold, Level, Ticket, Verdict
 from gateway.logs import traceback_text
 from gateway.stores.backlog import Backlog
-from gateway.stores.batch import Batch, Reply, Settlement
+from gateway.stores.batch import Batch, RedisTicket, Reply, Settlement
 from gateway.stores.jobs import Job, Look, Reserve, Restore, Result
 from gateway.stores.scripted import ScriptedRedis
 
@@ -89,7 +89,7 @@ class RedisCounters:
         self._numbers = count(1)
         self._epoch = NOT_MET
         self._epoch_began_s = 0.0
-        self._open: weakref.WeakValueDictionary[str, Ticket] = weakref.WeakValueDictionary()
+        self._open: weakref.WeakValueDictionary[str, RedisTicket] = weakref.WeakValueDictionary()
         self._jobs: list[Job[Any]] = []
         self._renewed: deque[str] | None = deque()
         """Tickets to be renewed; None: not now."""
@@ -114,6 +114,7 @@ class RedisCounters:
             raise
 
     def settle(self, ticket: Ticket, used: Amounts | None) -> None:
+        assert isinstance(ticket, RedisTicket)
         if ticket.is_settled:
             return
         ticket.is_settled = True
@@ -256,7 +257,7 @@ class RedisCounters:
         reserved, levels = iter(reply.reserved), iter(reply.levels)
         for job in jobs:
             result = job.result(reserved, levels)
-            if isinstance(result, Verdict) and result.ticket:
+            if isinstance(result, Verdict) and isinstance(result.ticket, RedisTicket):
                 self._open[result.ticket.id] = result.ticket
             if not job.future.done():
                 job.future.set_result(result)

@@ -1,6 +1,7 @@
 """What the servers bear with and what not, in this process; granian needs one of its own."""
 
 import asyncio
+import re
 import socket
 
 import pytest
@@ -206,3 +207,90 @@ async def test_hypercorn_lets_go_of_an_app_that_fails_with_a_request_waiting():
         client.send((GET + b"\r\n") * 2)
 
         assert (await client.rest()).endswith(b"po\r\n")
+
+
+def saying(*headers, body=b"pong"):
+    async def says(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
+        await send({"type": "http.response.body", "body": body})
+
+    return says
+
+
+def parts_of(answer):
+    """The status line, the headers but for the date, sorted, their names in lower case, and the rest."""
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    headers = [b": ".join((line.partition(b": ")[0].lower(), line.partition(b": ")[2])) for line in lines]
+    return status.strip(), sorted(header for header in headers if not header.startswith(b"date: ")), rest
+
+
+async def test_headers_go_out_as_the_app_gives_them(serving):
+    headers = [(b"content-length", b"4"), (b"x-one", b"a, b"), (b"x-one", b"c"), (b"x-two", "é".encode())]
+    async with Running(serving, saying(*headers)) as running:
+        client = await running.client()
+        client.send(GET + b"Connection: close\r\n\r\n")
+        answer = await client.rest()
+
+    status, lines, rest = parts_of(answer)
+    assert status.startswith(b"HTTP/1.1 200")
+    assert lines == [
+        b"connection: close",
+        b"content-length: 4",
+        b"x-one: a, b",
+        b"x-one: c",
+        "x-two: é".encode(),
+    ]
+    assert rest == b"pong"
+    assert re.search(rb"\r\ndate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n", answer)
+
+
+async def test_an_answer_of_unknown_length_comes_in_chunks(serving):
+    async with Running(serving, saying((b"x-one", b"a"))) as running:
+        client = await running.client()
+        client.send((GET + b"\r\n") * 2)
+        answers = [await client.reader.readuntil(b"0\r\n\r\n") for _ in range(2)]
+
+    assert [parts_of(answer)[1:] for answer in answers] == [
+        ([b"transfer-encoding: chunked", b"x-one: a"], b"4\r\npong\r\n0\r\n\r\n")
+    ] * 2
+
+
+async def test_names_of_headers_in_any_case(serving):
+    async with Running(serving, saying((b"Content-Length", b"4"), (b"Connection", b"Close"))) as running:
+        client = await running.client()
+        client.send(GET + b"\r\n")
+        answer = await client.rest()
+
+    assert parts_of(answer)[2] == b"pong"
+    assert answer.lower().count(b"content-length") == answer.lower().count(b"connection: close") == 1
+
+
+async def test_head_is_answered_without_a_body(serving):
+    async with Running(serving) as running:
+        client = await running.client()
+        client.send(b"HEAD / HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+
+        assert parts_of(await client.rest())[1:] == ([b"connection: close", b"content-length: 4"], b"")
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: evil=1", b"a\nset-cookie: evil=1", b"a\rset-cookie: evil=1"])
+async def test_no_header_breaks_out_of_its_line(serving, value):
+    async with Running(serving, saying((b"content-length", b"4"), (b"x-one", value))) as running:
+        client = await running.client()
+        client.send(GET + b"Connection: close\r\n\r\n")
+        answer = await client.rest()
+
+    assert b"set-cookie" not in answer
+    assert b" 200" not in answer
+
+
+async def test_hypercorn_closes_a_connection_after_so_many_requests():
+    async with Running(servers.find("hypercorn"), keep_alive_requests=2) as running:
+        client = await running.client()
+        client.send((GET + b"\r\n") * 2)
+        answers = await client.rest()
+
+    assert answers.count(b"pong") == 2
+    assert answers.count(b"connection: close") == 1
+    assert answers.index(b"connection: close") > answers.index(b"pong")

@@ -56,9 +56,9 @@ async def shared(prefix):
 
 @pytest.fixture(params=["memory", "redis"])
 def counters(request, clock):
-    """Their leases are long, since those in Redis are renewed as real time goes by, and not the clock's."""
+    """Leases in Redis are long, since they are renewed as real time goes by, and not the clock's."""
     if request.param == "memory":
-        return MemoryCounters(clock, lease_s=3600)
+        return MemoryCounters(clock)
     make = request.getfixturevalue("shared")
     return make(request.getfixturevalue("redis_url"), server_now_s=clock, lease_s=3600)
 

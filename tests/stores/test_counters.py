@@ -259,9 +259,3 @@ async def test_any_text_can_be_a_key(counters, hold):
     first, second = [await counters.reserve(odd, NOTHING) for _ in range(2)]
 
     assert (first.ticket is not None, second.ticket) == (True, None)
-
-
-async def test_ids_differ(counters, hold):
-    verdicts = [await counters.reserve([hold(9)], NOTHING) for _ in range(3)]
-
-    assert len({verdict.ticket.id for verdict in verdicts}) == 3

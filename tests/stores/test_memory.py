@@ -1,4 +1,7 @@
-"""What counters in memory do besides: leases, counters nobody uses, a clock that is set."""
+"""What counters in memory do besides: tickets that are lost, counters nobody uses, a clock that is set."""
+
+import asyncio
+import gc
 
 import pytest
 
@@ -31,53 +34,61 @@ async def used(counters, holds):
 
 
 async def test_a_ticket_that_nobody_holds(counters, holds, clock):
-    """A request that was lost must not keep its place for ever; that it was made still counts."""
-    await counters.reserve(holds, NEED)
-
-    clock.move(29.9)
+    """A request that was lost must not keep its place; that it was made still counts."""
+    verdict = await counters.reserve(holds, NEED)
     before = await used(counters, holds)
+
+    del verdict
     clock.move(0.1)
-    after = await used(counters, holds)
 
-    assert (before, after) == ([1, 10, 10, 1], [1, 0, 0, 0])
-
-
-async def test_a_ticket_that_somebody_holds(counters, holds, clock):
-    """A stream may last; but a ticket that was forgotten in a list ends too."""
-    verdict = await counters.reserve(holds, NEED)
-
-    seen = []
-    for _ in range(123):
-        clock.move(30)
-        seen.append(await used(counters, holds))
-
-    assert seen[:119] == [[1, 10, 10, 1]] * 119
-    assert seen[-1] == [1, 0, 0, 0]
-    assert not verdict.ticket.is_settled
+    assert (before, await used(counters, holds)) == ([1, 10, 10, 1], [1, 0, 0, 0])
 
 
-async def test_settled_after_its_lease(counters, holds, clock):
-    """What was given back comes back, and in full."""
-    verdict = await counters.reserve(holds, NEED)
-    clock.move(3601)
-    await used(counters, holds)
-    clock.move(31)
+async def test_a_ticket_that_only_a_ring_of_references_holds(counters, holds, clock):
+    """As an exception and its frames are: the collector finds them, at any time and in any thread."""
+    ring = [await counters.reserve(holds, NEED)]
+    ring.append(ring)
+    del ring
+
+    await asyncio.to_thread(gc.collect)
+    clock.move(0.1)
+
     assert await used(counters, holds) == [1, 0, 0, 0]
 
+
+async def test_a_ticket_that_was_settled_is_not_given_back_again(counters, holds, clock):
+    verdict = await counters.reserve(holds, NEED)
     counters.settle(verdict.ticket, Amounts(tokens=8, cost=30))
+
+    del verdict
+    clock.move(0.1)
 
     assert await used(counters, holds) == [1, 8, 30, 0]
 
 
-async def test_nothing_used_after_its_lease(counters, holds, clock):
+async def test_a_ticket_that_somebody_holds(counters, holds, clock):
+    """A stream may last: what it uses counts when it ends, and its place is its own until then."""
     verdict = await counters.reserve(holds, NEED)
-    for _ in range(2):
-        clock.move(3601)
-        await used(counters, holds)
 
-    counters.settle(verdict.ticket, None)
+    seen = []
+    for _ in range(120):
+        clock.move(30)
+        seen.append(await used(counters, holds))
+    counters.settle(verdict.ticket, Amounts(tokens=8, cost=30))
 
-    assert await used(counters, holds) == [1, 0, 0, 0]
+    assert seen == [[1, 10, 10, 1]] * 120
+    assert await used(counters, holds) == [1, 8, 30, 0]
+
+
+async def test_what_was_reserved_has_left_the_window_when_it_is_settled(counters, holds, clock):
+    """Nothing comes back, and what was used beyond it counts from now; last month is over."""
+    verdict = await counters.reserve(holds, NEED)
+    clock.move(40 * 86400)
+    assert await used(counters, holds) == [0, 0, 0, 1]
+
+    counters.settle(verdict.ticket, Amounts(tokens=18, cost=30))
+
+    assert await used(counters, holds) == [0, 8, 0, 0]
 
 
 async def test_counters_that_nobody_uses_are_dropped(counters, hold, clock):

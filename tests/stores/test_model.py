@@ -89,12 +89,12 @@ class Model:
                 return ends_ms - now_ms
         return None
 
-    def reserve(self, ticket_id, holds, need, now_ms):
-        self.taken[ticket_id] = [Event(hold, now_ms, need.of(hold.unit)) for hold in holds]
-        self.events += self.taken[ticket_id]
+    def reserve(self, ticket, holds, need, now_ms):
+        self.taken[id(ticket)] = [Event(hold, now_ms, need.of(hold.unit)) for hold in holds]
+        self.events += self.taken[id(ticket)]
 
     def settle(self, ticket, used, now_ms):
-        for hold, event in zip(ticket.holds, self.taken[ticket.id], strict=True):
+        for hold, event in zip(ticket.holds, self.taken[id(ticket)], strict=True):
             if used is None or hold.unit is Unit.CONCURRENT:
                 event.amount = 0
                 continue
@@ -138,7 +138,7 @@ class Histories(RuleBasedStateMachine):
         assert (verdict.refused and verdict.refused.hold.key) == (refusing and refusing.key)
         assert (verdict.ticket is None) == (refusing is not None)
         if verdict.ticket:
-            self.model.reserve(verdict.ticket.id, holds, need, self.now_ms)
+            self.model.reserve(verdict.ticket, holds, need, self.now_ms)
             self.tickets.append(verdict.ticket)
         elif not any(hold.unit is Unit.CONCURRENT for hold in holds):
             after_ms = self.model.passes_after_ms(holds, need, self.now_ms)
@@ -184,7 +184,7 @@ def test_all_histories_end_as_the_model_says(kind, request):
         @staticmethod
         def make(clock):
             if kind == "memory":
-                return MemoryCounters(clock, lease_s=LONG_S, max_age_s=LONG_S)
+                return MemoryCounters(clock)
             options = {"lease_s": LONG_S, "max_age_s": LONG_S, "server_now_s": clock}
             return RedisCounters(url, prefix=f"{{model-{next(numbers)}}}:", **options)
 
