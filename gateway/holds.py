@@ -130,7 +130,10 @@ class Counters(Protocol):
     """All limits and budgets of one request, in one atomic step."""
 
     async def reserve(self, holds: Sequence[Hold], need: Amounts) -> Verdict:
-        """Takes `need` from every hold, or nothing from any. Never raises for counters that cannot be reached."""
+        """Takes `need` from every hold, or nothing from any. Never raises for counters that cannot be reached.
+
+        A ticket that is lost before it is settled gives back what it reserved; that the request was made still counts.
+        """
 
     def settle(self, ticket: Ticket, used: Amounts | None) -> None:
         """Replaces what was reserved by what was used; None: nothing was sent, so even the request is given back.

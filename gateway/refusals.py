@@ -14,7 +14,7 @@ LONGEST_RETRY_S = 60.0
 """SDKs that are told to wait longer come back at once instead, so they are told not to come back by themselves."""
 
 _ENFORCE, _REQUESTS, _TOKENS = Mode.ENFORCE, Unit.REQUESTS, Unit.TOKENS
-"""By name, as `Mode.ENFORCE` takes ten times as long on Python 3.11, and each answer asks ten times."""
+"""Each answer asks for them several times, and `Mode.ENFORCE` takes a thousand instructions on Python 3.11."""
 
 _PER = {
     Window.MINUTE: "per minute",

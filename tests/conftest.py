@@ -16,6 +16,7 @@ import pytest
 import structlog
 
 from gateway import build_app
+from gateway.database.migrate import migrate
 from gateway.testing import ListSink, http_scope
 
 TOKEN = "gw-test-0123456789abcdef"
@@ -198,6 +199,14 @@ def freeze(process, frozen):
         while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
             time.sleep(0.001)
         frozen.append(process)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory):
+    """A SQLite file with all tables and nothing in them, to be copied: making them for each test would take minutes."""
+    path = tmp_path_factory.mktemp("migrated") / "gateway.db"
+    asyncio.run(migrate(f"sqlite:///{path}"))
+    return path
 
 
 @pytest.fixture(scope="session")

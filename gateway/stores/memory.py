@@ -123,7 +123,7 @@ class MemoryCounters:
         for hold, at_s, amount in used:
             if not hold.window.is_calendar:
                 continue
-            counter = self._of(hold)
+            counter = self._of(hold, now_ms)
             counter.move(now_ms)
             if counter.used < amount and counter.bucket.number == span_of(hold.window, at_s).begins_s:
                 counter.used = counter.bucket.amount = amount
@@ -131,8 +131,8 @@ class MemoryCounters:
     async def close(self) -> None:
         return None
 
-    def _of(self, hold: Hold) -> Counter:
-        return self._counters.get(hold.key) or self._new(hold, int(self._clock() * 1000))
+    def _of(self, hold: Hold, now_ms: int) -> Counter:
+        return self._counters.get(hold.key) or self._new(hold, now_ms)
 
     def _new(self, hold: Hold, now_ms: int) -> Counter:
         counter = self._counters[hold.key] = counter_of(hold, now_ms)
@@ -148,7 +148,8 @@ class MemoryCounters:
 
     def _add(self, hold: Hold, number: int, amount: int) -> None:
         """What comes on top counts from now. A calendar window that is over is of no interest; the ledger has it."""
-        counter, now_ms = self._of(hold), int(self._clock() * 1000)
+        now_ms = int(self._clock() * 1000)
+        counter = self._of(hold, now_ms)
         if now_ms >= counter.until_ms:
             counter.move(now_ms)
         if hold.window.sliding_s or counter.bucket.number == number:

@@ -98,14 +98,6 @@ class Api:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory):
-    """A file with all tables and nothing in them, to be copied: making them anew for each test would take minutes."""
-    path = tmp_path_factory.mktemp("database") / "gateway.db"
-    asyncio.run(migrate(f"sqlite:///{path}"))
-    return path
-
-
-@pytest.fixture(scope="session")
 def environ_for():
     """`environ_for(database, names)`: of a gateway on that file, where each has a token (`name@example.com`)."""
 
@@ -121,8 +113,8 @@ def environ_for():
 
 
 @pytest.fixture
-def environ(tmp_path, migrated, environ_for):
-    return environ_for(shutil.copy(migrated, tmp_path / "gateway.db"))
+def environ(tmp_path, migrated_file, environ_for):
+    return environ_for(shutil.copy(migrated_file, tmp_path / "gateway.db"))
 
 
 @pytest.fixture(scope="session")

@@ -294,9 +294,9 @@ async def play(api, sequence):
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory, migrated, api_on, environ_for):
+def start(tmp_path_factory, migrated_file, api_on, environ_for):
     """A database in which everything of START is."""
-    database = shutil.copy(migrated, tmp_path_factory.mktemp("start") / "gateway.db")
+    database = shutil.copy(migrated_file, tmp_path_factory.mktemp("start") / "gateway.db")
 
     async def prepare():
         api = api_on(None, environ_for(database))

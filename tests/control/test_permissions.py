@@ -241,9 +241,9 @@ class World:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory, migrated, api_on, environ_for):
+async def world(tmp_path_factory, migrated_file, api_on, environ_for):
     """One for all tests here: none of them leaves anything behind."""
-    database = shutil.copy(migrated, tmp_path_factory.mktemp("world") / "gateway.db")
+    database = shutil.copy(migrated_file, tmp_path_factory.mktemp("world") / "gateway.db")
     world = World(api_on(None, environ_for(database, STATIC.values())))
     async with world.api.app.lifespan():
         await world.prepare()

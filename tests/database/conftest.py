@@ -30,14 +30,6 @@ def clock():
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory):
-    """A file of SQLite with all tables, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "gateway.db"
-    asyncio.run(migrate(f"sqlite:///{path}"))
-    return path
-
-
-@pytest.fixture(scope="session")
 def migrated_template(postgres):
     """The name of a database of PostgreSQL with all tables, to be copied."""
     with postgres.database() as url:

@@ -113,6 +113,8 @@ async def test_a_server_that_freezes_does_not_hold_up_the_end(store, database_ur
         with postgres.frozen():
             await other.close()
 
+    assert other._engine.pool.checkedin() == other._engine.pool.checkedout() == 0
+
 
 @on_postgres
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)

@@ -176,6 +176,9 @@ async def test_a_client_that_does_not_read_does_not_hold_the_end(serving):
         await has_begun.wait()
         is_over = True
 
+    with pytest.raises(ConnectionRefusedError):
+        await running.client()
+
 
 async def test_hypercorn_answers_before_it_has_the_body():
     """It was seen to wait for ever for the app to read what it had refused, and the app with it."""
