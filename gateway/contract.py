@@ -113,26 +113,41 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     provider_key: Secret | None = None
 
 
-class Meter(Protocol):
-    """Reads a provider's reply as it passes, without changing or copying it."""
+class Reading(Protocol):
+    """One reply, read as it comes, and put into the caller's dialect; made for one attempt. No I/O."""
 
     events: int
     """Events of content so far; keep-alive comments are not events."""
+    has_begun: bool
+    """There is some of the answer; until then an error is still a status, and another provider may answer instead."""
+    is_over: bool
+    """The provider has said that this was all: nothing more is waited for, whatever its connection does."""
 
-    def chunk(self, data: bytes) -> None: ...
+    def feed(self, data: bytes) -> bytes:
+        """What may go to the client now, `b""` for nothing yet; the same object when there is nothing to change.
+
+        Raises:
+            UpstreamError: before `has_begun`, that the provider sent an error, or something else than it should.
+        """
+
+    def end(self) -> bytes:
+        """What is left when the provider has finished. Raises like `feed`."""
 
     def is_complete(self) -> bool:
         """True once the reply has come to its proper end."""
 
-    def tail(self) -> bytes:
-        """The last few KiB of it, at least: what it ended with."""
+    def told_error(self) -> UpstreamError | None:
+        """What the provider said has gone wrong after it had begun. It has been passed on as it came."""
 
     def usage(self) -> Usage | None:
         """What the provider says was used, once it has said so."""
 
+    def service_tier(self) -> str | None:
+        """How fast, and for which price, the reply was made, as it says itself."""
+
 
 class Dialect(Protocol):
-    """One client-facing API: how its requests are read and its replies metered, and how its errors are written."""
+    """One client-facing API: how its requests and its replies are read, and how its errors are written."""
 
     name: str
     path: str
@@ -143,30 +158,8 @@ class Dialect(Protocol):
     def parse(self, fields: Mapping[str, msgspec.Raw]) -> Ask:
         """Raises BadRequest when a field it needs is missing or of the wrong type."""
 
-    def meter(self, *, streamed: bool) -> Meter: ...
-
-    def read(self, body: bytes) -> Usage | None:
-        """The usage in the body of a 200, which may hold an error instead.
-
-        Raises:
-            UpstreamError: it does, or it is not what it should be.
-        """
-
-    def service_tier(self, tail: bytes) -> str | None:
-        """How fast, and for which price, a reply was made, as it says itself. `tail`: its last part, or all of it."""
-
-    def has_begun(self, stream: bytes, *, is_all: bool) -> bool:
-        """Whether there is any of the answer in the beginning of a stream; events that only prepare for it are none.
-
-        Args:
-            is_all: the stream ended with it.
-
-        Raises:
-            UpstreamError: an error comes first.
-        """
-
-    def reply_error(self, data: bytes) -> UpstreamError | None:
-        """What is wrong with the data of an event, if anything."""
+    def reading(self, *, streamed: bool) -> Reading:
+        """How the replies of this API itself are read."""
 
     def error(self, error: GatewayError) -> bytes:
         """The body of a refused request."""
@@ -342,16 +335,6 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     duration_ms: float
 
 
-class Reader(Protocol):
-    """Turns a provider's reply into the caller's dialect while it passes."""
-
-    def feed(self, data: bytes) -> bytes:
-        """What may go to the client now, `b""` for nothing yet; the same object when there is nothing to change."""
-
-    def end(self) -> bytes:
-        """What is left when the provider has finished."""
-
-
 class Provider(Protocol):
     """How to speak to one vendor: bytes in, bytes out, no network. Made once; serves all accounts of its types."""
 
@@ -364,10 +347,10 @@ class Provider(Protocol):
     def request(self, call: Call, target: Target) -> UpstreamRequest:
         """Raises BadRequest when this provider has no such API."""
 
-    def reader(self, call: Call, target: Target) -> Reader | None:
+    def reading(self, call: Call, target: Target, *, streamed: bool) -> Reading | None:
         """None: the provider speaks the caller's dialect, and its bytes are relayed as they are."""
 
-    def refusal(self, call: Call, status: int, headers: Mapping[str, str], body: bytes) -> Refused:
+    def refusal(self, call: Call, target: Target, status: int, headers: Mapping[str, str], body: bytes) -> Refused:
         """The provider's error answer, put into the caller's dialect."""
 
 
@@ -447,6 +430,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     upstream_status: int | None = None
     attempts: tuple[Attempt, ...] = ()
     """All of them, when one was no success."""
+    gave_up: str | None = None
+    """Why there were no more: `retry_budget`, or the caller's `deadline`."""
     dropped_params: tuple[str, ...] = ()
     error_type: str | None = None
     error_code: str | None = None

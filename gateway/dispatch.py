@@ -13,7 +13,17 @@ from time import perf_counter, time
 import msgspec
 
 from gateway.contract import Attempt, Call, Choice, Classifier, Reply, Target, Upstream, UpstreamRequest
-from gateway.errors import BrokeOff, GatewayError, NoTarget, Overloaded, RateLimited, Refused, TimedOut, UpstreamError
+from gateway.errors import (
+    BrokeOff,
+    ClientLeft,
+    GatewayError,
+    NoTarget,
+    Overloaded,
+    RateLimited,
+    Refused,
+    TimedOut,
+    UpstreamError,
+)
 from gateway.exchange import Exchange
 from gateway.outlet import Outlet
 from gateway.relay import relay
@@ -46,6 +56,8 @@ Admit = Callable[[Exchange, Target], Awaitable[None] | None]
 """To be awaited, if there is anything to wait for. Raises RateLimited."""
 
 FIRST_TOKEN = "first_token_timeout"
+HELD_BACK: Mapping[str, str] = {"budget": "retry_budget", "deadline": "deadline"}
+"""Why nobody else was asked, though there was somebody to ask; for the log and the caller."""
 
 
 class Dispatcher:
@@ -165,6 +177,11 @@ class Dispatcher:
                     silence = exchange.interrupted
                     if outlet.has_content or not isinstance(silence, UpstreamError):
                         self._cancelled(exchange, call, leg.target)
+                        if exchange.attempts:
+                            ended = silence or ClientLeft("the server cancelled the request")
+                            self._note(
+                                exchange, leg.target, began, exchange.upstream_status or ended.status, ended.code
+                            )
                         raise
                     exchange.overcome()
                     self._note(exchange, leg.target, began, silence.status, silence.code)
@@ -178,6 +195,10 @@ class Dispatcher:
         except BaseException:
             attempts.abandoned()
             raise
+        if step.reason in HELD_BACK:
+            exchange.gave_up = HELD_BACK[step.reason]
+            told = {**exchange.applied, "gave_up": exchange.gave_up}
+            exchange.told.append((b"x-tfy-applied-rules", msgspec.json.encode(told)))
         if step.failure is not None:
             raise step.failure.error
         if step.reason == "deadline":
@@ -208,7 +229,7 @@ class Dispatcher:
             Overloaded: it was not asked, because its account is busy.
         """
         exchange.target = leg.target
-        exchange.meter = exchange.usage = exchange.upstream_status = None
+        exchange.reading = exchange.usage = exchange.upstream_status = None
         exchange.first_byte_at = exchange.last_byte_at = None
         room = leg.target.room
         if room is None:
@@ -250,9 +271,19 @@ class Dispatcher:
     async def _ask(
         self, exchange: Exchange, call: Call, leg: Leg, outlet: Outlet, answered: Callable[[], None]
     ) -> None:
-        target = leg.target
         if leg.params:
             call = msgspec.structs.replace(call, fields={**call.fields, **leg.params})
+        try:
+            await self._ask_once(exchange, call, leg, outlet, answered)
+        except Refused as error:
+            if not error.is_worth_asking_again:
+                raise
+            await self._ask_once(exchange, call, leg, outlet, answered)
+
+    async def _ask_once(
+        self, exchange: Exchange, call: Call, leg: Leg, outlet: Outlet, answered: Callable[[], None]
+    ) -> None:
+        target = leg.target
         request = target.provider.request(call, target)
         if leg.set_headers or leg.remove_headers:
             endpoint = request.endpoint.with_headers(leg.set_headers, leg.remove_headers)
@@ -265,7 +296,7 @@ class Dispatcher:
             if reply.status >= 300:
                 body = await read_error(reply)
                 exchange.first_byte_at = exchange.last_byte_at = perf_counter()
-                raise target.provider.refusal(call, reply.status, reply.headers, body)
+                raise target.provider.refusal(call, target, reply.status, reply.headers, body)
             await relay(exchange, call, target, reply, outlet, answered)
         finally:
             reply.close()

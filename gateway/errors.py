@@ -201,9 +201,12 @@ class Refused(UpstreamError):
         status: the provider's.
         body: JSON in the caller's dialect, or None when `message` has to do.
         headers: those of the provider's that the caller gets (Retry-After and the like).
+
+    `is_worth_asking_again`: what it refuses was the gateway's own, which will leave it out the next time.
     """
 
     should_retry = True
+    is_worth_asking_again = False
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.asgi import Message, Send
-from gateway.contract import Attempt, Call, Caller, Choice, Dialect, Meter, Observer, Outcome, Target
+from gateway.contract import Attempt, Call, Caller, Choice, Dialect, Observer, Outcome, Reading, Target
 from gateway.errors import Blocked, ClientLeft, GatewayError, Refused, Stopping, UpstreamError
 from gateway.holds import Hold, Ticket
 from gateway.pricing import Price
@@ -59,12 +59,13 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     sent_at: float | None = None
     applied: dict[str, Any] | None = None
     attempts: list[Attempt] = []
+    gave_up: str | None = None
     asides: list[tuple[Target, Usage]] = []
     # relay
     first_byte_at: float | None = None
     answered_at: float | None = None
     last_byte_at: float | None = None
-    meter: Meter | None = None
+    reading: Reading | None = None
     usage: Usage | None = None
     service_tier: str | None = None
     # whoever ends it

@@ -90,9 +90,14 @@ class Outlet:
         await comment
         await self._send(message)
 
-    async def end(self) -> None:
-        self.is_ended = True
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def finish(self, data: bytes = b"") -> None:
+        """Sends the last of it. The answer is complete then, whatever the client does next."""
+        self.is_ended = self.is_writing = True
+        if data:
+            self.chunks += 1
+        if self._comment is not None:
+            await self._comment
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     def keep_alive(self) -> None:
         """Tells the client that its stream lives, unless it waits in the middle of an event."""
@@ -115,10 +120,10 @@ class Outlet:
         Raises:
             GatewayError: `error`, when it can still be a status, or cannot be told at all.
         """
-        if not self.is_stream or isinstance(error, ClientLeft):
+        if not self.is_stream or self.is_ended or isinstance(error, ClientLeft):
             raise error
         self._exchange.error = error
-        last = b"" if isinstance(error, BrokeOff) and self._has_told_error(dialect) else dialect.stream_error(error)
+        last = b"" if isinstance(error, BrokeOff) and self._has_told_error() else dialect.stream_error(error)
         if last and not self.is_between_events:
             last = b"\n\n" + last
         try:
@@ -133,14 +138,10 @@ class Outlet:
         if self._comment is not None:
             self._comment.cancel()
 
-    def _has_told_error(self, dialect: Dialect) -> bool:
-        """The provider's own last event was an error, and has been passed on as it came."""
-        meter = self._exchange.meter
-        if meter is None or b'"error"' not in (tail := meter.tail()):
-            return False
-        splitter = sse.EventSplitter()
-        events = splitter.feed(tail)
-        return bool(events) and not splitter and dialect.reply_error(sse.data_of(events[-1])) is not None
+    def _has_told_error(self) -> bool:
+        """The provider's own event says it, and has been passed on as it came."""
+        reading = self._exchange.reading
+        return reading is not None and reading.told_error() is not None
 
     def _timing(self) -> bytes:
         """Milliseconds until the model that answered was asked, and of that model. Source: W3C Server Timing."""

@@ -114,10 +114,10 @@ class Virtual:
             f"{target.name} is a virtual model, and {call.dialect.name} takes real ones only", param="model"
         )
 
-    def reader(self, call: Call, target: Target) -> NoReturn:
+    def reading(self, call: Call, target: Target, *, streamed: bool) -> NoReturn:
         self.request(call, target)
 
-    def refusal(self, call: Call, status: int, headers: Mapping[str, str], body: bytes) -> NoReturn:
+    def refusal(self, call: Call, target: Target, status: int, headers: Mapping[str, str], body: bytes) -> NoReturn:
         raise AssertionError("a virtual model is never asked itself, so it cannot refuse")
 
 

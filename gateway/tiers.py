@@ -10,7 +10,7 @@ from gateway.contract import Call, Classifier, Upstream
 from gateway.errors import GatewayError
 from gateway.routing import Complexity, classify
 from gateway.routing.route import Tier
-from gateway.usage import OpenAIUsage, Usage
+from gateway.usage import Usage
 
 MAX_ASKED_CHARS = 8_000
 MAX_ANSWER_BYTES = 64 * 1024
@@ -33,7 +33,7 @@ class Alternative(msgspec.Struct):
 
 class Completion(msgspec.Struct):
     choices: list[Alternative]
-    usage: OpenAIUsage | None = None
+    usage: Any = None
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -90,8 +90,7 @@ async def _asked(call: Call, classifier: Classifier, text: str, network: Upstrea
     if reply.status >= 300:
         raise ValueError(f"status {reply.status}")
     completion = msgspec.json.decode(data, type=Completion)
-    usage = Usage.from_openai(completion.usage) if completion.usage is not None else None
-    return completion.choices[0].message.content or "", usage
+    return completion.choices[0].message.content or "", Usage.from_openai(completion.usage)
 
 
 def _tier_in(said: str) -> Tier:

@@ -1,6 +1,8 @@
 """What a call used, in classes that never overlap: their sum is the total, so nothing is billed twice."""
 
-from typing import Self
+from collections.abc import Mapping
+from math import ceil, isfinite
+from typing import Any, Self
 
 import msgspec
 
@@ -47,9 +49,18 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     def output_tokens(self) -> int:
         return self.output + self.reasoning + self.audio_output + self.image_output + self.citation
 
+    def over(self, earlier: "Usage | None") -> "Usage":
+        """This, which was told later, with what was told `earlier` where this has none: 0 replaces no count."""
+        if earlier is None or (self.input_tokens and self.output_tokens):
+            return self
+        kept = [*(_INPUT if not self.input_tokens else ()), *(_OUTPUT if not self.output_tokens else ())]
+        return msgspec.structs.replace(self, **{name: getattr(earlier, name) for name in kept})
+
     @classmethod
-    def from_openai(cls, usage: "OpenAIUsage") -> Self:
+    def from_openai(cls, said: object) -> Self | None:
         """From the `usage` object of OpenAI's chat, completions and embeddings, in all vendors' variants.
+
+        None: it counts nothing that is known here, so it is as if there were none.
 
         The parts are included in the whole: what is cached, audio or image in `prompt_tokens`, what is reasoning, audio
         or image in `completion_tokens`. A part that is larger than its whole is cut: the whole is believed. Where
@@ -65,6 +76,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         openrouter.ai/docs/use-cases/usage-accounting; extractors of genai-prices 0.2.3; replies of Mistral, Perplexity
         and Gemini quoted in public issues; read 2026-11.
         """
+        usage = OpenAIUsage.of(said)
+        if usage is None:
+            return None
         prompt, completion = _count(usage.prompt_tokens), _count(usage.completion_tokens)
         beside = max(0, _count(usage.total_tokens) - prompt - completion)
         if not beside and usage.has_no_parts:
@@ -107,6 +121,17 @@ def _count(reported: int | None) -> int:
     return min(max(0, reported or 0), _COUNT_MAX)
 
 
+def _whole(value: Any) -> int | None:
+    """Numbers as servers write them: `100`, `100.0`, `"100"`. None: it is none."""
+    if type(value) is int:
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdecimal():
+        return int(value)
+    return None
+
+
 class OpenAIDetails(msgspec.Struct):
     """Cache writes: OpenAI and OpenRouter; LiteLLM; Alibaba."""
 
@@ -117,6 +142,12 @@ class OpenAIDetails(msgspec.Struct):
     audio_tokens: int | None = None
     image_tokens: int | None = None
     reasoning_tokens: int | None = None
+
+    @classmethod
+    def of(cls, said: object) -> Self | None:
+        if not isinstance(said, Mapping):
+            return None
+        return cls(**{name: _whole(value) for name, value in said.items() if name in _PARTS})
 
 
 class OpenAIUsage(msgspec.Struct):
@@ -141,6 +172,30 @@ class OpenAIUsage(msgspec.Struct):
     num_search_queries: int | None = None
     prompt_audio_seconds: int | None = None
     """Mistral."""
+
+    @classmethod
+    def of(cls, said: object) -> Self | None:
+        """Each field by itself, so that a broken one costs only itself; None when no field says how many tokens."""
+        if not isinstance(said, dict):
+            return None
+        try:
+            usage = msgspec.convert(said, cls)
+        except msgspec.ValidationError:
+            usage = cls._by_field(said)
+        if usage.prompt_tokens is None and usage.completion_tokens is None:
+            usage = cls._by_field({name: said.get(other) for other, name in _OTHER_NAMES} | {"total_tokens": None})
+        if usage.prompt_tokens is None and usage.completion_tokens is None:
+            usage = cls(prompt_tokens=_whole(said.get("total_tokens")))  # Voyage and others, of embeddings
+            return usage if usage.prompt_tokens is not None else None
+        return usage
+
+    @classmethod
+    def _by_field(cls, said: Mapping[str, Any]) -> Self:
+        counts: dict[str, Any] = {name: _whole(value) for name, value in said.items() if name in _COUNTS}
+        if isinstance(seconds := said.get("prompt_audio_seconds"), float) and isfinite(seconds):
+            counts["prompt_audio_seconds"] = ceil(seconds)
+        details: dict[str, Any] = {name: OpenAIDetails.of(said.get(name)) for name in _DETAILS}
+        return cls(**counts, **details)
 
     @property
     def has_no_parts(self) -> bool:
@@ -177,4 +232,17 @@ class OpenAIUsage(msgspec.Struct):
         )
 
 
+_INPUT = ("input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input")
+_OUTPUT = ("output", "reasoning", "audio_output", "image_output", "citation")
+
 _NO_DETAILS = OpenAIDetails()
+_PARTS = frozenset(OpenAIDetails.__struct_fields__)
+_DETAILS = ("prompt_tokens_details", "completion_tokens_details")
+_COUNTS = frozenset(OpenAIUsage.__struct_fields__) - frozenset(_DETAILS)
+_OTHER_NAMES = (
+    ("input_tokens", "prompt_tokens"),
+    ("output_tokens", "completion_tokens"),
+    ("input_tokens_details", "prompt_tokens_details"),
+    ("output_tokens_details", "completion_tokens_details"),
+)
+"""As OpenAI's newer APIs call them, and servers that mix the two."""

@@ -392,7 +392,7 @@ async def test_a_stream_that_fails_before_its_first_content_is_replaced(routed, 
     answer = await post(routed(upstream, target("a"), target("b")), CHAT, STREAM, headers=auth)
 
     assert answer.status == 200
-    assert answer.chunks == [HELLO, STOP, DONE, b""]
+    assert answer.chunks == [HELLO, STOP, DONE]
     assert asked(upstream) == ["a", "b"]
     assert [reply.is_closed for reply in upstream.replies] == [True, True]
     assert answer.headers["x-tfy-resolved-model"] == "b/m"
@@ -439,7 +439,7 @@ async def test_comments_are_no_part_of_an_answer(routed, auth, until):
 
     chunks = client.answer.chunks
     assert client.answer.status == 200
-    assert [chunk for chunk in chunks if chunk != KEEP_ALIVE] == [HELLO, STOP, DONE, b""]
+    assert [chunk for chunk in chunks if chunk != KEEP_ALIVE] == [HELLO, STOP, DONE]
     assert chunks[0] == KEEP_ALIVE
     assert asked(upstream) == ["a", "b"]
     assert json.loads(client.answer.headers["x-tfy-applied-rules"]) == {"routing_model_order": ["a/m", "b/m"]}
@@ -536,7 +536,7 @@ async def test_without_a_first_token_the_next_is_asked(routed, auth):
 
     answer = await post(app, CHAT, STREAM, headers={**auth, "x-tfy-ttft-timeout-ms": "20"})
 
-    assert answer.chunks == [HELLO, STOP, DONE, b""]
+    assert answer.chunks == [HELLO, STOP, DONE]
     assert asked(upstream) == ["a", "b"]
 
 
@@ -558,7 +558,7 @@ async def test_a_stream_that_has_begun_may_go_on(routed, auth, name):
 
     answer = await post(app, CHAT, STREAM, headers={**auth, name: "20"})
 
-    assert answer.chunks == [HELLO, STOP, DONE, b""]
+    assert answer.chunks == [HELLO, STOP, DONE]
 
 
 async def test_the_limit_for_first_tokens_is_for_streams(routed, auth):
@@ -1031,6 +1031,38 @@ async def test_what_failed_attempts_took_is_not_the_gateways_time(routed, auth, 
     [record] = sink.records
     assert record.duration_ms > 40
     assert record.overhead_ms < record.duration_ms - 35
+
+
+async def test_the_attempt_that_a_client_left_is_listed(routed, auth, sink, until):
+    """It was missing, and the pause before it counted as the gateway's own time."""
+    upstream = FakeUpstream(no(503), (200, [HELLO, asyncio.Event()]))
+    app = routed(upstream, repeated("a", delay=80), timing=Timing(watch_after_s=0.0))
+    client = Client(app, STREAM, auth)
+
+    await until(lambda: client.answer.chunks)
+    client.leaves.set()
+    await client.task
+    await app.close()
+
+    [record] = sink.records
+    tried = [(each.target, each.status, each.reason) for each in record.attempts]
+    assert tried == [("a/m", 503, "upstream_error"), ("a/m", 200, "client_closed_request")]
+    assert record.overhead_ms < record.duration_ms - 35
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"), [({}, "retry_budget"), ({"x-stainless-read-timeout": "0.000001"}, "deadline")]
+)
+async def test_says_why_nobody_else_was_asked(routed, auth, sink, headers, reason):
+    """Nothing told a retry that was held back from one that had failed."""
+    upstream = FakeUpstream(no(500))
+    app = routed(upstream, repeated("a", attempts=9))
+
+    answer = await post(app, CHAT, ASK, headers={**auth, **headers})
+    await app.close()
+
+    assert json.loads(answer.headers["x-tfy-applied-rules"]) == {"routing_model_order": ["a/m"], "gave_up": reason}
+    assert sink.records[0].gave_up == reason
 
 
 # --- room for so many ------------------------------------------------------------------------------------------------

@@ -9,19 +9,16 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract import Ask, Meter
-from gateway.errors import BadRequest, BrokeOff, GatewayError, Refused, UpstreamError
-from gateway.logs import redact_text, redacted
-from gateway.usage import OpenAIUsage, Usage
-from gateway.wire import sse
-from gateway.wire.openai import CONTENT, BodyMeter, StreamMeter, has_content
+from gateway.contract import Ask, Reading
+from gateway.errors import BadRequest, GatewayError
+from gateway.logs import redact_text
+from gateway.wire.openai import BodyReading, StreamReading
 
 BYTES_PER_TOKEN = 4
 FILE_TOKENS = 1000
 SMALLEST_FILE = 1024
 _FILE = re.compile(rb"[A-Za-z0-9+/=_-]{1000,}")
 """Base64, as pictures and recordings are sent; words are not that long."""
-_SERVICE_TIER = re.compile(rb'"service_tier"\s*:\s*"(\w+)"')
 _text = msgspec.json.Decoder(str)
 _flag = msgspec.json.Decoder(bool | None)
 _count = msgspec.json.Decoder(int | None)
@@ -31,20 +28,7 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class Failure(msgspec.Struct):
-    error: Any = None
-
-
-class Reply(msgspec.Struct, gc=False):
-    """What all replies, and all events of a stream, may hold."""
-
-    error: Any = None
-    usage: OpenAIUsage | None = None
-
-
 _stream_options = msgspec.json.Decoder(StreamOptions | None)
-_reply = msgspec.json.Decoder(Reply)
-_failure = msgspec.json.Decoder(Failure)
 
 
 class OpenAIDialect:
@@ -85,51 +69,8 @@ class OpenAIDialect:
                 return limit
         return None
 
-    def meter(self, *, streamed: bool) -> Meter:
-        return StreamMeter() if streamed else BodyMeter()
-
-    def read(self, body: bytes) -> Usage | None:
-        try:
-            reply = _decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise BrokeOff("the provider's answer is not a JSON object") from error
-        if reply.error:
-            raise self._told(reply.error, body)
-        return Usage.from_openai(reply.usage) if reply.usage is not None else None
-
-    def service_tier(self, tail: bytes) -> str | None:
-        found = _SERVICE_TIER.findall(tail)
-        return found[-1].decode() if found else None
-
-    def has_begun(self, stream: bytes, *, is_all: bool) -> bool:
-        if b'"error"' not in stream and CONTENT.search(stream):  # nearly always, and then it need not be decoded
-            return True
-        splitter = sse.EventSplitter()
-        events = splitter.feed(stream)
-        if is_all:
-            events.append(splitter.end())
-        for event in events:
-            data = sse.data_of(event)
-            if data and data != sse.DONE:
-                self.read(data)
-                if has_content(data):
-                    return True
-        return False
-
-    def reply_error(self, data: bytes) -> UpstreamError | None:
-        try:
-            self.read(data)
-        except UpstreamError as error:
-            return error
-        return None
-
-    def _told(self, error: Any, body: bytes) -> Refused:
-        safe = redacted(error)
-        if safe != error:
-            body = msgspec.json.encode({"error": safe})
-        details = safe if isinstance(safe, dict) else {"message": safe}
-        message = str(details.get("message") or "the provider answered with an error")
-        return Refused(message, status=_status_of(details), body=body)
+    def reading(self, *, streamed: bool) -> Reading:
+        return StreamReading() if streamed else BodyReading()
 
     def error(self, error: GatewayError) -> bytes:
         """OpenAI's shape, with `status` and `message` beside it for clients of the TrueFoundry gateway."""
@@ -147,19 +88,6 @@ def estimated_tokens(prompt: msgspec.Raw) -> int:
         return size // BYTES_PER_TOKEN
     files = [len(found.group()) for found in _FILE.finditer(prompt)]
     return (size - sum(files)) // BYTES_PER_TOKEN + FILE_TOKENS * len(files)
-
-
-def _decode(body: bytes) -> Reply:
-    try:
-        return _reply.decode(body)
-    except msgspec.ValidationError:
-        return Reply(_failure.decode(body).error)  # usage of another shape does not make the answer a broken one
-
-
-def _status_of(details: Mapping[str, Any]) -> int:
-    """That of the error inside a 200, where it has one."""
-    stated = (details.get("status"), details.get("code"))
-    return next((status for status in stated if isinstance(status, int) and 400 <= status <= 599), 502)
 
 
 def _details(error: GatewayError) -> dict[str, str | None]:

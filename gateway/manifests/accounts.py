@@ -116,7 +116,12 @@ class Concurrency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """What all accounts have. `discount_percent` is taken off the list price."""
+    """What all accounts have.
+
+    Args:
+        discount_percent: taken off the list price.
+        asks_for_usage: of streams whose callers do not, by `stream_options.include_usage`; for servers that refuse it.
+    """
 
     type: str
     name: AccountName
@@ -125,6 +130,7 @@ class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
     owned_by: Owner | None = msgspec.field(default=None, name="ownedBy")
     discount_percent: Annotated[float, Meta(ge=0, le=100)] | None = None
     concurrency: Concurrency | None = None
+    asks_for_usage: bool = True
 
     def __post_init__(self) -> None:
         names = [model.name for model in self.integrations]

@@ -90,6 +90,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         overhead_ms=_overhead_ms(exchange, ended),
         upstream_status=exchange.upstream_status,
         attempts=tuple(exchange.attempts),
+        gave_up=exchange.gave_up,
         dropped_params=exchange.dropped_params,
         error_type=error.type if error is not None else None,
         error_code=error.code if error is not None else None,

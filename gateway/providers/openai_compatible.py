@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract import Call, Endpoint, Reader, Target, Tls, UpstreamRequest
-from gateway.errors import BadRequest, BrokeOff, Refused, Unauthorized
-from gateway.logs import redacted
+from gateway.contract import Call, Endpoint, Reading, Target, Tls, UpstreamRequest
+from gateway.errors import BadRequest, Refused, Unauthorized
+from gateway.logs import redact_text, redacted
 from gateway.manifests.accounts import (
     ApiKeyAuth,
     BasicAuth,
@@ -23,7 +23,8 @@ from gateway.manifests.accounts import (
     WaferAccount,
 )
 from gateway.providers.catalog import SERVERS, VENDORS, Vendor
-from gateway.wire import sse
+from gateway.wire.failure import failure_as, failure_of, lenient_json
+from gateway.wire.openai import StreamReading
 
 __all__ = ["OpenAICompatible", "Settings", "Vendor"]  # for plugins: a vendor that needs more than a row
 
@@ -31,7 +32,7 @@ PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|x-ratelimit-[a-z-]+", 
 """Headers of a refusal that are for the caller."""
 
 _INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
-_EMPTY_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+_STREAM_OPTIONS = re.compile(rb"stream_options|include_usage")
 _encoder = msgspec.json.Encoder()
 _options = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -39,12 +40,17 @@ _options = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class Settings(msgspec.Struct, frozen=True):
     """Of one target: dialect -> where it is called, and what is particular about the vendor.
 
-    `passes_key_on`: the account has no key, so each caller brings one.
+    Args:
+        passes_key_on: the account has no key, so each caller brings one.
+        asks_for_usage: of streams whose caller does not.
+        refuse_stream_options: names of targets that turned out not to know what that is asked with.
     """
 
     endpoints: Mapping[str, Endpoint]
     vendor: Vendor
     passes_key_on: bool = False
+    asks_for_usage: bool = True
+    refuse_stream_options: set[str] = msgspec.field(default_factory=set)
 
 
 class OpenAICompatible:
@@ -67,7 +73,9 @@ class OpenAICompatible:
                 model=model.hosted_model_name if isinstance(model, SelfHostedModel) else model.model_id,  # type: ignore[attr-defined]
                 model_types=frozenset(model.model_types),
                 provider=self,
-                settings=Settings(endpoints[key], vendor, passes_key_on=passes_key_on),
+                settings=Settings(
+                    endpoints[key], vendor, passes_key_on=passes_key_on, asks_for_usage=account.asks_for_usage
+                ),
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
@@ -80,14 +88,14 @@ class OpenAICompatible:
         vendor = settings.vendor
         fields: dict[str, Any] = {**call.fields, "model": target.model}
         dropped = _adapt(fields, vendor) if vendor.rejects or vendor.renames else ()
-        if self._asks_for_usage(call, settings):
+        if self._asks_for_usage(call, target):
             fields["stream_options"] = _with_usage(call.fields.get("stream_options"))
         return UpstreamRequest(endpoint, _encoder.encode(fields), dropped)
 
-    def reader(self, call: Call, target: Target) -> Reader | None:
-        return UsageCut() if self._asks_for_usage(call, target.settings) else None
+    def reading(self, call: Call, target: Target, *, streamed: bool) -> Reading | None:
+        return StreamReading(cuts_usage=True) if streamed and self._asks_for_usage(call, target) else None
 
-    def refusal(self, call: Call, status: int, headers: Mapping[str, str], body: bytes) -> Refused:
+    def refusal(self, call: Call, target: Target, status: int, headers: Mapping[str, str], body: bytes) -> Refused:
         passed_on = {name: value for name, value in headers.items() if PASSED_ON.fullmatch(name)}
         if status < 400:
             return Refused("the provider redirects to another address; name that one in the account", status=502)
@@ -95,13 +103,24 @@ class OpenAICompatible:
             message = "the provider does not accept the gateway's credentials; tell whoever runs the gateway"
             if call.provider_key is not None:
                 message = "the provider does not accept the key: yours, if the account has none of its own"
-            return Refused(message, status=401, code="upstream_authentication_error")
-        said, openai_body = read_error(body)
+            return Refused(message, status=401, headers=passed_on, code="upstream_authentication_error")
+        said, openai_body = _said(body)
         message = said or f"the provider answered with status {status}"
-        return Refused(message, status=status, body=openai_body, headers=passed_on)
+        refused = Refused(message, status=status, body=openai_body, headers=passed_on)
+        if status in (400, 422) and self._asks_for_usage(call, target) and _STREAM_OPTIONS.search(body):
+            target.settings.refuse_stream_options.add(target.name)
+            refused.is_worth_asking_again = True
+        return refused
 
-    def _asks_for_usage(self, call: Call, settings: Settings) -> bool:
-        return call.ask.stream and not call.ask.wants_usage and settings.vendor.asks_for_usage
+    def _asks_for_usage(self, call: Call, target: Target) -> bool:
+        settings: Settings = target.settings
+        return (
+            call.ask.stream
+            and not call.ask.wants_usage
+            and settings.vendor.asks_for_usage
+            and settings.asks_for_usage
+            and target.name not in settings.refuse_stream_options
+        )
 
 
 def _with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:
@@ -166,67 +185,15 @@ def _with_usage(options: msgspec.Raw | None) -> Any:
     return {**_options.decode(options), "include_usage": True}
 
 
-def read_error(body: bytes) -> tuple[str | None, bytes | None]:
-    """The message of an error body, in any of the shapes servers use; and the body, when its shape is OpenAI's."""
+def _said(body: bytes) -> tuple[str | None, bytes | None]:
+    """What an error body says, and the body itself when its shape is OpenAI's; both without what looks like a key."""
     try:
-        value = msgspec.json.decode(body)
+        value = lenient_json(body)
         safe = redacted(value)
-    except (msgspec.DecodeError, RecursionError):
-        return None, None
-    if not isinstance(safe, dict):
-        return None, None
-    error = safe.get("error")
+    except ValueError:
+        message = failure_of(body).message
+        return redact_text(message) if message is not None else None, None
+    error = safe.get("error") if isinstance(safe, dict) else None
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         return error["message"], body if safe == value else _encoder.encode(safe)
-    found = (_text_of(safe.get(name)) for name in ("error", "message", "detail"))
-    return next(filter(None, found), None), None
-
-
-def _text_of(said: Any) -> str | None:
-    """Text as it is; FastAPI's list of what is wrong with which field, without the values it repeats."""
-    if isinstance(said, dict):
-        return _text_of(said.get("detail") or said.get("message"))
-    if isinstance(said, list):
-        faults = [item for item in said if isinstance(item, dict) and "msg" in item]
-        return "; ".join(f"{'.'.join(map(str, item.get('loc') or ['body']))}: {item['msg']}" for item in faults)
-    return said if isinstance(said, str) else None
-
-
-class Choices(msgspec.Struct):
-    choices: list[msgspec.Raw] | None = None
-    usage: Any = None
-
-
-_choices = msgspec.json.Decoder(Choices)
-
-
-class UsageCut:
-    """A `Reader` that takes out the event with the usage which the gateway asked for and the client did not.
-
-    That event has no choices, and clients that index `choices[0]` fail on it. All other bytes stay as they are.
-    """
-
-    def __init__(self) -> None:
-        self._events = sse.EventSplitter()
-
-    def feed(self, data: bytes) -> bytes:
-        events = self._events
-        if not events and sse.ends_event(data) and not _EMPTY_CHOICES.search(data):
-            return data
-        kept = b"".join([event for event in events.feed(data) if not is_usage_only(event)])
-        if len(events) > sse.MAX_EVENT:
-            raise BrokeOff(f"the provider sent an event of more than {sse.MAX_EVENT} bytes")
-        return kept
-
-    def end(self) -> bytes:
-        return self._events.end()
-
-
-def is_usage_only(event: bytes) -> bool:
-    if not _EMPTY_CHOICES.search(event):
-        return False
-    try:
-        found = _choices.decode(sse.data_of(event))
-    except msgspec.DecodeError:
-        return False
-    return found.choices == [] and found.usage is not None
+    return failure_as(safe).message, None

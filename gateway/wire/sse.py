@@ -15,6 +15,18 @@ MAX_EVENT = 4 * 1024 * 1024
 _BLANK_LINE = re.compile(rb"\r\r|(?>\r\n|\n|\r)(?>\r\n|\n|\r(?!\Z))")
 
 
+BOM = b"\xef\xbb\xbf"
+"""May stand at the start of a stream, and is no part of it."""
+ENOUGH_TO_TELL = 9
+"""Bytes that show how a stream begins, a byte order mark included."""
+_FIRST_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+
+
+def looks_like_events(data: bytes) -> bool:
+    """Whether it begins as an event stream does, whatever its label says."""
+    return data[:64].removeprefix(BOM).lstrip().startswith(_FIRST_FIELDS)
+
+
 def ends_event(data: bytes) -> bool:
     """True when nothing is open after `data`, so that a comment or another event may follow."""
     return data.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))

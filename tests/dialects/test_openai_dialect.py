@@ -7,9 +7,8 @@ import pytest
 
 from gateway.contract import Ask
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
-from gateway.errors import BadRequest, BrokeOff, RateLimited, Refused
+from gateway.errors import BadRequest, BrokeOff, RateLimited, Refused, UpstreamError
 from gateway.usage import Usage
-from gateway.wire.openai import BodyMeter, StreamMeter
 
 fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -66,20 +65,39 @@ BEGINNING = [
 ]
 
 
+def begun(stream):
+    reading = CHAT.reading(streamed=True)
+    reading.feed(stream)
+    return reading.has_begun
+
+
+def read(body):
+    """The usage of an answer that is not streamed."""
+    reading = CHAT.reading(streamed=False)
+    reading.feed(body)
+    assert reading.end() is body
+    return reading.usage()
+
+
+def refusal_of(body):
+    with pytest.raises(UpstreamError) as refused:
+        read(body)
+    return refused.value
+
+
 @pytest.mark.parametrize("first", BEGINNING)
 def test_an_answer_begins_with_its_first_content(first):
     """Until then another provider may answer instead, so an event that says nothing must not count."""
-    preparing = b"".join(PREPARING)
+    reading = CHAT.reading(streamed=True)
 
-    assert not any(CHAT.has_begun(each, is_all=False) for each in PREPARING)
-    assert not CHAT.has_begun(preparing, is_all=True)
-    assert CHAT.has_begun(preparing + first, is_all=False)
+    assert [(reading.feed(each), reading.has_begun) for each in PREPARING] == [(each, False) for each in PREPARING]
+    assert (reading.feed(first), reading.has_begun) == (first, True)
 
 
 @pytest.mark.parametrize("first", BEGINNING)
 def test_an_answer_never_begins_too_early(first):
     """Wherever the stream is cut, what has arrived has no content before its first text, or its event is whole."""
-    cuts = [cut for cut in range(len(first)) if CHAT.has_begun(first[:cut], is_all=False)]
+    cuts = [cut for cut in range(len(first)) if begun(first[:cut])]
 
     assert all(b'"h' in first[:cut] or first[:cut].endswith(b"}\n\n") for cut in cuts)
 
@@ -95,19 +113,21 @@ def test_an_answer_never_begins_too_early(first):
 )
 def test_an_error_before_the_first_content_is_raised(stream, message):
     with pytest.raises((BrokeOff, Refused), match=message):
-        CHAT.has_begun(stream, is_all=False)
+        begun(stream)
 
 
 def test_an_error_after_the_first_content_is_not():
-    assert CHAT.has_begun(BEGINNING[0] + b'data: {"error":{"message":"overloaded"}}\n\n', is_all=False)
+    assert begun(BEGINNING[0] + b'data: {"error":{"message":"overloaded"}}\n\n')
 
 
 def test_the_last_event_counts_without_its_blank_line():
     error = b'data: {"error":{"message":"overloaded"}}'
 
-    assert not CHAT.has_begun(error, is_all=False)
+    reading = CHAT.reading(streamed=True)
+
+    assert (reading.feed(error), reading.has_begun) == (error, False)
     with pytest.raises(Refused, match="overloaded"):
-        CHAT.has_begun(error, is_all=True)
+        reading.end()
 
 
 def test_completions_and_embeddings_estimate_by_their_own_field():
@@ -183,7 +203,7 @@ def test_an_error_in_a_stream_is_one_event():
     ],
 )
 def test_sees_nothing_wrong_with_an_answer(body):
-    assert CHAT.reply_error(body) is None
+    read(body)
 
 
 @pytest.mark.parametrize(
@@ -199,18 +219,13 @@ def test_sees_nothing_wrong_with_an_answer(body):
 )
 def test_reads_the_usage_of_a_body(body, usage):
     """Usage in a shape nobody knows does not turn a good answer into an error."""
-    assert CHAT.read(body) == usage
-
-
-def test_reading_a_body_raises_its_error():
-    with pytest.raises(Refused, match="busy"):
-        CHAT.read(b'{"error":{"message":"busy"}}')
+    assert read(body) == usage
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b'{"id":', b"[]", b'"error"', b"[" * 100_000, b"\xff{}"])
 def test_a_200_that_is_no_json_object_is_a_broken_answer(body):
     """A proxy in between says 200 to its own error page; and deep nesting must not take the process down."""
-    error = CHAT.reply_error(body)
+    error = refusal_of(body)
 
     assert isinstance(error, BrokeOff)
     assert error.message == "the provider's answer is not a JSON object"
@@ -227,27 +242,62 @@ def test_a_200_that_is_no_json_object_is_a_broken_answer(body):
         (b'{"error":{"message":"busy","code":true}}', 502, "busy"),
         (b'{"error":{"code":500}}', 500, "the provider answered with an error"),
         (b'{"error":"busy","choices":[]}', 502, "busy"),
-        (b'{"error":["busy"]}', 502, "['busy']"),
+        (b'{"error":["busy"]}', 502, "busy"),
+        (b'{"error":{"message":"busy","code":"429"}}', 429, "busy"),
     ],
 )
 def test_an_error_inside_a_200_becomes_one(body, status, message):
     """OpenRouter and others answer 200 first and fail later."""
-    error = CHAT.reply_error(body)
+    error = refusal_of(body)
 
     assert isinstance(error, Refused)
     assert (error.status, error.message, error.body) == (status, message, body)
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (b'{"code":429,"message":"slow down"}', 429, "slow down"),
+        (b'[{"error":{"code":503,"message":"busy"}}]', 503, "busy"),
+        (b'{"errors":[{"code":7003,"message":"no route"}]}', 502, "no route"),
+        (b'{"object":"error","message":"too long","code":400}', 400, "too long"),
+        (b'{"status":404,"title":"Not Found","detail":"no such model"}', 404, "no such model"),
+    ],
+)
+def test_an_error_of_another_shape_inside_a_200_becomes_one_too(body, status, message):
+    """`body` is None: the dialect writes the error, with this message."""
+    error = refusal_of(body)
+
+    assert (error.status, error.message, error.body) == (status, message, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"choices":[{"message":{"content":"\\ud83d"}}],"usage":{"prompt_tokens":9}}',
+        b'{"choices":[{"message":{"content":"a"},"logprobs":[-Infinity,NaN]}],"usage":{"prompt_tokens":9}}',
+        b'\xef\xbb\xbf{"choices":[],"usage":{"prompt_tokens":9}}',
+        b'{"choices":[{"message":{"content":"\xff"}}],"usage":{"prompt_tokens":9}}',
+        b'{"data":[{"embedding":[NaN]}],"usage":{"prompt_tokens":9}}',
+    ],
+    ids=["half a pair", "NaN", "BOM", "not UTF-8", "embedding"],
+)
+def test_json_is_not_judged(body):
+    """Clients read all this; the gateway answered 502, and asked the next provider."""
+    assert read(body) == Usage(input=9)
+
+
+def test_a_stream_instead_of_a_document_is_said_to_be_one():
+    assert refusal_of(b'data: {"choices":[]}\n\n').message == (
+        "the provider answered with a stream, which was not asked for"
+    )
+
+
 def test_a_key_in_an_error_inside_a_200_is_masked():
-    error = CHAT.reply_error(b'{"error":{"message":"bad key \\"sk-abcdefghijklmno\\"","code":401}}')
+    error = refusal_of(b'{"error":{"message":"bad key \\"sk-abcdefghijklmno\\"","code":401}}')
 
     assert error.message == 'bad key "***"'
     assert json.loads(error.body) == {"error": {"message": 'bad key "***"', "code": 401}}
-
-
-def test_streams_and_bodies_are_metered_differently():
-    assert isinstance(CHAT.meter(streamed=True), StreamMeter)
-    assert isinstance(CHAT.meter(streamed=False), BodyMeter)
 
 
 def test_has_the_paths_clients_call():

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.manifests.costs import PublicCost, TokenCost, TokenPrices
 from gateway.prices import price_of
-from gateway.wire.openai import StreamMeter
+from gateway.wire.openai import StreamReading
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -410,11 +410,12 @@ REPLAYS = {
 def test_a_stream_costs_what_its_bill_says(replayed, lines, cost):
     """Cached tokens billed twice, thinking not billed at all, negative costs: each has happened to others."""
     manifest, account, model, stream = replayed
-    meter = StreamMeter()
+    reading = StreamReading()
     for start in range(0, len(stream), 7):
-        meter.chunk(stream[start : start + 7])
+        if not reading.is_over:
+            reading.feed(stream[start : start + 7])
 
-    bill = price_of(manifest, f"provider-account/{account}", model, None).bill(meter.usage(), NOON)
+    bill = price_of(manifest, f"provider-account/{account}", model, None).bill(reading.usage(), NOON)
 
     assert [(line.name, line.amount, line.cost) for line in bill.lines] == lines
     assert (bill.cost, bill.unpriced) == (cost, ())

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 
 from gateway.contract import Call, Endpoint, Target
 from gateway.dialects import CHAT
-from gateway.errors import BadRequest, BrokeOff, Unauthorized
+from gateway.errors import BadRequest, Unauthorized
 from gateway.providers.catalog import Vendor
-from gateway.providers.openai_compatible import OpenAICompatible, Settings, UsageCut
+from gateway.providers.openai_compatible import OpenAICompatible, Settings
 from gateway.secret import Secret
 from gateway.testing import FakeUpstream, post
-from gateway.wire.sse import MAX_EVENT
 
 PROVIDER = OpenAICompatible()
 ENDPOINTS = {"chat": Endpoint("https://vendor.example/v1/chat/completions")}
@@ -259,78 +258,6 @@ async def test_the_gateways_token_never_leaves_the_house(app_with, tmp_path, tok
 
 # --- streams -----------------------------------------------------------------
 
-HELLO = (
-    'data: {"id":"1","choices":[{"index":0,"delta":{"content":"Hé"},"finish_reason":null}],"usage":null}\n\n'.encode()
-)
-STOP = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}\n\n'
-USAGE = b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}\n\n'
-SPACED = b'data: {"choices": [ ], "usage": {"prompt_tokens": 9}}\n\n'
-FILTER = b'data: {"choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n\n'
-NULL_USAGE = b'data: {"choices":[],"usage":null,"warning":"x"}\n\n'
-QUOTED = b'data: {"choices":[{"delta":{"content":"\\"choices\\":[], \\"usage\\":{}"}}]}\n\n'
-INNER = b'data: {"choices":[{"delta":{"x":{"choices":[]}}}],"usage":{"prompt_tokens":9}}\n\n'
-PING = b": ping\n\n"
-DONE = b"data: [DONE]\n\n"
-
-CUT_OUT = [
-    ([HELLO, STOP, USAGE, DONE], [HELLO, STOP, DONE]),
-    ([HELLO, USAGE, STOP, DONE], [HELLO, STOP, DONE]),
-    ([USAGE, HELLO], [HELLO]),
-    ([HELLO, DONE, USAGE], [HELLO, DONE]),
-    ([PING, SPACED, PING, DONE], [PING, PING, DONE]),
-    ([FILTER, HELLO, STOP, USAGE, DONE], [FILTER, HELLO, STOP, DONE]),
-    ([NULL_USAGE, QUOTED, INNER, DONE], [NULL_USAGE, QUOTED, INNER, DONE]),
-    ([HELLO, STOP], [HELLO, STOP]),
-]
-
-
-def passed_on(chunks):
-    cut = UsageCut()
-    return b"".join([*(cut.feed(chunk) for chunk in chunks), cut.end()])
-
-
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
-@pytest.mark.parametrize(("came", "left"), CUT_OUT)
-def test_cuts_usage_out_wherever_the_stream_is_split(came, left, line_end):
-    """The event has no choices, and clients that index `choices[0]` fail on it. All else stays to the byte."""
-    stream = b"".join(came).replace(b"\n", line_end)
-    expected = b"".join(left).replace(b"\n", line_end)
-
-    assert passed_on(came) == b"".join(left)
-    assert passed_on(bytes([byte]) for byte in stream) == expected
-    for at in range(len(stream) + 1):
-        assert passed_on([stream[:at], stream[at:]]) == expected
-
-
-@pytest.mark.parametrize("chunk", [HELLO, HELLO + STOP, DONE, PING, HELLO.replace(b"\n", b"\r\n")])
-def test_gives_the_same_object_back_when_there_is_nothing_to_do(chunk):
-    """Nearly every chunk is one or more whole events, and is not to be copied."""
-    cut = UsageCut()
-
-    assert cut.feed(chunk) is chunk
-
-
-def test_gives_the_same_object_back_again_after_a_torn_event():
-    cut = UsageCut()
-    torn = [cut.feed(HELLO[:20]), cut.feed(HELLO[20:])]
-
-    assert torn == [b"", HELLO]
-    assert cut.feed(STOP) is STOP
-
-
-def test_what_is_left_at_the_end_is_passed_on():
-    assert passed_on([HELLO, b"data: {cut"]) == HELLO + b"data: {cut"
-
-
-def test_an_event_without_end_is_a_broken_answer():
-    """Else a provider could fill the memory."""
-    cut = UsageCut()
-    for _ in range(MAX_EVENT // 65536):
-        cut.feed(b"x" * 65536)
-
-    with pytest.raises(BrokeOff, match="an event of more than 4194304 bytes"):
-        cut.feed(b"x")
-
 
 @pytest.mark.parametrize(
     ("asked", "vendor", "is_read"),
@@ -342,14 +269,49 @@ def test_an_event_without_end_is_a_broken_answer():
     ],
 )
 def test_a_stream_is_relayed_verbatim_unless_usage_was_asked_for_by_the_gateway(asked, vendor, is_read):
-    assert (PROVIDER.reader(asked, target(**vendor)) is not None) is is_read
+    assert (PROVIDER.reading(asked, target(**vendor), streamed=asked.ask.stream) is not None) is is_read
+
+
+def test_an_account_may_say_that_usage_is_not_to_be_asked_for():
+    """Some servers refuse `stream_options`, and until they are asked nobody knows."""
+    silent = msgspec.structs.replace(target(), settings=Settings(ENDPOINTS, Vendor(), asks_for_usage=False))
+
+    assert json.loads(PROVIDER.request(STREAM, silent).body) == {"model": "real-m", "stream": True}
+    assert PROVIDER.reading(STREAM, silent, streamed=True) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_worth_it"),
+    [
+        (400, b'{"error":{"message":"Unrecognized request argument: stream_options","param":"stream_options"}}', True),
+        (422, b'{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}', True),
+        (400, b"unknown field include_usage", True),
+        (400, b'{"error":{"message":"messages must not be empty"}}', False),
+        (429, b'{"error":{"message":"stream_options"}}', False),
+    ],
+)
+def test_remembers_who_refuses_to_be_asked_for_usage(status, body, is_worth_it):
+    """Every stream was refused, for a field that the caller had never sent."""
+    stubborn = target()
+
+    refused = PROVIDER.refusal(STREAM, stubborn, status, {}, body)
+
+    assert refused.is_worth_asking_again is is_worth_it
+    assert (b"stream_options" in PROVIDER.request(STREAM, stubborn).body) is not is_worth_it
+    assert not PROVIDER.refusal(STREAM, stubborn, status, {}, body).is_worth_asking_again or not is_worth_it
+
+
+def test_what_the_caller_asks_for_is_for_the_provider_to_refuse():
+    asked = call(b'{"model":"a/m","stream":true,"stream_options":{"include_usage":true}}')
+
+    assert not PROVIDER.refusal(asked, target(), 400, {}, b"stream_options").is_worth_asking_again
 
 
 # --- errors ------------------------------------------------------------------
 
 
 def refusal(status, body, headers=None):
-    return PROVIDER.refusal(CALL, status, headers or {}, body)
+    return PROVIDER.refusal(CALL, target(), status, headers or {}, body)
 
 
 OPENAI_ERROR = (
@@ -384,14 +346,28 @@ def test_an_error_in_openais_shape_is_passed_on_as_it_came():
         (b'{"detail":[]}', "the provider answered with status 400"),
         (b"<html><h1>502 Bad Gateway</h1></html>", "the provider answered with status 400"),
         (b"[1]", "the provider answered with status 400"),
-        (b'"oops"', "the provider answered with status 400"),
+        (b'"oops"', "oops"),
+        (b"model is busy\n", "model is busy"),
+        (b'[{"error":{"code":400,"message":"API key not valid","status":"INVALID_ARGUMENT"}}]', "API key not valid"),
+        (b'{"success":false,"errors":[{"code":5007,"message":"No such model"}]}', "No such model"),
+        (b'{"message":"no such route"}', "no such route"),
+        (b'{"statusCode":400,"error":"Bad Request","message":"model is required"}', "model is required"),
+        (b'{"title":"Bad Request","status":400,"detail":"n is too large"}', "n is too large"),
+        (b'{"error":"invalid_request","error_description":"no scope"}', "no scope"),
+        (b'{"fault":{"faultstring":"quota exceeded"}}', "quota exceeded"),
+        (b"<html><head><title>502 Bad Gateway</title></head></html>", "a page with the title '502 Bad Gateway'"),
+        (b'\xef\xbb\xbf{"message":"no \\ud83d", "score": NaN}', "no \ufffd"),
+        (b'{"message":"key sk-abcdefghijklmnop is bad"}', "key *** is bad"),
+        (b"key sk-abcdefghijklmnop is bad", "key *** is bad"),
+        (b"x" * 501, "the provider answered with status 400"),
         (b"\xff\xfe", "the provider answered with status 400"),
         (b"[" * 100_000, "the provider answered with status 400"),
         (b"", "the provider answered with status 400"),
     ],
     ids=[
         "vLLM", "TGI", "FastAPI", "FastAPI's list", "Mistral", "xAI", "no message", "empty list", "HTML", "list",
-        "text", "binary", "deep", "empty",
+        "JSON text", "text", "Google", "Cloudflare", "Mistral's gateway", "NestJS", "RFC 9457", "OAuth", "Apigee",
+        "page", "half a pair", "key", "key in text", "long text", "binary", "deep", "empty",
     ],
 )  # fmt: skip
 def test_an_error_in_another_shape_is_put_into_the_callers(body, message):
@@ -407,13 +383,14 @@ def test_a_401_shows_nothing_of_the_providers_text(body):
     refused = refusal(401, body, {"retry-after": "1"})
 
     assert (refused.status, refused.code, refused.body) == (401, "upstream_authentication_error", None)
+    assert refused.headers == {"retry-after": "1"}
     assert refused.message == "the provider does not accept the gateway's credentials; tell whoever runs the gateway"
 
 
 def test_a_401_may_be_about_the_callers_own_key():
     asked = msgspec.structs.replace(CALL, provider_key=Secret("Bearer sk-caller"))
 
-    refused = PROVIDER.refusal(asked, 401, {}, b"bad key sk-caller")
+    refused = PROVIDER.refusal(asked, target(), 401, {}, b"bad key sk-caller")
 
     assert refused.message == "the provider does not accept the key: yours, if the account has none of its own"
     assert refused.body is None

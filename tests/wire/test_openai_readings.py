@@ -1,9 +1,9 @@
-"""Usage, events and the end, read from replies as vendors send them."""
+"""Usage, events, errors and the end, read from replies as vendors send them."""
 
 import pytest
 
 from gateway.usage import Usage
-from gateway.wire.openai import BodyMeter, StreamMeter, find_usage
+from gateway.wire.openai import BodyReading, StreamReading, UsageCut, find_usage
 
 
 def chunk(choices, **more):
@@ -75,7 +75,6 @@ XAI = chunk(
 NO_USAGE = chunk(said("Hello")) + chunk(said("", '"stop"'))
 NO_DONE = chunk(said("Hello")) + chunk(said("", '"stop"')) + chunk("", usage=COUNTS)
 TWICE = chunk(said("", '"stop"'), usage='{"prompt_tokens":9,"completion_tokens":1}') + chunk("", usage=COUNTS) + DONE
-LATE = chunk(said("Hello")) + DONE + chunk("", usage=COUNTS)
 CUT_SHORT = chunk(said("Hello"), usage='{"prompt_tokens":9,"completion_tokens":1}') + chunk(said("wor"))
 CRLF = OPENAI.replace("\n", "\r\n")
 
@@ -91,17 +90,22 @@ STREAMS = {
     "no usage": (NO_USAGE, None, True, 2),
     "no [DONE]": (NO_DONE, COUNTED, True, 3),
     "usage twice": (TWICE, COUNTED, True, 3),
-    "usage after [DONE]": (LATE, COUNTED, True, 3),
     "cut short": (CUT_SHORT, Usage(input=9, output=1), False, 2),
     "nothing": ("", None, False, 0),
 }
 
 
 def metered(chunks):
-    meter = StreamMeter()
+    reading = StreamReading()
     for data in chunks:
-        meter.chunk(data)
-    return meter.usage(), meter.is_complete(), meter.events
+        reading.feed(data)
+        if reading.is_over:
+            break
+    return reading.usage(), reading.is_complete(), reading.events
+
+
+def kept_by(reading):
+    return len(reading._tail())
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -166,13 +170,14 @@ def test_remembers_usage_and_end_however_much_follows(size):
 
 
 def test_keeps_a_few_kib_of_a_long_stream():
-    meter = StreamMeter()
+    reading = StreamReading()
+    event = chunk(said("x" * 1000)).encode()
 
     for _ in range(1000):
-        meter.chunk(b"data: " + b"x" * 1000 + b"\n\n")
+        reading.feed(event)
 
-    assert len(meter.tail()) < 32 * 1024
-    assert meter.events == 1000
+    assert kept_by(reading) < 40 * 1024
+    assert reading.events == 1000
 
 
 def test_falls_back_to_usage_that_is_whole():
@@ -180,6 +185,66 @@ def test_falls_back_to_usage_that_is_whole():
     stream = chunk(said("a"), usage=COUNTS) + 'data: {"choices":[],"usage":{"prompt_tokens":9,"comp'
 
     assert metered([stream.encode()]) == (COUNTED, False, 2)
+
+
+def read_stream(chunks):
+    """What goes to the client, until it is over."""
+    reading = StreamReading()
+    passed = []
+    for data in chunks:
+        passed.append(reading.feed(data))
+        if reading.is_over:
+            break
+    return b"".join(passed), reading
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n\n: bye\n\n", "\n: torn"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"], ids=["LF", "CR LF", "CR"])
+def test_done_is_the_end_wherever_it_is_cut(end, line_end):
+    """The client gets the event whole, with a blank line, and nothing of what may stand behind it."""
+    first = chunk(said("a")).replace("\n", line_end).encode()
+    stream = first + f"data: [DONE]{end}".replace("\n", line_end).encode()
+    expected = first + f"data: [DONE]{2 * line_end}".encode()
+
+    for cut in range(len(stream) + 1):
+        passed, reading = read_stream([stream[:cut], stream[cut:]])
+        assert (passed, reading.is_over) == (expected, True)
+    assert read_stream(bytes([byte]) for byte in stream)[0] == expected
+
+
+def test_text_that_says_done_is_no_end():
+    passed, reading = read_stream([chunk(said("data: [DONE]")).encode(), chunk(said(r"\n\ndata: [DONE]")).encode()])
+
+    assert not reading.is_over
+    assert passed.count(b"[DONE]") == 2
+
+
+@pytest.mark.parametrize("cut", range(0, 60, 3))
+def test_an_error_is_told_once_its_event_is_whole(cut):
+    error = b'data: {"error":{"message":"overloaded, try again"}}\n\n'
+    reading = StreamReading()
+    reading.feed(chunk(said("a")).encode())
+
+    reading.feed(error[:cut])
+    told_early = reading.told_error()
+    reading.feed(error[cut:])
+
+    assert told_early is None or cut >= len(error)
+    assert reading.told_error().message == "overloaded, try again"
+
+
+@pytest.mark.parametrize("name", ["usage", "error"])
+def test_hostile_streams_cost_no_more_than_they_are_long(name):
+    """Names that begin objects which never end: each was looked at to the end of what is kept."""
+    reading = StreamReading(cuts_usage=True)
+    reading.feed(chunk(said("a")).encode())
+    hostile = b'data: {"choices":[]' + b',"%b":{' % name.encode() * 20_000
+
+    for start in range(0, len(hostile), 1400):
+        reading.feed(hostile[start : start + 1400])
+    reading.end()
+
+    assert (reading.usage(), reading.told_error(), reading.is_complete()) == (None, None, False)
 
 
 WHOLE = '{"id":"c1","choices":[{"message":{"content":"Hé"},"finish_reason":"stop"}],"usage":' + COUNTS + "}\n"
@@ -192,16 +257,16 @@ BODIES = {
     "no usage": ('{"choices":[]}', None, True),
     "usage null": ('{"choices":[],"usage":null}', None, True),
     "usage of another shape": ('{"usage":{"prompt_tokens":"many"}}', None, True),
-    "cut short": (WHOLE[:60], None, False),
     "model writes usage": (r'{"choices":[{"message":{"content":"\"usage\": {\"prompt_tokens\": 7}"}}]}', None, True),
 }
 
 
 def read(chunks):
-    meter = BodyMeter()
+    reading = BodyReading()
     for data in chunks:
-        meter.chunk(data)
-    return meter.usage(), meter.is_complete()
+        reading.feed(data)
+    reading.end()
+    return reading.usage(), reading.is_complete()
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -216,13 +281,119 @@ def test_reads_a_body_wherever_it_is_cut(name):
 
 def test_counts_a_body_as_one_event():
     """It tells the watch that the provider has begun to answer."""
-    meter = BodyMeter()
+    reading = BodyReading()
 
-    meter.chunk(b'{"id":')
-    meter.chunk(b"1}")
+    reading.feed(b'{"id":')
+    reading.feed(b"1}")
 
-    assert meter.events == 1
+    assert reading.events == 1
 
 
 def test_finds_the_last_usage():
     assert find_usage(b'{"usage": {"prompt_tokens": 1}} {"usage": {"prompt_tokens": 2}}') == Usage(input=2)
+
+
+# --- usage that the gateway asked for ------------------------------------------
+
+HELLO = (
+    'data: {"id":"1","choices":[{"index":0,"delta":{"content":"Hé"},"finish_reason":null}],"usage":null}\n\n'.encode()
+)
+STOP = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}\n\n'
+USAGE = b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}\n\n'
+SPACED = b'data: {"choices": [ ], "usage": {"prompt_tokens": 9}}\n\n'
+FILTER = b'data: {"choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n\n'
+NULL_USAGE = b'data: {"choices":[],"usage":null,"warning":"x"}\n\n'
+QUOTED = b'data: {"choices":[{"delta":{"content":"\\"choices\\":[], \\"usage\\":{}"}}]}\n\n'
+INNER = b'data: {"choices":[{"delta":{"x":{"choices":[]}}}],"usage":{"prompt_tokens":9}}\n\n'
+PING = b": ping\n\n"
+THE_END = b"data: [DONE]\n\n"
+
+CUT_OUT = [
+    ([HELLO, STOP, USAGE, THE_END], [HELLO, STOP, THE_END]),
+    ([HELLO, USAGE, STOP, THE_END], [HELLO, STOP, THE_END]),
+    ([USAGE, HELLO], [HELLO]),
+    ([PING, SPACED, PING, THE_END], [PING, PING, THE_END]),
+    ([FILTER, HELLO, STOP, USAGE, THE_END], [FILTER, HELLO, STOP, THE_END]),
+    ([NULL_USAGE, QUOTED, INNER, THE_END], [NULL_USAGE, QUOTED, INNER, THE_END]),
+    ([HELLO, STOP], [HELLO, STOP]),
+]
+
+
+def passed_on(chunks):
+    cut = UsageCut()
+    return b"".join([*(cut.feed(chunk) for chunk in chunks), cut.end()])
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize(("came", "left"), CUT_OUT)
+def test_cuts_usage_out_wherever_the_stream_is_split(came, left, line_end):
+    """The event has no choices, and clients that index `choices[0]` fail on it. All else stays to the byte."""
+    stream = b"".join(came).replace(b"\n", line_end)
+    expected = b"".join(left).replace(b"\n", line_end)
+
+    assert passed_on(came) == b"".join(left)
+    assert passed_on(bytes([byte]) for byte in stream) == expected
+    for at in range(len(stream) + 1):
+        assert passed_on([stream[:at], stream[at:]]) == expected
+
+
+@pytest.mark.parametrize("chunk", [HELLO, HELLO + STOP, THE_END, PING, HELLO.replace(b"\n", b"\r\n")])
+def test_gives_the_same_object_back_when_there_is_nothing_to_do(chunk):
+    """Nearly every chunk is one or more whole events, and is not to be copied."""
+    cut = UsageCut()
+
+    assert cut.feed(chunk) is chunk
+
+
+def test_gives_the_same_object_back_again_after_a_torn_event():
+    cut = UsageCut()
+    torn = [cut.feed(HELLO[:20]), cut.feed(HELLO[20:])]
+
+    assert torn == [b"", HELLO]
+    assert cut.feed(STOP) is STOP
+
+
+def test_what_is_left_at_the_end_is_passed_on():
+    assert passed_on([HELLO, b"data: {cut"]) == HELLO + b"data: {cut"
+
+
+def test_a_long_event_goes_on_as_it_comes():
+    """It is no event with usage alone, so nobody has to wait for its end, and nothing fills the memory."""
+    cut = UsageCut()
+    picture = b'data: {"choices":[],"image":"' + 200_000 * b"x" + b'","usage":{"prompt_tokens":9}}\n\n'
+    stream = HELLO + picture + USAGE + STOP
+
+    for size in (7, 1400, 150_000):
+        pieces = [cut.feed(stream[start : start + size]) for start in range(0, len(stream), size)]
+        assert b"".join([*pieces, cut.end()]) == HELLO + picture + STOP
+
+
+@pytest.mark.parametrize(
+    ("event", "left"),
+    [
+        (b'data: {"choices":[],"usage":{"prompt_tokens":9},"x":{"ms":1.50}}', b'{"choices":[],"x":{"ms":1.50}}'),
+        (b'data: {"choices":null,"usage":{"prompt_tokens":9}}', None),
+        (b'data: {"usage":{"prompt_tokens":9}}', None),
+        (b'data: {"usage":{"prompt_tokens":9},"citations":["x"]}', b'{"citations":["x"]}'),
+        (b'event: chunk\ndata: {"choices":[],"usage":{}}', None),
+        (b'data: {"choices":[],\ndata:  "usage": {"prompt_tokens":9}}', None),
+    ],
+)  # fmt: skip
+def test_takes_nothing_but_usage_out(event, left):
+    expected = b"data: %b\n\n" % left if left is not None else b""
+
+    assert passed_on([event + b"\n\n"]) == expected
+    assert passed_on([event]) == expected
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"choices":[],"usage":{"prompt_tokens":9},"error":{"message":"x"}}\n\n',
+        b'data: {"choices":[],"usage":{"prompt_tokens":NaN}}\n\n',
+        b'data: {"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":9}}\n\n',
+        b': "usage":{ in a comment\n\n',
+    ],
+)
+def test_leaves_errors_content_and_what_it_cannot_read(event):
+    assert passed_on([event]) == event
