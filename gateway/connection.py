@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import cast
 
@@ -16,7 +15,6 @@ HIGH_WATER = 64 * 1024
 
 MAX_HEADERS = 128
 MAX_HEADER_BYTES = 16 * 1024
-MAX_UNPACKED = 16 * 1024 * 1024
 
 CUT_SHORT = "the provider broke off in the middle of its answer"
 NO_ANSWER = "the provider closed the connection without an answer"
@@ -203,7 +201,10 @@ class Connection(asyncio.Protocol):
         self._header_bytes += len(name) + len(value)
         if self._header_lines > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
             raise ValueError("too many headers, or too long")
-        self._raw[name.lower()] = value
+        name = name.lower()
+        if name == b"content-encoding" and name in self._raw:  # a list, of which each line has a part
+            value = b"%b, %b" % (self._raw[name], value)
+        self._raw[name] = value
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -230,29 +231,3 @@ class Connection(asyncio.Protocol):
             self._is_done = True
             self._is_spent = self._is_spent or not self._parser.should_keep_alive()
             self._wake()
-
-
-class Unpacker:
-    """Undoes a content encoding that nobody asked for, as some proxies add one.
-
-    Raises:
-        BrokeOff: it is none that is known, or the data is not in it.
-    """
-
-    def __init__(self, encoding: str) -> None:
-        if encoding not in ("gzip", "x-gzip", "deflate"):
-            raise BrokeOff(f"the provider packed its answer as {encoding[:20]!r}, which was not asked for")
-        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, as its first bytes say
-
-    def feed(self, data: bytes) -> bytes:
-        try:
-            unpacked = self._zlib.decompress(data, MAX_UNPACKED)
-        except zlib.error as error:
-            raise BrokeOff("the provider's packed answer cannot be unpacked") from error
-        if self._zlib.unconsumed_tail:
-            raise BrokeOff("the provider's packed answer is too large when unpacked")
-        return unpacked
-
-    def end(self) -> None:
-        if not self._zlib.eof:
-            raise BrokeOff(CUT_SHORT)

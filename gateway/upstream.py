@@ -23,9 +23,10 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection as Lease
 from yarl import URL
 
-from gateway.connection import Connection, Unpacker
+from gateway.connection import Connection
 from gateway.contract import Endpoint, Tls, UpstreamRequest
 from gateway.errors import BrokeOff, TimedOut, Unreachable
+from gateway.unpacking import Unpacker, packing_of
 
 NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 """Flags of an address that is to be used as it is."""
@@ -153,25 +154,32 @@ class SystemNames(AbstractResolver):
 class HttpReply:
     """A `Reply` read from a pooled connection."""
 
-    __slots__ = ("_connection", "_lease", "_unpacker", "headers", "status")
+    __slots__ = ("_connection", "_lease", "_packing", "_unpacker", "headers", "status")
 
     def __init__(self, lease: Lease, connection: Connection) -> None:
         self._lease = lease
         self._connection = connection
         self.status = connection.status
         self.headers = connection.headers
-        encoding = self.headers.get("content-encoding", "identity").lower()
-        self._unpacker = Unpacker(encoding) if encoding not in ("identity", "") else None
+        self._packing = packing_of(encoding) if (encoding := self.headers.get("content-encoding")) else ""
+        self._unpacker: Unpacker | None = None
 
     def read(self) -> Awaitable[bytes]:
-        return self._connection.read() if self._unpacker is None else self._unpacked(self._unpacker)
+        return self._unpacked() if self._packing else self._connection.read()
 
-    async def _unpacked(self, unpacker: Unpacker) -> bytes:
-        while data := await self._connection.read():
-            if unpacked := unpacker.feed(data):
-                return unpacked
-        unpacker.end()
-        return b""
+    async def _unpacked(self) -> bytes:
+        # Made here: an answer that cannot be unpacked still has a status and headers.
+        unpacker = self._unpacker = self._unpacker or Unpacker(self._packing)
+        while True:
+            if not unpacker.is_hungry:
+                await asyncio.sleep(0)  # a little may unpack to much, in pieces that each take the loop for a while
+            elif data := await self._connection.read():
+                unpacker.feed(data)
+            else:
+                unpacker.end()
+                return b""
+            if piece := unpacker.step():
+                return piece
 
     def close(self) -> None:
         self._lease.release()  # closes the connection unless the reply was read to its end

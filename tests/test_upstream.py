@@ -327,6 +327,44 @@ async def test_a_reset_mid_reply_broke_off(upstream):
         reply.close()
 
 
+@pytest.mark.parametrize("packing", ["br", "zstd", "gzip, br", "gzip"])
+async def test_a_status_counts_however_the_body_is_packed(upstream, packing):
+    """A 429 packed by a proxy became a 502, and its Retry-After was lost."""
+    head = f"HTTP/1.1 429 Busy\r\ncontent-encoding: {packing}\r\nretry-after: 7\r\ncontent-length: 9\r\n\r\n"
+
+    async with Provider(answers(head.encode(), b"not that!")).serve() as provider:
+        reply = await upstream.call(ask(provider.url))
+
+        assert (reply.status, reply.headers["retry-after"]) == (429, "7")
+        with pytest.raises(BrokeOff):
+            await reply.read()
+        reply.close()
+
+
+async def test_unpacking_much_lets_others_work(upstream):
+    """Pieces that come out of what is there already do not wait for the network, and so for nobody."""
+    body = gzip.compress(bytes(8 * 1024 * 1024))
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body)
+    turns = []
+
+    async def others():
+        while True:
+            turns.append(size)
+            await asyncio.sleep(0)
+
+    async with Provider(answers(head + body)).serve() as provider:
+        reply = await upstream.call(ask(provider.url))
+        size = 0
+        working = asyncio.create_task(others())
+        while piece := await reply.read():
+            size += len(piece)
+        working.cancel()
+        reply.close()
+
+    assert size == 8 * 1024 * 1024
+    assert len(set(turns)) > 30
+
+
 async def test_packed_garbage_broke_off(upstream):
     head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 9\r\n\r\n"
 

@@ -432,3 +432,16 @@ async def test_tls_to_the_provider(gateway_process, account, provider, connect, 
     assert "certificate is not valid" in refused.json["error"]["message"]
     assert broken["code"] == "stream_interrupted"
     gateway.assert_sound()
+
+
+async def test_a_refusal_counts_however_it_is_packed(one_gateway, provider, connect, ask, say):
+    """It became a 502 that the SDK does not wait for, and the target was taken for broken."""
+    headers = {"content-encoding": "zstd", "retry-after": "7"}
+    provider.on("real-chat", [say.whole(b"(\xb5/\xfd", status=429, headers=headers)])
+    client = await connect(one_gateway)
+
+    client.ask(ask())
+    answer = await client.answer()
+
+    assert (answer.status, answer.headers["retry-after"]) == (429, "7")
+    assert answer.json["error"]["message"] == "the provider answered with status 429"
