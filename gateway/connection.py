@@ -14,11 +14,19 @@ HIGH_WATER = 64 * 1024
 """More than this of a reply that nobody reads stops the provider."""
 
 MAX_HEADERS = 128
+"""Lines in front of the body. An interim answer counts as one, besides its own."""
+
 MAX_HEADER_BYTES = 16 * 1024
+
+MAX_BARE_BYTES = 64 * 1024
+"""What may come in a row without any of the body: the parser tells of a header or a trailer only when it is whole, and
+until then adds piece to piece.
+"""
 
 CUT_SHORT = "the provider broke off in the middle of its answer"
 NO_ANSWER = "the provider closed the connection without an answer"
 NOT_HTTP = "the provider's answer is not HTTP"
+TOO_LONG = "the provider's answer has more than 16 KiB, or 128 lines, of headers"
 LOST = "the connection to the provider is dead: nothing that was sent is acknowledged"
 
 WAYS_LOST = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
@@ -64,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._raw: dict[bytes, bytes] = {}
         self._header_lines = 0
         self._header_bytes = 0
+        self._bare_bytes = 0
         self._chunks: list[bytes] = []
         self._size = 0
         self._is_done = False
@@ -162,10 +171,19 @@ class Connection(asyncio.Protocol):
             self._is_spent = True
             self.close()
             return
+        size = self._size
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._fail(BrokeOff(NOT_HTTP))
+        except httptools.HttpParserError as error:
+            self._fail(BrokeOff(_reason(error)))
+            return
+        if self._size != size:
+            self._bare_bytes = 0
+            return
+        self._bare_bytes += len(data)
+        if self._bare_bytes > MAX_BARE_BYTES:
+            where = "between or behind the pieces of" if self.status else "in front of"
+            self._fail(BrokeOff(f"the provider's answer has more than 64 KiB {where} its body"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
@@ -200,7 +218,7 @@ class Connection(asyncio.Protocol):
         self._header_lines += 1
         self._header_bytes += len(name) + len(value)
         if self._header_lines > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
-            raise ValueError("too many headers, or too long")
+            raise ValueError(TOO_LONG)
         name = name.lower()
         if name == b"content-encoding" and name in self._raw:  # a list, of which each line has a part
             value = b"%b, %b" % (self._raw[name], value)
@@ -208,11 +226,26 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status < 200:  # more is to come
-            self._raw = {}
+        if not 200 <= status < 600:
+            self._on_interim(status)
             return
+        if self._raw.get(b"transfer-encoding", b"chunked").strip().lower() != b"chunked":
+            raise ValueError("the provider's answer has a transfer encoding that was not asked for")
         self.status = status
         self._wake()
+
+    def _on_interim(self, status: int) -> None:
+        """More is to come. Source: RFC 9110, section 15.2."""
+        if status == 101:
+            raise ValueError("the provider answered with status 101: it wants to speak another protocol")
+        if not 100 <= status < 200:
+            raise ValueError(f"the provider answered with status {status:03}, which HTTP does not have")
+        if status > 103 and not self._ends_with_connection():  # of the others the parser knows that they have none
+            raise ValueError(f"the provider answered with status {status} and a body, which that status cannot have")
+        self._header_lines += 1
+        if self._header_lines > MAX_HEADERS:
+            raise ValueError(TOO_LONG)
+        self._raw = {}
 
     def on_body(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -231,3 +264,12 @@ class Connection(asyncio.Protocol):
             self._is_done = True
             self._is_spent = self._is_spent or not self._parser.should_keep_alive()
             self._wake()
+
+
+def _reason(error: httptools.HttpParserError) -> str:
+    """What is wrong with an answer. The parser's own words, too, hold nothing of what the provider sent."""
+    cause = error.__context__
+    if isinstance(cause, ValueError):  # raised by us, in one of the parser's callbacks
+        return str(cause)
+    said = str(error)
+    return NOT_HTTP if said.startswith("Expected HTTP/") else f"{NOT_HTTP} as it should be: {said}"

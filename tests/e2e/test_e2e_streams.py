@@ -434,6 +434,28 @@ async def test_tls_to_the_provider(gateway_process, account, provider, connect, 
     gateway.assert_sound()
 
 
+async def test_a_head_that_cannot_be_passed_on_is_a_bad_gateway(gateway, provider, connect, ask, say):
+    """Statuses that are none were passed on by one server, and were a traceback and a cut connection on another."""
+    whole = say.completion().partition(b"\r\n\r\n")[2]
+    length = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(whole)
+    answers = {
+        b"099 Odd\r\n" + length: "the provider answered with status 099, which HTTP does not have",
+        b"600 Odd\r\n" + length: "the provider answered with status 600, which HTTP does not have",
+        b"999 Odd\r\n" + length: "the provider answered with status 999, which HTTP does not have",
+        b"101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n": "the provider answered with status 101: ",
+        b"204 No Content\r\n": "the provider's answer is not ",
+        b"304 Not Modified\r\n": "the provider redirects to another address",
+        b"200 OK\r\ntransfer-encoding: chunked\r\n" + length: "the provider's answer is not HTTP as it should be: ",
+    }
+    client = await connect(gateway)
+    for head, message in answers.items():
+        provider.on("real-chat", [b"HTTP/1.1 " + head + b"\r\n" + whole, provider.CLOSE])
+        client.ask(ask())
+        answer = await client.answer()
+
+        assert (answer.status, answer.json["error"]["message"][: len(message)]) == (502, message)
+
+
 async def test_a_refusal_counts_however_it_is_packed(one_gateway, provider, connect, ask, say):
     """It became a 502 that the SDK does not wait for, and the target was taken for broken."""
     headers = {"content-encoding": "zstd", "retry-after": "7"}
