@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from time import perf_counter
 from typing import cast
 
 import httptools
@@ -56,11 +58,13 @@ class Connection(asyncio.Protocol):
     and `closed`.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = perf_counter) -> None:
         self.transport: asyncio.Transport | None = None
         self.closed: asyncio.Future[None] = loop.create_future()
         self.was_used = False
         self._loop = loop
+        self._clock = clock
+        self._written_at = math.inf
         self._is_spent = False
         self._waiter: asyncio.Future[None] | None = None
         self._clear()
@@ -87,10 +91,12 @@ class Connection(asyncio.Protocol):
     @property
     def should_close(self) -> bool:
         """True unless another request may follow on this connection."""
-        return self._is_spent or not self._is_done or self._error is not None
+        return self._is_spent or not self._is_done or self._error is not None or self._written_at == math.inf
 
     def close(self) -> None:
-        if self.transport is not None:
+        if self._written_at == math.inf:
+            self.abort()  # else the rest of a request would go out first that nobody waits for
+        elif self.transport is not None:
             self.transport.close()
 
     def abort(self) -> None:
@@ -103,12 +109,18 @@ class Connection(asyncio.Protocol):
     def headers(self) -> Headers:
         return Headers(self._raw)
 
+    @property
+    def written_for_s(self) -> float:
+        """How long all of the request has been with the kernel; below 0 while some of it is not."""
+        return self._clock() - self._written_at
+
     def send(self, head: bytes, body: bytes) -> None:
         """Sends a request; the reply that comes next is its."""
+        self._clear()
         if self.transport is None:
             raise BrokeOff(NO_ANSWER)
-        self._clear()
         self.was_used = True
+        self._written_at = self._clock()  # before it is written: that may pause at once
         self._parser = httptools.HttpResponseParser(self)
         if len(body) < HIGH_WATER:
             self.transport.write(head + body)
@@ -163,6 +175,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        # Told of each byte that the kernel does not take. Not 0: TLS in asyncio would pause with nothing to write.
+        self.transport.set_write_buffer_limits(high=1, low=0)
+
+    def pause_writing(self) -> None:
+        self._written_at = math.inf
+
+    def resume_writing(self) -> None:
+        self._written_at = self._clock()
 
     def data_received(self, data: bytes) -> None:
         self.has_received = True

@@ -12,9 +12,10 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import perf_counter
 from typing import Any, cast
 
 from aiohttp import AddrInfoType, ClientError, ClientTimeout, ConnectionTimeoutError, TCPConnector
@@ -27,6 +28,11 @@ from gateway.connection import Connection
 from gateway.contract import Endpoint, Tls, UpstreamRequest
 from gateway.errors import BrokeOff, TimedOut, Unreachable
 from gateway.unpacking import Unpacker, packing_of
+
+REPEAT_WITHIN_S = 0.1
+"""A kept connection that breaks this soon after a request was written was closed before the request arrived. Later, the
+provider may have worked on it, and would be paid twice. Source: RFC 9110, section 9.2.2.
+"""
 
 NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 """Flags of an address that is to be used as it is."""
@@ -43,6 +49,7 @@ class HttpUpstream:
         dead_after_s: an open connection whose other end acknowledges nothing for so long is given up.
         names_ttl_s: whole seconds for which the addresses of a name are used again.
         resolver: finds those addresses; the system does unless given.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -52,11 +59,13 @@ class HttpUpstream:
         dead_after_s: float = 30.0,
         names_ttl_s: int = 30,
         resolver: AbstractResolver | None = None,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         self._timeout = ClientTimeout(total=None, connect=connect_timeout_s, sock_connect=connect_timeout_s)
         self._dead_after_s = dead_after_s
         self._names_ttl_s = names_ttl_s
         self._resolver = resolver or SystemNames()
+        self._clock = clock
         self._connector: TCPConnector | None = None
         self._shapes: dict[tuple[object, ...], ClientRequest] = {}
 
@@ -78,7 +87,7 @@ class HttpUpstream:
                 return HttpReply(lease, connection)
             except BrokeOff:
                 lease.close()
-                if not was_used or connection.has_received:
+                if not was_used or connection.has_received or connection.written_for_s > REPEAT_WITHIN_S:
                     raise
                 # The provider closed it while it lay in the pool, and nothing was answered: it is safe to send the
                 # request once more, and only once, for it may be the request that ends connections.
@@ -101,7 +110,7 @@ class HttpUpstream:
             resolver=self._resolver,
             socket_factory=partial(_socket, dead_after_s=self._dead_after_s),
         )
-        self._connector._factory = cast("Any", partial(Connection, asyncio.get_running_loop()))
+        self._connector._factory = cast("Any", partial(Connection, asyncio.get_running_loop(), self._clock))
         return self._connector
 
     def _shape(self, endpoint: Endpoint) -> ClientRequest:

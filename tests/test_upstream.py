@@ -518,6 +518,105 @@ async def test_once_an_answer_has_begun_nothing_is_sent_again(upstream, began, w
         assert len(provider.connections) == 1
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def __call__(self):
+        return self.now_s
+
+
+@pytest.fixture
+async def timed():
+    """An upstream, and the clock it looks at."""
+    clock = Clock()
+    upstream = HttpUpstream(connect_timeout_s=5, clock=clock)
+    yield upstream, clock
+    await upstream.close()
+
+
+@pytest.mark.parametrize("with_reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize(("after_s", "is_repeated"), [(0.0, True), (0.09, True), (0.11, False), (4.0, False)])
+async def test_nothing_is_sent_again_that_may_have_been_worked_on(timed, after_s, is_repeated, with_reset):
+    """A provider broke off after 4 s of work, and was asked, and paid, for the same again."""
+    upstream, clock = timed
+    asked = 0
+
+    async def script(connection):
+        nonlocal asked
+        await connection.request()
+        await connection.send(OK)
+        if len(provider.connections) == 1:
+            await connection.request()
+            asked += 1
+            clock.now_s += after_s
+            if with_reset:
+                connection.reset()
+
+    async with Provider(script).serve() as provider:
+        await call(upstream, ask(provider.url))
+        if is_repeated:
+            assert await call(upstream, ask(provider.url)) == (200, b"hello")
+        else:
+            with pytest.raises(BrokeOff, match=r"^the provider closed the connection without an answer$"):
+                await call(upstream, ask(provider.url))
+
+        assert len(provider.connections) == 1 + is_repeated
+        assert asked == 1
+
+
+@pytest.mark.parametrize("with_reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize(("reads_all", "is_repeated"), [(False, True), (True, False)], ids=["in part", "whole"])
+async def test_a_request_that_was_not_written_whole_is_sent_again(timed, reads_all, is_repeated, with_reset):
+    """However long it took: nobody works on half a request. The time counts from when the last of it was written."""
+    upstream, clock = timed
+    body = bytes(20 * 1024 * 1024)
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(OK)
+        if len(provider.connections) == 1:
+            await connection.reader.readuntil(b"\r\n\r\n")
+            if reads_all:
+                await connection.reader.readexactly(len(body))
+            else:
+                connection.writer.transport.pause_reading()
+            clock.now_s += 4.0
+            if with_reset:
+                connection.reset()
+
+    async with Provider(script).serve() as provider:
+        await call(upstream, ask(provider.url))
+        if is_repeated:
+            assert await call(upstream, ask(provider.url, body)) == (200, b"hello")
+        else:
+            with pytest.raises(BrokeOff):
+                await call(upstream, ask(provider.url, body))
+
+        assert len(provider.connections) == 1 + is_repeated
+
+
+async def test_giving_up_cuts_a_request_that_is_not_out(upstream):
+    """The rest went out first, and the provider worked on a request that nobody waits for."""
+    body = bytes(20 * 1024 * 1024)
+    received = asyncio.get_running_loop().create_future()
+
+    async def script(connection):
+        await connection.reader.readuntil(b"\r\n\r\n")
+        connection.writer.transport.pause_reading()
+        calling.cancel()
+        await asyncio.wait([calling])
+        connection.writer.transport.resume_reading()
+        received.set_result(await connection.reader.read(-1))
+
+    async with Provider(script).serve() as provider:
+        calling = asyncio.create_task(upstream.call(ask(provider.url, body)))
+        async with asyncio.timeout(5):
+            assert len(await received) < len(body)
+
+
 async def test_a_reply_that_was_not_read_closes_its_connection(upstream):
     async def script(connection):
         await connection.request()
@@ -600,11 +699,15 @@ async def test_an_answer_that_comes_before_the_request_is_out(upstream):
 
     async def script(connection):
         await connection.reader.readuntil(b"\r\n\r\n")
+        connection.writer.transport.pause_reading()
         await connection.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
         await connection.gone()
 
     async with Provider(script).serve() as provider:
-        assert await call(upstream, ask(provider.url, bytes(20 * 1024 * 1024))) == (413, b"")
+        for _ in range(2):  # what is left of the first must not go out in front of the second
+            assert await call(upstream, ask(provider.url, bytes(20 * 1024 * 1024))) == (413, b"")
+
+        assert len(provider.connections) == 2
 
 
 async def test_a_slow_reader_slows_the_provider(upstream, until):
@@ -843,6 +946,25 @@ async def test_a_certificate_for_another_host_is_not_trusted(upstream, authority
 async def test_checking_can_be_switched_off(upstream, authority):
     async with Provider(serve_many).serve(context(authority, "other.test")) as provider:
         assert await call(upstream, ask(provider.url, tls=Tls(verify=False))) == (200, b"hello")
+
+
+async def test_over_tls_nothing_is_sent_again_that_may_have_been_worked_on(timed, authority, ca_pem):
+    """TLS has buffers of its own, and says of its own when they are empty."""
+    upstream, clock = timed
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(OK)
+        await connection.request()
+        clock.now_s += 4.0
+
+    async with Provider(script).serve(context(authority, "127.0.0.1")) as provider:
+        request = ask(provider.url, b" " * 100_000, tls=Tls(ca_cert=ca_pem))
+        await call(upstream, request)
+        with pytest.raises(BrokeOff):
+            await call(upstream, request)
+
+        assert len(provider.connections) == 1
 
 
 async def test_a_connection_that_was_not_checked_serves_nobody_else(upstream, authority, ca_pem):
