@@ -25,6 +25,9 @@ MAX_BARE_BYTES = 64 * 1024
 until then adds piece to piece.
 """
 
+LINGER_S = 0.1
+"""How long the end of a body is waited for that nobody reads any more."""
+
 CUT_SHORT = "the provider broke off in the middle of its answer"
 NO_ANSWER = "the provider closed the connection without an answer"
 NOT_HTTP = "the provider's answer is not HTTP"
@@ -160,10 +163,32 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
         return data
 
+    def let_go(self, release: Callable[[], None]) -> None:
+        """Nobody reads the reply any more. `release` is called when its end is there, or does not come soon.
+
+        Who knows from the content that it is over has not read the end of the body, which mostly is a packet of its
+        own, right behind. Without this, each stream would cost its connection. Whatever else comes ends the waiting.
+        """
+        if not (self._is_done or self._is_spent or self._chunks) and b"transfer-encoding" in self._raw:
+            timer = self._loop.call_later(LINGER_S, self._wake)
+            waiter = self._waiter = self._loop.create_future()
+
+            def done(_: object) -> None:
+                timer.cancel()
+                self._waiter = None
+                release()
+
+            waiter.add_done_callback(done)
+        else:
+            release()
+
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
+        except asyncio.CancelledError:
+            self._is_spent = True  # whoever gives up must not wait for the end, either
+            raise
         finally:
             self._waiter = None
 

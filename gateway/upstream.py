@@ -163,11 +163,12 @@ class SystemNames(AbstractResolver):
 class HttpReply:
     """A `Reply` read from a pooled connection."""
 
-    __slots__ = ("_connection", "_lease", "_packing", "_unpacker", "headers", "status")
+    __slots__ = ("_connection", "_is_closed", "_lease", "_packing", "_unpacker", "headers", "status")
 
     def __init__(self, lease: Lease, connection: Connection) -> None:
         self._lease = lease
         self._connection = connection
+        self._is_closed = False
         self.status = connection.status
         self.headers = connection.headers
         self._packing = packing_of(encoding) if (encoding := self.headers.get("content-encoding")) else ""
@@ -191,7 +192,9 @@ class HttpReply:
                 return piece
 
     def close(self) -> None:
-        self._lease.release()  # closes the connection unless the reply was read to its end
+        if not self._is_closed:
+            self._is_closed = True
+            self._connection.let_go(self._lease.release)  # closes the connection unless the reply came to its end
 
 
 def _socket(address: AddrInfoType, *, dead_after_s: float) -> socket.socket:

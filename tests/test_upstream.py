@@ -617,6 +617,105 @@ async def test_giving_up_cuts_a_request_that_is_not_out(upstream):
             assert len(await received) < len(body)
 
 
+# --- the end of a stream -------------------------------------------------------
+
+LAST = b"e\r\ndata: [DONE]\n\n\r\n"
+END = b"0\r\n\r\n"
+
+
+async def read_to_done(upstream, provider):
+    """Reads until the content says that it is over, as a stream's reader does."""
+    reply = await upstream.call(ask(provider.url))
+    data = b""
+    while not data.endswith(b"[DONE]\n\n"):
+        data += await reply.read()
+    reply.close()
+    reply.close()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(LAST + END,), (LAST, END), (LAST, b"0", b"\r\n\r\n"), (LAST, b"0\r\nx-checksum: 1\r\n\r\n")],
+    ids=["with the last chunk", "behind it", "in pieces", "with a trailer"],
+)
+async def test_a_connection_whose_stream_is_over_is_used_again(upstream, until, parts):
+    """Who stops at `[DONE]` does not see the end of the body, which mostly is a packet of its own."""
+
+    async def script(connection):
+        while True:
+            await connection.request()
+            await connection.send(CHUNKED)
+            for part in parts:
+                await connection.send(part)
+                await arrived()
+            ended.set()
+
+    async with Provider(script).serve() as provider:
+        for _ in range(3):
+            ended = asyncio.Event()
+            await read_to_done(upstream, provider)
+            async with asyncio.timeout(5):
+                await ended.wait()
+            await arrived()
+
+        assert len(provider.connections) == 1
+
+
+@pytest.mark.parametrize(
+    "more", [b"", b"5\r\nhello\r\n", b"xyz\r\n", b"0\r\nx"], ids=["", "more", "garbage", "half an end"]
+)
+async def test_a_connection_whose_stream_does_not_end_is_closed(upstream, more):
+    """Soon: a provider may leave it open for good, or be asked to say no more."""
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(CHUNKED, LAST)
+        await arrived()
+        if more:
+            await connection.send(more)
+        await connection.gone()
+
+    async with Provider(script).serve() as provider:
+        await read_to_done(upstream, provider)
+        async with asyncio.timeout(5):
+            await provider.connections[0].is_gone.wait()
+
+
+async def test_giving_up_does_not_wait_for_the_end_of_a_stream(upstream):
+    """A provider that generates for a client who has left costs money."""
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(CHUNKED, LAST)
+        await connection.gone()
+
+    async with Provider(script).serve() as provider:
+        reply = await upstream.call(ask(provider.url))
+        await reply.read()
+        reading = asyncio.create_task(reply.read())
+        await arrived()
+        reading.cancel()
+        await asyncio.wait([reading])
+        reply.close()
+        await arrived()
+
+        assert provider.connections[0].is_gone.is_set()
+
+
+async def test_what_is_open_at_the_end_of_a_stream_is_closed_with_the_rest(upstream):
+    async def script(connection):
+        await connection.request()
+        await connection.send(CHUNKED, LAST)
+        await connection.gone()
+
+    async with Provider(script).serve() as provider:
+        await read_to_done(upstream, provider)
+        await upstream.close()
+        await arrived()
+
+        assert provider.connections[0].is_gone.is_set()
+
+
 async def test_a_reply_that_was_not_read_closes_its_connection(upstream):
     async def script(connection):
         await connection.request()
@@ -963,6 +1062,27 @@ async def test_over_tls_nothing_is_sent_again_that_may_have_been_worked_on(timed
         await call(upstream, request)
         with pytest.raises(BrokeOff):
             await call(upstream, request)
+
+        assert len(provider.connections) == 1
+
+
+async def test_a_connection_over_tls_whose_stream_is_over_is_used_again(upstream, authority, ca_pem):
+    async def script(connection):
+        while True:
+            await connection.request()
+            await connection.send(CHUNKED, LAST)
+            await arrived()
+            await connection.send(END)
+            ended.set()
+
+    async with Provider(script).serve(context(authority, "127.0.0.1")) as provider:
+        for _ in range(3):
+            ended = asyncio.Event()
+            reply = await upstream.call(ask(provider.url, tls=Tls(ca_cert=ca_pem)))
+            await reply.read()
+            reply.close()
+            await ended.wait()
+            await arrived()
 
         assert len(provider.connections) == 1
 
