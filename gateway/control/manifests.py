@@ -87,7 +87,7 @@ async def rollback(control: Control, ask: Ask) -> Applied:
     versions = _versions(None, control.config.snapshot.manifests.get((wanted.type, wanted.name)))
     if not may_read(control.access, ask.caller, wanted.type, wanted.name, *versions, version.data):
         found(None, missing)
-    data = secrecy.opened(_struct(control, wanted.type), version.data, control.seal)
+    data = version.data
     return await _put(
         control,
         ask.caller,
@@ -138,13 +138,14 @@ async def put(control: Control, caller: Caller, data: Data, *, dry_run: bool = F
         Conflict: a file of the gateway manages it.
     """
     manifest = read_manifest(data)
-    return await _put(control, caller, (manifest.type, manifest.name), lambda _: data, dry_run=dry_run)
+    return await _put(control, caller, (manifest.type, manifest.name), lambda _: data, is_sealed=False, dry_run=dry_run)
 
 
 async def edit(
     control: Control, caller: Caller, type_: str, name: str, change: Callable[[Data | None], Data]
 ) -> Applied:
-    """Puts what `change` makes of the manifest as it is now, or of None. Raises what `put` does, and what it raises."""
+    """Puts what `change` makes of the manifest as it is stored now, or of None; it does not touch secrets. Raises what
+    `put` does, and what it raises."""
     return await _put(control, caller, (type_, name), change)
 
 
@@ -154,10 +155,12 @@ async def _put(
     key: tuple[str, str],
     make: Callable[[Data | None], Data],
     *,
+    is_sealed: bool = True,
     dry_run: bool = False,
     action: str | None = None,
     written_at: datetime | None = None,
 ) -> Applied:
+    """`is_sealed`: what `make` returns is as it is stored; else it comes from outside, with masks and open secrets."""
     type_, name = key
     struct = _struct(control, type_)
     async with control.change(by=caller.subject) as change:
@@ -173,10 +176,12 @@ async def _put(
         if struct is None:
             raise BadRequest(f"no plugin of this gateway reads {type_}", param="type")
         _refuse_taken(key, others)
-        before_data = secrecy.opened(struct, existing.data, control.seal) if existing is not None else None
+        before_data = existing.data if existing is not None else None
         data = _completed(type_, make(before_data), before_data)
-        data = secrecy.with_secrets_kept(struct, data, before_data, control.seal)
-        escalation.require_for_secrets(giver, before, secrecy.newly_sent(struct, data, before_data))
+        if not is_sealed:
+            version = await change.next_version(type_, name)
+            data = secrecy.sealed(struct, data, before_data, control.seal, version)
+        escalation.require_for_secrets(giver, before, secrecy.newly_sent(struct, data, before_data, control.seal))
         after = await _compiled(control, others, stored, read_manifest(data))
         _refuse_faults(before, after)
         made = None if existing is not None else kind_of(type_).of(name)
@@ -189,8 +194,8 @@ async def _put(
             action=action or ("updated" if existing is not None else "created"),
             type=type_,
             name=name,
-            manifest=secrecy.masked(struct, data, control.seal),
-            existing_manifest=_masked_or_none(struct, existing, control),
+            manifest=secrecy.masked(struct, data),
+            existing_manifest=_masked_or_none(struct, existing),
             version=existing.version if existing is not None else None,
             warnings=_new_warnings(before, after),
             dry_run=dry_run,
@@ -201,8 +206,7 @@ async def _put(
         if dry_run:
             change.discard()
             return result
-        sealed = secrecy.sealed(struct, data, control.seal)
-        row = await change.put_manifest(type_, name, sealed, action=result.action)
+        row = await change.put_manifest(type_, name, data, action=result.action)
     await control.changed()
     return msgspec.structs.replace(result, version=row.version)
 
@@ -238,7 +242,7 @@ async def remove(control: Control, caller: Caller, type_: str, name: str, *, dry
         type=type_,
         name=name,
         manifest=None,
-        existing_manifest=_masked_or_none(_struct(control, type_), existing, control),
+        existing_manifest=_masked_or_none(_struct(control, type_), existing),
         version=existing.version,
         dry_run=dry_run,
     )
@@ -268,7 +272,7 @@ def shown(control: Control, manifest: Manifest, row: StoredManifest | None) -> D
         "createdBy": row.created_by if row is not None else None,
         "updatedAt": row.updated_at if row is not None else None,
         "updatedBy": row.updated_by if row is not None else None,
-        "manifest": secrecy.masked(_struct(control, manifest.type), manifest.data, control.seal),
+        "manifest": secrecy.masked(_struct(control, manifest.type), manifest.data),
     }
 
 
@@ -406,8 +410,8 @@ async def _change(control: Control, change: Change) -> Data:
         old = await control.store.manifest_version(change.type, change.name, change.version - 1)
         text = "\n".join(
             difference(
-                _masked_or_none(struct, old, control),
-                _masked_or_none(struct, change, control),
+                _masked_or_none(struct, old),
+                _masked_or_none(struct, change),
                 old_name=f"{change.name} (version {change.version - 1})" if old is not None else "/dev/null",
                 new_name=f"{change.name} (version {change.version})",
             )
@@ -424,10 +428,8 @@ async def _change(control: Control, change: Change) -> Data:
     }
 
 
-def _masked_or_none(
-    struct: type[msgspec.Struct] | None, row: StoredManifest | Change | None, control: Control
-) -> Data | None:
-    return secrecy.masked(struct, row.data, control.seal) if row is not None and row.data is not None else None
+def _masked_or_none(struct: type[msgspec.Struct] | None, row: StoredManifest | Change | None) -> Data | None:
+    return secrecy.masked(struct, row.data) if row is not None and row.data is not None else None
 
 
 def _struct(control: Control, type_: str) -> type[msgspec.Struct] | None:

@@ -1,120 +1,127 @@
 """Secrets in manifests that come and go over the API: masked on the way out, sealed where they lie."""
 
-import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from gateway.errors import BadRequest
 from gateway.manifests.builder import Steps, steps_text
+from gateway.manifests.destinations import Moves, Place, place_of, place_text
+from gateway.manifests.kinds import holds
 from gateway.manifests.masking import change_secrets, is_reference
 from gateway.manifests.secrets import references
-from gateway.sealing import MASK, PREFIX, Seal
+from gateway.sealing import MASK, PREFIX, Seal, mask
+from gateway.secret import Secret
 
 Data = dict[str, Any]
 Kind = type[msgspec.Struct] | None
 
-_ADDRESS = re.compile(r"https?://\S+")
+SHOWN_CHARS = 200
 
 
-def masked(kind: Kind, data: Data, seal: Seal) -> Data:
-    """As it may be shown: a reference stays as it is, a secret becomes a mask that changes when it does."""
-    about = _about(data)
-    return change_secrets(
-        kind, data, lambda text, _: text if is_reference(text) else seal.mask(_plain(text, seal), about)
-    )
+def masked(kind: Kind, data: Data) -> Data:
+    """As it may be shown: a reference stays as it is, and a mask of a secret says in which version it was written."""
+    return change_secrets(kind, data, lambda text, _: text if is_reference(text) else mask(text))
 
 
-def sealed(kind: Kind, data: Data, seal: Seal) -> Data:
-    """As it is stored."""
-    return change_secrets(kind, data, lambda text, _: text if is_reference(text) else seal.close(text))
+def sealed(kind: Kind, data: Data, before: Data | None, seal: Seal, version: int) -> Data:
+    """As it is stored, each mask being the secret it stands for, so that a manifest that was read can be written back.
 
-
-def opened(kind: Kind, data: Data, seal: Seal) -> Data:
-    """As it was written."""
-    return change_secrets(kind, data, lambda text, _: _plain(text, seal))
-
-
-def with_secrets_kept(kind: Kind, data: Data, before: Data | None, seal: Seal) -> Data:
-    """With each mask replaced by the secret it stands for, so that a manifest that was read can be written back.
+    Args:
+        before: what is stored now.
+        version: which this will be.
 
     Raises:
-        BadRequest: a mask stands for no secret of the manifest, or its secret would go to a new address: who may change
-            an account must not learn its key by having it sent to himself.
+        BadRequest: a mask stands for no secret of the manifest, or something that decides where its secret goes has
+            changed: who may change an account must not learn its key by having it sent to himself.
     """
-    sent_to = _destinations(kind, before) if before is not None else {}
-    known = {seal.mask(secret, _about(data)): secret for secret in sent_to}
+    known = _known(kind, before)
+    kept: dict[Place, Steps] = {}
 
-    def keep(text: str, path: Steps) -> str:
+    def seal_or_keep(text: str, path: Steps) -> str:
         if text.startswith(PREFIX):
-            raise BadRequest(f"{steps_text(path)} begins with {PREFIX}, which only stored secrets do")
-        if not text.startswith(MASK):
+            raise BadRequest(f"{_shown(path)} begins with {PREFIX}, which only stored secrets do")
+        if is_reference(text):
             return text
-        if text not in known:
-            raise BadRequest(f"{steps_text(path)} is a mask; write the secret itself, or a tfy-secret:// reference")
-        secret = known[text]
-        if new := _addresses_for(data, path) - sent_to[secret]:
+        if not text.startswith(MASK):
+            return seal.close(text, version)
+        place = place_of(data, path)
+        secret = known.get(place)
+        if secret is None or is_reference(secret):
             raise BadRequest(
-                f"{steps_text(path)} is a mask, and its secret would go to {min(new)}, where it did not go before; "
-                "write the secret itself"
+                f"{_shown(path)} is a mask, and no secret was there before; write the secret itself, or a "
+                "tfy-secret:// reference"
             )
+        if mask(secret) != text:
+            raise BadRequest(
+                f"{_shown(path)} is the mask of another version, and the secret there has changed since: its mask is "
+                f"{mask(secret)} now; read the manifest again, or write the secret itself"
+            )
+        kept[place] = path
         return secret
 
-    return change_secrets(kind, data, keep)
+    after = change_secrets(kind, data, seal_or_keep)
+    if before is not None and kept and _sends(kind):
+        moves = Moves(kind, before, after)
+        for place, path in kept.items():
+            if (what := moves.of(place)) is not None:
+                raise BadRequest(
+                    f"{_shown(path)} is a mask, and {place_text(what)[:SHOWN_CHARS]} has changed, which may decide "
+                    "where the secret goes; write the secret itself"
+                )
+    return after
 
 
-def newly_sent(kind: Kind, data: Data, before: Data | None) -> set[tuple[str, str]]:
-    """The stored secrets, as (group, key), that a change draws on for the first time, or sends to a new address."""
-    old = _references(kind, before) if before is not None else {}
-    return {secret for secret, to in _references(kind, data).items() if secret not in old or not to <= old[secret]}
+def newly_sent(kind: Kind, after: Data, before: Data | None, seal: Seal) -> set[tuple[str, str]]:
+    """The stored secrets, as (group, key), that a change draws on for the first time, or may send elsewhere. Both
+    versions as they are stored."""
+    known = {place: _references(text, seal) for place, text in _known(kind, before).items()}
+    moves = Moves(kind, before or {}, after)
+    return {
+        secret
+        for place, text in _secrets(kind, after)
+        for secret in _references(text, seal)
+        if secret not in known.get(place, ()) or moves.of(place) is not None
+    }
 
 
-def _references(kind: Kind, data: Data) -> Mapping[tuple[str, str], set[str]]:
-    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for text, to in _destinations(kind, data).items():
-        for secret in references(text):
-            found[secret] |= to
-    return found
+def drawn_on(kind: Kind, data: Data, seal: Seal) -> set[tuple[str, str]]:
+    """The stored secrets, as (group, key), to which a manifest refers. It may be stored or not."""
+    return {secret for _, text in _secrets(kind, data) for secret in _references(text, seal)}
 
 
-def _destinations(kind: Kind, data: Data) -> Mapping[str, set[str]]:
-    """Each secret and reference of a manifest -> the addresses it may be sent to."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
+def _secrets(kind: Kind, data: Data) -> list[tuple[Place, str]]:
+    found: list[tuple[Place, str]] = []
 
     def note(text: str, path: Steps) -> str:
-        found[text] |= _addresses_for(data, path)
+        found.append((place_of(data, path), text))
         return text
 
     change_secrets(kind, data, note)
     return found
 
 
-def _addresses_for(data: Data, path: Steps) -> set[str]:
-    """Where what stands there may be sent: for what is in a list, such as a model's, not to the others of the list."""
-    match path:
-        case str(name), int(index), *_:
-            rest = {other: value for other, value in data.items() if other != name}
-            return {*_addresses(rest), *_addresses(data[name][index])}
-    return set(_addresses(data))
+def _known(kind: Kind, before: Data | None) -> dict[Place, str]:
+    """Those that stand alone in their place: of two items with one name, nobody could say whose it is."""
+    found = _secrets(kind, before) if before is not None else []
+    count = Counter(place for place, _ in found)
+    return {place: text for place, text in found if count[place] == 1}
 
 
-def _addresses(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from _ADDRESS.findall(value)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _addresses(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _addresses(item)
+def _references(text: str, seal: Seal) -> list[tuple[str, str]]:
+    if not text.startswith(PREFIX):
+        return references(text)
+    with suppress(ValueError):  # what cannot be opened is sent nowhere
+        return references(seal.open(text))
+    return []
 
 
-def _plain(text: str, seal: Seal) -> str:
-    return seal.open(text) if text.startswith(PREFIX) else text
+def _sends(kind: Kind) -> bool:
+    """Else what counts as secret stands in fields that nobody knows, and is sent nowhere."""
+    return kind is None or holds(kind, Secret)
 
 
-def _about(data: Data) -> str:
-    """Masks of one manifest tell nothing of another: else a guess could be tried out in one's own."""
-    return f"{data.get('type')}/{data.get('name')}"
+def _shown(path: Steps) -> str:
+    return steps_text(path)[:SHOWN_CHARS]

@@ -101,11 +101,16 @@ class Transaction:
         async with self._call() as connection:
             return await Reading(connection).tokens(self.at if only_live else None)
 
-    async def put_manifest(self, type_: str, name: str, data: Mapping[str, Any], *, action: str) -> StoredManifest:
-        same = (HISTORY.c.type == type_, HISTORY.c.name == name)
+    async def next_version(self, type_: str, name: str) -> int:
+        """Which the manifest gets when it is put."""
+        query = select(func.max(HISTORY.c.version)).where(HISTORY.c.type == type_, HISTORY.c.name == name)
         async with self._call() as connection:
-            last = await connection.scalar(select(func.max(HISTORY.c.version)).where(*same))
-            put = StoredManifest(type_, name, (last or 0) + 1, dict(data), self.at, self.by, self.at, self.by)
+            return (await connection.scalar(query) or 0) + 1
+
+    async def put_manifest(self, type_: str, name: str, data: Mapping[str, Any], *, action: str) -> StoredManifest:
+        version = await self.next_version(type_, name)
+        async with self._call() as connection:
+            put = StoredManifest(type_, name, version, dict(data), self.at, self.by, self.at, self.by)
             created = await connection.execute(
                 update(MANIFESTS)
                 .where(MANIFESTS.c.type == type_, MANIFESTS.c.name == name)

@@ -37,6 +37,32 @@ def is_struct(kind: Any) -> TypeGuard[type[msgspec.Struct]]:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
+def by_tag(kinds: tuple[Any, ...], value: Mapping[str, Any]) -> type[msgspec.Struct] | None:
+    """The struct among them which the value's tag names."""
+    for kind in filter(is_struct, kinds):
+        config = kind.__struct_config__
+        if value.get(config.tag_field or "type") == config.tag:
+            return kind  # type: ignore[no-any-return]
+    return None
+
+
+def holds(kind: Any, wanted: type) -> bool:
+    """Whether a value of this kind may have a `wanted` somewhere inside."""
+    return wanted in _inside(kind)
+
+
+@cache
+def _inside(kind: Any) -> frozenset[Any]:
+    found: set[Any] = set()
+    ahead = [kind]
+    while ahead:
+        kind = bare(ahead.pop())
+        if kind not in found:
+            found.add(kind)
+            ahead += [field.type for field in msgspec.structs.fields(kind)] if is_struct(kind) else get_args(kind)
+    return frozenset(found)
+
+
 def _member(kind: Any, value_type: type) -> Any:
     base = bare(kind)
     if get_origin(base) not in UNIONS or value_type is NoneType:

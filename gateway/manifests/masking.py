@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, is_struct, shape
+from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, by_tag, is_struct, shape
 from gateway.manifests.secrets import PREFIX as REFERENCE
 from gateway.secret import Secret
 
@@ -41,7 +41,7 @@ def _walk(kind: Any, value: Any, change: Change, path: tuple[str | int, ...]) ->
     if isinstance(value, str):
         return value if _is_open(kind) else change(value, path)
     if isinstance(value, dict):
-        struct = origin if is_struct(origin) else _by_tag(inner, value) if origin in UNIONS else None
+        struct = origin if is_struct(origin) else by_tag(inner, value) if origin in UNIONS else None
         if struct is not None:
             return _walk_struct(struct, value, change, path)
         if origin in MAPPINGS:
@@ -84,14 +84,6 @@ def _walk_struct(
         key: _walk(kinds[key], item, change, (*path, key)) if key in kinds else _hidden(item, change, (*path, key))
         for key, item in value.items()
     }
-
-
-def _by_tag(kinds: tuple[Any, ...], value: dict[str, Any]) -> type[msgspec.Struct] | None:
-    for kind in filter(is_struct, kinds):
-        config = kind.__struct_config__
-        if value.get(config.tag_field or "type") == config.tag:
-            return kind  # type: ignore[no-any-return]
-    return None
 
 
 def _hidden(value: Any, change: Change, path: tuple[str | int, ...]) -> Any:

@@ -123,6 +123,11 @@ def references(text: str) -> list[tuple[str, str]]:
     return [(group, key) for _, group, key in (found for found in parts if len(found) == 3)]
 
 
+def without_tenant(text: str) -> str:
+    """The text with its references as they are looked up."""
+    return _REFERENCE.sub(lambda match: PREFIX + match[1].partition(":")[2], text)
+
+
 def _read(file: Path) -> str | None:
     try:
         return file.read_bytes().decode().rstrip("\r\n")

@@ -229,29 +229,9 @@ async def test_a_manifest_that_was_read_can_be_written_back(api):
     edited = await api.done(api.apply({**read, "discount_percent": 5}))
     await api.chat("main/m", by="admin")
 
-    assert (mask[:3], len(mask)) == ("***", 11)
+    assert mask == "***@v1"
     assert (same["action"], edited["action"], edited["version"]) == ("unchanged", "updated", 2)
     assert key_sent(api) == KEY
-
-
-async def test_the_mask_changes_with_the_secret(api):
-    """So that a diff shows that a key was changed."""
-    first = await api.done(api.apply(account()))
-
-    second = await api.done(api.apply(account(auth_data={"type": "api-key", "api_key": "other"})))
-
-    assert second["existing_manifest"] == first["manifest"]
-    assert second["manifest"] != first["manifest"]
-
-
-async def test_the_mask_of_another_secret_is_none(api):
-    read = (await api.done(api.apply(account())))["manifest"]
-    await api.done(api.apply(account(auth_data={"type": "api-key", "api_key": "other"})))
-
-    assert await api.refused(api.apply(read)) == (
-        400,
-        "auth_data.api_key is a mask; write the secret itself, or a tfy-secret:// reference",
-    )
 
 
 async def test_one_more_model_beside_those_whose_keys_are_masked(api):
@@ -264,21 +244,6 @@ async def test_one_more_model_beside_those_whose_keys_are_masked(api):
     await api.chat("own/a", by="admin")
 
     assert key_sent(api) == "key-of-a"
-
-
-async def test_a_mask_does_not_move_to_another_model(api):
-    """Both addresses were there before, but this key never went to that one."""
-    models = hosted("a", "key-of-a", "http://a.test/v1"), hosted("b", "key-of-b", "http://b.test/v1")
-    read = (await api.done(api.apply(self_hosted(*models))))["manifest"]
-    first, second = read["integrations"]
-
-    second["auth_data"] = first["auth_data"]
-
-    assert await api.refused(api.apply(read)) == (
-        400,
-        "integrations[1].auth_data.bearer_token is a mask, and its secret would go to http://b.test/v1, where it did "
-        "not go before; write the secret itself",
-    )
 
 
 async def test_no_answer_and_no_file_holds_a_secret(api, tmp_path):
@@ -318,7 +283,8 @@ async def test_no_answer_and_no_file_holds_a_secret(api, tmp_path):
 async def test_the_history_says_who_when_and_what(api):
     manager = {"subject": "user:ana@example.com", "role_id": "provider-account-manager"}
     await api.done(api.apply(account(collaborators=[manager])))
-    await api.done(api.apply(account(collaborators=[manager], discount_percent=5), by="ana"))
+    masked = {"type": "api-key", "api_key": "***@v1"}
+    await api.done(api.apply(account(auth_data=masked, collaborators=[manager], discount_percent=5), by="ana"))
 
     newest, oldest = (await api.done(api.ask("GET", "/history?type=provider-account/openai&name=main", by="ana")))[
         "data"

@@ -291,7 +291,7 @@ async def test_an_account_with_a_masked_key_moves(api):
 
     for change in ({"base_url": EVIL}, {"note": hidden}, {"base_url": EVIL.replace("https", "http")}):
         status, message = await api.refused(api.apply({**read, **change}, by="bo"))
-        assert (status, "is a mask, and its secret would go to" in message) == (400, True)
+        assert (status, "has changed, which may decide where the secret goes" in message) == (400, True)
     await api.done(api.apply({**read, "base_url": EVIL, "auth_data": {"type": "api-key", "api_key": "own"}}, by="bo"))
     moved = (await api.done(api.ask("GET", "/provider-accounts/main", by="bo")))["data"]["manifest"]
     assert (await api.refused(api.apply({**moved, "auth_data": read["auth_data"]}, by="bo")))[0] == 400
