@@ -12,6 +12,7 @@ from gateway.contract import Caller, Credential
 from gateway.database.rows import StoredToken
 from gateway.errors import ConfigError, Fault, Unavailable
 from gateway.identities import Identities, Identity, looks_like_jwt
+from gateway.secret import cleaned_token
 from gateway.tokens import Pepper
 
 ADMIN = Caller(subject="user:admin", is_admin=True)
@@ -179,28 +180,39 @@ def end_of(date: str) -> datetime:
 
 
 def tokens_in(environ: Mapping[str, str]) -> list[tuple[str, Caller]]:
-    """`GATEWAY_ADMIN_TOKEN` is the admin's; `GATEWAY_TOKENS` holds others as `subject=token`, separated by commas.
+    """`GATEWAY_ADMIN_TOKEN` is the admin's; `GATEWAY_TOKENS` holds others as `subject=token`, separated by commas. What
+    editors and shells leave around a token, such as a line break, is left out.
 
     Raises:
-        ConfigError: an entry is not of that form, or a token is too short to be one.
+        ConfigError: an entry is not of that form, or a token cannot be one. It names the variable, and no token.
     """
     found: list[tuple[str, Caller]] = []
     faults: list[Fault] = []
-    if admin := environ.get("GATEWAY_ADMIN_TOKEN"):
-        found.append((admin, ADMIN))
-    for number, entry in enumerate(filter(None, environ.get("GATEWAY_TOKENS", "").split(",")), 1):
-        text, _, token = entry.strip().partition("=")
+
+    def add(token: str, caller: Caller, variable: str, of: str) -> None:
+        found.append((token, caller))
+        if problem := _problem_of(token):
+            faults.append(Fault("the environment", 0, variable, of + problem))
+
+    if admin := cleaned_token(environ.get("GATEWAY_ADMIN_TOKEN", "")):
+        add(admin, ADMIN, "GATEWAY_ADMIN_TOKEN", "")
+    entries = map(cleaned_token, environ.get("GATEWAY_TOKENS", "").split(","))
+    for number, entry in enumerate(filter(None, entries), 1):
+        text, _, token = map(cleaned_token, entry.partition("="))
         subject = canonical(text)
         if subject is None or subject.startswith("team:") or not token:
             problem = f"entry {number} is not of the form user:name@example.com=token"
             faults.append(Fault("the environment", 0, "GATEWAY_TOKENS", problem))
             continue
-        found.append((token, Caller(subject=subject)))
-    faults += [
-        Fault("the environment", 0, "", f"the token of {caller.subject} has fewer than {MIN_TOKEN_CHARS} characters")
-        for token, caller in found
-        if len(token) < MIN_TOKEN_CHARS
-    ]
+        add(token, Caller(subject=subject), "GATEWAY_TOKENS", f"entry {number}: the token of {subject} ")
     if faults:
         raise ConfigError(faults)
     return found
+
+
+def _problem_of(token: str) -> str | None:
+    if len(token) < MIN_TOKEN_CHARS:
+        return f"has fewer than {MIN_TOKEN_CHARS} characters"
+    if " " in token or not token.isprintable():
+        return "holds a space, or a character that cannot be seen"
+    return None

@@ -169,9 +169,11 @@ class Config:
 
     def compile(self, files: Sequence[Manifest], stored: Stored) -> Snapshot:
         """What would be in force with these manifests. Raises ConfigError: what stands in files cannot be used."""
-        groups = {manifest.name for manifest in stored.manifests if manifest.type == "secret-group"}
-        secrets = Secrets(self._environ, self._secrets, stored=stored.secrets, groups=groups, seal=self.seal)
-        return compile_snapshot([*files, *stored.manifests], self.providers, secrets)
+        return compile_snapshot([*files, *stored.manifests], self.providers, self.secrets(stored))
+
+    def secrets(self, stored: Stored) -> Secrets:
+        """What references in files find."""
+        return Secrets(self._environ, self._secrets, stored=stored.secrets, seal=self.seal)
 
     async def reload(self, stored: Stored | None = None) -> None:
         """Compiles what the files say now, and the database, and puts it in force; or says why it cannot.

@@ -25,6 +25,7 @@ from gateway.manifests.identity import KINDS, IdentityProvider, IdentityProvider
 from gateway.manifests.limits import LIMIT_KINDS
 from gateway.manifests.notifications import NOTIFICATION_KINDS, Channel, ChannelAccount, channel_key, channels_of
 from gateway.manifests.routing import ROUTING_KINDS, VIRTUAL_MODELS, VirtualModelGroup
+from gateway.manifests.secrets import FormOnly
 from gateway.plugins import providers_by_type
 from gateway.policies import Policies, PolicyCompiler
 from gateway.policies.keys import policy_key
@@ -33,6 +34,7 @@ from gateway.pricing import Price
 from gateway.providers.catalog import VENDORS
 from gateway.routes import VIRTUAL, RouteCompiler, Routes
 from gateway.routing import Room
+from gateway.secret import cleaned
 
 ANY_MODEL = "*"
 OTHER_KINDS = {**KINDS, **ROUTING_KINDS, **LIMIT_KINDS, **NOTIFICATION_KINDS}
@@ -331,7 +333,7 @@ def manifests_from(environ: Mapping[str, str]) -> list[Manifest]:
     demo = {"type": "provider-account/demo", "name": "demo", "collaborators": [everyone]}
     found = [Manifest("provider-account/demo", "demo", where, 0, demo)]
     for type_, vendor in VENDORS.items():
-        if vendor.key_variable is None or not environ.get(vendor.key_variable):
+        if vendor.key_variable is None or not cleaned(environ.get(vendor.key_variable, "")):
             continue
         name = type_.removeprefix("provider-account/")
         model = {"type": f"integration/model/{name}", "name": ANY_MODEL, "model_id": ANY_MODEL}
@@ -357,7 +359,8 @@ class Report(msgspec.Struct, frozen=True):
     warnings: tuple[Fault, ...]
 
 
-def check(path: Path, environ: Mapping[str, str]) -> Report:
-    """Raises ConfigError with everything that is wrong."""
-    snapshot = compile_snapshot(load(path), providers_by_type(), secrets_from(environ))
+def check(path: Path, environ: Mapping[str, str], *, has_secrets: bool = True) -> Report:
+    """Raises ConfigError with everything that is wrong; unless it `has_secrets`, save for those that are not there."""
+    secrets = secrets_from(environ) if has_secrets else FormOnly(environ)
+    snapshot = compile_snapshot(load(path), providers_by_type(), secrets)
     return Report(tuple(snapshot.targets), snapshot.warnings)

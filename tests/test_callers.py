@@ -117,6 +117,23 @@ async def test_an_unknown_token(token):
 
 
 WRONG_FORM = "is not of the form user:name@example.com=token"
+HOLDS = "holds a space, or a character that cannot be seen"
+
+
+@pytest.mark.parametrize("around", ["\n", "\r\n", " \n", "\t", "\ufeff", "\u200b", "\u2060\n"])
+def test_what_is_around_a_token_is_none_of_it(around):
+    """A token from a file ends in a line break: the gateway started, and knew nobody."""
+    text = f"{around}user:ana={around}ana-{LONG}{around},{around}user:bo=bo-{LONG},{around}"
+    environ = {"GATEWAY_ADMIN_TOKEN": f"{around}{LONG}{around}", "GATEWAY_TOKENS": text}
+
+    assert [token for token, _ in tokens_in(environ)] == [LONG, f"ana-{LONG}", f"bo-{LONG}"]
+
+
+@pytest.mark.parametrize("variable", ["GATEWAY_ADMIN_TOKEN", "GATEWAY_TOKENS"])
+@pytest.mark.parametrize("value", ["\n", " ", "\ufeff", ",\n,"])
+def test_nothing_but_what_is_around_is_no_token(variable, value):
+    if variable == "GATEWAY_TOKENS" or "," not in value:
+        assert tokens_in({variable: value}) == []
 
 
 @pytest.mark.parametrize(
@@ -130,9 +147,30 @@ WRONG_FORM = "is not of the form user:name@example.com=token"
         (
             {"GATEWAY_ADMIN_TOKEN": LONG[:-1], "GATEWAY_TOKENS": "user:ana=short,user"},
             [
+                "the environment: GATEWAY_ADMIN_TOKEN: has fewer than 16 characters",
+                "the environment: GATEWAY_TOKENS: entry 1: the token of user:ana has fewer than 16 characters",
                 f"the environment: GATEWAY_TOKENS: entry 2 {WRONG_FORM}",
-                "the environment: the token of user:admin has fewer than 16 characters",
-                "the environment: the token of user:ana has fewer than 16 characters",
+            ],
+        ),
+        (
+            {"GATEWAY_ADMIN_TOKEN": LONG[:-1], "GATEWAY_TOKENS": f"user:bo={LONG},user:ana=short"},
+            [
+                "the environment: GATEWAY_ADMIN_TOKEN: has fewer than 16 characters",
+                "the environment: GATEWAY_TOKENS: entry 2: the token of user:ana has fewer than 16 characters",
+            ],
+        ),
+        (
+            {"GATEWAY_ADMIN_TOKEN": f"{LONG} {LONG}", "GATEWAY_TOKENS": f"user:bo={LONG}\u200b{LONG}"},
+            [
+                f"the environment: GATEWAY_ADMIN_TOKEN: {HOLDS}",
+                f"the environment: GATEWAY_TOKENS: entry 1: the token of user:bo {HOLDS}",
+            ],
+        ),
+        (
+            {"GATEWAY_ADMIN_TOKEN": f"{LONG}\n{LONG}", "GATEWAY_TOKENS": f"user:bo={LONG}\0"},
+            [
+                f"the environment: GATEWAY_ADMIN_TOKEN: {HOLDS}",
+                f"the environment: GATEWAY_TOKENS: entry 1: the token of user:bo {HOLDS}",
             ],
         ),
     ],

@@ -488,7 +488,8 @@ async def test_a_group_of_the_api_does_not_lead_to_the_environment(path, capsys)
     await config.reload(Stored(manifests=stored_manifests(text)))
 
     assert [str(fault) for fault in config.faults] == [
-        "database:3: auth_data.api_key: secret is missing or empty: no key in the secret group aws"
+        "database:3: auth_data.api_key: secret is missing or empty: no key in the secret group aws of the database, "
+        "where manifests that are applied over the API have their secrets"
     ]
     assert "canary" not in capsys.readouterr().out
 

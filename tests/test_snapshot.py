@@ -249,6 +249,15 @@ def test_the_demo_is_for_everyone_and_what_costs_money_is_not():
     }
 
 
+def test_a_vendors_variable_with_nothing_but_a_line_break_is_not_set():
+    """And one with a key and a line break is a key: it was sent with it, or not at all."""
+    environ = {"OPENAI_API_KEY": "sk-1\n", "GROQ_API_KEY": "\n", "XAI_API_KEY": "\ufeff"}
+    snapshot = compile_snapshot(manifests_from(environ), PROVIDERS, secrets_from(environ))
+
+    assert [*snapshot.targets] == ["demo/echo", "openai/*"]
+    assert b"authorization: Bearer sk-1\r\n" in snapshot.targets["openai/*"].settings.endpoints["chat"].head
+
+
 def test_any_other_model_is_for_whom_the_account_is_for():
     text = TWO_ACCOUNTS.replace(
         "name: any", "name: any\ncollaborators: [{subject: 'team:a', role_id: provider-account-access}]"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.secret import cleaned_token
 from gateway.tokens import ADMIN, mint
 
 VARIABLE = "GATEWAY_ADMIN_TOKEN"
@@ -36,7 +37,7 @@ def admin_from(environ: Mapping[str, str], folder: Path = FOLDER) -> Admin:
         OSError: it can neither be read nor made.
         ValueError: the file holds no token.
     """
-    if environ.get(VARIABLE):
+    if cleaned_token(environ.get(VARIABLE, "")):
         return Admin(environ, f"${VARIABLE}", f"${VARIABLE}")
     path = folder / "admin-token"
     token = _kept(path, lambda: mint(ADMIN).text)

@@ -65,14 +65,15 @@ def credential_from(
     """
     from gateway.cli.client import Credential
     from gateway.cli.first_run import FOLDER, VARIABLE
+    from gateway.secret import cleaned_token
 
     kept = (folder or FOLDER) / "admin-token"
     if given and given.startswith("@"):
         found = Credential(_read(Path(given[1:])), given[1:])
     elif given:
-        found = Credential(given.strip(), "--token or $GATEWAY_TOKEN")
-    elif environ.get(VARIABLE):
-        found = Credential(environ[VARIABLE].strip(), f"${VARIABLE}")
+        found = Credential(given, "--token or $GATEWAY_TOKEN")
+    elif admin := cleaned_token(environ.get(VARIABLE, "")):
+        found = Credential(admin, f"${VARIABLE}")
     elif is_local and kept.exists():
         found = Credential(_read(kept), str(kept))
     else:
@@ -80,6 +81,7 @@ def credential_from(
             f"no token: give one with --token or GATEWAY_TOKEN (@FILE reads it from a file), set {VARIABLE}, "
             f"or run this where `gateway serve` keeps {kept}"
         )
+    found = found._replace(text=cleaned_token(found.text))
     if not found.text or not found.text.isascii() or not found.text.isprintable() or " " in found.text:
         raise click.UsageError(f"what {found.source} holds is no token")
     return found
@@ -87,7 +89,7 @@ def credential_from(
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text().strip()
+        return file.read_text()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise click.UsageError(f"no token: {file} cannot be read: {reason}") from None

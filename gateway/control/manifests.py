@@ -22,7 +22,6 @@ from gateway.database.rows import Change, StoredManifest
 from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden
 from gateway.manifests import Manifest
 from gateway.manifests.diff import difference
-from gateway.manifests.identity import StoredSecret
 from gateway.manifests.loader import manifest_from
 from gateway.replica import manifest_of
 from gateway.snapshot import Snapshot, struct_of
@@ -35,6 +34,7 @@ Data = dict[str, Any]
 MAX_NAME_CHARS = 200
 MAX_DEPTH = 100
 MAX_FAULT_CHARS = 500
+USERS_SHOWN = 10
 HISTORY_SHOWN = 50
 HISTORY_MOST = 500
 
@@ -189,7 +189,7 @@ async def _put(
         if type_ == "virtual-account":
             escalation.require_for_tokens(giver, before, after, name)
         if made is not None and type_ == "secret-group":
-            _refuse_leftovers(name, giver, stored)
+            _refuse_leftovers(control, name, giver, others, stored)
         result = Applied(
             action=action or ("updated" if existing is not None else "created"),
             type=type_,
@@ -212,7 +212,8 @@ async def _put(
 
 
 async def remove(control: Control, caller: Caller, type_: str, name: str, *, dry_run: bool = False) -> Applied:
-    """Deletes a manifest. Raises NotFound, Forbidden, Conflict (a file manages it), BadRequest (others need it)."""
+    """Deletes a manifest. Raises NotFound, Forbidden, Conflict (a file manages it, or others refer to it), BadRequest
+    (others cannot be used without it)."""
     async with control.change(by=caller.subject) as change:
         rows = await change.manifests()
         stored = await _with_secrets(control, change)
@@ -225,7 +226,7 @@ async def remove(control: Control, caller: Caller, type_: str, name: str, *, dry
         _refuse_managed_by_file(control, type_, name)
         existing = found(existing, f"there is no {type_} named {name}")
         if type_ == "secret-group":
-            _refuse_group_in_use(before, name)
+            await refuse_in_use(control, change, giver, name)
             secrets = {key: value for key, value in stored.secrets.items() if key[0] != name}
             stored = msgspec.structs.replace(stored, secrets=secrets)
         after = await _compiled(control, [row for row in rows if row is not existing], stored)
@@ -257,6 +258,28 @@ async def refuse_breaking(
     kept = {key: value for key, value in then.items() if value is not None}
     before = await _compiled(control, rows, stored)
     _refuse_faults(before, await _compiled(control, rows, msgspec.structs.replace(stored, secrets=kept)))
+
+
+async def refuse_in_use(
+    control: Control, change: "Transaction", caller: Caller, group: str, key: str | None = None
+) -> None:
+    """Raises Conflict: a manifest refers to the secret, or to any of the group, or keeps a token there."""
+    stored = await _with_secrets(control, change)
+    own = control.config.secrets(stored).own
+    rows = await change.manifests()
+    users: list[StoredManifest | Manifest] = [row for row in rows if _uses(_drawn_on(control, row), group, key)]
+    users += [
+        file
+        for file in control.config.files
+        if _uses({secret for secret in _drawn_on(control, file) if not own(*secret)}, group, key)
+    ]
+    if users:
+        shown = [user for user in users if may_read(control.access, caller, user.type, user.name, user.data)]
+        names = [f"{user.type} {user.name}" for user in shown[:USERS_SHOWN]]
+        hidden = len(users) - len(names)
+        names += [f"{hidden} more" if names else f"{hidden} that you may not see"] if hidden else []
+        what = f"the secret {key} of {group}" if key is not None else f"the secret group {group}"
+        raise Conflict(f"{what} is in use by {', '.join(names)}; change that first", code="in_use")
 
 
 def shown(control: Control, manifest: Manifest, row: StoredManifest | None) -> Data:
@@ -324,17 +347,18 @@ def _refuse_taken(key: tuple[str, str], others: Iterable[StoredManifest]) -> Non
             raise BadRequest(f"there is a {row.type} named {key[1]} already; take another name", param="name")
 
 
-def _refuse_leftovers(group: str, giver: Caller, stored: Stored) -> None:
-    """What is in a group when it is made belongs to somebody else: it was a file's group before, for example."""
-    if not giver.is_admin and any(other == group for other, _ in stored.secrets):
+def _refuse_leftovers(
+    control: Control, group: str, giver: Caller, others: Iterable[StoredManifest], stored: Stored
+) -> None:
+    """What is in a group when it is made belongs to somebody else: it was a file's group before, for example. And what
+    manifests refer to already would be read from it."""
+    if giver.is_admin:
+        return
+    if any(other == group for other, _ in stored.secrets):
         raise Forbidden(f"the group {group} holds secrets already; only an admin can make it")
-
-
-def _refuse_group_in_use(before: Snapshot, name: str) -> None:
-    for account in before.access.virtual_accounts.values():
-        place = account.secret_store_config
-        if isinstance(place, StoredSecret) and place.secret_group == name:
-            raise BadRequest(f"the virtual account {account.name} keeps its token in {name}; change that first")
+    known: list[StoredManifest | Manifest] = [*others, *control.config.files]
+    if any(_uses(_drawn_on(control, manifest), group) for manifest in known):
+        raise Forbidden(f"manifests refer to a group {group} already; only an admin can make it")
 
 
 def _refuse_faults(before: Snapshot, after: Snapshot) -> None:
@@ -372,6 +396,20 @@ async def _with_secrets(control: Control, change: "Transaction") -> Stored:
     """What is stored, with the secrets as they are within this change."""
     secrets = {(secret.group, secret.key): secret.value for secret in await change.secrets()}
     return msgspec.structs.replace(control.config.stored, secrets=secrets)
+
+
+def _drawn_on(control: Control, manifest: StoredManifest | Manifest) -> set[tuple[str, str]]:
+    """The secrets that a manifest refers to, and the one into which tokens are written; as (group, key)."""
+    found = secrecy.drawn_on(_struct(control, manifest.type), manifest.data, control.seal)
+    place = manifest.data.get("secret_store_config")
+    if manifest.type == "virtual-account" and isinstance(place, dict):
+        found.add((str(place.get("secret_group")), str(place.get("key"))))
+    return found
+
+
+def _uses(secrets: Iterable[tuple[str, str]], group: str, key: str | None = None) -> bool:
+    """None: any of the group."""
+    return any(secret[0] == group and key in (None, secret[1]) for secret in secrets)
 
 
 def _depth(data: Data) -> int:

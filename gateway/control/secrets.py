@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from gateway.control.control import Ask, Control, found
-from gateway.control.manifests import refuse_breaking
+from gateway.control.manifests import refuse_breaking, refuse_in_use
 from gateway.errors import BadRequest
+from gateway.secret import cleaned
 
 _KEY = re.compile(r"[^\s./\\:,;\"'\x00-\x1f][^\s/\\:,;\"'\x00-\x1f]{0,199}")
 """What a reference can name, as the name of a group."""
@@ -44,9 +45,10 @@ async def write(control: Control, ask: Ask) -> dict[str, Any]:
     for secret in ask.body.secrets:
         if not _KEY.fullmatch(secret.key):
             raise BadRequest("a key has no spaces and none of / \\ : , ; \" ', and begins with no dot", param="key")
-        if not secret.value:
+        value = cleaned(secret.value)
+        if not value:
             raise BadRequest(f"the value of {secret.key} is empty", param="value")
-        sealed[group, secret.key] = control.seal.close(secret.value)
+        sealed[group, secret.key] = control.seal.close(value)
     async with control.change(by=ask.caller.subject) as change:
         await refuse_breaking(control, change, sealed)
         for (_, key), value in sealed.items():
@@ -71,6 +73,7 @@ async def remove(control: Control, ask: Ask) -> dict[str, Any]:
     async with control.change(by=ask.caller.subject) as change:
         known = {(row.group, row.key) for row in await change.secrets()}
         found(key if (group, key) in known else None, f"there is no {key} in {group}")
+        await refuse_in_use(control, change, ask.caller, group, key)
         await refuse_breaking(control, change, {(group, key): None})
         await change.delete_secret(group, key)
     await control.changed()

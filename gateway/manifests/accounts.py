@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.manifests.costs import Cost
-from gateway.secret import Secret
+from gateway.secret import Secret, SecretText
 
 AccountName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f/]+\Z", description="a name without whitespace and /")]
 ModelName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f]+\Z", description="a name without whitespace")]
@@ -56,8 +56,10 @@ class ApiKeyAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
 
 
 class BasicAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="basic-auth"):
-    username: Secret
-    password: Secret
+    """Both are encoded before they are sent (RFC 7617)."""
+
+    username: SecretText
+    password: SecretText
 
 
 class BearerAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bearer-auth"):

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from gateway.manifests.accounts import AccountName, ModelName, Owner, Text
 from gateway.manifests.identity import Email
-from gateway.secret import Secret
+from gateway.secret import Secret, SecretText
 
 ChannelFqn = Annotated[
     str,
@@ -75,7 +75,7 @@ class PagerDutyAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
 
 class WebhookBasicAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="webhook-basic"):
     username: str
-    password: Secret
+    password: SecretText
 
 
 class WebhookBearerAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="webhook-bearer"):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from enum import Enum
 from functools import cache
@@ -15,9 +16,16 @@ from gateway.manifests.builder import Steps
 from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, is_struct, shape
 from gateway.manifests.loader import Manifest
 from gateway.manifests.secrets import PREFIX, Secrets
-from gateway.secret import Secret
+from gateway.secret import Secret, SecretText
 
 T = TypeVar("T")
+
+_PLACEHOLDER = re.compile(
+    r"<[^<>]*> | \{\{.*\}\} | .*\.\.\. | (sk-)?x{6,} | change[-_\ ]?me | todo"
+    r"| (.*[-_\ ])?(your|my)[-_\ ]?(own[-_\ ]?)?(api|secret|access)?[-_\ ]?(key|token|secret|password)([-_\ ]?here)?",
+    re.IGNORECASE | re.VERBOSE,
+)
+_PLACEHOLDER_CHARS = 100
 
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 
@@ -113,8 +121,8 @@ class _Reader:
     def text(self, kind: Any, value: str, path: Steps) -> Any:
         try:
             if bare(kind) is Secret:
-                return self.secrets.resolve(value)
-            value = self.secrets.expand(value)
+                return self.secret(kind, value, path)
+            value = self.expanded(kind, value)
         except ValueError as error:
             self.fault(path, str(error))
             return value
@@ -123,6 +131,22 @@ class _Reader:
         elif kind is not str and kind is not Any:
             self.leaf(kind, value, path)
         return value
+
+    def secret(self, kind: Any, value: str, path: Steps) -> Secret:
+        secret = self.secrets.resolve(value, is_any_text=kind == SecretText)
+        if _PLACEHOLDER.fullmatch(secret.reveal()[:_PLACEHOLDER_CHARS]):
+            self.warnings.append(self.manifest.fault(path, "looks like a placeholder, and not like a secret"))
+        return secret
+
+    def expanded(self, kind: Any, value: str) -> str:
+        """With its variables put in; of what may stand in for those that are missing, the first that fits."""
+        text = value
+        for stand_in in self.secrets.stand_ins if "${" in value else ():
+            text = self.secrets.expand(value, stand_in)
+            with suppress(msgspec.ValidationError):
+                msgspec.convert(text, kind)
+                break
+        return text
 
     def leaf(self, kind: Any, value: Any, path: Steps) -> Any:
         try:

@@ -71,6 +71,58 @@ def test_check_shows_every_fault(run):
     assert result.exit_code == 1
 
 
+REFERRING = """
+type: provider-account/openai
+name: main
+base_url: ${OPENAI_URL}
+auth_data: {type: api-key, api_key: "%s"}
+integrations: []
+---
+type: provider-account/self-hosted-model
+name: own
+integrations:
+  - type: integration/model/self-hosted-model
+    name: m
+    hosted_model_name: m
+    url: http://${GPU_HOST}:8000/v1
+    model_server: vllm-openai
+    model_types: [chat]
+    auth_data: {type: bearer-auth, bearer_token: "${GPU_TOKEN}"}
+---
+type: provider-account/slack
+name: alerts
+integrations:
+  - type: integration/notification-channel/slack-webhook
+    name: costs
+    auth_data: {type: slack-webhook, webhook_url: "tfy-secret://acme:slack:url"}
+---
+type: identity-provider
+name: okta
+issuer: ${ISSUER}
+audiences: ["${AUDIENCE}"]
+"""
+
+
+def test_check_without_secrets(run):
+    """In CI, where they are not: references are checked for their form."""
+    good = REFERRING % "tfy-secret://acme:keys:openai"
+
+    result = run("check", "--no-secrets", "gateway.yaml", files={"gateway.yaml": good})
+    assert (result.output, result.exit_code) == ("1 account, 1 model\n", 0)
+
+    for reference, message in {
+        "tfy-secret://keys:openai": "a secret is written tfy-secret://<tenant>:<group>:<key>",
+        "tfy-secret://<tenant>:<group>:<key>": "this is a placeholder",
+        "${OPENAI-KEY}": "a variable is written ${NAME}",
+    }.items():
+        result = run("check", "--no-secrets", "gateway.yaml", files={"gateway.yaml": REFERRING % reference})
+        fault, summary = result.output.splitlines()
+        assert fault.startswith(f"gateway.yaml:5: auth_data.api_key: {message}")
+        assert (summary, result.exit_code) == ("1 fault", 1)
+
+    assert run("check", "gateway.yaml", files={"gateway.yaml": good}).exit_code == 1
+
+
 def test_check_of_nothing(run):
     result = run("check", "nowhere.yaml")
 

@@ -46,6 +46,13 @@ def test_the_environment_comes_first(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_variable_with_nothing_but_a_line_break_is_not_set(tmp_path):
+    """As an empty file in a secret's mount makes it."""
+    admin = admin_from({"GATEWAY_ADMIN_TOKEN": "\n"}, tmp_path)
+
+    assert admin.environ["GATEWAY_ADMIN_TOKEN"] == (tmp_path / "admin-token").read_text().strip()
+
+
 def test_an_empty_file_is_no_token(tmp_path):
     """It would let everybody in who sends none."""
     (tmp_path / "admin-token").touch()

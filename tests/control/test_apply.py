@@ -92,7 +92,7 @@ async def test_a_dry_run_writes_nothing(api):
         (account(base_url="ftp://x"), "base_url: must be an http or https URL"),
         (
             account(auth_data={"type": "api-key", "api_key": "tfy-secret://t:llm:key"}),
-            "auth_data.api_key: secret is missing or empty: no environment variable LLM_KEY",
+            "auth_data.api_key: secret is missing or empty: no key in the secret group llm of the database",
         ),
         (
             account(auth_data={"type": "api-key", "api_key": "${HOME}"}),
@@ -424,12 +424,17 @@ async def test_a_group_whose_secrets_are_needed(api):
     await api.done(api.ask("PUT", "/secret-groups/llm/secrets", {"secrets": [{"key": "key", "value": KEY}]}))
     await api.done(api.apply(account(auth_data={"type": "api-key", "api_key": "tfy-secret://t:llm:key"})))
 
-    for answering in (
-        api.delete("secret-group", "llm"),
-        api.ask("DELETE", "/secret-groups/llm/secrets/key"),
-        api.ask("PUT", "/secret-groups/llm/secrets", {"secrets": [{"key": "key", "value": "a\nb"}]}),
-    ):
-        assert (await api.refused(answering))[0] == 400
+    refused = [
+        await api.refused(answering)
+        for answering in (
+            api.delete("secret-group", "llm"),
+            api.ask("DELETE", "/secret-groups/llm/secrets/key"),
+            api.ask("PUT", "/secret-groups/llm/secrets", {"secrets": [{"key": "key", "value": "a\nb"}]}),
+        )
+    ]
+    by = "is in use by provider-account/openai main; change that first"
+    holds = "auth_data.api_key: the secret key of the group llm holds a line break, which cannot be sent"
+    assert refused == [(409, f"the secret group llm {by}"), (409, f"the secret key of llm {by}"), (400, holds)]
     assert await api.chat("main/m", by="admin") == 200
 
     await api.done(api.delete("provider-account/openai", "main"))

@@ -313,7 +313,9 @@ async def test_the_environment_is_not_for_those_who_apply(open_app):
         status, message = await api.refused(api.apply(with_key(text)))
         assert (status, "secret is missing or empty" in message) == (400, True)
     for group in ("openai", "OPENAI", "openai-api"):
-        await refused(api, api.apply(with_key(f"tfy-secret://t:{group}:api-key"), by="bo"), "which are for admins")
+        for by in ("bo", "admin"):
+            status, message = await api.refused(api.apply(with_key(f"tfy-secret://t:{group}:api-key"), by=by))
+            assert (status, f"no api-key in the secret group {group} of the database" in message) == (400, True)
 
 
 async def test_a_group_is_made_over_the_environment(open_app):

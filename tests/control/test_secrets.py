@@ -1,5 +1,6 @@
 """The values of secret groups."""
 
+import msgspec
 import pytest
 
 GROUP = {"type": "secret-group", "name": "llm"}
@@ -104,3 +105,130 @@ async def test_a_value_holds_no_references(group):
     await group.chat("main/m", by="admin")
 
     assert b"Bearer tfy-secret://t:llm:other\r\n" in group.upstream.requests[-1].endpoint.head
+
+
+async def test_what_is_around_a_value_is_none_of_it(group):
+    """As in files and variables."""
+    await group.done(write(group, a="\ufeffsk-1\r\n", b="a\nb\n"))
+
+    for key, value in {"a": "sk-1", "b": "a\nb"}.items():
+        assert await group.done(group.ask("GET", f"/secret-groups/llm/secrets/{key}")) == {"key": key, "value": value}
+    assert await group.refused(write(group, c="\n")) == (400, "the value of c is empty")
+
+
+# --- what is in use ----------------------------------------------------------
+
+
+def account(name, reference, **fields):
+    model = {"type": "integration/model/openai", "name": "m", "model_id": "gpt", "model_types": ["chat"]}
+    auth = {"type": "api-key", "api_key": reference}
+    data = {"type": "provider-account/openai", "name": name, "auth_data": auth, "integrations": [model]}
+    return {**data, **fields}
+
+
+BO_MANAGES = [{"subject": "user:bo@example.com", "role_id": "provider-account-manager"}]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "tfy-secret://t:llm:key",
+        "Bearer tfy-secret://t:llm:key",
+        "x=tfy-secret://t:llm:key;y",
+        "tfy-secret://other:llm:key",
+    ],
+)
+async def test_what_manifests_refer_to_is_not_deleted(open_app, tmp_path, reference):
+    """It was looked for in the environment then, and the operator's key was sent to an address of whoever deleted his
+    own."""
+    group = await open_app(None, LLM_KEY="canary")
+    collaborators = [{"subject": "user:bo@example.com", "role_id": "secret-group-manager"}]
+    await group.done(group.apply({**GROUP, "collaborators": collaborators}))
+    await group.done(write(group, key="1", other="2"))
+    for name, fields in {"seen": {"collaborators": BO_MANAGES}, "hidden-1": {}, "hidden-2": {}}.items():
+        await group.done(group.apply(account(name, reference, base_url="http://evil.example", **fields)))
+
+    of_bo = "in use by provider-account/openai seen, 2 more; change that first"
+    of_admin = ", ".join(f"provider-account/openai {name}" for name in ("hidden-1", "hidden-2", "seen"))
+    assert [
+        await group.refused(group.delete("secret-group", "llm", by="bo")),
+        await group.refused(group.ask("DELETE", "/secret-groups/llm/secrets/key", by="bo")),
+        await group.refused(group.delete("secret-group", "llm")),
+    ] == [
+        (409, f"the secret group llm is {of_bo}"),
+        (409, f"the secret key of llm is {of_bo}"),
+        (409, f"the secret group llm is in use by {of_admin}; change that first"),
+    ]
+    await group.done(group.ask("DELETE", "/secret-groups/llm/secrets/other", by="bo"))
+    for name in ("seen", "hidden-1", "hidden-2"):
+        await group.done(group.delete("provider-account/openai", name))
+    await group.done(group.delete("secret-group", "llm", by="bo"))
+
+
+async def test_what_only_others_can_see_is_named_by_its_number(group):
+    await group.done(write(group, key="1"))
+    await group.done(group.apply(account("hidden", "tfy-secret://t:llm:key")))
+
+    answer = await group.refused(group.ask("DELETE", "/secret-groups/llm/secrets/key", by="bo"))
+
+    assert answer == (409, "the secret key of llm is in use by 1 that you may not see; change that first")
+
+
+async def test_a_manifest_that_is_left_out_is_in_use_too(group):
+    """It may come back with the next version, and would then take what somebody else has put there."""
+    await group.done(write(group, key="1"))
+    async with group.app.control.store.change(by="user:admin") as change:
+        await change.put_manifest("provider-account/gone", "main", {"key": "tfy-secret://t:llm:key"}, action="created")
+    await group.app.control.replica.refresh()
+
+    answer = await group.refused(group.delete("secret-group", "llm"))
+
+    assert answer == (409, "the secret group llm is in use by provider-account/gone main; change that first")
+
+
+async def test_a_file_uses_a_stored_secret_unless_there_is_one_of_its_own(open_app, tmp_path):
+    config = tmp_path / "gateway.json"
+    config.write_text("[]")
+    first = await open_app(config)
+    await first.done(first.apply(GROUP))
+    await first.done(write(first, by="admin", key="1", own="2"))
+    config.write_bytes(
+        msgspec.json.encode([account("a", "tfy-secret://t:llm:key"), account("b", "tfy-secret://t:llm:own")])
+    )
+    api = await open_app(config, LLM_OWN="canary")
+
+    for answering in (api.ask("DELETE", "/secret-groups/llm/secrets/key"), api.delete("secret-group", "llm")):
+        status, message = await api.refused(answering)
+        assert (status, message.endswith("llm is in use by provider-account/openai a; change that first")) == (
+            409,
+            True,
+        )
+    await api.done(api.ask("DELETE", "/secret-groups/llm/secrets/own"))
+
+
+async def test_a_group_that_manifests_refer_to_already_is_made_by_an_admin(open_app, tmp_path):
+    """Its maker would choose the key with which others' requests are sent, and could read along at the provider."""
+    config = tmp_path / "gateway.json"
+    config.write_bytes(msgspec.json.encode(account("a", "tfy-secret://t:llm:key")))
+    api = await open_app(config, LLM_KEY="of the operator")
+    await api.grant("bo", "secret-group:CreateSecretGroup")
+    collaborators = [{"subject": "user:bo@example.com", "role_id": "secret-group-manager"}]
+    group = {**GROUP, "collaborators": collaborators}
+
+    assert await api.refused(api.apply(group, by="bo")) == (
+        403,
+        "manifests refer to a group llm already; only an admin can make it",
+    )
+    await api.done(api.apply({**group, "name": "other"}, by="bo"))
+    await api.done(api.apply(group))
+
+
+async def test_what_a_reference_means_is_the_same_after_a_restart_elsewhere(open_app, group):
+    """Another replica, with other variables and another directory of secrets."""
+    await group.done(write(group, key="of the database"))
+    await group.done(group.apply(account("main", "tfy-secret://t:llm:key")))
+
+    again = await open_app(LLM_KEY="of the environment")
+    await again.chat("main/m", by="admin")
+
+    assert b"authorization: Bearer of the database\r\n" in again.upstream.requests[-1].endpoint.head

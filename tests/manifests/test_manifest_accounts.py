@@ -41,7 +41,7 @@ from gateway.secret import Secret
 
 CANARY = "canary-0123456789"
 ENVIRON = {f"LLM_KEYS_{name}": CANARY for name in ("OPENAI", "MISTRAL", "DBX", "VLLM", "TEI")} | {
-    "_GROUP___KEY_": CANARY
+    "LLM_KEYS_GPU": CANARY
 }
 
 NVIDIA = """\
@@ -57,7 +57,7 @@ NVIDIA = """\
       model_types: ["chat"]
       auth_data:
         type: bearer-auth
-        bearer_token: "tfy-secret://<tenant>:<group>:<key>"
+        bearer_token: "tfy-secret://acme:llm-keys:gpu"
 """
 
 OPENAI = """\

@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from gateway.errors import ConfigError, Fault
 from gateway.manifests import Secrets, loads, read
-from gateway.secret import Secret
+from gateway.manifests.secrets import FormOnly
+from gateway.secret import Secret, SecretText
 
 
 class Colour(StrEnum):
@@ -256,3 +257,70 @@ def test_a_secret_has_no_place_in_a_field_that_is_shown(field):
 def test_no_fault_shows_a_value(text):
     """`faults` looks for the canary."""
     assert faults(text)
+
+
+# --- what secrets hold -------------------------------------------------------
+
+
+class Login(msgspec.Struct):
+    type: str
+    key: Secret = Secret("")
+    password: SecretText | None = None
+
+
+def test_a_password_may_hold_what_a_key_may_not():
+    """It is encoded before it is sent."""
+    value, _ = thing('password: "p\\u2019 \\t x"', Login)
+
+    assert value.password == Secret("p\u2019 \t x")
+    with pytest.raises(ConfigError, match=r"a.yaml:2: key: the text holds a tab, which cannot be sent"):
+        thing('key: "p\\tx"', Login)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_placeholder"),
+    [
+        ("<your-api-key>", True),
+        ("sk-...", True),
+        ("YOUR_API_KEY", True),
+        ("your-openai-api-key", False),
+        ("YOUR_KEY_HERE", True),
+        ("sk-your-key", True),
+        ("xxxxxxxx", True),
+        ("changeme", True),
+        ("{{ key }}", True),
+        ("sk-proj-0a1b2c3d", False),
+        ("key-of-a", False),
+        ("your keyboard", False),
+    ],
+)
+@pytest.mark.parametrize("form", ["{}", "${{VALUE}}", "tfy-secret://t:v:alue"])
+def test_what_looks_like_a_placeholder_is_a_warning(value, is_placeholder, form):
+    """Left as a template gave it. Wherever it stands; it may be a key all the same."""
+    (manifest,) = loads("type: login", "a.yaml")
+    manifest.data["key"] = form.format(value)
+
+    _, warnings = read(manifest, Login, Secrets({"VALUE": value, "V_ALUE": value}))
+
+    expected = [Fault("a.yaml", 1, "key", "looks like a placeholder, and not like a secret")]
+    assert warnings == (expected if is_placeholder else [])
+
+
+def test_without_secrets_what_is_missing_has_a_stand_in_that_fits():
+    text = """\
+type: thing
+label: ${LABEL}
+word: ${SOMEWORD}
+headers: {x-key: "tfy-secret://t:g:k", x-more: "${MORE}"}
+items: [{name: "${A}"}, {name: "${B}", kind: small}]
+"""
+    (manifest,) = loads(text, "a.yaml")
+
+    value, warnings = read(manifest, Thing, FormOnly({}))
+
+    assert (value.label, value.word, [item.name for item in value.items], warnings) == (
+        "label",
+        "someword",
+        ["a", "b"],
+        [],
+    )

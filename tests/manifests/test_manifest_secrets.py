@@ -3,9 +3,10 @@
 import pytest
 
 from gateway.manifests import Secrets
-from gateway.manifests.secrets import references
+from gateway.manifests.secrets import FormOnly, references
 from gateway.sealing import Seal
 
+SEAL = Seal(b"a-pepper-of-some-length")
 ENVIRON = {"LLM_KEYS_OPEN_AI": "canary-env", "TENANT": "acme", "EMPTY": "", "NESTED": "${TENANT}"}
 
 
@@ -13,7 +14,7 @@ ENVIRON = {"LLM_KEYS_OPEN_AI": "canary-env", "TENANT": "acme", "EMPTY": "", "NES
 def secrets(tmp_path):
     for name, value in {
         "openai": b"canary-file\n",
-        "crlf": b"a\nb\r\n",
+        "crlf": b"\xef\xbb\xbfcanary-crlf\r\n",
         "latin": b"canary\xff",
         "empty": b"\n",
     }.items():
@@ -29,7 +30,7 @@ def secrets(tmp_path):
         ("", ""),
         ("tfy-secret://acme:llm-keys:openai", "canary-file"),
         ("Bearer tfy-secret://acme:llm-keys:openai", "Bearer canary-file"),
-        ("a=tfy-secret://acme:llm-keys:openai; b=tfy-secret://x:llm-keys:crlf", "a=canary-file; b=a\nb"),
+        ("a=tfy-secret://acme:llm-keys:openai; b=tfy-secret://x:llm-keys:crlf", "a=canary-file; b=canary-crlf"),
         ('{"key": "tfy-secret://acme:llm-keys:openai"}', '{"key": "canary-file"}'),
         ("tfy-secret://acme:llm-keys:open.ai", "canary-env"),
         ("tfy-secret://${TENANT}:llm-keys:openai", "canary-file"),
@@ -43,10 +44,18 @@ def test_resolves(secrets, text, value):
 
 
 def test_the_environment_is_enough():
-    secrets = Secrets({"LLM_KEYS_OPENAI": "from-env", "_GROUP___KEY_": "odd"})
+    secrets = Secrets({"LLM_KEYS_OPENAI": "from-env"})
 
     assert secrets.resolve("tfy-secret://acme:llm-keys:openai").reveal() == "from-env"
-    assert secrets.resolve("tfy-secret://<tenant>:<group>:<key>").reveal() == "odd"
+    assert secrets.resolve("tfy-secret://<tenant>:llm-keys:openai").reveal() == "from-env"
+
+
+@pytest.mark.parametrize("reference", ["<tenant>:<group>:<key>", "acme:<group>:openai", "acme:keys:{key}", "t:...:..."])
+@pytest.mark.parametrize("kind", [Secrets, FormOnly])
+def test_a_template_is_no_reference(kind, reference):
+    """It was looked for as `_GROUP___KEY_`."""
+    with pytest.raises(ValueError, match="this is a placeholder: put the names of a secret's group and key into"):
+        kind({"_GROUP___KEY_": "canary"}).resolve(f"tfy-secret://{reference}")
 
 
 def test_a_value_is_not_looked_into():
@@ -137,14 +146,97 @@ def test_says_what_is_wrong_with_a_file(secrets, tmp_path, group, key, message):
     assert "canary" not in repr(caught.getrepr(style="long"))
 
 
+# --- what cannot be sent -----------------------------------------------------
+
+
+@pytest.mark.parametrize("around", ["\n", "\r\n", "\ufeff", "\u200b", "\u2060\n"])
+@pytest.mark.parametrize(
+    "text", ["${KEY}", "tfy-secret://t:g:key", "tfy-secret://t:keys:key", "tfy-secret://t:k:k", "as it is"]
+)
+def test_what_is_around_a_value_is_none_of_it(tmp_path, around, text):
+    """A file's line break was left out, and no other; and a variable's none."""
+    value = f"{around}as it is{around}"
+    (tmp_path / "g").mkdir()
+    (tmp_path / "g" / "key").write_bytes(value.encode())
+    stored = {("k", "k"): SEAL.close(value)}
+    secrets = Secrets({"KEY": value, "KEYS_KEY": value}, tmp_path, stored=stored, seal=SEAL)
+
+    assert secrets.resolve(text if text != "as it is" else value).reveal() == "as it is"
+    assert secrets.resolve(f"Bearer {text}").reveal() == "Bearer as it is"
+    assert secrets.expand("${KEY}/v1") == "as it is/v1"
+
+
+@pytest.mark.parametrize(
+    ("inside", "what"),
+    [
+        ("\n", "a line break"),
+        ("\r\n", "a line break"),
+        ("\t", "a tab"),
+        ("\0", "the character NUL"),
+        ("\x1b", "a control character"),
+        ("\x7f", "a control character"),
+        ("\x85", "a control character"),
+        ("\u200b", "an invisible character"),
+        ("\u2019", "a character that is not in Latin-1"),
+        ("\u2028", "a character that is not in Latin-1"),
+        ("\udc80", "bytes that are not UTF-8"),
+    ],
+)
+def test_what_no_header_can_carry_is_named_with_its_place(tmp_path, inside, what):
+    """The gateway did not start, and said neither which secret it was nor where it stood."""
+    value = f"canary{inside}canary"
+    (tmp_path / "g").mkdir()
+    (tmp_path / "g" / "key").write_bytes(value.encode(errors="replace"))
+    stored = {("k", "k"): SEAL.close(value.encode(errors="replace").decode())}
+    secrets = Secrets({"KEY": value, "KEYS_KEY": value}, tmp_path, stored=stored, seal=SEAL)
+
+    def said(text, of=secrets):
+        with pytest.raises(ValueError, match="holds") as caught:
+            of.resolve(text)
+        assert "canary" not in str(caught.value)
+        return str(caught.value)
+
+    assert said("${KEY}") == said("${KEY:-x}") == f"environment variable KEY holds {what}, which cannot be sent"
+    assert said("Bearer tfy-secret://t:keys:key") == f"environment variable KEYS_KEY holds {what}, which cannot be sent"
+    assert said(value) == f"the text holds {what}, which cannot be sent"
+    if inside != "\udc80":
+        assert said("tfy-secret://t:g:key") == f"file {tmp_path}/g/key holds {what}, which cannot be sent"
+        assert said("tfy-secret://t:k:k") == f"the secret k of the group k holds {what}, which cannot be sent"
+        assert said("tfy-secret://t:k:k", secrets.for_stored()).startswith("the secret k of the group k holds")
+
+
+def test_any_text_may_be_a_secret_that_is_encoded_before_it_is_sent():
+    """Such as a password, or a key file."""
+    secrets = Secrets({"KEY": "a\tb\n\u2019c\n", "NUL": "\0", "BYTES": "\udc80"})
+
+    assert secrets.resolve("${KEY}", is_any_text=True).reveal() == secrets.expand("${KEY}") == "a\tb\n\u2019c"
+    for name, what in (("NUL", "the character NUL"), ("BYTES", "bytes that are not UTF-8")):
+        for read in (secrets.expand, lambda text: secrets.resolve(text, is_any_text=True)):
+            with pytest.raises(ValueError, match=f"environment variable {name} holds {what}"):
+                read(f"${{{name}}}")
+
+
+# --- without secrets ---------------------------------------------------------
+
+
+def test_the_form_alone():
+    """A check where the secrets are not: nothing is looked up, and what is not there has a stand-in."""
+    secrets = FormOnly({"TENANT": "acme", "KEYS_OPENAI": "canary"})
+
+    assert secrets.resolve("Bearer tfy-secret://acme:keys:openai").reveal() == "Bearer https://openai.keys.example"
+    assert secrets.resolve("${SOME_KEY}").reveal() == "https://some-key.example"
+    assert secrets.expand("${TENANT} ${MISSING:-x} ${SOME_HOST}", "{}") == "acme x some-host"
+    for text in ("tfy-secret://keys:openai", "tfy-secret://t:..:x", "${no-name}", "${open"):
+        with pytest.raises(ValueError, match="is written"):
+            secrets.resolve(text)
+
+
 # --- secrets and manifests that came over the API ----------------------------
 
-SEAL = Seal(b"a-pepper-of-some-length")
 
-
-def with_stored(environ=None, directory=None, *, groups=()):
+def with_stored(environ=None, directory=None):
     stored = {("keys", "openai"): SEAL.close("canary-store"), ("keys", "empty"): SEAL.close("")}
-    return Secrets(environ or {}, directory, stored=stored, groups=groups, seal=SEAL)
+    return Secrets(environ or {}, directory, stored=stored, seal=SEAL)
 
 
 def test_a_stored_secret_is_found():
@@ -162,32 +254,37 @@ def test_what_is_the_operators_own_comes_first(tmp_path):
     def found(secrets):
         return secrets.resolve("tfy-secret://acme:keys:openai").reveal()
 
-    assert found(with_stored(environ, tmp_path, groups=["keys"])) == "from the file"
-    assert found(with_stored(environ, groups=["keys"])) == "from the environment"
-    assert found(with_stored(groups=["keys"])) == "canary-store"
+    assert found(with_stored(environ, tmp_path)) == "from the file"
+    assert found(with_stored(environ)) == "from the environment"
+    assert found(with_stored()) == "canary-store"
 
 
-@pytest.mark.parametrize("key", ["secret_access_key", "openai"])
-def test_a_group_of_the_api_holds_nothing_of_the_operators(tmp_path, key):
-    """Whoever made a group `aws` could else have `AWS_SECRET_ACCESS_KEY`, or a mounted secret, sent to himself."""
-    (tmp_path / "aws").mkdir()
-    (tmp_path / "aws" / "openai").write_text("canary")
-    secrets = with_stored({"AWS_SECRET_ACCESS_KEY": "canary"}, tmp_path, groups=["aws"]).for_stored()
+@pytest.mark.parametrize("reference", ["aws:secret_access_key", "aws:openai", "keys:openai", "keys:none", "keys:empty"])
+def test_a_stored_manifest_refers_to_what_is_stored_and_nothing_else(tmp_path, reference):
+    """Whoever made a group `aws` could have `AWS_SECRET_ACCESS_KEY`, or a mounted secret, sent to himself; and so could
+    who deleted a group `openai` of his own, for what had referred to it went on with the operator's key."""
+    for group in ("aws", "keys"):
+        (tmp_path / group).mkdir()
+        (tmp_path / group / "openai").write_text("canary")
+    environ = {
+        "AWS_SECRET_ACCESS_KEY": "canary",
+        "KEYS_OPENAI": "canary",
+        "KEYS_NONE": "canary",
+        "KEYS_EMPTY": "canary",
+    }
+    secrets = with_stored(environ, tmp_path).for_stored()
 
+    if reference == "keys:openai":
+        assert secrets.resolve(f"tfy-secret://acme:{reference}").reveal() == "canary-store"
+        return
     with pytest.raises(ValueError, match="secret is missing") as caught:
-        secrets.resolve(f"tfy-secret://acme:aws:{key}")
+        secrets.resolve(f"tfy-secret://acme:{reference}")
 
-    assert str(caught.value) == f"secret is missing or empty: no {key} in the secret group aws"
-
-
-def test_other_groups_are_found_for_stored_manifests_as_well(tmp_path):
-    """Referring to them takes a grant, which only an admin can give where there is no group of that name."""
-    (tmp_path / "mounted").mkdir()
-    (tmp_path / "mounted" / "key").write_text("from the file")
-    secrets = with_stored({"OF_THE_ENV": "from the environment"}, tmp_path, groups=["keys"]).for_stored()
-
-    assert secrets.resolve("tfy-secret://acme:mounted:key").reveal() == "from the file"
-    assert secrets.resolve("tfy-secret://acme:of-the:env").reveal() == "from the environment"
+    group, key = reference.split(":")
+    assert str(caught.value) == (
+        f"secret is missing or empty: no {key} in the secret group {group} of the database, where manifests that are "
+        "applied over the API have their secrets"
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,14 +298,12 @@ def test_other_groups_are_found_for_stored_manifests_as_well(tmp_path):
         ("gateway-database:url", "secret is missing or empty: no environment variable GATEWAY_DATABASE_URL"),
     ],
 )
-@pytest.mark.parametrize("is_stored", [True, False])
-def test_a_secret_that_is_not_there_or_nobodys_business(reference, message, is_stored):
+def test_a_secret_that_is_not_there_or_nobodys_business(reference, message):
     """The gateway's own variables open everything else, so no reference leads to them."""
     environ = {f"GATEWAY_{name}": "canary" for name in ("PEPPER", "ADMIN_TOKEN", "TOKENS", "DATABASE_URL")}
-    secrets = with_stored(environ)
 
     with pytest.raises(ValueError, match="secret is missing") as caught:
-        (secrets.for_stored() if is_stored else secrets).resolve(f"tfy-secret://acme:{reference}")
+        with_stored(environ).resolve(f"tfy-secret://acme:{reference}")
 
     assert str(caught.value) == message
 
