@@ -282,6 +282,18 @@ async def refuse_in_use(
         raise Conflict(f"{what} is in use by {', '.join(names)}; change that first", code="in_use")
 
 
+async def refuse_steering(control: Control, change: "Transaction", group: str, key: str) -> None:
+    """Raises Forbidden: other secrets go where this one says. Who changes it need not be able to read those, but could
+    have them sent to himself."""
+    stored = await _with_secrets(control, change)
+    users: list[StoredManifest | Manifest] = [*await change.manifests()]
+    if not control.config.secrets(stored).own(group, key):
+        users += control.config.files
+    for user in users:
+        if secrecy.steers(_struct(control, user.type), user.data, (group, key), control.seal):
+            raise Forbidden(f"a manifest sends other secrets to the address in {key} of {group}; ask an admin")
+
+
 def shown(control: Control, manifest: Manifest, row: StoredManifest | None) -> Data:
     """A manifest for a list: where it is managed, who changed it when, and itself without its secrets."""
     if manifest.version is None:

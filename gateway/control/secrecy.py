@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.errors import BadRequest
 from gateway.manifests.builder import Steps, steps_text
-from gateway.manifests.destinations import Moves, Place, place_of, place_text
+from gateway.manifests.destinations import Moves, Place, decides, place_of, place_text
 from gateway.manifests.kinds import holds
 from gateway.manifests.masking import change_secrets, is_reference
 from gateway.manifests.secrets import references
@@ -90,6 +90,14 @@ def newly_sent(kind: Kind, after: Data, before: Data | None, seal: Seal) -> set[
 def drawn_on(kind: Kind, data: Data, seal: Seal) -> set[tuple[str, str]]:
     """The stored secrets, as (group, key), to which a manifest refers. It may be stored or not."""
     return {secret for _, text in _secrets(kind, data) for secret in _references(text, seal)}
+
+
+def steers(kind: Kind, data: Data, secret: tuple[str, str], seal: Seal) -> bool:
+    """Whether other secrets of a manifest may go where this stored one, as (group, key), says."""
+    found = [(place, secret in _references(text, seal)) for place, text in _secrets(kind, data)]
+    own = [place for place, is_own in found if is_own]
+    others = [place for place, is_own in found if not is_own]
+    return any(decides(place, other) for place in own for other in others)
 
 
 def _secrets(kind: Kind, data: Data) -> list[tuple[Place, str]]:

@@ -1,14 +1,20 @@
 """The values of secret groups: written by some, read by others, and sealed where they lie."""
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gateway.control.control import Ask, Control, found
-from gateway.control.manifests import refuse_breaking, refuse_in_use
+from gateway.control.manifests import refuse_breaking, refuse_in_use, refuse_steering
 from gateway.errors import BadRequest
 from gateway.secret import cleaned
+
+if TYPE_CHECKING:
+    from gateway.database.store import Transaction  # SQLAlchemy takes 0.3 s
+
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 _KEY = re.compile(r"[^\s./\\:,;\"'\x00-\x1f][^\s/\\:,;\"'\x00-\x1f]{0,199}")
 """What a reference can name, as the name of a group."""
@@ -50,6 +56,8 @@ async def write(control: Control, ask: Ask) -> dict[str, Any]:
             raise BadRequest(f"the value of {secret.key} is empty", param="value")
         sealed[group, secret.key] = control.seal.close(value)
     async with control.change(by=ask.caller.subject) as change:
+        if not ask.caller.is_admin:
+            await _refuse_redirecting(control, change, sealed)
         await refuse_breaking(control, change, sealed)
         for (_, key), value in sealed.items():
             await change.put_secret(group, key, value)
@@ -78,6 +86,15 @@ async def remove(control: Control, ask: Ask) -> dict[str, Any]:
         await change.delete_secret(group, key)
     await control.changed()
     return {"key": key, "status": "deleted"}
+
+
+async def _refuse_redirecting(control: Control, change: "Transaction", sealed: Mapping[tuple[str, str], str]) -> None:
+    """An address may be a secret, such as that of a webhook, and decides where others go."""
+    known = {(row.group, row.key): row.value for row in await change.secrets()}
+    for (group, key), value in sealed.items():
+        values = [value, known[group, key]] if (group, key) in known else []
+        if any(_ADDRESS.match(control.seal.open(value)) for value in values):
+            await refuse_steering(control, change, group, key)
 
 
 def _group(control: Control, ask: Ask) -> str:

@@ -79,7 +79,12 @@ class Moves:
 
     def of(self, secret: Place) -> Place | None:
         """Something that decides where the secret of this place goes, and has changed."""
-        return next((place for place in self._changed if place != secret and not _is_of_another(place, secret)), None)
+        return next((place for place in self._changed if decides(place, secret)), None)
+
+
+def decides(place: Place, secret: Place) -> bool:
+    """Whether what stands at a place may decide where a secret goes."""
+    return place != secret and not _is_of_another(place, secret)
 
 
 def _by_place(found: Iterator[tuple[Place, Any]]) -> Mapping[Place, list[Any]]:

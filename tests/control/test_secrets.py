@@ -116,6 +116,25 @@ async def test_what_is_around_a_value_is_none_of_it(group):
     assert await group.refused(write(group, c="\n")) == (400, "the value of c is empty")
 
 
+async def test_an_address_to_which_other_secrets_go_is_changed_by_an_admin(group):
+    """Bo may write the address of the webhook, and not read the token that goes there."""
+    type_ = "integration/gateway-request-logger/webhook"
+
+    def hook(name, **fields):
+        return {"type": type_, "name": name, "webhook_url": f"tfy-secret://t:llm:{name}", **fields}
+
+    bearer = {"auth_data": {"type": "webhook-bearer", "token": "canary"}}
+    hooks = [hook("alone"), hook("with", **bearer)]
+    await group.done(write(group, alone="https://a.example", **{"with": "https://a.example"}))
+    await group.done(group.apply({"type": "provider-account/webhook", "name": "hooks", "integrations": hooks}))
+    message = "a manifest sends other secrets to the address in with of llm; ask an admin"
+
+    for url in ("https://evil.example", "HTTP://evil.example", "https://a.example", "evil"):
+        assert await group.refused(write(group, **{"with": url})) == (403, message)
+    await group.done(write(group, alone="https://b.example"))
+    await group.done(write(group, by="admin", **{"with": "https://b.example"}))
+
+
 # --- what is in use ----------------------------------------------------------
 
 
