@@ -197,7 +197,7 @@ async def _put(
             manifest=secrecy.masked(struct, data),
             existing_manifest=_masked_or_none(struct, existing),
             version=existing.version if existing is not None else None,
-            warnings=_new_warnings(before, after),
+            warnings=[*_new_warnings(before, after), *(_heirs(before, made) if made is not None else ())],
             dry_run=dry_run,
         )
         if data == before_data:
@@ -381,6 +381,16 @@ def _refuse_faults(before: Snapshot, after: Snapshot) -> None:
 
 def _new_warnings(before: Snapshot, after: Snapshot) -> list[str]:
     return [_text(fault) for fault in after.warnings if fault not in before.warnings]
+
+
+def _heirs(before: Snapshot, made: str) -> list[str]:
+    """Role bindings and virtual accounts outlive what they are about: whoever makes another of its name should know."""
+    heirs = sorted(
+        subject for subject, held in before.access.grants.items() if any(grant.resource == made for grant in held)
+    )
+    more = f" and {len(heirs) - USERS_SHOWN} more" if len(heirs) > USERS_SHOWN else ""
+    named = f"{', '.join(heirs[:USERS_SHOWN])}{more}"
+    return [f"{named} had roles on {made} before it was made, which count for this one"] if heirs else []
 
 
 def _refuse_managed_by_file(control: Control, type_: str, name: str) -> None:

@@ -141,6 +141,21 @@ async def test_two_accounts_of_one_name(api):
     )
 
 
+async def test_who_holds_roles_on_it_already_is_a_warning(api):
+    """Bindings outlive an account, and the next one of its name has them: its maker was not told."""
+    await api.done(api.apply(account()))
+    await api.grant("bo", "provider-account:UseIntegrations", on="provider-account:main")
+    await api.done(api.delete("provider-account/openai", "main"))
+
+    again = await api.done(api.apply(account()))
+    updated = await api.done(api.apply(account(discount_percent=5)))
+
+    assert again["warnings"] == [
+        "user:bo@example.com had roles on provider-account:main before it was made, which count for this one"
+    ]
+    assert updated["warnings"] == []
+
+
 # --- files -------------------------------------------------------------------
 
 

@@ -449,8 +449,8 @@ async def test_one_that_people_rotate_is_kept_too(kept):
 async def test_the_group_stays_as_long_as_tokens_go_there(kept):
     """They would be written where nobody finds them, or somebody else."""
     assert await kept.refused(kept.delete("secret-group", "vats")) == (
-        400,
-        "the virtual account robot keeps its token in vats; change that first",
+        409,
+        "the secret group vats is in use by virtual-account robot; change that first",
     )
 
 
