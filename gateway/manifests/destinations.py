@@ -27,7 +27,7 @@ from gateway.manifests.secrets import without_tenant
 _LISTED = frozenset({"authorized_subjects"})
 HAVE_NO_SAY: Mapping[type[msgspec.Struct], frozenset[str]] = MappingProxyType(
     {
-        ProviderAccount: frozenset({"collaborators", "concurrency", "discount_percent", "ownedBy"}),
+        ProviderAccount: frozenset({"asks_for_usage", "collaborators", "concurrency", "discount_percent", "ownedBy"}),
         Model: frozenset({"authorized_subjects", "cost", "model_types", "name", "type"}),
         Integration: frozenset({"model_id"}),
         SelfHostedModel: frozenset({"hosted_model_name", "tfy_application_id"}),
