@@ -50,6 +50,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         targets: `account/model` -> where it is; `account/*` is any other model. Virtual models are among them, under
             all their names.
         manifests: (type, name) -> as it was written.
+        documents: (type, name) -> what it was read into.
         left_out: what is wrong with stored manifests; those are not in force, and all others are.
     """
 
@@ -60,6 +61,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     access: Access = Access()
     identity_providers: tuple[IdentityProvider, ...] = ()
     manifests: Mapping[tuple[str, str], Manifest] = {}
+    documents: Mapping[tuple[str, str], Any] = {}
     warnings: tuple[Fault, ...] = ()
     left_out: tuple[Fault, ...] = ()
 
@@ -162,6 +164,7 @@ class _Compiler:
             access=access,
             identity_providers=tuple(document for _, document in documents if isinstance(document, IdentityProvider)),
             manifests={key: manifest for key, (manifest, _) in self.documents.items()},
+            documents={key: document for key, (_, document) in self.documents.items()},
             warnings=tuple(self.warnings),
             left_out=tuple(self.left_out),
         )

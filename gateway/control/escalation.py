@@ -12,6 +12,7 @@ from gateway.control.control import actor
 from gateway.control.ownership import TEAM_BUDGET, leads_its_team, require
 from gateway.errors import BadRequest, Forbidden
 from gateway.manifests.identity import StoredSecret
+from gateway.manifests.marks import Mark, marked
 from gateway.manifests.notifications import channel_key
 from gateway.snapshot import ANY_MODEL, Snapshot
 
@@ -91,16 +92,28 @@ def _refuse_opening(before: Snapshot, after: Snapshot, giver: Caller, made: str 
 
 
 def _refuse_routes_to_others(before: Snapshot, after: Snapshot, giver: Caller) -> None:
-    """A virtual model takes a grant on its group alone, so whoever makes one must be able to use what is behind it."""
+    """A virtual model takes a grant on its group alone, so whoever makes one must be able to use what is behind it: its
+    targets, and what judges its requests. It is looked at when it is written: who loses a grant later loses the use of
+    the model, and not what was made of it meanwhile, which an admin can see and delete."""
     if giver.is_admin:
         return
-    for name, route in after.routes.by_model.items():
-        old = before.routes.by_model.get(name)
-        known = {candidate.name for candidate in old.candidates} if old is not None else set()
-        for candidate in route.candidates:
-            target = before.find(candidate.name) or after.find(candidate.name)
-            if candidate.name not in known and (target is None or not may_use(giver, target)):
-                raise Forbidden(f"{name} would lead to {candidate.name}, which {giver.subject} may not use")
+    known = _models_behind(before)
+    for holder, models in _models_behind(after).items():
+        for model in sorted(models - known.get(holder, set())):
+            target = before.find(model) or after.find(model)
+            if target is None or not may_use(giver, target):
+                raise Forbidden(f"{holder[1]} would lead to {model}, which {giver.subject} may not use")
+
+
+def _models_behind(snapshot: Snapshot) -> dict[tuple[str, str], set[str]]:
+    """(type, name) of a manifest -> the models it names; of virtual models each by itself, named `group/model`."""
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for (type_, name), document in snapshot.documents.items():
+        for path, mark, model in marked(document):
+            if mark is Mark.MODEL:
+                part = f"/{document.integrations[path[1]].name}" if path[0] == "integrations" else ""
+                found[type_, name + part].add(model)
+    return found
 
 
 def _refuse_channels_of_others(before: Snapshot, after: Snapshot, giver: Caller) -> None:
