@@ -114,6 +114,7 @@ class _Compiler:
         self.faults: list[Fault] = []
         self.left_out: list[Fault] = []
         self.accounts: dict[str, Manifest] = {}
+        self.aliases: dict[str, str] = {}
         self.claims: dict[IdentityProviderMapping, str] = {}
 
     def read(self, manifest: Manifest) -> None:
@@ -139,6 +140,7 @@ class _Compiler:
         self.documents[manifest.type, manifest.name] = manifest, document
 
     def snapshot(self) -> Snapshot:
+        self._claim_aliases()
         targets: dict[tuple[str, str], list[Target]] = {}
         for key, (manifest, document) in [*self.documents.items()]:
             provider = VIRTUAL if manifest.type == VIRTUAL_MODELS else self.providers.get(manifest.type)
@@ -149,7 +151,7 @@ class _Compiler:
         by_name = {target.name: target for target in chain.from_iterable(targets.values())}
         routes = self._routes(by_name)
         by_name = {n: target for n, target in by_name.items() if target.provider is not VIRTUAL or n in routes.by_model}
-        aliases = self._aliases(by_name)
+        aliases = {alias: name for alias, name in self.aliases.items() if name in by_name}
         policies = self._policies(by_name | {alias: by_name[name] for alias, name in aliases.items()})
         if self.faults:
             raise ConfigError(self.faults)
@@ -217,23 +219,25 @@ class _Compiler:
                 self.warnings.append(manifest.fault(("limits",), message))
                 return
 
-    def _aliases(self, targets: Mapping[str, Target]) -> dict[str, str]:
-        """Slug or alias -> the virtual model it stands for. A slug wins over an alias, and a model over both."""
-        models = [
-            (manifest, f"{group.name}/{model.name}", model)
-            for manifest, group in self.documents.values()
-            if isinstance(group, VirtualModelGroup)
-            for model in group.integrations
-        ]
-        wanted = [(manifest, name, model.slug) for manifest, name, model in models if model.slug is not None]
-        wanted += [(manifest, name, alias) for manifest, name, model in models for alias in model.alias]
-        found: dict[str, str] = {}
-        for manifest, name, alias in wanted:
-            if alias in targets:
-                self.warnings.append(manifest.fault(("integrations",), f"{alias} is a model itself"))
-            elif found.setdefault(alias, name) != name:
-                self.warnings.append(manifest.fault(("integrations",), f"{alias} stands for {found[alias]} already"))
-        return {alias: name for alias, name in found.items() if name in targets}
+    def _claim_aliases(self) -> None:
+        """Slugs and aliases of virtual models. A name is of the manifest that has it first, and those in files come
+        before stored ones. What begins with the name of an account is that account's, whatever it offers by now."""
+        holders: dict[str, tuple[Manifest, str]] = {}
+        prefixes: dict[str, str] = {}
+        accounts: dict[str, Manifest] = {}
+        for manifest, document in [*self.documents.values()]:
+            if manifest.type.startswith("provider-account/"):
+                if held := prefixes.get(manifest.name):
+                    self._refuse(manifest, [manifest.fault(("name",), _taken(held, *holders[held]))])
+                    continue
+                accounts.setdefault(manifest.name, manifest)
+            if isinstance(document, VirtualModelGroup):
+                claims, faults = _claims_of(manifest, document, holders, accounts)
+                holders |= claims
+                prefixes |= {account: alias for alias in claims if (account := account_in(alias)) != document.name}
+                if faults:
+                    self._refuse(manifest, faults)
+        self.aliases = {alias: name for alias, (_, name) in holders.items()}
 
     def _targets(self, manifest: Manifest, account: Any, provider: Any) -> list[Target]:
         """The models of an account, all or none."""
@@ -285,6 +289,49 @@ class _Compiler:
         else:
             self.left_out += faults
             self.documents.pop((manifest.type, manifest.name), None)
+
+
+def _claims_of(
+    manifest: Manifest,
+    group: VirtualModelGroup,
+    holders: Mapping[str, tuple[Manifest, str]],
+    accounts: Mapping[str, Manifest],
+) -> tuple[dict[str, tuple[Manifest, str]], list[Fault]]:
+    """Slug or alias -> who has it and the virtual model it stands for; and what is wrong with the others."""
+    found: dict[str, tuple[Manifest, str]] = {}
+    faults: list[Fault] = []
+    own = {f"{group.name}/{model.name}" for model in group.integrations}
+    for index, model in enumerate(group.integrations):
+        name = f"{group.name}/{model.name}"
+        for field, alias in [("slug", model.slug), *(("alias", alias) for alias in model.alias)]:
+            if alias is None or alias == name:
+                continue
+            holder, account = found.get(alias) or holders.get(alias), accounts.get(account_in(alias))
+            if alias in own:
+                problem = f"{alias} is a model itself"
+            elif holder is not None and holder[1] != name:
+                problem = _taken(alias, *holder)
+            elif account is not None and account.name != group.name:
+                problem = f"{alias} is a name in the account {account.name}, which is in {_place(account)}"
+            else:
+                found[alias] = manifest, name
+                continue
+            faults.append(manifest.fault(("integrations", index, field), problem))
+    return found, faults
+
+
+def _taken(alias: str, holder: Manifest, name: str) -> str:
+    return f"{alias} stands for {name} already, which is in {_place(holder)}"
+
+
+def _place(manifest: Manifest) -> str:
+    return f"{manifest.file}:{manifest.line}" if manifest.line else manifest.file
+
+
+def account_in(name: str) -> str:
+    """The account in `account/model`; empty: there is none in front."""
+    account, slash, _ = name.partition("/")
+    return account if slash else ""
 
 
 def _room(concurrency: Concurrency | None) -> Room | None:

@@ -24,6 +24,7 @@ from gateway.manifests import Manifest
 from gateway.manifests.diff import difference
 from gateway.manifests.identity import StoredSecret
 from gateway.manifests.loader import manifest_from
+from gateway.manifests.routing import VIRTUAL_MODELS
 from gateway.replica import manifest_of
 from gateway.snapshot import Snapshot, struct_of
 
@@ -172,9 +173,10 @@ async def _put(
         _refuse_managed_by_file(control, *key)
         if struct is None:
             raise BadRequest(f"no plugin of this gateway reads {type_}", param="type")
-        _refuse_taken(key, others)
+        _refuse_taken_account(key, others)
         before_data = secrecy.opened(struct, existing.data, control.seal) if existing is not None else None
         data = _completed(type_, make(before_data), before_data)
+        _refuse_taken_aliases(type_, data, others)
         data = secrecy.with_secrets_kept(struct, data, before_data, control.seal)
         escalation.require_for_secrets(giver, before, secrecy.newly_sent(struct, data, before_data))
         after = await _compiled(control, others, stored, read_manifest(data))
@@ -312,12 +314,33 @@ def _versions(stored: StoredManifest | None, in_force: Manifest | None) -> list[
     return [each.data for each in (stored, in_force) if each is not None]
 
 
-def _refuse_taken(key: tuple[str, str], others: Iterable[StoredManifest]) -> None:
+def _refuse_taken_account(key: tuple[str, str], others: Iterable[StoredManifest]) -> None:
     """Two vendors' accounts of one name would be one resource, also while one of them is left out."""
     resource = kind_of(key[0]).of(key[1])
     for row in others:
         if kind_of(row.type).of(row.name) == resource:
             raise BadRequest(f"there is a {row.type} named {key[1]} already; take another name", param="name")
+
+
+def _refuse_taken_aliases(type_: str, data: Data, others: Iterable[StoredManifest]) -> None:
+    """What one virtual model is called is no other's name, also while its manifest is left out."""
+    if type_ != VIRTUAL_MODELS:
+        return
+    wanted = _aliases(data)
+    for row in others:
+        if row.type == VIRTUAL_MODELS and (taken := sorted(wanted & _aliases(row.data))):
+            raise BadRequest(f"{taken[0]} is the name of a virtual model in {row.name} already", param="alias")
+
+
+def _aliases(data: Data) -> set[str]:
+    """Slugs and aliases in a manifest, which may be none that can be used."""
+    models = data.get("integrations")
+    found: list[Any] = []
+    for model in models if isinstance(models, list) else ():
+        if isinstance(model, dict):
+            alias = model.get("alias")
+            found += [model.get("slug"), *(alias if isinstance(alias, list) else ())]
+    return {text for text in found if isinstance(text, str)}
 
 
 def _refuse_leftovers(group: str, giver: Caller, stored: Stored) -> None:

@@ -14,6 +14,9 @@ from msgspec import Meta
 from gateway.manifests.accounts import AccountName, Collaborator, ModelName, Owner, Text
 from gateway.manifests.marks import Mark
 
+VirtualName = Annotated[
+    str, Meta(pattern=r"^[^\s*\x00-\x1f\x7f]+\Z", description="a name without whitespace and without *")
+]
 NamedModel = Annotated[ModelName, Mark.MODEL]
 Percent = Annotated[float, Meta(ge=0)]
 Milliseconds = Annotated[int, Meta(ge=0)]
@@ -120,10 +123,10 @@ Routing = WeightRouting | LatencyRouting | PriorityRouting | ComplexityRouting
 
 
 class VirtualModel(msgspec.Struct, frozen=True, kw_only=True):
-    """Callers ask for `<group>/<name>`, for the slug, or for an alias."""
+    """Callers ask for `<group>/<name>`, for the slug, or for an alias. None of them may be another's name as well."""
 
     type: Annotated[str, Meta(pattern="^integration/model/virtual\\Z", description="integration/model/virtual")]
-    name: ModelName
+    name: VirtualName
     model_types: Annotated[
         tuple[
             Literal[
@@ -143,8 +146,8 @@ class VirtualModel(msgspec.Struct, frozen=True, kw_only=True):
         Meta(min_length=1),
     ]
     routing_config: Routing
-    slug: ModelName | None = None
-    alias: tuple[ModelName, ...] = ()
+    slug: VirtualName | None = None
+    alias: tuple[VirtualName, ...] = ()
     authorized_subjects: tuple[str, ...] | None = None
 
 

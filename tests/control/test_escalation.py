@@ -3,6 +3,8 @@
 LiteLLM: https://github.com/BerriAI/litellm/issues/<number>
 """
 
+import json
+
 import msgspec
 import pytest
 
@@ -462,6 +464,81 @@ async def test_what_others_put_into_a_group_stays(api):
 
     open_to_all["routing_config"] = to("main/m")
     await refused(api, api.apply(both, by="bo"), "mine/n would lead to main/m")
+
+
+NAME = "gateway-controls:NameModels"
+
+
+@pytest.mark.parametrize("fields", [{"slug": "gpt-4o"}, {"alias": ["fast", "gpt-4o"]}, {"alias": ["other/gpt"]}])
+async def test_a_virtual_model_with_a_name_for_everybody(api, fields):
+    """Whoever asked for `gpt-4o` was sent to bo's server. Names below that of the group are bo's own."""
+    await api.grant("bo", CREATE_ACCOUNT)
+    plain = group(to("demo/echo"))
+
+    await refused(api, api.apply(group(to("demo/echo"), **fields), by="bo"), "mine/m", NAME)
+    await api.done(api.apply(plain, by="bo"))
+    await refused(api, api.apply(group(to("demo/echo"), **fields), by="bo"), "mine/m", NAME)
+    await api.done(api.apply(group(to("demo/echo"), slug="mine/fast", alias=["mine/other"]), by="bo"))
+
+    await api.grant("bo", NAME)
+    await api.done(api.apply(group(to("demo/echo"), **fields), by="bo"))
+
+
+async def test_a_name_that_an_admin_gave_stays_with_its_group(api):
+    """Bo may change what the model is and does; but once the name is gone, it takes an admin again."""
+    named = group(to("demo/echo"), slug="gpt-4o")
+    await api.done(api.apply(named))
+
+    await api.done(api.apply(group(by_complexity("demo/echo"), slug="gpt-4o"), by="bo"))
+    renamed = {**named["integrations"][0], "name": "n"}
+    await api.done(api.apply({**named, "integrations": [renamed]}, by="bo"))
+
+    await api.done(api.apply(group(to("demo/echo")), by="bo"))
+    back = {"type": named["type"], "name": "mine", "version": 1}
+    await refused(api, api.ask("POST", "/rollback", back, by="bo"), "gpt-4o", NAME)
+
+
+async def test_a_name_of_somebody_else(api):
+    """Who may name models takes no name that is taken, not even while its holder cannot be used."""
+    await api.done(api.apply(group(to("demo/echo"), name="theirs", slug="gpt-4o")))
+    await api.grant("bo", CREATE_ACCOUNT, NAME)
+
+    taken = group(to("demo/echo"), slug="fast", alias=["gpt-4o"])
+    assert await api.refused(api.apply(taken, by="bo")) == (
+        400,
+        "gpt-4o is the name of a virtual model in theirs already",
+    )
+    below = group(to("demo/echo"), alias=["demo/gpt"])
+    status, message = await api.refused(api.apply(below, by="bo"))
+    assert (status, "demo/gpt is a name in the account demo" in message) == (400, True)
+    assert await api.refused(api.apply({**MAIN, "type": "provider-account/groq", "name": "theirs"}, by="bo")) == (
+        400,
+        "there is a provider-account/virtual-model named theirs already; take another name",
+    )
+
+
+async def test_an_account_for_which_others_wait(api):
+    """It was deleted, and grants on it and routes to it were left: who makes it anew would be sent what others ask."""
+    await api.grant("bo", CREATE_ACCOUNT)
+    await api.grant("cy", USE, on="provider-account:main")
+    own = {**MAIN, "collaborators": [MANAGES_ACCOUNT]}
+
+    await refused(api, api.apply(own, by="bo"), "user:cy@example.com may use main already", "only an admin")
+
+    await api.done(api.delete("role-binding", "granted-2"))
+    await api.done(api.apply(own, by="bo"))
+
+
+async def test_an_account_to_which_a_file_leads(open_app, tmp_path):
+    """The file may come before the account; then who makes the account is to be an admin."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(json.dumps(group(to("main/m", "main/n"))))
+    api = await open_app(path)
+    await api.grant("bo", CREATE_ACCOUNT)
+    own = {**MAIN, "collaborators": [MANAGES_ACCOUNT]}
+
+    await refused(api, api.apply(own, by="bo"), "mine/m leads to main already", "only an admin")
+    await api.done(api.apply(own))
 
 
 async def test_a_grant_that_is_gone_leaves_what_was_made_with_it(api):
