@@ -24,6 +24,7 @@ from gateway.manifests.accounts import Concurrency, Integration, Model, Provider
 from gateway.manifests.identity import KINDS, IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
 from gateway.manifests.limits import LIMIT_KINDS
 from gateway.manifests.notifications import NOTIFICATION_KINDS, Channel, ChannelAccount, channel_key, channels_of
+from gateway.manifests.outward import outward_faults, outward_warnings
 from gateway.manifests.routing import ROUTING_KINDS, VIRTUAL_MODELS, VirtualModelGroup
 from gateway.plugins import providers_by_type
 from gateway.policies import Policies, PolicyCompiler
@@ -133,10 +134,12 @@ class _Compiler:
             secrets = self.secrets if manifest.version is None else self.secrets.for_stored()
             document, unknown = read(manifest, struct, secrets)
             self._check(manifest, document)
+            if faults := [*outward_faults(manifest, document)]:
+                raise ConfigError(faults)
         except ConfigError as error:
             self._refuse(manifest, error.faults)
             return
-        self.warnings += unknown
+        self.warnings += [*unknown, *outward_warnings(manifest, document)]
         self.documents[manifest.type, manifest.name] = manifest, document
 
     def snapshot(self) -> Snapshot:

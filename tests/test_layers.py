@@ -8,7 +8,7 @@ from pathlib import Path
 import gateway
 
 LAYERS = [
-    {"_version", "errors", "secret", "sealing", "tokens"},
+    {"_version", "errors", "headers", "secret", "sealing", "tokens", "urls"},
     {"asgi", "usage", "logs", "windows"},
     {"wire", "routing", "holds", "pricing"},
     {"entries"},

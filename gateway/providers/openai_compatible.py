@@ -23,6 +23,7 @@ from gateway.manifests.accounts import (
     WaferAccount,
 )
 from gateway.providers.catalog import SERVERS, VENDORS, Vendor
+from gateway.urls import below, path_of
 from gateway.wire import sse
 
 __all__ = ["OpenAICompatible", "Settings", "Vendor"]  # for plugins: a vendor that needs more than a row
@@ -60,7 +61,7 @@ class OpenAICompatible:
             key = (base_url, *headers.items(), tls, *paths)
             if key not in endpoints:
                 endpoints[key] = {
-                    dialect: Endpoint(base_url.rstrip("/") + path, headers, tls=tls) for dialect, path in paths.items()
+                    dialect: Endpoint(below(base_url, path), headers, tls=tls) for dialect, path in paths.items()
                 }
             yield Target(
                 name=f"{account.name}/{model.name}",
@@ -146,7 +147,8 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
     if isinstance(account, OllamaAccount):
         base_url = account.auth_data.custom_host
     assert base_url is not None
-    return base_url.rstrip("/").removesuffix(vendor.suffix) + vendor.suffix, headers, None
+    is_there = path_of(base_url).rstrip("/").endswith(vendor.suffix)
+    return below(base_url, "" if is_there else vendor.suffix), headers, None
 
 
 def _adapt(fields: dict[str, Any], vendor: Vendor) -> tuple[str, ...]:

@@ -1,0 +1,53 @@
+"""What a manifest sends the gateway to, and what it has it say there: addresses and headers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.errors import Fault
+from gateway.headers import wrong_headers
+from gateway.manifests.accounts import ProviderAccount
+from gateway.manifests.loader import Manifest
+from gateway.manifests.marks import Mark, marked
+from gateway.secret import Secret
+from gateway.urls import address_of, host_of, path_of
+
+API_PATHS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/models")
+"""Which the gateway, as every client, puts behind a base URL by itself."""
+
+
+def outward_faults(manifest: Manifest, document: Any) -> Iterator[Fault]:
+    """Why something of it could not be called, or not safely."""
+    for path, mark, value in marked(document):
+        try:
+            match mark:
+                case Mark.URL:
+                    address_of(_text(value))
+                case Mark.HOST:
+                    host_of(_text(value))
+                case Mark.HEADERS:
+                    pairs = [(name, _text(text)) for name, text in value.items()]
+                    for name, problem in wrong_headers(pairs).items():
+                        yield manifest.fault((*path, name), problem)
+        except ValueError as error:
+            yield manifest.fault(path, str(error))
+
+
+def outward_warnings(manifest: Manifest, document: Any) -> Iterator[Fault]:
+    """What can be called, and is probably not what was meant."""
+    if not isinstance(document, ProviderAccount):
+        return
+    for path, mark, value in marked(document):
+        if mark is not Mark.URL:
+            continue
+        called = path_of(_text(value)).rstrip("/")
+        if doubled := next(filter(called.endswith, API_PATHS), None):
+            message = f"ends in {doubled}, which the gateway adds by itself: write only what stands before it"
+            yield manifest.fault(path, message)
+        elif "//" in called:
+            yield manifest.fault(
+                path, "has two slashes one after the other in its path, which most servers do not take"
+            )
+
+
+def _text(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
