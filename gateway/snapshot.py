@@ -14,8 +14,9 @@ import structlog
 from gateway.access import EVERYONE, TENANT, Access, access_of
 from gateway.access.grants import Document
 from gateway.access.roles import LISTED, PROVIDER_ACCOUNT, ROLES, USE, model_resource
-from gateway.contract import Provider, Target
+from gateway.contract import Provider, Target, Upstream
 from gateway.dialects import CHAT
+from gateway.egress import Egress, egress_from
 from gateway.errors import ConfigError, Fault
 from gateway.holds import Unit
 from gateway.logs import traceback_text
@@ -24,7 +25,7 @@ from gateway.manifests.accounts import Concurrency, Integration, Model, Provider
 from gateway.manifests.identity import KINDS, IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
 from gateway.manifests.limits import LIMIT_KINDS
 from gateway.manifests.notifications import NOTIFICATION_KINDS, Channel, ChannelAccount, channel_key, channels_of
-from gateway.manifests.outward import outward_faults, outward_warnings
+from gateway.manifests.outward import is_trusted, outward_faults, outward_warnings
 from gateway.manifests.routing import ROUTING_KINDS, VIRTUAL_MODELS, VirtualModelGroup
 from gateway.plugins import providers_by_type
 from gateway.policies import Policies, PolicyCompiler
@@ -59,6 +60,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     routes: Routes = Routes()
     policies: Policies = Policies()
     channels: Mapping[tuple[str, str, str], Channel] = {}
+    trusted_channels: frozenset[tuple[str, str, str]] = frozenset()
     access: Access = Access()
     identity_providers: tuple[IdentityProvider, ...] = ()
     manifests: Mapping[tuple[str, str], Manifest] = {}
@@ -73,6 +75,10 @@ class Snapshot(msgspec.Struct, frozen=True):
         """Where alerts go, by a name such as `acme:slack:costs:notification-channel:webhook`."""
         return self.channels.get(channel_key(fqn))
 
+    def trusts_channel(self, fqn: str) -> bool:
+        """Whether it may lead into a private network."""
+        return channel_key(fqn) in self.trusted_channels
+
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target | None:
     """`account/model`, or else any model of an account that offers all."""
@@ -86,9 +92,22 @@ def find_target(targets: Mapping[str, Target], name: str) -> Target | None:
     return None
 
 
-def compile_snapshot(manifests: Sequence[Manifest], providers: Mapping[str, Provider], secrets: Secrets) -> Snapshot:
-    """Raises ConfigError with the faults of all manifests, save for stored ones: each of those is left out alone."""
-    compiler = _Compiler(providers, secrets)
+def compile_snapshot(
+    manifests: Sequence[Manifest],
+    providers: Mapping[str, Provider],
+    secrets: Secrets,
+    *,
+    egress: Egress = Egress(),  # noqa: B008 - it is frozen
+    guarded: Upstream | None = None,
+) -> Snapshot:
+    """
+    Args:
+        guarded: calls the providers whose addresses nobody vouches for; None: the network of all does.
+
+    Raises:
+        ConfigError: with the faults of all manifests, save for stored ones: each of those is left out alone.
+    """
+    compiler = _Compiler(providers, secrets, egress, guarded)
     for manifest in manifests:
         compiler.read(manifest)
     return compiler.snapshot()
@@ -107,9 +126,13 @@ class Compiler(Protocol[Compiled]):
 
 
 class _Compiler:
-    def __init__(self, providers: Mapping[str, Provider], secrets: Secrets) -> None:
+    def __init__(
+        self, providers: Mapping[str, Provider], secrets: Secrets, egress: Egress, guarded: Upstream | None
+    ) -> None:
         self.providers = providers
         self.secrets = secrets
+        self.egress = egress
+        self.guarded = guarded
         self.documents: dict[tuple[str, str], Document] = {}
         self.warnings: list[Fault] = []
         self.faults: list[Fault] = []
@@ -134,7 +157,7 @@ class _Compiler:
             secrets = self.secrets if manifest.version is None else self.secrets.for_stored()
             document, unknown = read(manifest, struct, secrets)
             self._check(manifest, document)
-            if faults := [*outward_faults(manifest, document)]:
+            if faults := [*outward_faults(manifest, document, self.egress)]:
                 raise ConfigError(faults)
         except ConfigError as error:
             self._refuse(manifest, error.faults)
@@ -159,13 +182,17 @@ class _Compiler:
         if self.faults:
             raise ConfigError(self.faults)
         documents = [*self.documents.values()]
+        channels = [(each, document) for each, document in documents if isinstance(document, ChannelAccount)]
         access = access_of(documents, self.warnings)
         by_name = {target.name: target for target in _with_users(by_name.values(), access)}
         return Snapshot(
             targets=by_name | {alias: by_name[name] for alias, name in aliases.items()},
             routes=routes,
             policies=policies,
-            channels=channels_of(document for _, document in documents if isinstance(document, ChannelAccount)),
+            channels=channels_of(document for _, document in channels),
+            trusted_channels=frozenset(
+                channels_of(document for each, document in channels if is_trusted(each, document))
+            ),
             access=access,
             identity_providers=tuple(document for _, document in documents if isinstance(document, IdentityProvider)),
             manifests={key: manifest for key, (manifest, _) in self.documents.items()},
@@ -248,6 +275,8 @@ class _Compiler:
             found = list(provider.targets(account))
             if isinstance(account, ProviderAccount):
                 found = list(self._with_terms(manifest, account, found))
+            if self.guarded is not None and not is_trusted(manifest, account):
+                found = [msgspec.structs.replace(each, upstream=each.upstream or self.guarded) for each in found]
             for target in found:
                 if target.name.partition("/")[0] != manifest.name:
                     raise ValueError(f"the provider offers {target.name}, which is not in this account")
@@ -412,5 +441,6 @@ class Report(msgspec.Struct, frozen=True):
 
 def check(path: Path, environ: Mapping[str, str]) -> Report:
     """Raises ConfigError with everything that is wrong."""
-    snapshot = compile_snapshot(load(path), providers_by_type(), secrets_from(environ))
+    secrets, egress = secrets_from(environ), egress_from(environ)
+    snapshot = compile_snapshot(load(path), providers_by_type(), secrets, egress=egress)
     return Report(tuple(snapshot.targets), snapshot.warnings)

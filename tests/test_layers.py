@@ -9,12 +9,13 @@ import gateway
 
 LAYERS = [
     {"_version", "errors", "headers", "secret", "sealing", "tokens", "urls"},
-    {"asgi", "usage", "logs", "windows"},
-    {"wire", "routing", "holds", "pricing"},
+    {"asgi", "egress", "usage", "logs", "windows"},
+    {"proxies", "wire", "routing", "holds", "pricing"},
     {"entries"},
     {"contract"},
     {"exchange"},
     {"plugins", "manifests", "connection", "database", "bus"},
+    {"outgoing"},
     {"access", "identities", "shared_health"},
     {
         "upstream",

@@ -24,6 +24,7 @@ from gateway.manifests import Manifest
 from gateway.manifests.diff import difference
 from gateway.manifests.identity import StoredSecret
 from gateway.manifests.loader import manifest_from
+from gateway.manifests.outward import addresses_in
 from gateway.manifests.routing import VIRTUAL_MODELS
 from gateway.replica import manifest_of
 from gateway.snapshot import Snapshot, struct_of
@@ -179,7 +180,13 @@ async def _put(
         _refuse_taken_aliases(type_, data, others)
         data = secrecy.with_secrets_kept(struct, data, before_data, control.seal)
         escalation.require_for_secrets(giver, before, secrecy.newly_sent(struct, data, before_data))
-        after = await _compiled(control, others, stored, read_manifest(data))
+        by_admin = giver.is_admin or (existing is not None and existing.by_admin)
+        after = await _compiled(control, others, stored, read_manifest(data, by_admin=by_admin))
+        addresses = _addresses(after, key)
+        if by_admin and not giver.is_admin and not addresses <= _addresses(before, key):
+            # What an admin once applied holds for the addresses of then.
+            by_admin = False
+            after = await _compiled(control, others, stored, read_manifest(data))
         _refuse_faults(before, after)
         made = None if existing is not None else kind_of(type_).of(name)
         escalation.refuse_escalation(before, after, giver, made)
@@ -197,14 +204,15 @@ async def _put(
             warnings=_new_warnings(before, after),
             dry_run=dry_run,
         )
-        if data == before_data:
+        is_vouched = existing is None or existing.by_admin or not by_admin or not addresses
+        if data == before_data and is_vouched:
             change.discard()
             return msgspec.structs.replace(result, action="unchanged")
         if dry_run:
             change.discard()
             return result
         sealed = secrecy.sealed(struct, data, control.seal)
-        row = await change.put_manifest(type_, name, sealed, action=result.action)
+        row = await change.put_manifest(type_, name, sealed, action=result.action, by_admin=by_admin)
     await control.changed()
     return msgspec.structs.replace(result, version=row.version)
 
@@ -274,7 +282,7 @@ def shown(control: Control, manifest: Manifest, row: StoredManifest | None) -> D
     }
 
 
-def read_manifest(data: Data) -> Manifest:
+def read_manifest(data: Data, *, by_admin: bool = False) -> Manifest:
     """Raises BadRequest: it has no usable type or name, or more inside than anybody writes."""
     faults: list[Fault] = []
     manifest = manifest_from(data, 0, "manifest", faults)
@@ -284,7 +292,7 @@ def read_manifest(data: Data) -> Manifest:
         raise BadRequest(f"a type or name has at most {MAX_NAME_CHARS} characters", param="name")
     if _depth(data) > MAX_DEPTH:
         raise BadRequest(f"the manifest is nested deeper than {MAX_DEPTH}")
-    return Manifest(manifest.type, manifest.name, "manifest", 0, data, version=0)
+    return Manifest(manifest.type, manifest.name, "manifest", 0, data, version=0, by_admin=by_admin)
 
 
 # --- the checks --------------------------------------------------------------
@@ -391,6 +399,12 @@ async def _with_secrets(control: Control, change: "Transaction") -> Stored:
     """What is stored, with the secrets as they are within this change."""
     secrets = {(secret.group, secret.key): secret.value for secret in await change.secrets()}
     return msgspec.structs.replace(control.config.stored, secrets=secrets)
+
+
+def _addresses(snapshot: Snapshot, key: tuple[str, str]) -> set[str]:
+    """Where a manifest leads to; none when it is not in force."""
+    document = snapshot.documents.get(key)
+    return addresses_in(document) if document is not None else set()
 
 
 def _depth(data: Data) -> int:

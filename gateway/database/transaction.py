@@ -101,15 +101,20 @@ class Transaction:
         async with self._call() as connection:
             return await Reading(connection).tokens(self.at if only_live else None)
 
-    async def put_manifest(self, type_: str, name: str, data: Mapping[str, Any], *, action: str) -> StoredManifest:
+    async def put_manifest(
+        self, type_: str, name: str, data: Mapping[str, Any], *, action: str, by_admin: bool = False
+    ) -> StoredManifest:
+        """`by_admin`: an admin answers for the addresses in it."""
         same = (HISTORY.c.type == type_, HISTORY.c.name == name)
         async with self._call() as connection:
             last = await connection.scalar(select(func.max(HISTORY.c.version)).where(*same))
-            put = StoredManifest(type_, name, (last or 0) + 1, dict(data), self.at, self.by, self.at, self.by)
+            version = (last or 0) + 1
+            vouched = version if by_admin else None
+            put = StoredManifest(type_, name, version, dict(data), self.at, self.by, self.at, self.by, vouched)
             created = await connection.execute(
                 update(MANIFESTS)
                 .where(MANIFESTS.c.type == type_, MANIFESTS.c.name == name)
-                .values(version=put.version, data=data, updated_at=self.at, updated_by=self.by)
+                .values(version=version, data=data, updated_at=self.at, updated_by=self.by, admin_version=vouched)
                 .returning(MANIFESTS.c.created_at, MANIFESTS.c.created_by)
             )
             if row := created.one_or_none():

@@ -20,6 +20,7 @@ class Mark(Enum):
     """Where the gateway sends requests to; text, or a secret."""
     HOST = "host"
     """The same, without scheme and port."""
+    PORT = "port"
     HEADERS = "headers"
     """Name -> value, as they are sent along."""
 

@@ -38,7 +38,7 @@ class SmtpCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
     host: Annotated[Text, Mark.HOST]
     username: str | None = None
     password: Secret | None = None
-    port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    port: Annotated[int, Meta(ge=1, le=65535), Mark.PORT] = 587
     tls: bool = True
 
 

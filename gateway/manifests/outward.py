@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.egress import Egress
 from gateway.errors import Fault
 from gateway.headers import wrong_headers
 from gateway.manifests.accounts import ProviderAccount
 from gateway.manifests.loader import Manifest
 from gateway.manifests.marks import Mark, marked
+from gateway.manifests.secrets import PREFIX as SECRET_REFERENCE
 from gateway.secret import Secret
 from gateway.urls import address_of, host_of, path_of
 
@@ -15,15 +17,32 @@ API_PATHS = ("/chat/completions", "/completions", "/embeddings", "/responses", "
 """Which the gateway, as every client, puts behind a base URL by itself."""
 
 
-def outward_faults(manifest: Manifest, document: Any) -> Iterator[Fault]:
-    """Why something of it could not be called, or not safely."""
+ADDRESSES = (Mark.URL, Mark.HOST, Mark.PORT)
+
+
+def addresses_in(document: Any) -> set[str]:
+    """All that says where the gateway is sent to."""
+    return {_text(value) for _, mark, value in marked(document) if mark in ADDRESSES}
+
+
+def is_trusted(manifest: Manifest, document: Any) -> bool:
+    """Whether it may lead into private networks. An address that is kept as a secret is of whoever may write secrets,
+    and can be changed without a word here."""
+    return manifest.is_trusted and not any(
+        SECRET_REFERENCE in str(manifest.value_at(path)) for path, mark, _ in marked(document) if mark in ADDRESSES
+    )
+
+
+def outward_faults(manifest: Manifest, document: Any, egress: Egress) -> Iterator[Fault]:
+    """Why something of it could not be called, or not safely, or must not be."""
+    trusted = is_trusted(manifest, document)
     for path, mark, value in marked(document):
         try:
             match mark:
-                case Mark.URL:
-                    address_of(_text(value))
-                case Mark.HOST:
-                    host_of(_text(value))
+                case Mark.URL | Mark.HOST:
+                    host = address_of(_text(value)).host if mark is Mark.URL else host_of(_text(value))
+                    if refusal := egress.refusal_of_host(host, is_trusted=trusted):
+                        yield manifest.fault(path, f"cannot be called: {refusal}")
                 case Mark.HEADERS:
                     pairs = [(name, _text(text)) for name, text in value.items()]
                     for name, problem in wrong_headers(pairs).items():
@@ -49,5 +68,5 @@ def outward_warnings(manifest: Manifest, document: Any) -> Iterator[Fault]:
             )
 
 
-def _text(value: str | Secret) -> str:
-    return value.reveal() if isinstance(value, Secret) else value
+def _text(value: Any) -> str:
+    return value.reveal() if isinstance(value, Secret) else str(value)

@@ -18,7 +18,7 @@ from gateway.database.schema import METADATA, REVISIONS
 from gateway.database.store import Store
 from gateway.errors import ConfigError, Unavailable
 
-ALL = ["0001", "0002"]
+ALL = ["0001", "0002", "0003"]
 ANA = "user:ana@example.com"
 MIGRATE = "import asyncio, sys; from gateway.database.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
 

@@ -1,13 +1,17 @@
 """Addresses and headers in manifests: what is wrong with them is told where they stand, before anything is called."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from gateway.egress import egress_from
 from gateway.errors import ConfigError
 from gateway.manifests import Secrets, loads
 from gateway.plugins import providers_by_type
+from gateway.sealing import Seal
 from gateway.snapshot import compile_snapshot
+from gateway.testing import FakeUpstream
 
 MUST = "must be a URL, without spaces, backslashes and control characters"
 
@@ -199,3 +203,112 @@ def test_headers_that_can_be_set():
     [target] = compiled(self_hosted(headers={"X-Key": "k", "Authorization": "Token t"})).targets.values()
 
     assert target.settings.endpoints["chat"].head.endswith(b"\r\nx-key: k\r\nauthorization: Token t\r\n")
+
+
+# --- where it may lead -----------------------------------------------------------------------------------------------
+
+PRIVATE = (
+    "cannot be called: it is on this machine or in a private network, where only manifests in files and those that an "
+    "admin applied may lead; GATEWAY_EGRESS_ALLOW can list networks for all"
+)
+NEVER = "cannot be called: it is a link-local address or that of a metadata service, which the gateway never calls"
+GUARDED = FakeUpstream((200, []))
+
+
+def applied(manifest, *, by_admin, stored=(), **environ):
+    """As it is in force after it was applied over the API."""
+    [given] = loads(json.dumps(manifest))
+    given = replace(given, file="database", line=0, lines=0, version=1, by_admin=by_admin)
+    secrets = Secrets({}, stored=dict(stored), groups={"g"}, seal=SEAL)
+    return compile_snapshot([given], providers_by_type(), secrets, egress=egress_from(environ), guarded=GUARDED)
+
+
+SEAL = Seal(b"pepper-of-the-tests-0123456789")
+
+
+@pytest.mark.parametrize(
+    ("host", "file", "admin", "manager"),
+    [
+        ("api.vendor.example", None, None, None),
+        ("1.1.1.1", None, None, None),
+        ("10.0.0.1", None, None, PRIVATE),
+        ("127.0.0.1", None, None, PRIVATE),
+        ("localhost", None, None, PRIVATE),
+        ("[::1]", None, None, PRIVATE),
+        ("[::ffff:127.0.0.1]", None, None, PRIVATE),
+        ("2130706433", None, None, PRIVATE),
+        ("0x7f.1", None, None, PRIVATE),
+        ("１２７.0.0.1", None, None, PRIVATE),
+        ("169.254.169.254", NEVER, NEVER, NEVER),
+        ("0xa9fea9fe", NEVER, NEVER, NEVER),
+        ("[fd00:ec2::254]", NEVER, NEVER, NEVER),
+    ],
+)
+def test_who_may_lead_where(host, file, admin, manager):
+    """Its author is told at once, where that can be known without looking a name up."""
+    manifest = self_hosted(f"http://{host}:8000/v1")
+
+    found = [[fault.message for fault in applied(manifest, by_admin=by_admin).left_out] for by_admin in (True, False)]
+
+    assert found == [[admin] if admin else [], [manager] if manager else []]
+    if file is None:
+        assert compiled(manifest).warnings == ()
+    else:
+        assert faults_of(manifest) == {"integrations[0].url": file}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "path"),
+    [
+        (vendor("openai", base_url="http://10.0.0.1/v1"), "base_url"),
+        (vendor("ollama", auth_data={"custom_host": "http://10.0.0.1:11434"}), "auth_data.custom_host"),
+        (
+            channel(*SLACK, auth_data={"type": "slack-webhook", "webhook_url": "http://10.0.0.1/"}),
+            "integrations[0].auth_data.webhook_url",
+        ),
+        (
+            channel(*MAIL, auth_data={"type": "smtp-credentials", "host": "10.0.0.1"}, from_email="a@b.c"),
+            "integrations[0].auth_data.host",
+        ),
+    ],
+)
+def test_all_accounts_are_held_to_it(manifest, path):
+    assert [(fault.path, fault.message) for fault in applied(manifest, by_admin=False).left_out] == [(path, PRIVATE)]
+    assert applied(manifest, by_admin=True).left_out == ()
+    assert applied(manifest, by_admin=False, GATEWAY_EGRESS_ALLOW="10.0.0.0/8").left_out == ()
+
+
+def test_the_guarded_network_calls_for_those_nobody_vouches_for():
+    """Names are looked at when they are connected to, by the address they stand for then."""
+    manifest = self_hosted("http://name.example/v1")
+
+    [manager] = applied(manifest, by_admin=False).targets.values()
+    [admin] = applied(manifest, by_admin=True).targets.values()
+    [file] = compiled(manifest).targets.values()
+
+    assert (manager.upstream, admin.upstream, file.upstream) == (GUARDED, None, None)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "is_trusted"),
+    [
+        (channel(*SLACK, auth_data={"type": "slack-webhook", "webhook_url": "http://name.example"}), True),
+        (channel(*SLACK, auth_data={"type": "slack-webhook", "webhook_url": "tfy-secret://t:g:url"}), False),
+        (
+            channel(
+                *MAIL,
+                auth_data={"type": "smtp-credentials", "host": "name.example", "password": "tfy-secret://t:g:url"},
+                from_email="a@b.c",
+            ),
+            True,
+        ),
+    ],
+)
+def test_an_address_that_is_a_secret_is_of_who_may_write_secrets(manifest, is_trusted):
+    """It could be changed without a word to the admin who applied the channel."""
+    stored = {("g", "url"): SEAL.close("http://other.example")}
+
+    snapshot = applied(manifest, by_admin=True, stored=stored)
+
+    assert (snapshot.left_out, bool(snapshot.trusted_channels)) == ((), is_trusted)
+    assert not applied(manifest, by_admin=False, stored=stored).trusted_channels
