@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.address import address_of
 from gateway.errors import GatewayError, Refused, UpstreamError
 from gateway.headers import wrong_headers, wrong_value
 from gateway.pricing import Price
 from gateway.routing import Room, Route, Tier
 from gateway.secret import Secret
-from gateway.urls import address_of
 from gateway.usage import Usage
 
 

@@ -13,12 +13,12 @@ from aiohttp import AddrInfoType, ClientConnectorError, ClientSession, ClientTim
 from aiohttp.client_reqrep import ClientRequest
 from yarl import URL
 
+from gateway.address import Address, address_of
 from gateway.connection import Connection
 from gateway.egress import Egress, egress_from
 from gateway.errors import UpstreamError
 from gateway.proxies import Proxies, proxies_from
 from gateway.secret import Secret
-from gateway.urls import Address, address_of
 
 Refusal: TypeAlias = Callable[[str], str | None]
 """Why an IP address may not be connected to, if so."""

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway.address import Address
 from gateway.egress import literal
 from gateway.errors import ConfigError, Fault
 from gateway.secret import Secret
-from gateway.urls import Address
 
 SWITCH = "GATEWAY_TRUST_ENV_PROXY"
 

@@ -23,12 +23,12 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection as Lease
 from yarl import URL
 
+from gateway.address import address_of
 from gateway.connection import Connection, Unpacker
 from gateway.contract import Endpoint, Tls, UpstreamRequest
 from gateway.errors import BrokeOff, TimedOut, Unreachable
 from gateway.outgoing import NoWay, Refusal, TunnelConnector, Ways, guarded_socket
 from gateway.secret import Secret
-from gateway.urls import address_of
 
 NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 """Flags of an address that is to be used as it is."""

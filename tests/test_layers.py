@@ -8,7 +8,7 @@ from pathlib import Path
 import gateway
 
 LAYERS = [
-    {"_version", "errors", "headers", "secret", "sealing", "tokens", "urls"},
+    {"_version", "address", "errors", "headers", "secret", "sealing", "tokens"},
     {"asgi", "egress", "usage", "logs", "windows"},
     {"proxies", "wire", "routing", "holds", "pricing"},
     {"entries"},

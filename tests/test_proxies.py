@@ -2,10 +2,10 @@
 
 import pytest
 
+from gateway.address import address_of
 from gateway.errors import ConfigError
 from gateway.proxies import Proxies, proxies_from
 from gateway.secret import Secret
-from gateway.urls import address_of
 
 P, Q = "http://p:3128", "https://ana:pw@q"
 

@@ -7,11 +7,11 @@ from typing import Any, TypeAlias
 import msgspec
 import structlog
 
+from gateway.address import below
 from gateway.errors import Unavailable, UpstreamError
 from gateway.identities.jwks import Fetch, safe_url
 from gateway.identities.keys import PublicKey, read_jwks
 from gateway.manifests.identity import IdentityProvider
-from gateway.urls import below
 
 log = structlog.get_logger(__name__)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.address import address_of, host_of, path_of
 from gateway.egress import Egress
 from gateway.errors import Fault
 from gateway.headers import wrong_headers
@@ -11,7 +12,6 @@ from gateway.manifests.loader import Manifest
 from gateway.manifests.marks import Mark, marked
 from gateway.manifests.secrets import PREFIX as SECRET_REFERENCE
 from gateway.secret import Secret
-from gateway.urls import address_of, host_of, path_of
 
 API_PATHS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/models")
 """Which the gateway, as every client, puts behind a base URL by itself."""
@@ -26,8 +26,10 @@ def addresses_in(document: Any) -> set[str]:
 
 
 def is_trusted(manifest: Manifest, document: Any) -> bool:
-    """Whether it may lead into private networks. An address that is kept as a secret is of whoever may write secrets,
-    and can be changed without a word here."""
+    """Whether it may lead into private networks. All but accounts is an admin's own in any case. An address that is
+    kept as a secret is of whoever may write secrets, and can be changed without a word here."""
+    if not manifest.type.startswith("provider-account/"):
+        return True
     return manifest.is_trusted and not any(
         SECRET_REFERENCE in str(manifest.value_at(path)) for path, mark, _ in marked(document) if mark in ADDRESSES
     )

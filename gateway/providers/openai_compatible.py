@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.address import below, path_of
 from gateway.contract import Call, Endpoint, Reader, Target, Tls, UpstreamRequest
 from gateway.errors import BadRequest, BrokeOff, Refused, Unauthorized
 from gateway.logs import redacted
@@ -23,7 +24,6 @@ from gateway.manifests.accounts import (
     WaferAccount,
 )
 from gateway.providers.catalog import SERVERS, VENDORS, Vendor
-from gateway.urls import below, path_of
 from gateway.wire import sse
 
 __all__ = ["OpenAICompatible", "Settings", "Vendor"]  # for plugins: a vendor that needs more than a row

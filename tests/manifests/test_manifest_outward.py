@@ -278,6 +278,16 @@ def test_all_accounts_are_held_to_it(manifest, path):
     assert applied(manifest, by_admin=False, GATEWAY_EGRESS_ALLOW="10.0.0.0/8").left_out == ()
 
 
+def test_identity_providers_are_an_admins_own():
+    """Nobody else may apply one, so that of before there was a rule counts as well."""
+    provider = {"type": "identity-provider", "name": "i", "issuer": "https://10.0.0.1", "audiences": ["a"]}
+
+    assert applied(provider, by_admin=False).left_out == ()
+    assert [
+        fault.message for fault in applied({**provider, "issuer": "https://169.254.1.1"}, by_admin=True).left_out
+    ] == [NEVER]
+
+
 def test_the_guarded_network_calls_for_those_nobody_vouches_for():
     """Names are looked at when they are connected to, by the address they stand for then."""
     manifest = self_hosted("http://name.example/v1")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.urls import NO_HOST, Address, address_of, below, host_of
+from gateway.address import NO_HOST, Address, address_of, below, host_of
 
 
 @pytest.mark.parametrize(
