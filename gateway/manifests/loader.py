@@ -30,7 +30,7 @@ class Manifest:
     data: dict[str, Any] = field(repr=False)
     lines: Lines = field(default=0, repr=False, compare=False)
     version: int | None = None
-    by_admin: bool = False
+    by_admin: bool = field(default=False, repr=False)
 
     @property
     def is_trusted(self) -> bool:

@@ -69,7 +69,7 @@ async def test_is_done_once_by_several_processes(database_url, unmigrated):
     ]
     printed = sorted(process.communicate()[0] for process in processes)
 
-    assert printed == ["['0001', '0002']\n", "[]\n", "[]\n"]
+    assert printed == ["['0001', '0002', '0003']\n", "[]\n", "[]\n"]
     assert await unmigrated.schema_state() == "current"
 
 
