@@ -87,7 +87,7 @@ def build_app(
         environ: `os.environ` unless given.
         middlewares: of your own, from the outside in. They run once caller and call are known.
         sinks: where request records go; standard output unless given.
-        network: who calls providers; HTTP unless given.
+        network: who calls providers; HTTP unless given. Your own decides by itself where it may connect to.
         hosts: names the gateway answers to; empty means any.
         max_open: requests served at once; what the limit on open files allows unless given.
 
