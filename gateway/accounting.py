@@ -15,6 +15,7 @@ from gateway.config import Config
 from gateway.control.control import Control, utc_now
 from gateway.errors import ConfigError, Fault, Unavailable
 from gateway.holds import Counters
+from gateway.outgoing import ways_from
 from gateway.stores.memory import MemoryCounters
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ class Accounting:
         *,
         ledger: "Ledger | None" = None,
         outbox: Outbox | None = None,
-        delivery: Delivery | None = None,
         control: Control | None = None,
         keep_days: int | None = None,
     ) -> None:
@@ -48,7 +48,6 @@ class Accounting:
         self.ledger = ledger
         self.outbox = outbox
         self.is_restored = ledger is None
-        self._delivery = delivery
         self._control = control
         self._keep_days = keep_days
 
@@ -92,8 +91,6 @@ class Accounting:
             if self.ledger is not None:
                 stack.push_async_callback(self.ledger.close)
             stack.push_async_callback(self.counters.close)
-            if self._delivery is not None:
-                stack.push_async_callback(self._delivery.close)
             tasks = []
             if not self.is_restored and not await self._is_restored_now():
                 tasks.append(asyncio.create_task(self._restore_soon()))
@@ -150,12 +147,15 @@ def accounting_from(
     days, spool = environ.get("GATEWAY_LEDGER_DAYS"), environ.get("GATEWAY_SPOOL_DIR")
     if days and not (days.isdecimal() and int(days) > 0):
         raise ConfigError([Fault("the environment", 0, "GATEWAY_LEDGER_DAYS", "has to be a number of days above 0")])
-    delivery = Delivery(lambda name: config.snapshot.channel(name))
+    delivery = Delivery(
+        lambda name: config.snapshot.channel(name),
+        trusts=lambda name: config.snapshot.trusts_channel(name),
+        ways=ways_from(environ),
+    )
     return Accounting(
         counters,
         ledger=Ledger(control.ledger, spool=Path(spool) if spool else None),
         outbox=Outbox(control.ledger, delivery.send),
-        delivery=delivery,
         control=control,
         keep_days=int(days) if days else None,
     )

@@ -45,6 +45,7 @@ from gateway.middleware import (
     ParseMiddleware,
 )
 from gateway.middleware.failures import Failures
+from gateway.outgoing import Ways, ways_from
 from gateway.plugins import MIDDLEWARES, load_plugins
 from gateway.records import Records
 from gateway.router import BASES, Router
@@ -86,7 +87,7 @@ def build_app(
         environ: `os.environ` unless given.
         middlewares: of your own, from the outside in. They run once caller and call are known.
         sinks: where request records go; standard output unless given.
-        network: who calls providers; HTTP unless given.
+        network: who calls providers; HTTP unless given. Your own decides by itself where it may connect to.
         hosts: names the gateway answers to; empty means any.
         max_open: requests served at once; what the limit on open files allows unless given.
 
@@ -94,15 +95,19 @@ def build_app(
         ConfigError: the configuration cannot be used.
     """
     environ = os.environ if environ is None else environ
-    callers, seal = callers_from(environ)
+    ways = ways_from(environ)
+    callers, seal = callers_from(environ, ways)
     has_database = bool(environ.get("GATEWAY_DATABASE_URL"))
-    live = Config(config_path(config, environ), environ, callers=callers, seal=seal, waits=has_database)
+    upstream = network or HttpUpstream(ways=ways)
+    guarded = HttpUpstream(ways=ways, is_trusted=False) if network is None else None
+    live = Config(
+        config_path(config, environ), environ, callers=callers, seal=seal, guarded=guarded, waits=has_database
+    )
     kept = counters or counters_from(environ, restore=lambda: accounting.restore())
     control = control_from(environ, live, seal, callers.pepper, kept)
     accounting = accounting_from(environ, live, kept, control)
     drain = Drain()
     records = Records([LogSink()] if sinks is None else sinks)
-    upstream = network or HttpUpstream()
     known = tokens or callers
     failures = Failures()
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
@@ -147,7 +152,7 @@ def build_app(
         config=live,
         drain=drain,
         records=records,
-        upstream=upstream,
+        networks=[each for each in (upstream, guarded) if isinstance(each, HttpUpstream)],
         admission=admission,
         accounting=accounting,
         control=control,
@@ -169,7 +174,7 @@ class Gateway:
         config: Config,
         drain: Drain,
         records: Records,
-        upstream: Upstream,
+        networks: Sequence[HttpUpstream],
         admission: Admission,
         accounting: Accounting,
         control: Control | None = None,
@@ -184,7 +189,7 @@ class Gateway:
         self.models = config
         self.config = config
         self.records = records
-        self._upstream = upstream
+        self._networks = networks
         self._open: AsyncExitStack | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -211,8 +216,8 @@ class Gateway:
                 await stack.enter_async_context(self.shared_health.sharing())
             await stack.enter_async_context(self.config.watched())
             stack.push_async_callback(self.records.close)
-            if isinstance(self._upstream, HttpUpstream):
-                stack.push_async_callback(self._upstream.close)
+            for network in self._networks:
+                stack.push_async_callback(network.close)
         except BaseException:
             self._open = None
             await stack.aclose()
@@ -249,14 +254,14 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
     raise NotFound(f"nothing is at {scope['path'][:200]}; chat is at /v1/chat/completions, models are at /v1/models")
 
 
-def callers_from(environ: Mapping[str, str]) -> tuple[Callers, Seal]:
+def callers_from(environ: Mapping[str, str], ways: Ways) -> tuple[Callers, Seal]:
     """Raises ConfigError: tokens that cannot be used, or a database without the pepper they are hashed with there."""
     pepper = environ.get("GATEWAY_PEPPER", "").encode()
     if environ.get("GATEWAY_DATABASE_URL") and len(pepper) < MIN_PEPPER_BYTES:
         problem = f"has to be set, to at least {MIN_PEPPER_BYTES} characters: it keeps the tokens and secrets in the "
         problem += "database safe. All replicas need the same one; `openssl rand -hex 32` makes one"
         raise ConfigError([Fault("the environment", 0, "GATEWAY_PEPPER", problem)])
-    identities = Identities(fetch=HttpFetch())
+    identities = Identities(fetch=HttpFetch(ways=ways))
     fixed = tokens_in(environ)
     return Callers(fixed, pepper=Pepper(pepper) if pepper else None, identities=identities), Seal(pepper)
 

@@ -10,7 +10,8 @@ import structlog
 
 from gateway.access.roles import PROVIDER_ACCOUNT, USE, missing
 from gateway.callers import Callers
-from gateway.contract import Caller, Choice, Target
+from gateway.contract import Caller, Choice, Target, Upstream
+from gateway.egress import egress_from
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
 from gateway.manifests import Manifest, Secrets, load
 from gateway.manifests.secrets import MISSING
@@ -43,6 +44,7 @@ class Config:
         path: of a file or directory; None when the environment is all there is.
         callers: told of each new snapshot.
         seal: opens the secrets of stored manifests.
+        guarded: calls the providers of stored manifests that no admin has applied; None: the network of all does.
         waits: a database is read before the first request. Files may refer to secrets in it, so one that is missing is
             only noted for now; `generation` stays 0.
 
@@ -57,6 +59,7 @@ class Config:
         *,
         callers: Callers | None = None,
         seal: Seal | None = None,
+        guarded: Upstream | None = None,
         waits: bool = False,
     ) -> None:
         self.path = path
@@ -67,6 +70,8 @@ class Config:
         self.stored = Stored()
         self.callers = callers or Callers()
         self.seal = seal
+        self.guarded = guarded
+        self.egress = egress_from(environ)
         self.providers = providers_by_type()
         self._environ = environ
         secrets = environ.get("GATEWAY_SECRETS_DIR")
@@ -169,7 +174,9 @@ class Config:
 
     def compile(self, files: Sequence[Manifest], stored: Stored) -> Snapshot:
         """What would be in force with these manifests. Raises ConfigError: what stands in files cannot be used."""
-        return compile_snapshot([*files, *stored.manifests], self.providers, self.secrets(stored))
+        manifests = [*files, *stored.manifests]
+        secrets = self.secrets(stored)
+        return compile_snapshot(manifests, self.providers, secrets, egress=self.egress, guarded=self.guarded)
 
     def secrets(self, stored: Stored) -> Secrets:
         """What references in files find."""

@@ -14,11 +14,12 @@ from copy import copy
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway.address import address_of
 from gateway.errors import GatewayError, Refused, UpstreamError
+from gateway.headers import wrong_headers, wrong_value
 from gateway.pricing import Price
 from gateway.routing import Room, Route, Tier
 from gateway.secret import Secret
@@ -184,6 +185,9 @@ class Endpoint:
     Args:
         url: absolute, http or https, with the query if there is one.
         headers: sent with every call, credentials included. Content-Length and Host are added.
+
+    Raises:
+        ValueError: it could not be called safely; worded for the operator, and without what is secret.
     """
 
     __slots__ = ("head", "host", "is_tls", "origin", "port", "tls", "url")
@@ -191,24 +195,23 @@ class Endpoint:
     def __init__(
         self, url: str, headers: Mapping[str, str] | None = None, *, method: str = "POST", tls: Tls | None = None
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is not an http or https URL")
-        if parts.username or parts.password:
-            raise ValueError("credentials belong in auth_data, not in the URL")
+        try:
+            address = address_of(url)
+        except ValueError as error:
+            raise ValueError(f"the URL {error}") from None
+        # Of plugins, too: what ends a request, or hides another in it, is the gateway's to say.
+        if wrong := wrong_headers((headers or {}).items(), fixed=()):
+            raise ValueError(f"headers for {address.host}: {next(iter(wrong.values()))}")
         self.url = url
-        self.is_tls = parts.scheme == "https"
-        self.host = parts.hostname
-        self.port = parts.port or (443 if self.is_tls else 80)
+        self.is_tls = address.is_tls
+        self.host = address.host
+        self.port = address.port
         self.tls = tls or Tls()
         self.origin = (self.host, self.port, self.tls if self.is_tls else None)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        lines = {"host": parts.netloc, "accept-encoding": "identity"}
+        lines = {"host": address.authority, "accept-encoding": "identity"}
         lines |= {name.lower(): value for name, value in (headers or {}).items()}
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        self.head = f"{method} {target} HTTP/1.1\r\n{text}".encode("latin-1")
-        if self.head.count(b"\r\n") != len(lines) + 1 or self.head.count(b"\n") != len(lines) + 1:
-            raise ValueError(f"a header for {parts.hostname} holds a line break")
+        self.head = f"{method} {address.target} HTTP/1.1\r\n{text}".encode()
 
     def with_headers(self, headers: Mapping[str, str], remove: Collection[str] = ()) -> "Endpoint":
         """The same with other headers, for a single request; names in lower case.
@@ -217,8 +220,8 @@ class Endpoint:
             ValueError: a value cannot be one.
         """
         for name, value in headers.items():
-            if not value.isprintable() or not value.isascii():
-                raise ValueError(f"the value for {name} holds characters that are not allowed in a header")
+            if wrong := wrong_value(value):
+                raise ValueError(f"{name}: {wrong}")
         gone = {name.encode() for name in (*headers, *remove)}
         request, *lines = self.head.split(b"\r\n")[:-1]
         kept = [line for line in lines if line.partition(b":")[0] not in gone]

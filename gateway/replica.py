@@ -170,5 +170,11 @@ class Replica:
 
 def manifest_of(stored: StoredManifest) -> Manifest:
     return Manifest(
-        stored.type, stored.name, f"database/{stored.type}/{stored.name}", 0, stored.data, version=stored.version
+        stored.type,
+        stored.name,
+        f"database/{stored.type}/{stored.name}",
+        0,
+        stored.data,
+        version=stored.version,
+        by_admin=stored.by_admin,
     )

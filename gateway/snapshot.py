@@ -14,8 +14,9 @@ import structlog
 from gateway.access import EVERYONE, TENANT, Access, access_of
 from gateway.access.grants import Document
 from gateway.access.roles import LISTED, PROVIDER_ACCOUNT, ROLES, USE, model_resource
-from gateway.contract import Provider, Target
+from gateway.contract import Provider, Target, Upstream
 from gateway.dialects import CHAT
+from gateway.egress import Egress, egress_from
 from gateway.errors import ConfigError, Fault
 from gateway.holds import Unit
 from gateway.logs import traceback_text
@@ -24,6 +25,7 @@ from gateway.manifests.accounts import Concurrency, Integration, Model, Provider
 from gateway.manifests.identity import KINDS, IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
 from gateway.manifests.limits import LIMIT_KINDS
 from gateway.manifests.notifications import NOTIFICATION_KINDS, Channel, ChannelAccount, channel_key, channels_of
+from gateway.manifests.outward import is_trusted, outward_faults, outward_warnings
 from gateway.manifests.routing import ROUTING_KINDS, VIRTUAL_MODELS, VirtualModelGroup
 from gateway.manifests.secrets import FormOnly
 from gateway.plugins import providers_by_type
@@ -52,6 +54,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         targets: `account/model` -> where it is; `account/*` is any other model. Virtual models are among them, under
             all their names.
         manifests: (type, name) -> as it was written.
+        documents: (type, name) -> what it was read into.
         left_out: what is wrong with stored manifests; those are not in force, and all others are.
     """
 
@@ -59,9 +62,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     routes: Routes = Routes()
     policies: Policies = Policies()
     channels: Mapping[tuple[str, str, str], Channel] = {}
+    trusted_channels: frozenset[tuple[str, str, str]] = frozenset()
     access: Access = Access()
     identity_providers: tuple[IdentityProvider, ...] = ()
     manifests: Mapping[tuple[str, str], Manifest] = {}
+    documents: Mapping[tuple[str, str], Any] = {}
     warnings: tuple[Fault, ...] = ()
     left_out: tuple[Fault, ...] = ()
 
@@ -71,6 +76,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     def channel(self, fqn: str) -> Channel | None:
         """Where alerts go, by a name such as `acme:slack:costs:notification-channel:webhook`."""
         return self.channels.get(channel_key(fqn))
+
+    def trusts_channel(self, fqn: str) -> bool:
+        """Whether it may lead into a private network."""
+        return channel_key(fqn) in self.trusted_channels
 
 
 def find_target(targets: Mapping[str, Target], name: str) -> Target | None:
@@ -85,9 +94,22 @@ def find_target(targets: Mapping[str, Target], name: str) -> Target | None:
     return None
 
 
-def compile_snapshot(manifests: Sequence[Manifest], providers: Mapping[str, Provider], secrets: Secrets) -> Snapshot:
-    """Raises ConfigError with the faults of all manifests, save for stored ones: each of those is left out alone."""
-    compiler = _Compiler(providers, secrets)
+def compile_snapshot(
+    manifests: Sequence[Manifest],
+    providers: Mapping[str, Provider],
+    secrets: Secrets,
+    *,
+    egress: Egress = Egress(),  # noqa: B008 - it is frozen
+    guarded: Upstream | None = None,
+) -> Snapshot:
+    """
+    Args:
+        guarded: calls the providers whose addresses nobody vouches for; None: the network of all does.
+
+    Raises:
+        ConfigError: with the faults of all manifests, save for stored ones: each of those is left out alone.
+    """
+    compiler = _Compiler(providers, secrets, egress, guarded)
     for manifest in manifests:
         compiler.read(manifest)
     return compiler.snapshot()
@@ -106,14 +128,19 @@ class Compiler(Protocol[Compiled]):
 
 
 class _Compiler:
-    def __init__(self, providers: Mapping[str, Provider], secrets: Secrets) -> None:
+    def __init__(
+        self, providers: Mapping[str, Provider], secrets: Secrets, egress: Egress, guarded: Upstream | None
+    ) -> None:
         self.providers = providers
         self.secrets = secrets
+        self.egress = egress
+        self.guarded = guarded
         self.documents: dict[tuple[str, str], Document] = {}
         self.warnings: list[Fault] = []
         self.faults: list[Fault] = []
         self.left_out: list[Fault] = []
         self.accounts: dict[str, Manifest] = {}
+        self.aliases: dict[str, str] = {}
         self.claims: dict[IdentityProviderMapping, str] = {}
 
     def read(self, manifest: Manifest) -> None:
@@ -132,13 +159,16 @@ class _Compiler:
             secrets = self.secrets if manifest.version is None else self.secrets.for_stored()
             document, unknown = read(manifest, struct, secrets)
             self._check(manifest, document)
+            if faults := [*outward_faults(manifest, document, self.egress)]:
+                raise ConfigError(faults)
         except ConfigError as error:
             self._refuse(manifest, error.faults)
             return
-        self.warnings += unknown
+        self.warnings += [*unknown, *outward_warnings(manifest, document)]
         self.documents[manifest.type, manifest.name] = manifest, document
 
     def snapshot(self) -> Snapshot:
+        self._claim_aliases()
         targets: dict[tuple[str, str], list[Target]] = {}
         for key, (manifest, document) in [*self.documents.items()]:
             provider = VIRTUAL if manifest.type == VIRTUAL_MODELS else self.providers.get(manifest.type)
@@ -149,21 +179,26 @@ class _Compiler:
         by_name = {target.name: target for target in chain.from_iterable(targets.values())}
         routes = self._routes(by_name)
         by_name = {n: target for n, target in by_name.items() if target.provider is not VIRTUAL or n in routes.by_model}
-        aliases = self._aliases(by_name)
+        aliases = {alias: name for alias, name in self.aliases.items() if name in by_name}
         policies = self._policies(by_name | {alias: by_name[name] for alias, name in aliases.items()})
         if self.faults:
             raise ConfigError(self.faults)
         documents = [*self.documents.values()]
+        channels = [(each, document) for each, document in documents if isinstance(document, ChannelAccount)]
         access = access_of(documents, self.warnings)
         by_name = {target.name: target for target in _with_users(by_name.values(), access)}
         return Snapshot(
             targets=by_name | {alias: by_name[name] for alias, name in aliases.items()},
             routes=routes,
             policies=policies,
-            channels=channels_of(document for _, document in documents if isinstance(document, ChannelAccount)),
+            channels=channels_of(document for _, document in channels),
+            trusted_channels=frozenset(
+                channels_of(document for each, document in channels if is_trusted(each, document))
+            ),
             access=access,
             identity_providers=tuple(document for _, document in documents if isinstance(document, IdentityProvider)),
             manifests={key: manifest for key, (manifest, _) in self.documents.items()},
+            documents={key: document for key, (_, document) in self.documents.items()},
             warnings=tuple(self.warnings),
             left_out=tuple(self.left_out),
         )
@@ -216,23 +251,25 @@ class _Compiler:
                 self.warnings.append(manifest.fault(("limits",), message))
                 return
 
-    def _aliases(self, targets: Mapping[str, Target]) -> dict[str, str]:
-        """Slug or alias -> the virtual model it stands for. A slug wins over an alias, and a model over both."""
-        models = [
-            (manifest, f"{group.name}/{model.name}", model)
-            for manifest, group in self.documents.values()
-            if isinstance(group, VirtualModelGroup)
-            for model in group.integrations
-        ]
-        wanted = [(manifest, name, model.slug) for manifest, name, model in models if model.slug is not None]
-        wanted += [(manifest, name, alias) for manifest, name, model in models for alias in model.alias]
-        found: dict[str, str] = {}
-        for manifest, name, alias in wanted:
-            if alias in targets:
-                self.warnings.append(manifest.fault(("integrations",), f"{alias} is a model itself"))
-            elif found.setdefault(alias, name) != name:
-                self.warnings.append(manifest.fault(("integrations",), f"{alias} stands for {found[alias]} already"))
-        return {alias: name for alias, name in found.items() if name in targets}
+    def _claim_aliases(self) -> None:
+        """Slugs and aliases of virtual models. A name is of the manifest that has it first, and those in files come
+        before stored ones. What begins with the name of an account is that account's, whatever it offers by now."""
+        holders: dict[str, tuple[Manifest, str]] = {}
+        prefixes: dict[str, str] = {}
+        accounts: dict[str, Manifest] = {}
+        for manifest, document in [*self.documents.values()]:
+            if manifest.type.startswith("provider-account/"):
+                if held := prefixes.get(manifest.name):
+                    self._refuse(manifest, [manifest.fault(("name",), _taken(held, *holders[held]))])
+                    continue
+                accounts.setdefault(manifest.name, manifest)
+            if isinstance(document, VirtualModelGroup):
+                claims, faults = _claims_of(manifest, document, holders, accounts)
+                holders |= claims
+                prefixes |= {account: alias for alias in claims if (account := account_in(alias)) != document.name}
+                if faults:
+                    self._refuse(manifest, faults)
+        self.aliases = {alias: name for alias, (_, name) in holders.items()}
 
     def _targets(self, manifest: Manifest, account: Any, provider: Any) -> list[Target]:
         """The models of an account, all or none."""
@@ -240,6 +277,8 @@ class _Compiler:
             found = list(provider.targets(account))
             if isinstance(account, ProviderAccount):
                 found = list(self._with_terms(manifest, account, found))
+            if self.guarded is not None and not is_trusted(manifest, account):
+                found = [msgspec.structs.replace(each, upstream=each.upstream or self.guarded) for each in found]
             for target in found:
                 if target.name.partition("/")[0] != manifest.name:
                     raise ValueError(f"the provider offers {target.name}, which is not in this account")
@@ -284,6 +323,49 @@ class _Compiler:
         else:
             self.left_out += faults
             self.documents.pop((manifest.type, manifest.name), None)
+
+
+def _claims_of(
+    manifest: Manifest,
+    group: VirtualModelGroup,
+    holders: Mapping[str, tuple[Manifest, str]],
+    accounts: Mapping[str, Manifest],
+) -> tuple[dict[str, tuple[Manifest, str]], list[Fault]]:
+    """Slug or alias -> who has it and the virtual model it stands for; and what is wrong with the others."""
+    found: dict[str, tuple[Manifest, str]] = {}
+    faults: list[Fault] = []
+    own = {f"{group.name}/{model.name}" for model in group.integrations}
+    for index, model in enumerate(group.integrations):
+        name = f"{group.name}/{model.name}"
+        for field, alias in [("slug", model.slug), *(("alias", alias) for alias in model.alias)]:
+            if alias is None or alias == name:
+                continue
+            holder, account = found.get(alias) or holders.get(alias), accounts.get(account_in(alias))
+            if alias in own:
+                problem = f"{alias} is a model itself"
+            elif holder is not None and holder[1] != name:
+                problem = _taken(alias, *holder)
+            elif account is not None and account.name != group.name:
+                problem = f"{alias} is a name in the account {account.name}, which is in {_place(account)}"
+            else:
+                found[alias] = manifest, name
+                continue
+            faults.append(manifest.fault(("integrations", index, field), problem))
+    return found, faults
+
+
+def _taken(alias: str, holder: Manifest, name: str) -> str:
+    return f"{alias} stands for {name} already, which is in {_place(holder)}"
+
+
+def _place(manifest: Manifest) -> str:
+    return f"{manifest.file}:{manifest.line}" if manifest.line else manifest.file
+
+
+def account_in(name: str) -> str:
+    """The account in `account/model`; empty: there is none in front."""
+    account, slash, _ = name.partition("/")
+    return account if slash else ""
 
 
 def _room(concurrency: Concurrency | None) -> Room | None:
@@ -361,6 +443,6 @@ class Report(msgspec.Struct, frozen=True):
 
 def check(path: Path, environ: Mapping[str, str], *, has_secrets: bool = True) -> Report:
     """Raises ConfigError with everything that is wrong; unless it `has_secrets`, save for those that are not there."""
-    secrets = secrets_from(environ) if has_secrets else FormOnly(environ)
-    snapshot = compile_snapshot(load(path), providers_by_type(), secrets)
+    secrets, egress = secrets_from(environ) if has_secrets else FormOnly(environ), egress_from(environ)
+    snapshot = compile_snapshot(load(path), providers_by_type(), secrets, egress=egress)
     return Report(tuple(snapshot.targets), snapshot.warnings)

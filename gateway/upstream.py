@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from aiohttp import AddrInfoType, ClientError, ClientTimeout, ConnectionTimeoutError, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -24,9 +24,12 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection as Lease
 from yarl import URL
 
+from gateway.address import address_of
 from gateway.connection import Connection
 from gateway.contract import Endpoint, Tls, UpstreamRequest
 from gateway.errors import BrokeOff, TimedOut, Unreachable
+from gateway.outgoing import NoWay, Refusal, TunnelConnector, Ways, guarded_socket
+from gateway.secret import Secret
 from gateway.unpacking import Unpacker, packing_of
 
 REPEAT_WITHIN_S = 0.1
@@ -50,6 +53,9 @@ class HttpUpstream:
         names_ttl_s: whole seconds for which the addresses of a name are used again.
         resolver: finds those addresses; the system does unless given.
         clock: monotonic seconds.
+        ways: where it may connect to, and through which proxy.
+        is_trusted: for providers whose addresses were written by the operator or an admin. Connections of others are
+            not in the same pool.
     """
 
     def __init__(
@@ -60,29 +66,33 @@ class HttpUpstream:
         names_ttl_s: int = 30,
         resolver: AbstractResolver | None = None,
         clock: Callable[[], float] = perf_counter,
+        ways: Ways | None = None,
+        is_trusted: bool = True,
     ) -> None:
         self._timeout = ClientTimeout(total=None, connect=connect_timeout_s, sock_connect=connect_timeout_s)
         self._dead_after_s = dead_after_s
         self._names_ttl_s = names_ttl_s
         self._resolver = resolver or SystemNames()
         self._clock = clock
-        self._connector: TCPConnector | None = None
-        self._shapes: dict[tuple[object, ...], ClientRequest] = {}
+        self._ways = ways or Ways()
+        self._is_trusted = is_trusted
+        self._connectors: dict[Secret | None, TCPConnector] = {}
+        self._origins: dict[tuple[object, ...], Origin] = {}
 
     async def call(self, request: UpstreamRequest) -> "HttpReply":
         endpoint = request.endpoint
-        connector = self._connector or self._open()
-        shape = self._shapes.get(endpoint.origin) or self._shape(endpoint)
+        origin = self._origins.get(endpoint.origin) or self._origin(endpoint)
+        head = endpoint.head if origin.seen_by_proxy is None else origin.seen_by_proxy(endpoint.head)
         is_second = False
         while True:
-            lease = await self._connect(connector, shape, endpoint)
+            lease = await self._connect(origin, endpoint)
             connection = cast("Connection", lease.protocol)
             was_used = connection.was_used
             if was_used and is_second:
                 lease.close()  # the second try goes out on a fresh connection
                 continue
             try:
-                connection.send(b"%bcontent-length: %d\r\n\r\n" % (endpoint.head, len(request.body)), request.body)
+                connection.send(b"%bcontent-length: %d\r\n\r\n" % (head, len(request.body)), request.body)
                 await connection.head()
                 return HttpReply(lease, connection)
             except BrokeOff:
@@ -97,41 +107,83 @@ class HttpUpstream:
                 raise
 
     async def close(self) -> None:
-        if self._connector is not None:
-            connector, self._connector = self._connector, None
-            self._shapes.clear()
+        connectors = [*self._connectors.values()]
+        self._connectors.clear()
+        self._origins.clear()
+        for connector in connectors:
             await connector.close()
 
-    def _open(self) -> TCPConnector:
-        self._connector = TCPConnector(
-            limit=0,
-            keepalive_timeout=30,
-            ttl_dns_cache=self._names_ttl_s,
-            resolver=self._resolver,
-            socket_factory=partial(_socket, dead_after_s=self._dead_after_s),
-        )
-        self._connector._factory = cast("Any", partial(Connection, asyncio.get_running_loop(), self._clock))
-        return self._connector
+    def _connector(self, proxy: Secret | None) -> TCPConnector:
+        """One for each proxy, and one for what is called directly."""
+        if proxy in self._connectors:
+            return self._connectors[proxy]
+        options: dict[str, Any] = {
+            "limit": 0,
+            "keepalive_timeout": 30,
+            "ttl_dns_cache": self._names_ttl_s,
+            "resolver": self._resolver,
+        }
+        if proxy is None:
+            guard = partial(
+                _socket, dead_after_s=self._dead_after_s, refusal=self._ways.refusal(is_trusted=self._is_trusted)
+            )
+            connector = TCPConnector(socket_factory=guard, **options)
+        else:
+            connector = TunnelConnector(
+                proxy, socket_factory=partial(_socket, dead_after_s=self._dead_after_s), **options
+            )
+        connector._factory = cast("Any", partial(Connection, asyncio.get_running_loop(), self._clock))
+        self._connectors[proxy] = connector
+        return connector
 
-    def _shape(self, endpoint: Endpoint) -> ClientRequest:
+    def _origin(self, endpoint: Endpoint) -> "Origin":
         """What aiohttp's pool wants to see. It takes only the connection's key from it: one for each origin will do."""
+        address = address_of(endpoint.url)
         scheme = "https" if endpoint.is_tls else "http"
         url = URL.build(scheme=scheme, host=endpoint.host, port=endpoint.port)
         try:
             context = _ssl(endpoint.tls)
+            proxy = self._ways.proxy_for(address, is_trusted=self._is_trusted)
         except ssl.SSLError as error:
             raise Unreachable(f"no connection to {endpoint.host}: ca_cert is not a certificate in PEM") from error
-        shape = ClientRequest("POST", url, loop=asyncio.get_running_loop(), ssl=context)
-        self._shapes[endpoint.origin] = shape
-        return shape
+        except NoWay as error:
+            raise Unreachable(f"no connection to {endpoint.host}: {error}") from error
+        connector = self._connector(proxy)
+        through = seen_by_proxy = None
+        if isinstance(connector, TunnelConnector):
+            through = connector.proxy
+            if not endpoint.is_tls:
+                seen_by_proxy = partial(absolute, f"http://{address.authority}".encode(), connector.authorization)
+        shape = ClientRequest("POST", url, loop=asyncio.get_running_loop(), ssl=context, proxy=through)
+        origin = Origin(connector, shape, seen_by_proxy)
+        self._origins[endpoint.origin] = origin
+        return origin
 
-    async def _connect(self, connector: TCPConnector, shape: ClientRequest, endpoint: Endpoint) -> Lease:
+    async def _connect(self, origin: "Origin", endpoint: Endpoint) -> Lease:
         try:
-            return await connector.connect(shape, [], self._timeout)
+            return await origin.connector.connect(origin.shape, [], self._timeout)
         except (TimeoutError, ConnectionTimeoutError) as error:
             raise TimedOut(f"{endpoint.host} took too long to accept a connection") from error
         except (ClientError, OSError, UnicodeError) as error:
             raise Unreachable(f"no connection to {endpoint.host}: {_reason(error)}") from error
+
+
+class Origin(NamedTuple):
+    """How a scheme, host and port are reached. `seen_by_proxy`: what a proxy that reads requests is to get for a head;
+    None: nobody reads it but the provider."""
+
+    connector: TCPConnector
+    shape: ClientRequest
+    seen_by_proxy: Callable[[bytes], bytes] | None
+
+
+def absolute(origin: bytes, more: bytes, head: bytes) -> bytes:
+    """A head as proxies want it: with all of the URL in its first line, and with `more` lines.
+
+    Source: RFC 9112, section 3.2.2.
+    """
+    method, space, rest = head.partition(b" ")
+    return method + space + origin + rest + more
 
 
 class SystemNames(AbstractResolver):
@@ -197,11 +249,11 @@ class HttpReply:
             self._connection.let_go(self._lease.release)  # closes the connection unless the reply came to its end
 
 
-def _socket(address: AddrInfoType, *, dead_after_s: float) -> socket.socket:
+def _socket(address: AddrInfoType, *, dead_after_s: float, refusal: Refusal | None = None) -> socket.socket:
     """One that notices when the way to the other end is cut. Without this, the kernel tries for a quarter of an hour to
     send what is not acknowledged, and never looks while it waits for an answer.
     """
-    sock = socket.socket(*address[:3])
+    sock = socket.socket(*address[:3]) if refusal is None else guarded_socket(address, refusal=refusal)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":  # elsewhere the system's own times count
         probe_s = math.ceil(dead_after_s / 3)
@@ -226,6 +278,8 @@ def _ssl(tls: Tls) -> ssl.SSLContext | bool:
 def _reason(error: Exception) -> str:
     """In a word or two, and without the addresses that a resolved name stands for."""
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
+    if isinstance(cause, NoWay):
+        return str(cause)
     if isinstance(cause, socket.gaierror | UnicodeError):
         return "its name cannot be resolved"
     if isinstance(cause, ssl.SSLCertVerificationError):

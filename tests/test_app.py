@@ -11,6 +11,7 @@ from starlette.routing import Mount
 
 from gateway import build_app
 from gateway.app import config_path
+from gateway.contract import Endpoint, UpstreamRequest
 from gateway.errors import BrokeOff, ConfigError, Unreachable
 from gateway.logs import configure_logs
 from gateway.sinks.log import LogSink
@@ -433,3 +434,28 @@ async def test_scopes_can_be_printed(app_with, token):
     await app(scope, receive, send)
 
     assert token not in repr(scope["state"])
+
+
+# --- where it may go ---------------------------------------------------------
+
+
+async def test_there_is_a_network_for_those_nobody_vouches_for(manifest):
+    """The same manifest leads to this machine from a file, and not from somebody who may only manage accounts."""
+    gateway = build_app(manifest, environ={}, sinks=[ListSink()])
+    call = UpstreamRequest(Endpoint("http://127.0.0.1:9/v1"), b"{}")
+
+    with pytest.raises(Unreachable, match="in a private network, where only manifests in files"):
+        await gateway.config.guarded.call(call)
+    assert gateway.config.snapshot.find("mock/m").upstream is None
+    await gateway.close()
+    await gateway.config.guarded.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("GATEWAY_EGRESS_ALLOW", "10.0.0.1/8"), ("HTTPS_PROXY", "socks5://p"), ("GATEWAY_TRUST_ENV_PROXY", "perhaps")],
+)
+def test_a_way_out_that_cannot_be_meant(manifest, name, value):
+    """It does not start, rather than go out by another way."""
+    with pytest.raises(ConfigError, match=name):
+        build_app(manifest, environ={name: value})

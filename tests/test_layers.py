@@ -8,13 +8,14 @@ from pathlib import Path
 import gateway
 
 LAYERS = [
-    {"_version", "errors", "secret", "sealing", "tokens"},
-    {"asgi", "usage", "logs", "windows", "unpacking"},
-    {"wire", "routing", "holds", "pricing"},
+    {"_version", "address", "errors", "headers", "secret", "sealing", "tokens"},
+    {"asgi", "egress", "usage", "logs", "windows", "unpacking"},
+    {"proxies", "wire", "routing", "holds", "pricing"},
     {"entries"},
     {"contract"},
     {"exchange"},
     {"plugins", "manifests", "connection", "database", "bus"},
+    {"outgoing"},
     {"access", "identities", "shared_health"},
     {
         "upstream",

@@ -237,14 +237,20 @@ def test_what_the_form_of_the_answer_depends_on_stays(name):
     ]
 
 
+NO_VALUE = "the value holds a line break, or another character that no header may hold"
+
+
 @pytest.mark.parametrize(
     ("override", "fault"),
     [
-        ({"set": {"Content-Length": "3"}}, "set: content-length cannot be set"),
-        ({"set": {"host": "evil.test"}}, "set: host cannot be set"),
-        ({"set": {"x y": "1"}}, "set: 'x y' cannot be a header of that value"),
-        ({"set": {"x": "1\r\ny: 2"}}, "set: 'x' cannot be a header of that value"),
-        ({"remove": ["Host"]}, "remove: host cannot be removed"),
+        ({"set": {"Content-Length": "3"}}, "set.Content-Length: Content-Length cannot be set"),
+        ({"set": {"host": "evil.test"}}, "set.host: host cannot be set"),
+        ({"set": {"Transfer_Encoding": "chunked"}}, "set.Transfer_Encoding: Transfer_Encoding cannot be set"),
+        ({"set": {"content-type": "text/plain"}}, "set.content-type: content-type cannot be set"),
+        ({"set": {"x y": "1"}}, "set.x y: 'x y' is no name of a header"),
+        ({"set": {"x": "1\r\ny: 2"}}, f"set.x: {NO_VALUE}"),
+        ({"remove": ["Host"]}, "remove[0]: Host cannot be removed"),
+        ({"remove": ["te "]}, "remove[0]: te  cannot be removed"),
     ],
 )
 def test_headers_that_cannot_be_changed(override, fault):
@@ -348,33 +354,76 @@ def test_slugs_and_aliases_stand_for_a_model(config):
     assert list(config.names(None))[-4:] == ["v/m", "acme-chat", "gpt-4o", "acme/default"]
 
 
-def test_a_slug_wins_over_an_alias():
-    alias, slug = by_priority("azure-eu/gpt-4o", alias=["x"]), by_priority("azure-eu/gpt-4o", group="w", slug="x")
-
-    snapshot = compiled(alias, slug)
-
-    assert snapshot.targets["x"].name == "w/m"
-    assert [(w.path, w.message) for w in snapshot.warnings] == [("integrations", "x stands for w/m already")]
+TWO = ("azure-eu/gpt-4o", "openai-main/gpt-4o")
 
 
-def test_a_model_wins_over_both():
-    snapshot = compiled(by_priority("azure-eu/gpt-4o", slug="openai-main/gpt-4o", alias=["gpu-farm/llama-70b"]))
+@pytest.mark.parametrize(
+    ("first", "second", "fault"),
+    [
+        ({"slug": "x"}, {"slug": "x"}, "integrations[0].slug: x stands for v/m already, which is in gateway.yaml"),
+        ({"alias": ["x"]}, {"slug": "x"}, "integrations[0].slug: x stands for v/m already, which is in gateway.yaml"),
+        (
+            {"slug": "x"},
+            {"alias": ["y", "x"]},
+            "integrations[0].alias: x stands for v/m already, which is in gateway.yaml",
+        ),
+        ({"alias": ["w/x"]}, {}, "name: w/x stands for v/m already, which is in gateway.yaml"),
+        ({}, {"alias": ["v/x"]}, "integrations[0].alias: v/x is a name in the account v, which is in gateway.yaml"),
+        (
+            {},
+            {"slug": "azure-eu/gpt-4o"},
+            "azure-eu/gpt-4o is a name in the account azure-eu, which is in gateway.yaml:",
+        ),
+        ({}, {"slug": "azure-eu/later"}, "azure-eu/later is a name in the account azure-eu, which is in gateway.yaml"),
+    ],
+)
+def test_a_name_is_of_who_has_it_first(first, second, fault):
+    """A second one was passed over with a warning, or it was first and took everybody's requests."""
+    manifests = (by_priority(TWO[0], **first), by_priority(TWO[1], group="w", **second))
 
-    assert snapshot.targets["openai-main/gpt-4o"].provider is not VIRTUAL
-    assert snapshot.targets["gpu-farm/llama-70b"].provider is not VIRTUAL
-    assert [fault.message for fault in snapshot.warnings] == [
-        "openai-main/gpt-4o is a model itself",
-        "gpu-farm/llama-70b is a model itself",
-    ]
+    [found] = faults_of(*manifests)
+
+    assert fault in found
 
 
-def test_of_two_equal_slugs_the_first_counts():
-    snapshot = compiled(
-        by_priority("azure-eu/gpt-4o", slug="x"), by_priority("openai-main/gpt-4o", group="w", slug="x")
-    )
+def test_two_virtual_models_of_a_group_share_no_name():
+    group = json.loads(by_priority(TWO[0], slug="x"))
+    group["integrations"].append({**group["integrations"][0], "name": "n"})
+    third = {**group["integrations"][0], "name": "o", "slug": "v/m"}
 
-    assert snapshot.targets["x"].name == "v/m"
-    assert [warning.message for warning in snapshot.warnings] == ["x stands for v/m already"]
+    assert [fault.partition(": x")[0] for fault in faults_of(json.dumps(group))] == ["integrations[1].slug"]
+    group["integrations"][1:] = [third]
+    assert faults_of(json.dumps(group)) == ["integrations[1].slug: v/m is a model itself"]
+
+
+def test_the_same_name_twice_for_one_model_is_no_fault():
+    snapshot = compiled(by_priority(TWO[0], slug="x", alias=["x", "v/m", "v/other"]))
+
+    assert [name for name, target in snapshot.targets.items() if target.name == "v/m"] == ["v/m", "x", "v/other"]
+
+
+@pytest.mark.parametrize("fields", [{"slug": "*"}, {"alias": ["v/*"]}, {"alias": ["azure-eu/*"]}, {"name": "*"}])
+def test_a_virtual_model_is_not_called_by_a_star(fields):
+    """That is any model of an account. Whoever asked for one found a route that was not there: a 500."""
+    [fault] = faults_of(by_priority(TWO[0], **fields))
+
+    assert fault.endswith("must be a name without whitespace and without *")
+
+
+def test_a_file_takes_a_name_from_the_database():
+    """And from nobody else: what is stored is left out, and says who has the name now."""
+    alias, slug = by_priority(TWO[0], alias=["x"]), stored(by_priority(TWO[1], group="a", slug="x"))
+    below, named = by_priority(TWO[0], alias=["a/x"]), stored(by_priority(TWO[1], group="a"))
+
+    for file, other, path in ((alias, slug, "integrations[0].slug: x"), (below, named, "name: a/x")):
+        snapshot = compile_snapshot(
+            [*manifests(ACCOUNTS), *loads(file, "f.yaml"), *other], providers_by_type(), Secrets({})
+        )
+
+        assert {target.name for target in snapshot.targets.values() if target.provider is VIRTUAL} == {"v/m"}
+        assert [str(fault) for fault in snapshot.left_out] == [
+            f"database/provider-account/virtual-model/a: {path} stands for v/m already, which is in f.yaml:1"
+        ]
 
 
 async def test_the_list_has_all_names(app_with, auth, tmp_path):

@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractResolver
 
 from gateway.contract import Endpoint, Tls, UpstreamRequest
 from gateway.errors import BrokeOff, TimedOut, Unreachable
+from gateway.outgoing import ways_from
 from gateway.upstream import HttpUpstream
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
@@ -855,11 +856,10 @@ async def test_nobody_listens(upstream):
     assert "[" not in raised.value.message
 
 
-@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"], ids=["empty label", "label too long"])
-async def test_a_name_that_cannot_be_resolved(upstream, host):
-    """Names that no resolver asks a network about."""
+async def test_a_name_that_cannot_be_resolved(upstream):
+    """One that no resolver asks a network about."""
     with pytest.raises(Unreachable):
-        await upstream.call(ask(f"http://{host}/"))
+        await upstream.call(ask("http://a.invalid/"))
 
 
 async def test_a_connection_that_takes_too_long():
@@ -1143,3 +1143,188 @@ async def test_an_authority_that_is_no_certificate(upstream):
     """Told as an unreachable provider: the rest of the configuration is still of use."""
     with pytest.raises(Unreachable):
         await upstream.call(ask("https://127.0.0.1:1/", tls=Tls(ca_cert="not a certificate")))
+
+
+# --- where it may go -------------------------------------------------------------------------------------------------
+
+PRIVATE = "it is on this machine or in a private network"
+NEVER = "which the gateway never calls"
+
+
+async def refusal_of(upstream, url):
+    try:
+        with pytest.raises(Unreachable) as refused:
+            await upstream.call(ask(url))
+        return refused.value.message
+    finally:
+        await upstream.close()
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "provider.test", "0x7f.1", "localhost"]
+)
+async def test_an_address_of_this_machine_is_for_those_who_are_trusted(host):
+    """Looked at is the address that is about to be connected to, whatever it was written as or its name stands for."""
+    async with Provider(answers(OK)).serve() as provider:
+        names = Names("127.0.0.1") if host == "provider.test" else None
+        guarded = HttpUpstream(is_trusted=False, resolver=names)
+
+        message = await refusal_of(guarded, f"http://{host}:{provider.port}/")
+
+    assert PRIVATE in message
+    assert provider.connections == []
+
+
+@pytest.mark.parametrize(
+    ("address", "is_trusted"), [("169.254.169.254", True), ("fe80::1", True), ("100.100.100.200", False)]
+)
+async def test_a_metadata_service_is_for_nobody(address, is_trusted):
+    upstream = HttpUpstream(is_trusted=is_trusted, resolver=Names(address))
+
+    message = await refusal_of(upstream, "http://provider.test/latest/meta-data")
+
+    assert NEVER in message
+    assert address not in message
+
+
+async def test_a_name_that_changes_its_mind_is_looked_at_each_time():
+    """A name of the attacker's own may be public when it is applied, and this machine when it is called."""
+    async with Provider(answers(OK)).serve() as provider:
+        names = Names("127.0.0.1")
+        guarded = HttpUpstream(is_trusted=False, resolver=names, names_ttl_s=0)
+
+        assert PRIVATE in await refusal_of(guarded, f"http://provider.test:{provider.port}/")
+        assert PRIVATE in await refusal_of(guarded, f"http://provider.test:{provider.port}/")
+
+
+async def test_of_several_addresses_those_are_tried_that_may_be():
+    async with Provider(answers(OK)).serve() as provider:
+        ways = ways_from({"GATEWAY_EGRESS_ALLOW": "127.0.0.1/32"})
+        names = Names("169.254.169.254", "127.0.0.2", "10.0.0.1", "127.0.0.1")
+        guarded = HttpUpstream(is_trusted=False, resolver=names, ways=ways)
+
+        assert await call(guarded, ask(f"http://provider.test:{provider.port}/")) == (200, b"hello")
+        await guarded.close()
+
+    assert len(provider.connections) == 1
+
+
+# --- through a proxy -------------------------------------------------------------------------------------------------
+
+
+async def tunnel(connection, provider, seen, status=b"200 Connection established"):
+    """A proxy that does what CONNECT asks for, with `provider` in the place of all others."""
+    seen.append(await connection.reader.readuntil(b"\r\n\r\n"))
+    await connection.send(b"HTTP/1.1 %b\r\n\r\n" % status)
+    if not status.startswith(b"200"):
+        return
+    reader, writer = await asyncio.open_connection("127.0.0.1", provider.port)
+
+    async def pass_on(source, sink):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+        sink.close()
+
+    await asyncio.gather(pass_on(connection.reader, writer), pass_on(reader, connection.writer))
+
+
+async def test_https_goes_through_a_tunnel(authority):
+    """The proxy sees where to, and its own credentials; all else is for the provider. The connection is used again."""
+
+    async def script(connection):
+        for _ in range(2):
+            await connection.request()
+            await connection.send(OK)
+        await connection.gone()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("api.vendor.example").configure_cert(context)
+    seen = []
+    async with (
+        Provider(script).serve(context) as provider,
+        Provider(lambda connection: tunnel(connection, provider, seen)).serve() as proxy,
+    ):
+        environ = {"HTTPS_PROXY": f"http://ana:pa%40ss@127.0.0.1:{proxy.port}"}
+        upstream = HttpUpstream(ways=ways_from(environ), is_trusted=False)
+        request = ask("https://api.vendor.example:8443/v1", tls=Tls(ca_cert=authority.cert_pem.bytes().decode()))
+
+        assert [await call(upstream, request) for _ in range(2)] == [(200, b"hello")] * 2
+        await upstream.close()
+
+    assert seen == [
+        b"CONNECT api.vendor.example:8443 HTTP/1.1\r\nhost: api.vendor.example:8443\r\n"
+        b"proxy-authorization: Basic YW5hOnBhQHNz\r\n\r\n"
+    ]
+
+
+async def test_http_goes_to_the_proxy_with_all_of_the_url():
+    heads = []
+
+    async def script(connection):
+        for _ in range(2):
+            heads.append((await connection.request())[0])
+            await connection.send(OK)
+        await connection.gone()
+
+    async with Provider(script).serve() as proxy:
+        upstream = HttpUpstream(ways=ways_from({"http_proxy": f"u:p@127.0.0.1:{proxy.port}"}), is_trusted=False)
+
+        for path in ("/v1/a?b=1", "/v1/c"):
+            assert await call(upstream, ask(f"http://api.vendor.example:81{path}")) == (200, b"hello")
+        await upstream.close()
+
+    rest = (
+        b"host: api.vendor.example:81\r\naccept-encoding: identity\r\nauthorization: Bearer key\r\n"
+        b"proxy-authorization: Basic dTpw\r\ncontent-length: 2\r\n\r\n"
+    )
+    assert heads == [
+        b"POST http://api.vendor.example:81/v1/a?b=1 HTTP/1.1\r\n" + rest,
+        b"POST http://api.vendor.example:81/v1/c HTTP/1.1\r\n" + rest,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [
+        (b"407 Proxy Authentication Required", "the proxy answered with status 407"),
+        (b"502 Bad Gateway", "the proxy answered with status 502"),
+        (b"nonsense", "the proxy closed the connection"),
+    ],
+)
+async def test_a_proxy_that_refuses(status, problem):
+    async with Provider(lambda connection: tunnel(connection, None, [], status)).serve() as proxy:
+        upstream = HttpUpstream(ways=ways_from({"ALL_PROXY": f"http://u:canary@127.0.0.1:{proxy.port}"}))
+
+        assert await refusal_of(upstream, "https://api.vendor.example/v1") == (
+            f"no connection to api.vendor.example: {problem}"
+        )
+
+
+async def test_a_proxy_that_is_not_there():
+    for url in ("https://api.vendor.example/v1", "http://api.vendor.example/v1"):
+        upstream = HttpUpstream(ways=ways_from({"ALL_PROXY": f"http://127.0.0.1:{free_port()}"}))
+
+        assert await refusal_of(upstream, url) == "no connection to api.vendor.example: the proxy cannot be reached"
+
+
+async def test_a_proxy_is_not_asked_for_what_may_not_be_called():
+    async with Provider(answers(OK)).serve() as proxy:
+        environ = {"ALL_PROXY": f"http://127.0.0.1:{proxy.port}"}
+        for url, is_trusted in (
+            ("http://10.0.0.1/", False),
+            ("https://169.254.169.254/", True),
+            ("http://0xa.1/", False),
+        ):
+            upstream = HttpUpstream(ways=ways_from(environ), is_trusted=is_trusted)
+
+            assert "no connection to" in await refusal_of(upstream, url)
+    assert proxy.connections == []
+
+
+async def test_this_machine_is_called_without_a_proxy():
+    async with Provider(answers(OK)).serve() as provider:
+        upstream = HttpUpstream(ways=ways_from({"ALL_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}))
+
+        assert await call(upstream, ask(provider.url)) == (200, b"hello")
+        await upstream.close()

@@ -20,6 +20,8 @@ WRITE_DATA = "secret-group:WriteData"
 MANAGE_USERS = "user:ManageUsers"
 LIST_CONTROLS = "gateway-controls:ListGatewayControls"
 MANAGE_CONTROLS = "gateway-controls:ManageGatewayControls"
+NAME_MODELS = "gateway-controls:NameModels"
+"""To give a virtual model a name without its group in front, such as `gpt-4o`: everybody's requests may carry it."""
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -117,6 +119,7 @@ PERMISSIONS = frozenset(
         *(getattr(kind, action) for kind in (*_KINDS.values(), _MCP_SERVER) for action in Kind.__struct_fields__[1:]),
         *(permission for role in ROLES.values() for permission in role),
         MANAGE_USERS,
+        NAME_MODELS,
     }
 ) - {ADMIN_PERMISSION}
 """What a role of one's own may hold."""

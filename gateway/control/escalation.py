@@ -5,15 +5,26 @@ from collections.abc import Iterable
 
 from gateway.access import Access, given_away, kind_of
 from gateway.access.delegation import beyond
-from gateway.access.roles import BUDGET, PROVIDER_ACCOUNT, READ_DATA, SECRET_GROUP, USE, WRITE_DATA, model_resource
+from gateway.access.roles import (
+    BUDGET,
+    NAME_MODELS,
+    PROVIDER_ACCOUNT,
+    READ_DATA,
+    SECRET_GROUP,
+    USE,
+    WRITE_DATA,
+    model_resource,
+    resources_over,
+)
 from gateway.config import may_use
 from gateway.contract import Caller, Target
 from gateway.control.control import actor
 from gateway.control.ownership import TEAM_BUDGET, leads_its_team, require
 from gateway.errors import BadRequest, Forbidden
 from gateway.manifests.identity import StoredSecret
+from gateway.manifests.marks import Mark, marked
 from gateway.manifests.notifications import channel_key
-from gateway.snapshot import ANY_MODEL, Snapshot
+from gateway.snapshot import ANY_MODEL, Snapshot, account_in
 
 
 def require_for_secrets(giver: Caller, before: Snapshot, secrets: Iterable[tuple[str, str]]) -> None:
@@ -55,10 +66,12 @@ def refuse_escalation(before: Snapshot, after: Snapshot, giver: Caller, made: st
         )
     _refuse_opening(before, after, giver, made)
     _refuse_routes_to_others(before, after, giver)
+    _refuse_names(before, after, giver)
     _refuse_channels_of_others(before, after, giver)
     _refuse_budgets_for_others(before, after, giver)
     if made is None or giver.is_admin:
         return
+    _refuse_awaited(before, giver, made)
     family, _, name = made.partition(":")
     kind = kind_of(family)
     if not after.access.holds(actor(giver, after.access), kind.manage, made) and not _leads(giver, after, family, name):
@@ -86,16 +99,54 @@ def _refuse_opening(before: Snapshot, after: Snapshot, giver: Caller, made: str 
 
 
 def _refuse_routes_to_others(before: Snapshot, after: Snapshot, giver: Caller) -> None:
-    """A virtual model takes a grant on its group alone, so whoever makes one must be able to use what is behind it."""
+    """A virtual model takes a grant on its group alone, so whoever makes one must be able to use what is behind it: its
+    targets, and what judges its requests. It is looked at when it is written: who loses a grant later loses the use of
+    the model, and not what was made of it meanwhile, which an admin can see and delete."""
     if giver.is_admin:
         return
-    for name, route in after.routes.by_model.items():
-        old = before.routes.by_model.get(name)
-        known = {candidate.name for candidate in old.candidates} if old is not None else set()
-        for candidate in route.candidates:
-            target = before.find(candidate.name) or after.find(candidate.name)
-            if candidate.name not in known and (target is None or not may_use(giver, target)):
-                raise Forbidden(f"{name} would lead to {candidate.name}, which {giver.subject} may not use")
+    known = _models_behind(before)
+    for holder, models in _models_behind(after).items():
+        for model in sorted(models - known.get(holder, set())):
+            target = before.find(model) or after.find(model)
+            if target is None or not may_use(giver, target):
+                raise Forbidden(f"{holder[1]} would lead to {model}, which {giver.subject} may not use")
+
+
+def _models_behind(snapshot: Snapshot) -> dict[tuple[str, str], set[str]]:
+    """(type, name) of a manifest -> the models it names; of virtual models each by itself, named `group/model`."""
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for (type_, name), document in snapshot.documents.items():
+        for path, mark, model in marked(document):
+            if mark is Mark.MODEL:
+                part = f"/{document.integrations[path[1]].name}" if path[0] == "integrations" else ""
+                found[type_, name + part].add(model)
+    return found
+
+
+def _refuse_names(before: Snapshot, after: Snapshot, giver: Caller) -> None:
+    """Who takes a name such as `gpt-4o` gets the requests of all who send it. Below the name of the group it is one's
+    own; and what an admin once gave to a group stays with it."""
+    for alias, target in after.targets.items():
+        old = before.targets.get(alias)
+        is_own = account_in(alias) == _account(target) or (old is not None and _account(old) == _account(target))
+        if not is_own and not before.access.holds(giver, NAME_MODELS):
+            raise Forbidden(
+                f"{alias} as a name of {target.name} would be there for everybody, which takes the permission "
+                f"{NAME_MODELS}; an admin can give it, or take a name that begins with {_account(target)}/"
+            )
+
+
+def _refuse_awaited(before: Snapshot, giver: Caller, made: str) -> None:
+    """There was an account of that name, and what others say of it still stands: their requests would come along."""
+    family, _, name = made.partition(":")
+    if family != PROVIDER_ACCOUNT.resource:
+        return
+    for resource, users in before.access.users_by_resource(USE).items():
+        if made in resources_over(resource) and users - {giver.subject}:
+            raise Forbidden(f"{min(users - {giver.subject})} may use {name} already, so only an admin can make it")
+    for (_, other), models in _models_behind(before).items():
+        if any(account_in(model) == name for model in models):
+            raise Forbidden(f"{other} leads to {name} already, so only an admin can make it")
 
 
 def _refuse_channels_of_others(before: Snapshot, after: Snapshot, giver: Caller) -> None:

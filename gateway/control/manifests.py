@@ -23,6 +23,8 @@ from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden
 from gateway.manifests import Manifest
 from gateway.manifests.diff import difference
 from gateway.manifests.loader import manifest_from
+from gateway.manifests.outward import addresses_in
+from gateway.manifests.routing import VIRTUAL_MODELS
 from gateway.replica import manifest_of
 from gateway.snapshot import Snapshot, struct_of
 
@@ -175,14 +177,21 @@ async def _put(
         _refuse_managed_by_file(control, *key)
         if struct is None:
             raise BadRequest(f"no plugin of this gateway reads {type_}", param="type")
-        _refuse_taken(key, others)
+        _refuse_taken_account(key, others)
         before_data = existing.data if existing is not None else None
         data = _completed(type_, make(before_data), before_data)
+        _refuse_taken_aliases(type_, data, others)
         if not is_sealed:
             version = await change.next_version(type_, name)
             data = secrecy.sealed(struct, data, before_data, control.seal, version)
         escalation.require_for_secrets(giver, before, secrecy.newly_sent(struct, data, before_data, control.seal))
-        after = await _compiled(control, others, stored, read_manifest(data))
+        by_admin = giver.is_admin or (existing is not None and existing.by_admin)
+        after = await _compiled(control, others, stored, read_manifest(data, by_admin=by_admin))
+        addresses = _addresses(after, key)
+        if by_admin and not giver.is_admin and not addresses <= _addresses(before, key):
+            # What an admin once applied holds for the addresses of then.
+            by_admin = False
+            after = await _compiled(control, others, stored, read_manifest(data))
         _refuse_faults(before, after)
         made = None if existing is not None else kind_of(type_).of(name)
         escalation.refuse_escalation(before, after, giver, made)
@@ -200,13 +209,14 @@ async def _put(
             warnings=[*_new_warnings(before, after), *(_heirs(before, made) if made is not None else ())],
             dry_run=dry_run,
         )
-        if data == before_data:
+        is_vouched = existing is None or existing.by_admin or not by_admin or not addresses
+        if data == before_data and is_vouched:
             change.discard()
             return msgspec.structs.replace(result, action="unchanged")
         if dry_run:
             change.discard()
             return result
-        row = await change.put_manifest(type_, name, data, action=result.action)
+        row = await change.put_manifest(type_, name, data, action=result.action, by_admin=by_admin)
     await control.changed()
     return msgspec.structs.replace(result, version=row.version)
 
@@ -311,7 +321,7 @@ def shown(control: Control, manifest: Manifest, row: StoredManifest | None) -> D
     }
 
 
-def read_manifest(data: Data) -> Manifest:
+def read_manifest(data: Data, *, by_admin: bool = False) -> Manifest:
     """Raises BadRequest: it has no usable type or name, or more inside than anybody writes."""
     faults: list[Fault] = []
     manifest = manifest_from(data, 0, "manifest", faults)
@@ -321,7 +331,7 @@ def read_manifest(data: Data) -> Manifest:
         raise BadRequest(f"a type or name has at most {MAX_NAME_CHARS} characters", param="name")
     if _depth(data) > MAX_DEPTH:
         raise BadRequest(f"the manifest is nested deeper than {MAX_DEPTH}")
-    return Manifest(manifest.type, manifest.name, "manifest", 0, data, version=0)
+    return Manifest(manifest.type, manifest.name, "manifest", 0, data, version=0, by_admin=by_admin)
 
 
 # --- the checks --------------------------------------------------------------
@@ -351,12 +361,33 @@ def _versions(stored: StoredManifest | None, in_force: Manifest | None) -> list[
     return [each.data for each in (stored, in_force) if each is not None]
 
 
-def _refuse_taken(key: tuple[str, str], others: Iterable[StoredManifest]) -> None:
+def _refuse_taken_account(key: tuple[str, str], others: Iterable[StoredManifest]) -> None:
     """Two vendors' accounts of one name would be one resource, also while one of them is left out."""
     resource = kind_of(key[0]).of(key[1])
     for row in others:
         if kind_of(row.type).of(row.name) == resource:
             raise BadRequest(f"there is a {row.type} named {key[1]} already; take another name", param="name")
+
+
+def _refuse_taken_aliases(type_: str, data: Data, others: Iterable[StoredManifest]) -> None:
+    """What one virtual model is called is no other's name, also while its manifest is left out."""
+    if type_ != VIRTUAL_MODELS:
+        return
+    wanted = _aliases(data)
+    for row in others:
+        if row.type == VIRTUAL_MODELS and (taken := sorted(wanted & _aliases(row.data))):
+            raise BadRequest(f"{taken[0]} is the name of a virtual model in {row.name} already", param="alias")
+
+
+def _aliases(data: Data) -> set[str]:
+    """Slugs and aliases in a manifest, which may be none that can be used."""
+    models = data.get("integrations")
+    found: list[Any] = []
+    for model in models if isinstance(models, list) else ():
+        if isinstance(model, dict):
+            alias = model.get("alias")
+            found += [model.get("slug"), *(alias if isinstance(alias, list) else ())]
+    return {text for text in found if isinstance(text, str)}
 
 
 def _refuse_leftovers(
@@ -432,6 +463,12 @@ def _drawn_on(control: Control, manifest: StoredManifest | Manifest) -> set[tupl
 def _uses(secrets: Iterable[tuple[str, str]], group: str, key: str | None = None) -> bool:
     """None: any of the group."""
     return any(secret[0] == group and key in (None, secret[1]) for secret in secrets)
+
+
+def _addresses(snapshot: Snapshot, key: tuple[str, str]) -> set[str]:
+    """Where a manifest leads to; none when it is not in force."""
+    document = snapshot.documents.get(key)
+    return addresses_in(document) if document is not None else set()
 
 
 def _depth(data: Data) -> int:

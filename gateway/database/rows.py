@@ -10,7 +10,8 @@ SchemaState = Literal["current", "missing", "older", "newer"]
 
 
 class StoredManifest(msgspec.Struct, frozen=True):
-    """`version` counts from 1 and goes on after the manifest was deleted and put again."""
+    """`version` counts from 1 and goes on after the manifest was deleted and put again. `admin_version`: the one whose
+    addresses an admin answers for; an older gateway does not write it, so another version's says nothing."""
 
     type: str
     name: str
@@ -20,6 +21,11 @@ class StoredManifest(msgspec.Struct, frozen=True):
     created_by: str
     updated_at: datetime
     updated_by: str
+    admin_version: int | None = None
+
+    @property
+    def by_admin(self) -> bool:
+        return self.admin_version == self.version
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from gateway.errors import BadRequest
 from gateway.usage import Usage
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Those of `migrations`, oldest first."""
 
 NAME_MAX_BYTES = 500
@@ -174,6 +174,7 @@ MANIFESTS = Table(
     Column("created_by", Name, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("updated_by", Name, nullable=False),
+    Column("admin_version", Number),
 )
 
 USERS = Table(

@@ -107,14 +107,18 @@ class Transaction:
         async with self._call() as connection:
             return (await connection.scalar(query) or 0) + 1
 
-    async def put_manifest(self, type_: str, name: str, data: Mapping[str, Any], *, action: str) -> StoredManifest:
+    async def put_manifest(
+        self, type_: str, name: str, data: Mapping[str, Any], *, action: str, by_admin: bool = False
+    ) -> StoredManifest:
+        """`by_admin`: an admin answers for the addresses in it."""
         version = await self.next_version(type_, name)
         async with self._call() as connection:
-            put = StoredManifest(type_, name, version, dict(data), self.at, self.by, self.at, self.by)
+            vouched = version if by_admin else None
+            put = StoredManifest(type_, name, version, dict(data), self.at, self.by, self.at, self.by, vouched)
             created = await connection.execute(
                 update(MANIFESTS)
                 .where(MANIFESTS.c.type == type_, MANIFESTS.c.name == name)
-                .values(version=put.version, data=data, updated_at=self.at, updated_by=self.by)
+                .values(version=version, data=data, updated_at=self.at, updated_by=self.by, admin_version=vouched)
                 .returning(MANIFESTS.c.created_at, MANIFESTS.c.created_by)
             )
             if row := created.one_or_none():

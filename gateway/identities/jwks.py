@@ -4,10 +4,11 @@ import ssl
 from ipaddress import ip_address
 from typing import Protocol
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError
 from yarl import URL
 
 from gateway.errors import BrokeOff, TimedOut, Unreachable
+from gateway.outgoing import Ways
 
 
 class Fetch(Protocol):
@@ -24,14 +25,22 @@ class HttpFetch:
 
     Redirects are not followed, so that a document comes from where the configuration says. Compressed bodies, which
     nobody asked for, are not unpacked.
+
+    Identity providers are an admin's or the operator's own, and may be in a private network.
     """
 
     def __init__(
-        self, *, timeout_s: float = 5.0, max_body_bytes: int = 1024 * 1024, tls: ssl.SSLContext | None = None
+        self,
+        *,
+        timeout_s: float = 5.0,
+        max_body_bytes: int = 1024 * 1024,
+        tls: ssl.SSLContext | None = None,
+        ways: Ways | None = None,
     ) -> None:
-        self._timeout = ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
         self._max_body_bytes = max_body_bytes
-        self._tls = tls or True
+        self._tls = tls
+        self._ways = ways or Ways()
 
     async def __call__(self, url: str) -> bytes:
         try:
@@ -40,8 +49,10 @@ class HttpFetch:
             raise Unreachable("keys are only fetched by https, or from this machine") from error
         try:
             async with (
-                ClientSession(timeout=self._timeout, auto_decompress=False) as session,
-                session.get(target, allow_redirects=False, ssl=self._tls, headers=_HEADERS) as response,
+                self._ways.session(
+                    str(target), is_trusted=True, timeout_s=self._timeout_s, tls=self._tls, auto_decompress=False
+                ) as session,
+                session.get(target, allow_redirects=False, headers=_HEADERS) as response,
             ):
                 if response.status != 200:
                     raise BrokeOff(f"the identity provider answered with status {response.status}")
@@ -53,7 +64,7 @@ class HttpFetch:
                 return bytes(body)
         except TimeoutError as error:
             raise TimedOut("the identity provider did not answer in time") from error
-        except (ClientError, OSError, UnicodeError) as error:
+        except (ClientError, OSError, ValueError) as error:
             raise Unreachable("the identity provider cannot be reached") from error
 
 

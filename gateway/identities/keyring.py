@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 import structlog
 
+from gateway.address import below
 from gateway.errors import Unavailable, UpstreamError
 from gateway.identities.jwks import Fetch, safe_url
 from gateway.identities.keys import PublicKey, read_jwks
@@ -106,7 +107,7 @@ class Keyring:
         issuer = self.provider.issuer
         if self.provider.jwks_uri is not None:
             return self.provider.jwks_uri
-        document = await self._fetch(issuer.removesuffix("/") + "/.well-known/openid-configuration")
+        document = await self._fetch(below(issuer, "/.well-known/openid-configuration"))
         found = msgspec.json.decode(document, type=Discovery)
         if found.issuer != issuer:
             raise ValueError("the discovery document is for another issuer")

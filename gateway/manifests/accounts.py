@@ -9,13 +9,16 @@ import msgspec
 from msgspec import Meta
 
 from gateway.manifests.costs import Cost
+from gateway.manifests.marks import Mark
 from gateway.secret import Secret, SecretText
 
 AccountName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f/]+\Z", description="a name without whitespace and /")]
 ModelName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f]+\Z", description="a name without whitespace")]
 """May hold slashes: the first one of `account/model` ends the account."""
 Text = Annotated[str, Meta(min_length=1, description="text, and not empty")]
-Url = Annotated[str, Meta(pattern=r"^https?://[^\s/]\S*\Z", description="an http or https URL")]
+Url = Annotated[
+    str, Meta(pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/]\S*\Z", description="an http or https URL"), Mark.URL
+]
 ModelType = Literal[
     "chat",
     "completion",
@@ -101,7 +104,7 @@ class SelfHostedModel(Model, frozen=True, kw_only=True):
     url: Url
     model_server: Literal["openai-compatible", "vllm-openai", "tei", "infinity", "cohere-rerank-v2", "nemo-retriever"]
     auth_data: BasicAuth | BearerAuth | None = None
-    headers: dict[str, Secret] | None = None
+    headers: Annotated[dict[str, Secret], Mark.HEADERS] | None = None
     tls_settings: TlsSettings | None = None
     tfy_application_id: str | None = None
 

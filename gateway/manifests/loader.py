@@ -19,7 +19,8 @@ class Manifest:
     """One document. `data` is as it was written, references and all; it may hold keys, so `repr` leaves it out.
 
     `line` is that of its first field; one that stands in no file has line 0. `version` counts those of a manifest that
-    was applied over the API; None: it stands in a file or comes from the environment, and is managed there.
+    was applied over the API; None: it stands in a file or comes from the environment, and is managed there. `by_admin`
+    is about the former: an admin has applied the addresses in it.
     """
 
     type: str
@@ -29,6 +30,22 @@ class Manifest:
     data: dict[str, Any] = field(repr=False)
     lines: Lines = field(default=0, repr=False, compare=False)
     version: int | None = None
+    by_admin: bool = field(default=False, repr=False)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Who wrote it may send the gateway into its own network."""
+        return self.version is None or self.by_admin
+
+    def value_at(self, path: Steps) -> Any:
+        """As it was written; None: nothing is there."""
+        value: Any = self.data
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
 
     def line_of(self, path: Steps) -> int:
         """The line of a value's key, or of an item of a list. For what is not there: of what should hold it."""

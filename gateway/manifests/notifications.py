@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from gateway.manifests.accounts import AccountName, ModelName, Owner, Text
 from gateway.manifests.identity import Email
+from gateway.manifests.marks import Mark
 from gateway.secret import Secret, SecretText
 
 ChannelFqn = Annotated[
@@ -27,27 +28,22 @@ ChannelFqn = Annotated[
 # --- auth_data ---------------------------------------------------------------
 
 
-def _check_url(name: str, url: Secret) -> None:
-    """Addresses of webhooks are secrets, as who knows one can write there, so no pattern can be asked of them."""
-    if not url.reveal().lower().startswith(("https://", "http://")):
-        raise ValueError(f"{name} has to be an http or https URL")
+SecretUrl = Annotated[Secret, Mark.URL]
+"""Addresses of webhooks are secrets, as who knows one can write there, so no pattern can be asked of them."""
 
 
 class SmtpCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="smtp-credentials"):
     """`tls` is by STARTTLS, or from the first byte on port 465. Without a username there is no login."""
 
-    host: Text
+    host: Annotated[Text, Mark.HOST]
     username: str | None = None
     password: Secret | None = None
-    port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    port: Annotated[int, Meta(ge=1, le=65535), Mark.PORT] = 587
     tls: bool = True
 
 
 class SlackWebhookAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="slack-webhook"):
-    webhook_url: Secret
-
-    def __post_init__(self) -> None:
-        _check_url("webhook_url", self.webhook_url)
+    webhook_url: SecretUrl
 
 
 class SlackBotAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="slack-bot"):
@@ -57,20 +53,14 @@ class SlackBotAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
 
 
 class TeamsWebhookAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ms-teams-webhook"):
-    webhook_url: Secret
-
-    def __post_init__(self) -> None:
-        _check_url("webhook_url", self.webhook_url)
+    webhook_url: SecretUrl
 
 
 class PagerDutyAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="pagerduty-integration-auth"):
     """Of an integration "Events API V2". PagerDuty shows the URL beside the key; it may hold the key once more."""
 
     integration_key: Secret
-    integration_url: Secret = Secret("https://events.pagerduty.com/v2/enqueue")
-
-    def __post_init__(self) -> None:
-        _check_url("integration_url", self.integration_url)
+    integration_url: SecretUrl = Secret("https://events.pagerduty.com/v2/enqueue")
 
 
 class WebhookBasicAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="webhook-basic"):
@@ -80,7 +70,7 @@ class WebhookBasicAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
 
 class WebhookBearerAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="webhook-bearer"):
     token: Secret
-    prefix: Text = "Bearer"
+    prefix: Annotated[str, Meta(pattern=r"^[!-~][ -~]*\Z", description="a word, such as Bearer")] = "Bearer"
 
 
 # --- channels ----------------------------------------------------------------
@@ -131,12 +121,9 @@ class WebhookChannel(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="integration/gateway-request-logger/webhook"
 ):
     name: ModelName
-    webhook_url: Secret
+    webhook_url: SecretUrl
     auth_data: WebhookBasicAuth | WebhookBearerAuth | None = None
     authorized_subjects: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        _check_url("webhook_url", self.webhook_url)
 
 
 Channel: TypeAlias = (

@@ -12,7 +12,12 @@ import msgspec
 from msgspec import Meta
 
 from gateway.manifests.accounts import AccountName, Collaborator, ModelName, Owner, Text
+from gateway.manifests.marks import Mark
 
+VirtualName = Annotated[
+    str, Meta(pattern=r"^[^\s*\x00-\x1f\x7f]+\Z", description="a name without whitespace and without *")
+]
+NamedModel = Annotated[ModelName, Mark.MODEL]
 Percent = Annotated[float, Meta(ge=0)]
 Milliseconds = Annotated[int, Meta(ge=0)]
 Status = Annotated[str, Meta(pattern=r"^[1-5]\d\d\Z", description='a status in quotes, such as "503"')]
@@ -40,7 +45,7 @@ class SlaCutoff(msgspec.Struct, frozen=True, kw_only=True):
 class LoadBalanceTarget(msgspec.Struct, frozen=True, kw_only=True):
     """What all targets have. `target` is a real model, `<account>/<model>`."""
 
-    target: ModelName
+    target: NamedModel
     retry_config: RetryConfig | None = None
     fallback_status_codes: tuple[Status, ...] | None = None
     fallback_candidate: bool = True
@@ -101,7 +106,7 @@ class StaticTier(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
 class LlmClassifier(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="llm-classifier"):
     """Asks a chat model, and goes on without it when that takes too long."""
 
-    model: ModelName
+    model: NamedModel
     timeout_ms: Milliseconds = 2000
     fallback_strategy: Heuristic | StaticTier | None = None
 
@@ -118,10 +123,10 @@ Routing = WeightRouting | LatencyRouting | PriorityRouting | ComplexityRouting
 
 
 class VirtualModel(msgspec.Struct, frozen=True, kw_only=True):
-    """Callers ask for `<group>/<name>`, for the slug, or for an alias."""
+    """Callers ask for `<group>/<name>`, for the slug, or for an alias. None of them may be another's name as well."""
 
     type: Annotated[str, Meta(pattern="^integration/model/virtual\\Z", description="integration/model/virtual")]
-    name: ModelName
+    name: VirtualName
     model_types: Annotated[
         tuple[
             Literal[
@@ -141,8 +146,8 @@ class VirtualModel(msgspec.Struct, frozen=True, kw_only=True):
         Meta(min_length=1),
     ]
     routing_config: Routing
-    slug: ModelName | None = None
-    alias: tuple[ModelName, ...] = ()
+    slug: VirtualName | None = None
+    alias: tuple[VirtualName, ...] = ()
     authorized_subjects: tuple[str, ...] | None = None
 
 
@@ -218,7 +223,7 @@ class FallbackWhen(When, frozen=True, kw_only=True):
 
 
 class FallbackModel(msgspec.Struct, frozen=True, kw_only=True):
-    target: ModelName
+    target: NamedModel
     override_params: dict[str, Any] | None = None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.address import below, path_of
 from gateway.contract import Call, Endpoint, Reading, Target, Tls, UpstreamRequest
 from gateway.errors import BadRequest, Refused, Unauthorized
 from gateway.logs import redact_text, redacted
@@ -66,7 +67,7 @@ class OpenAICompatible:
             key = (base_url, *headers.items(), tls, *paths)
             if key not in endpoints:
                 endpoints[key] = {
-                    dialect: Endpoint(base_url.rstrip("/") + path, headers, tls=tls) for dialect, path in paths.items()
+                    dialect: Endpoint(below(base_url, path), headers, tls=tls) for dialect, path in paths.items()
                 }
             yield Target(
                 name=f"{account.name}/{model.name}",
@@ -165,7 +166,8 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
     if isinstance(account, OllamaAccount):
         base_url = account.auth_data.custom_host
     assert base_url is not None
-    return base_url.rstrip("/").removesuffix(vendor.suffix) + vendor.suffix, headers, None
+    is_there = path_of(base_url).rstrip("/").endswith(vendor.suffix)
+    return below(base_url, "" if is_there else vendor.suffix), headers, None
 
 
 def _adapt(fields: dict[str, Any], vendor: Vendor) -> tuple[str, ...]:

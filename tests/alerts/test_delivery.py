@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from base64 import b64encode
 
 import pytest
 
@@ -28,6 +29,7 @@ from gateway.manifests.notifications import (
     WebhookBearerAuth,
     WebhookChannel,
 )
+from gateway.outgoing import ways_from
 from gateway.secret import Secret
 
 FQN = "acme:x:y:notification-channel:z"
@@ -35,17 +37,13 @@ CANARY = Secret("canary")
 
 
 @pytest.fixture
-async def delivery_to():
-    """Makes deliveries that know one channel; they are closed at the end."""
-    made = []
+def delivery_to():
+    """Makes deliveries that know one channel."""
 
     def make(channel, **options):
-        made.append(Delivery(lambda fqn: channel if fqn == FQN else None, timeout_s=5, **options))
-        return made[-1]
+        return Delivery(lambda fqn: channel if fqn == FQN else None, timeout_s=5, **options)
 
-    yield make
-    for delivery in made:
-        await delivery.close()
+    return make
 
 
 def webhook_to(url, auth=None):
@@ -183,7 +181,6 @@ async def test_one_who_never_answers_is_given_up(listening, http_server, alert_o
 
     with pytest.raises(Undelivered, match="TimeoutError"):
         await delivery.send(alert_of(), TO_WEBHOOK)
-    await delivery.close()
 
 
 @pytest.mark.parametrize(
@@ -272,3 +269,59 @@ async def test_one_recipient_who_is_unknown_does_not_keep_it_from_the_others(
 
     assert [recipients for recipients, _ in server.mails] == [["ana@example.com"]]
     assert "recipients refused" in capsys.readouterr().out
+
+
+PRIVATE = "it is on this machine or in a private network"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+async def test_a_manager_sends_no_alerts_into_the_own_network(delivery_to, listening, http_server, alert_of, host):
+    """Whoever may make a channel could reach whatever listens there. Looked at is the address that is connected to."""
+    server = await listening(http_server((200, "")))
+    channel = webhook_to(server.url.replace("127.0.0.1", host))
+    asked = []
+
+    with pytest.raises(Undelivered, match=PRIVATE):
+        await delivery_to(channel, trusts=asked.append).send(alert_of(), TO_WEBHOOK)
+    assert server.requests == []
+    assert asked == [FQN]
+
+
+async def test_nobody_sends_alerts_to_a_metadata_service(delivery_to, alert_of):
+    channel = webhook_to("http://169.254.169.254/latest")
+
+    with pytest.raises(Undelivered, match="which the gateway never calls"):
+        await delivery_to(channel).send(alert_of(), TO_WEBHOOK)
+
+
+async def test_a_network_for_all_is_open_to_channels(delivery_to, listening, http_server, alert_of):
+    server = await listening(http_server((200, "")))
+    ways = ways_from({"GATEWAY_EGRESS_ALLOW": "127.0.0.0/8"})
+
+    await delivery_to(webhook_to(server.url), trusts=lambda _: False, ways=ways).send(alert_of(), TO_WEBHOOK)
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_manager_sends_no_mail_into_the_own_network(delivery_to, listening, smtp_server, alert_of, tls):
+    server = await listening(smtp_server())
+    channel = mail_to(server, host="localhost", tls=tls)
+
+    with pytest.raises(Undelivered, match=PRIVATE):
+        await delivery_to(channel, trusts=lambda _: False).send(alert_of(), TO_OPS)
+    assert server.commands == []
+
+
+async def test_a_webhook_is_called_through_the_proxy(delivery_to, listening, http_server, alert_of):
+    """The proxy looks up the name; what is asked of it is the whole URL."""
+    proxy = await listening(http_server((200, "")))
+    ways = ways_from({"http_proxy": proxy.url.replace("http://", "http://ana:pa%40ss@")})
+
+    await delivery_to(webhook_to("http://hooks.example/x?y=1"), trusts=lambda _: False, ways=ways).send(
+        alert_of(), TO_WEBHOOK
+    )
+
+    [(head, _)] = proxy.requests
+    assert "http://hooks.example/x?y=1" in str(head)
+    assert b64encode(b"ana:pa@ss").decode() in str(head)

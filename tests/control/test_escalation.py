@@ -3,6 +3,8 @@
 LiteLLM: https://github.com/BerriAI/litellm/issues/<number>
 """
 
+import json
+
 import msgspec
 import pytest
 
@@ -390,25 +392,170 @@ async def test_who_manages_users_makes_no_tokens_for_them(api):
     await api.done(api.ask("DELETE", f"/tokens/{theirs['id']}", by="bo"))
 
 
-async def test_a_virtual_model_leads_to_what_its_maker_may_not_use(api):
-    """Callers need a grant on the group alone, so the check has to stand where the group is written."""
+def group(routing, *, name="mine", **fields):
+    """Of one virtual model, which bo manages."""
+    model = {"type": "integration/model/virtual", "name": "m", "model_types": ["chat"], "routing_config": routing}
+    return {
+        "type": "provider-account/virtual-model",
+        "name": name,
+        "collaborators": [MANAGES_ACCOUNT],
+        "integrations": [{**model, **fields}],
+    }
+
+
+def to(*targets):
+    targets = [{"target": target} for target in targets]
+    return {"type": "priority-based-routing", "load_balance_targets": targets}
+
+
+def by_complexity(judge, target="demo/echo"):
+    return {
+        "type": "complexity-based-routing",
+        "load_balance_targets": [{"target": target, "tier": "simple"}],
+        "classification_strategy": {"type": "llm-classifier", "model": judge},
+    }
+
+
+@pytest.mark.parametrize(
+    "routing",
+    [
+        to("main/m"),
+        to("demo/echo", "main/m"),
+        {"type": "latency-based-routing", "load_balance_targets": [{"target": "main/m"}]},
+        {"type": "weight-based-routing", "load_balance_targets": [{"target": "main/m", "weight": 0}]},
+        by_complexity("demo/echo", target="main/m"),
+        by_complexity("main/m"),
+    ],
+    ids=["target", "second target", "by latency", "by weight", "by complexity", "judge"],
+)
+async def test_a_virtual_model_leads_to_what_its_maker_may_not_use(api, routing):
+    """Callers need a grant on the group alone, so the check has to stand where the group is written. The model that
+    judges requests was not looked at: it was asked with the other account's key, unbilled to any grant."""
     await api.done(api.apply(MAIN))
     await api.grant("bo", CREATE_ACCOUNT)
 
-    def group(target):
-        routing = {"type": "priority-based-routing", "load_balance_targets": [{"target": target}]}
-        model = {"type": "integration/model/virtual", "name": "m", "model_types": ["chat"], "routing_config": routing}
-        return {
-            "type": "provider-account/virtual-model",
-            "name": "mine",
-            "collaborators": [MANAGES_ACCOUNT],
-            "integrations": [model],
-        }
+    await refused(api, api.apply(group(routing), by="bo"), "mine/m would lead to main/m", "may not use")
+    await api.done(api.apply(group(to("demo/echo")), by="bo"))
+    await refused(api, api.apply(group(routing), by="bo"), "mine/m would lead to main/m", "may not use")
 
-    name = f"main/{MAIN['integrations'][0]['name']}"
-    await refused(api, api.apply(group(name), by="bo"), f"mine/m would lead to {name}", "may not use")
     await api.grant("bo", USE, on="provider-account:main")
-    await api.done(api.apply(group(name), by="bo"))
+    await api.done(api.apply(group(routing), by="bo"))
+
+
+async def test_a_virtual_model_is_not_reached_by_another_name(api):
+    """An admin's virtual model, named by itself, by its alias or by its slug, stands for models bo may not use."""
+    await api.done(api.apply(MAIN))
+    await api.done(api.apply(group(to("main/m"), name="theirs", slug="short", alias=["gpt"])))
+    await api.grant("bo", CREATE_ACCOUNT)
+
+    for name in ("theirs/m", "short", "gpt"):
+        for routing in (to(name), by_complexity(name)):
+            status, message = await api.refused(api.apply(group(routing), by="bo"))
+            assert (status, name in message) == (400, True), message
+
+
+async def test_what_others_put_into_a_group_stays(api):
+    """Bo manages a group in which an admin named a model that bo may not use: it may stay, and go nowhere else."""
+    await api.done(api.apply(MAIN))
+    await api.done(api.apply(group(by_complexity("main/m"))))
+    open_to_all = {**group(to("demo/echo"))["integrations"][0], "name": "n"}
+    both = group(by_complexity("main/m"))
+    both["integrations"].append(open_to_all)
+
+    await api.done(api.apply(both, by="bo"))
+
+    open_to_all["routing_config"] = to("main/m")
+    await refused(api, api.apply(both, by="bo"), "mine/n would lead to main/m")
+
+
+NAME = "gateway-controls:NameModels"
+
+
+@pytest.mark.parametrize("fields", [{"slug": "gpt-4o"}, {"alias": ["fast", "gpt-4o"]}, {"alias": ["other/gpt"]}])
+async def test_a_virtual_model_with_a_name_for_everybody(api, fields):
+    """Whoever asked for `gpt-4o` was sent to bo's server. Names below that of the group are bo's own."""
+    await api.grant("bo", CREATE_ACCOUNT)
+    plain = group(to("demo/echo"))
+
+    await refused(api, api.apply(group(to("demo/echo"), **fields), by="bo"), "mine/m", NAME)
+    await api.done(api.apply(plain, by="bo"))
+    await refused(api, api.apply(group(to("demo/echo"), **fields), by="bo"), "mine/m", NAME)
+    await api.done(api.apply(group(to("demo/echo"), slug="mine/fast", alias=["mine/other"]), by="bo"))
+
+    await api.grant("bo", NAME)
+    await api.done(api.apply(group(to("demo/echo"), **fields), by="bo"))
+
+
+async def test_a_name_that_an_admin_gave_stays_with_its_group(api):
+    """Bo may change what the model is and does; but once the name is gone, it takes an admin again."""
+    named = group(to("demo/echo"), slug="gpt-4o")
+    await api.done(api.apply(named))
+
+    await api.done(api.apply(group(by_complexity("demo/echo"), slug="gpt-4o"), by="bo"))
+    renamed = {**named["integrations"][0], "name": "n"}
+    await api.done(api.apply({**named, "integrations": [renamed]}, by="bo"))
+
+    await api.done(api.apply(group(to("demo/echo")), by="bo"))
+    back = {"type": named["type"], "name": "mine", "version": 1}
+    await refused(api, api.ask("POST", "/rollback", back, by="bo"), "gpt-4o", NAME)
+
+
+async def test_a_name_of_somebody_else(api):
+    """Who may name models takes no name that is taken, not even while its holder cannot be used."""
+    await api.done(api.apply(group(to("demo/echo"), name="theirs", slug="gpt-4o")))
+    await api.grant("bo", CREATE_ACCOUNT, NAME)
+
+    taken = group(to("demo/echo"), slug="fast", alias=["gpt-4o"])
+    assert await api.refused(api.apply(taken, by="bo")) == (
+        400,
+        "gpt-4o is the name of a virtual model in theirs already",
+    )
+    below = group(to("demo/echo"), alias=["demo/gpt"])
+    status, message = await api.refused(api.apply(below, by="bo"))
+    assert (status, "demo/gpt is a name in the account demo" in message) == (400, True)
+    assert await api.refused(api.apply({**MAIN, "type": "provider-account/groq", "name": "theirs"}, by="bo")) == (
+        400,
+        "there is a provider-account/virtual-model named theirs already; take another name",
+    )
+
+
+async def test_an_account_for_which_others_wait(api):
+    """It was deleted, and grants on it and routes to it were left: who makes it anew would be sent what others ask."""
+    await api.grant("bo", CREATE_ACCOUNT)
+    await api.grant("cy", USE, on="provider-account:main")
+    own = {**MAIN, "collaborators": [MANAGES_ACCOUNT]}
+
+    await refused(api, api.apply(own, by="bo"), "user:cy@example.com may use main already", "only an admin")
+
+    await api.done(api.delete("role-binding", "granted-2"))
+    await api.done(api.apply(own, by="bo"))
+
+
+async def test_an_account_to_which_a_file_leads(open_app, tmp_path):
+    """The file may come before the account; then who makes the account is to be an admin."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(json.dumps(group(to("main/m", "main/n"))))
+    api = await open_app(path)
+    await api.grant("bo", CREATE_ACCOUNT)
+    own = {**MAIN, "collaborators": [MANAGES_ACCOUNT]}
+
+    await refused(api, api.apply(own, by="bo"), "mine/m leads to main already", "only an admin")
+    await api.done(api.apply(own))
+
+
+async def test_a_grant_that_is_gone_leaves_what_was_made_with_it(api):
+    """Targets and judges alike: rights are looked at when a manifest is written, and again when it changes."""
+    await api.done(api.apply(MAIN))
+    await api.grant("bo", CREATE_ACCOUNT)
+    await api.grant("bo", USE, on="provider-account:main")
+    await api.done(api.apply(group(by_complexity("main/m", target="main/m")), by="bo"))
+
+    await api.done(api.delete("role-binding", "granted-2"))
+
+    assert await api.models(by="bo") == ["demo/echo", "mine/m"]
+    await api.done(api.apply(group(to("demo/echo")), by="bo"))
+    for routing in (to("main/m"), by_complexity("main/m")):
+        await refused(api, api.apply(group(routing), by="bo"), "mine/m would lead to main/m")
 
 
 async def test_a_stronger_user_is_let_in_again(api):

@@ -173,10 +173,6 @@ SLACK_TYPE = "type: integration/notification-channel/slack-webhook, name: w"
             "auth_data.type: must be one of: slack-webhook",
         ),
         (
-            f"{SLACK_TYPE}, auth_data: {{type: slack-webhook, webhook_url: canary}}",
-            "auth_data: webhook_url has to be an http or https URL",
-        ),
-        (
             "type: integration/notification-channel/email, name: w",
             "type: must be one of: integration/notification-channel/slack-webhook, "
             "integration/notification-channel/slack-bot",

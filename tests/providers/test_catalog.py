@@ -224,7 +224,10 @@ def test_wafer_is_asked_to_keep_nothing_unless_told_otherwise():
             " auth_data: {type: service-principal, client_id: c, oauth_secret: s}",
             "auth_data: a service-principal is not supported yet; use a key, with type: api-key",
         ),
-        (f"openai, base_url: 'https://u:p@host/v1', {KEY}", "credentials belong in auth_data, not in the URL"),
+        (
+            f"openai, base_url: 'https://u:p@host/v1', {KEY}",
+            "the URL must not hold credentials: they belong in auth_data",
+        ),
     ],
 )
 def test_an_account_that_cannot_be_used_says_why(account, complaint):

@@ -1,0 +1,74 @@
+"""What a manifest sends the gateway to, and what it has it say there: addresses and headers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.address import address_of, host_of, path_of
+from gateway.egress import Egress
+from gateway.errors import Fault
+from gateway.headers import wrong_headers
+from gateway.manifests.accounts import ProviderAccount
+from gateway.manifests.loader import Manifest
+from gateway.manifests.marks import Mark, marked
+from gateway.manifests.secrets import PREFIX as SECRET_REFERENCE
+from gateway.secret import Secret
+
+API_PATHS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/models")
+"""Which the gateway, as every client, puts behind a base URL by itself."""
+
+
+ADDRESSES = (Mark.URL, Mark.HOST, Mark.PORT)
+
+
+def addresses_in(document: Any) -> set[str]:
+    """All that says where the gateway is sent to."""
+    return {_text(value) for _, mark, value in marked(document) if mark in ADDRESSES}
+
+
+def is_trusted(manifest: Manifest, document: Any) -> bool:
+    """Whether it may lead into private networks. All but accounts is an admin's own in any case. An address that is
+    kept as a secret is of whoever may write secrets, and can be changed without a word here."""
+    if not manifest.type.startswith("provider-account/"):
+        return True
+    return manifest.is_trusted and not any(
+        SECRET_REFERENCE in str(manifest.value_at(path)) for path, mark, _ in marked(document) if mark in ADDRESSES
+    )
+
+
+def outward_faults(manifest: Manifest, document: Any, egress: Egress) -> Iterator[Fault]:
+    """Why something of it could not be called, or not safely, or must not be."""
+    trusted = is_trusted(manifest, document)
+    for path, mark, value in marked(document):
+        try:
+            match mark:
+                case Mark.URL | Mark.HOST:
+                    host = address_of(_text(value)).host if mark is Mark.URL else host_of(_text(value))
+                    if refusal := egress.refusal_of_host(host, is_trusted=trusted):
+                        yield manifest.fault(path, f"cannot be called: {refusal}")
+                case Mark.HEADERS:
+                    pairs = [(name, _text(text)) for name, text in value.items()]
+                    for name, problem in wrong_headers(pairs).items():
+                        yield manifest.fault((*path, name), problem)
+        except ValueError as error:
+            yield manifest.fault(path, str(error))
+
+
+def outward_warnings(manifest: Manifest, document: Any) -> Iterator[Fault]:
+    """What can be called, and is probably not what was meant."""
+    if not isinstance(document, ProviderAccount):
+        return
+    for path, mark, value in marked(document):
+        if mark is not Mark.URL:
+            continue
+        called = path_of(_text(value)).rstrip("/")
+        if doubled := next(filter(called.endswith, API_PATHS), None):
+            message = f"ends in {doubled}, which the gateway adds by itself: write only what stands before it"
+            yield manifest.fault(path, message)
+        elif "//" in called:
+            yield manifest.fault(
+                path, "has two slashes one after the other in its path, which most servers do not take"
+            )
+
+
+def _text(value: Any) -> str:
+    return value.reveal() if isinstance(value, Secret) else str(value)
