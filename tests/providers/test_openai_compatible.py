@@ -32,7 +32,7 @@ def target(**vendor):
 
 def call(body):
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    return Call(CHAT, CHAT.parse(fields), fields)
+    return Call(CHAT, CHAT.parse(fields, body), fields)
 
 
 CALL = call(b'{"model":"a/m"}')
