@@ -16,6 +16,8 @@ NEWS = 1 / 16
 LARGEST_CORRECTION = 8.0
 SMALLEST_CORRECTION = 0.25
 """Padding that a provider ignores must not teach that text has no tokens: what others send next would seem small."""
+UNKNOWN_COST = 1
+"""In nano-dollars: what has no price is not free, so it does not pass where a budget is used up."""
 MOST_TOKENS = 10**9
 """No request takes more. So sums of what is reserved fit into 64 bits, whatever callers write."""
 MAX_MODELS = 10_000
@@ -58,7 +60,8 @@ class Estimates:
             into, out = self.tokens(ask, target)
             if into + out > most:
                 most = into + out
-            if target.price is not None and (cost := target.price.text_cost(into, out, at_s)) > dearest:
+            cost = target.price.text_cost(into, out, at_s) if target.price is not None else UNKNOWN_COST
+            if cost > dearest:
                 dearest = cost
         return Amounts(most, dearest)
 

@@ -99,6 +99,14 @@ def test_the_most_expensive_target_counts():
     assert Estimates().need(ask, targets, 0.0) == Amounts(tokens=110, cost=2300)
 
 
+def test_what_has_no_price_is_not_free():
+    """What is free passes budgets that are overdrawn."""
+    free, unknown = target("a/m", 0), target("b/m")
+
+    assert Estimates().need(Ask("v/m", input_tokens=99), [free], 0.0) == Amounts(tokens=600, cost=0)
+    assert Estimates().need(Ask("v/m", input_tokens=99), [unknown], 0.0) == Amounts(tokens=600, cost=1)
+
+
 def test_what_is_counted_while_it_passes_is_corrected_alike():
     estimates = learned(Ask("a/m", input_tokens=100), *[Usage(input=200, output=50)] * 100)
 
