@@ -52,6 +52,7 @@ from gateway.routing import Health
 from gateway.sealing import Seal
 from gateway.shared_health import SharedHealth
 from gateway.sinks.log import LogSink
+from gateway.stalls import Stalls
 from gateway.tokens import Pepper
 from gateway.upstream import HttpUpstream
 from gateway.watch import Timing
@@ -105,6 +106,7 @@ def build_app(
     upstream = network or HttpUpstream()
     known = tokens or callers
     failures = Failures()
+    stalls = Stalls()
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
     # From the inside out.
@@ -126,7 +128,9 @@ def build_app(
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
     models = asks(ModelsEndpoint(models=live))
     ready = ReadyEndpoint(config=live, drain=drain, accounting=accounting, control=control)
-    metrics = MetricsEndpoint(config=live, drain=drain, records=records, admission=admission, accounting=accounting)
+    metrics = MetricsEndpoint(
+        config=live, drain=drain, records=records, admission=admission, accounting=accounting, stalls=stalls
+    )
     other = Paths(
         [
             *(Route(path, AliveEndpoint()) for path in PROBES[:4]),
@@ -150,6 +154,7 @@ def build_app(
         upstream=upstream,
         admission=admission,
         accounting=accounting,
+        stalls=stalls,
         control=control,
         shared_health=SharedHealth(health, bus) if bus is not None else None,
     )
@@ -172,12 +177,14 @@ class Gateway:
         upstream: Upstream,
         admission: Admission,
         accounting: Accounting,
+        stalls: Stalls,
         control: Control | None = None,
         shared_health: SharedHealth | None = None,
     ) -> None:
         self.app = app
         self.admission = admission
         self.accounting = accounting
+        self.stalls = stalls
         self.shared_health = shared_health
         self.control = control
         self.drain = drain
@@ -202,6 +209,7 @@ class Gateway:
         """Raises what keeps it from starting; it can be tried again."""
         self._open = stack = AsyncExitStack()
         try:
+            stack.enter_context(self.stalls.watched())
             if self.config.callers.identities is not None:
                 stack.push_async_callback(self.config.callers.identities.close)
             if self.control is not None:

@@ -26,6 +26,7 @@ LAYERS = [
         "drain",
         "outlet",
         "overdue",
+        "stalls",
         "testing",
         "callers",
         "estimates",
