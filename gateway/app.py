@@ -209,7 +209,6 @@ class Gateway:
         """Raises what keeps it from starting; it can be tried again."""
         self._open = stack = AsyncExitStack()
         try:
-            stack.enter_context(self.stalls.watched())
             if self.config.callers.identities is not None:
                 stack.push_async_callback(self.config.callers.identities.close)
             if self.control is not None:
@@ -221,6 +220,7 @@ class Gateway:
             stack.push_async_callback(self.records.close)
             if isinstance(self._upstream, HttpUpstream):
                 stack.push_async_callback(self._upstream.close)
+            stack.enter_context(self.stalls.watched())  # from now on somebody waits
         except BaseException:
             self._open = None
             await stack.aclose()

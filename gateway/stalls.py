@@ -17,7 +17,7 @@ PART = 4
 """The loop notes the time so often in each `stall_s`."""
 QUIET_S = 1.0
 """Between two lines in the log. The figures count every stall."""
-MOST_FRAMES = 40
+MOST_FRAMES = 25
 
 log = structlog.get_logger(__name__)
 
