@@ -13,9 +13,10 @@ import msgspec
 
 from gateway.contract import Ask, Choice, Outcome, Target
 from gateway.entries import Charge, Entry
+from gateway.errors import RateLimited
 from gateway.estimates import Estimates
 from gateway.exchange import Exchange, outcome_of
-from gateway.holds import Amounts, Counters, Hold, Mode, Ticket
+from gateway.holds import Amounts, Counters, Hold, Level, Mode, Ticket, Verdict
 from gateway.policies import Policies
 from gateway.pricing import Price
 from gateway.refusals import limit_headers, refusal, rule_header
@@ -67,12 +68,20 @@ class Admission:
         return policies.holds(exchange.caller, names, exchange.metadata, is_final=_is_final(choice))
 
     async def enter(self, exchange: Exchange) -> None:
-        """Takes from all of `exchange.holds`, or nothing.
+        """Takes from all of `exchange.holds`, or nothing. Of a route's targets those are passed over for which there is
+        no room, if there is some for others that need less.
 
         Raises:
             RateLimited: there is no room.
         """
-        exchange.ticket = await self._reserved(exchange, exchange.holds, _targets(exchange.choice))
+        targets = _targets(exchange.choice)
+        verdict, need = await self._verdict(exchange, exchange.holds, targets)
+        while verdict.refused is not None and (fewer := self._fewer(exchange, targets, need, verdict.refused)):
+            exchange.affordable = frozenset(target.name for target in fewer)
+            exchange.too_dear = self._error(exchange, verdict, need)
+            targets = fewer
+            verdict, need = await self._verdict(exchange, exchange.holds, targets)
+        exchange.ticket = self._taken(exchange, verdict, need)
 
     def enter_target(self, exchange: Exchange, target: Target) -> Awaitable[None] | None:
         """What a request draws on besides, because it goes to this target; asked before each attempt. None: nothing, as
@@ -81,6 +90,8 @@ class Admission:
         Raises:
             RateLimited: there is no room for it there. Another target may have some.
         """
+        if exchange.too_dear is not None and target.name not in exchange.affordable:
+            raise exchange.too_dear
         return self._enter_target(exchange, target) if self.policies().looks_at_models else None
 
     async def _enter_target(self, exchange: Exchange, target: Target) -> None:
@@ -93,7 +104,7 @@ class Admission:
         asked, metadata = choice.target.name, exchange.metadata
         more = self.policies().more_holds(exchange.caller, asked, target.name, metadata, exchange.holds)
         if more:
-            exchange.target_ticket = await self._reserved(exchange, more, (target,))
+            exchange.target_ticket = self._taken(exchange, *await self._verdict(exchange, more, (target,)))
 
     def leave(self, exchange: Exchange, error: BaseException | None) -> None:
         """Settles, and writes down what it costs. Waits for nothing, so that no end of a request can keep it from that.
@@ -143,21 +154,38 @@ class Admission:
                 return msgspec.structs.replace(self.estimates.usage(ask, target), output=0)
         return None
 
-    async def _reserved(self, exchange: Exchange, holds: Sequence[Hold], targets: Iterable[Target]) -> Ticket:
+    async def _verdict(
+        self, exchange: Exchange, holds: Sequence[Hold], targets: Iterable[Target]
+    ) -> tuple[Verdict, Amounts]:
+        """With what is needed for the most expensive of the targets."""
         call = exchange.call
         need = self.estimates.need(call.ask, targets, exchange.at) if call is not None else NOTHING
-        verdict = await self.counters.reserve(holds, need)
+        return await self.counters.reserve(holds, need), need
+
+    def _taken(self, exchange: Exchange, verdict: Verdict, need: Amounts) -> Ticket:
         exchange.told = limit_headers(verdict.levels)
         if verdict.ticket is None:
             assert verdict.refused is not None
             self.refused[verdict.refused.hold.rule] += 1
             exchange.told.append(rule_header(verdict.refused))
-            raise refusal(verdict, call.ask.model if call is not None else "", need)
+            raise self._error(exchange, verdict, need)
         for level in verdict.levels:
-            if level.used > level.hold.limit and level.hold.mode is Mode.AUDIT:
-                self.audited[level.hold.rule] += 1
-                exchange.over = (*exchange.over, level.hold.rule)
+            hold = level.hold
+            if level.used > hold.limit and hold.mode is Mode.AUDIT and need.of(hold.unit):
+                self.audited[hold.rule] += 1
+                exchange.over = (*exchange.over, hold.rule)
         return verdict.ticket
+
+    def _error(self, exchange: Exchange, verdict: Verdict, need: Amounts) -> RateLimited:
+        return refusal(verdict, exchange.call.ask.model if exchange.call is not None else "", need)
+
+    def _fewer(self, exchange: Exchange, targets: Sequence[Target], need: Amounts, refused: Level) -> Sequence[Target]:
+        """Those that need less than what was refused, and for which there seems to be room."""
+        call, unit = exchange.call, refused.hold.unit
+        if call is None or len(targets) == 1:
+            return ()
+        most = min(need.of(unit) - 1, refused.remaining)
+        return [target for target in targets if self.estimates.need(call.ask, (target,), exchange.at).of(unit) <= most]
 
 
 def _is_final(choice: Choice) -> bool:
@@ -165,7 +193,7 @@ def _is_final(choice: Choice) -> bool:
     return choice.route is None or choice.route.strategy == "only"
 
 
-def _targets(choice: Choice | None) -> Iterable[Target]:
+def _targets(choice: Choice | None) -> Sequence[Target]:
     """All that a request may go to."""
     if choice is None:
         return ()

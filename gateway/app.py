@@ -53,6 +53,7 @@ from gateway.routing import Health
 from gateway.sealing import Seal
 from gateway.shared_health import SharedHealth
 from gateway.sinks.log import LogSink
+from gateway.stalls import Stalls
 from gateway.tokens import Pepper
 from gateway.upstream import HttpUpstream
 from gateway.watch import Timing
@@ -110,6 +111,7 @@ def build_app(
     records = Records([LogSink()] if sinks is None else sinks)
     known = tokens or callers
     failures = Failures()
+    stalls = Stalls()
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
     # From the inside out.
@@ -131,7 +133,9 @@ def build_app(
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
     models = asks(ModelsEndpoint(models=live))
     ready = ReadyEndpoint(config=live, drain=drain, accounting=accounting, control=control)
-    metrics = MetricsEndpoint(config=live, drain=drain, records=records, admission=admission, accounting=accounting)
+    metrics = MetricsEndpoint(
+        config=live, drain=drain, records=records, admission=admission, accounting=accounting, stalls=stalls
+    )
     other = Paths(
         [
             *(Route(path, AliveEndpoint()) for path in PROBES[:4]),
@@ -155,6 +159,7 @@ def build_app(
         networks=[each for each in (upstream, guarded) if isinstance(each, HttpUpstream)],
         admission=admission,
         accounting=accounting,
+        stalls=stalls,
         control=control,
         shared_health=SharedHealth(health, bus) if bus is not None else None,
     )
@@ -177,12 +182,14 @@ class Gateway:
         networks: Sequence[HttpUpstream],
         admission: Admission,
         accounting: Accounting,
+        stalls: Stalls,
         control: Control | None = None,
         shared_health: SharedHealth | None = None,
     ) -> None:
         self.app = app
         self.admission = admission
         self.accounting = accounting
+        self.stalls = stalls
         self.shared_health = shared_health
         self.control = control
         self.drain = drain
@@ -218,6 +225,7 @@ class Gateway:
             stack.push_async_callback(self.records.close)
             for network in self._networks:
                 stack.push_async_callback(network.close)
+            stack.enter_context(self.stalls.watched())  # from now on somebody waits
         except BaseException:
             self._open = None
             await stack.aclose()

@@ -89,7 +89,7 @@ class Tokens(Protocol):
 class Ask(msgspec.Struct, frozen=True, gc=False):
     """What every dialect can say of a request without looking at its content.
 
-    `input_tokens` is an estimate from the size of the text; `max_output_tokens` is the caller's own limit for each of
+    `input_tokens` is an estimate from the size of the body; `max_output_tokens` is the caller's own limit for each of
     so many `choices`. Without `has_output` an answer has no tokens of its own, as with embeddings.
     """
 
@@ -156,8 +156,12 @@ class Dialect(Protocol):
     model_type: str
     """What a model must be declared as in `model_types`, for example `chat`."""
 
-    def parse(self, fields: Mapping[str, msgspec.Raw]) -> Ask:
-        """Raises BadRequest when a field it needs is missing or of the wrong type."""
+    def parse(self, fields: Mapping[str, msgspec.Raw], body: bytes) -> Ask:
+        """What a body asks for, which is said in its top-level fields and, how much there is to read, by its size.
+
+        Raises:
+            BadRequest: a field it needs is missing or of the wrong type.
+        """
 
     def reading(self, *, streamed: bool) -> Reading:
         """How the replies of this API itself are read."""

@@ -14,6 +14,12 @@ FIRST_CORRECTION = 1.0
 NEWS = 1 / 16
 """How much the latest request counts for what is usual."""
 LARGEST_CORRECTION = 8.0
+SMALLEST_CORRECTION = 0.25
+"""Padding that a provider ignores must not teach that text has no tokens: what others send next would seem small."""
+UNKNOWN_COST = 1
+"""In nano-dollars: what has no price is not free, so it does not pass where a budget is used up."""
+MOST_TOKENS = 10**9
+"""No request takes more. So sums of what is reserved fit into 64 bits, whatever callers write."""
 MAX_MODELS = 10_000
 
 
@@ -36,11 +42,11 @@ class Estimates:
     def tokens(self, ask: Ask, target: Target) -> tuple[int, int]:
         """Of input, from the size of the text; of output, the caller's limit, else as many as is usual."""
         usual = self._usual.get(target.name)
-        most = ask.max_output_tokens
-        if most is None:
+        most = ask.max_output_tokens or 0
+        if most < 1:
             most = 0 if not ask.has_output else FIRST_OUTPUT_TOKENS if usual is None else int(usual.output_tokens)
         correction = FIRST_CORRECTION if usual is None else usual.correction
-        return int(ask.input_tokens * correction) + 1, most * ask.choices if most > 0 else 0
+        return int(ask.input_tokens * correction) + 1, min(most * ask.choices, MOST_TOKENS)
 
     def usage(self, ask: Ask, target: Target) -> Usage:
         """The same."""
@@ -54,7 +60,8 @@ class Estimates:
             into, out = self.tokens(ask, target)
             if into + out > most:
                 most = into + out
-            if target.price is not None and (cost := target.price.text_cost(into, out, at_s)) > dearest:
+            cost = target.price.text_cost(into, out, at_s) if target.price is not None else UNKNOWN_COST
+            if cost > dearest:
                 dearest = cost
         return Amounts(most, dearest)
 
@@ -74,7 +81,7 @@ class Estimates:
                 self._usual.clear()
             usual = self._usual[target.name] = Usual()
         if ask.input_tokens > 0:
-            ratio = min(usage.input_tokens / ask.input_tokens, LARGEST_CORRECTION)
+            ratio = max(SMALLEST_CORRECTION, min(usage.input_tokens / ask.input_tokens, LARGEST_CORRECTION))
             usual.correction += NEWS * (ratio - usual.correction)
-        if ask.has_output:
-            usual.output_tokens += NEWS * (usage.output_tokens / ask.choices - usual.output_tokens)
+        if ask.has_output and ask.max_output_tokens is None and ask.choices == 1:  # else it was the caller's doing
+            usual.output_tokens += NEWS * (usage.output_tokens - usual.output_tokens)

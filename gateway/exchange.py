@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.asgi import Message, Send
 from gateway.contract import Attempt, Call, Caller, Choice, Dialect, Observer, Outcome, Reading, Target
-from gateway.errors import Blocked, ClientLeft, GatewayError, Refused, Stopping, UpstreamError
+from gateway.errors import Blocked, ClientLeft, GatewayError, RateLimited, Refused, Stopping, UpstreamError
 from gateway.holds import Hold, Ticket
 from gateway.pricing import Price
 from gateway.secret import Secret
@@ -46,6 +46,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     holds: list[Hold] = []
     ticket: Ticket | None = None
     target_ticket: Ticket | None = None
+    affordable: frozenset[str] = frozenset()
+    too_dear: RateLimited | None = None
     told: list[tuple[bytes, bytes]] = []
     over: tuple[str, ...] = ()
     price: Price | None = None

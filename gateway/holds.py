@@ -132,6 +132,8 @@ class Counters(Protocol):
     async def reserve(self, holds: Sequence[Hold], need: Amounts) -> Verdict:
         """Takes `need` from every hold, or nothing from any. Never raises for counters that cannot be reached.
 
+        A hold of which nothing is needed refuses nothing, however much of it is used.
+
         A ticket that is lost before it is settled gives back what it reserved; that the request was made still counts.
         """
 

@@ -5,6 +5,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any, TextIO
 
 import structlog
@@ -12,20 +13,29 @@ import structlog
 MASK = "***"
 
 _SECRET_NAMES = re.compile(r"authorization|api[-_]?key|token$|secret|password|pepper|cookie", re.IGNORECASE)
-_SECRET_VALUES = re.compile(
-    r"""
-      (?<=(?i:bearer)\s)[^\s"',]+                              # RFC 6750
-    | \b(?<!x-)(?:sk|pk|rk|gsk|xai|r8|hf|gw[a-z]?|tfy|pplx|csk|fw|nvapi)[-_][A-Za-z0-9_\-]{12,}   # keys, and ours
-    | \bdapi[0-9a-f]{32}\b                                    # Databricks
-    | \beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*   # JWT
-    | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                           # AWS
-    | \bAIza[A-Za-z0-9_\-]{30,}                               # Google
-    | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
-    | (?<=[?&]key=)[^&\s"']+                                  # keys in query strings
-    | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)                         # user:password in URLs
-    """,
-    re.VERBOSE | re.DOTALL,
+_SECRETS = tuple(
+    (re.compile(pattern, re.DOTALL), rf"\g<1>{MASK}")
+    for pattern in (
+        r"""((?i:bearer)\s)[^\s"',]+""",  # RFC 6750
+        r"()\b(?<!x-)(?:sk|pk|rk|gsk|xai|r8|hf|gw[a-z]?|tfy|pplx|csk|fw|nvapi)[-_][A-Za-z0-9_\-]{12,}",  # keys
+        r"()dapi[0-9a-f]{32}",  # Databricks
+        r"()eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)*",  # JWT, and the beginning of one
+        r"()A(?:KIA|SIA)[A-Z0-9]{16}",  # AWS
+        r"()AIza[A-Za-z0-9_\-]{30,}",  # Google
+        r"()-----BEGIN[ A-Z]*PRIVATE KEY-----.*?(?:-----END[ A-Z]*PRIVATE KEY-----|\Z)",
+        r"""([?&]key=)[^&\s"']+""",  # keys in query strings
+        r"(://)[^/\s:@]+:[^/\s@]+(?=@)",  # user:password in URLs
+    )
 )
+"""One after the other, as each then begins with letters that can be searched for. The work grows with the text: what
+may begin anywhere is never looked at again from each place where it might have begun."""
+MOST_SHOWN = 32 * 1024
+"""Characters of one value. A provider's error may be larger, and made to be slow to look through."""
+MARGIN = 1024
+"""What is cut off is looked at for so much further: a secret that is cut must not be shown for being none."""
+PLACE = 16
+"""What each value counts besides its characters, as there may be many without any."""
+MOST_DEEP = 64
 
 
 def traceback_text() -> str:
@@ -38,21 +48,51 @@ def redact(_: object, __: str, event: Mapping[str, Any]) -> dict[str, Any]:
     return {name: MASK if _SECRET_NAMES.search(str(name)) else redacted(value) for name, value in event.items()}
 
 
-def redact_text(text: str) -> str:
-    return _SECRET_VALUES.sub(MASK, text)
+def redact_text(text: str, most: int | None = None) -> str:
+    """With what looks like a secret masked; of a longer text, so many characters and three dots."""
+    if most is not None and len(text) > most:
+        return f"{redact_text(text[: most + MARGIN])[:most]}..."
+    for pattern, mask in _SECRETS:
+        text = pattern.sub(mask, text)
+    return text
 
 
 def redacted(value: Any) -> Any:
-    """The same value with what looks like a secret masked, at any depth."""
-    if isinstance(value, str):
-        return redact_text(value)
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return redact(None, "", value)
-    if isinstance(value, list | tuple):
-        return [redacted(item) for item in value]
-    return redact_text(repr(value))  # which is how a renderer would write it
+    """The same value with what looks like a secret masked, at any depth; of a large one, its first `MOST_SHOWN`."""
+    return _Redaction().of(value, 0)
+
+
+class _Redaction:
+    """Of one value. `left`: so many characters of it may still be shown."""
+
+    def __init__(self) -> None:
+        self.left = MOST_SHOWN
+
+    def of(self, value: Any, depth: int) -> Any:
+        self.left -= PLACE
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, Mapping | list | tuple) and depth == MOST_DEEP:
+            return "..."
+        if isinstance(value, Mapping):
+            return {
+                self.name(name): MASK if _SECRET_NAMES.search(str(name)[-MARGIN:]) else self.of(item, depth + 1)
+                for name, item in takewhile(self.has_room, value.items())
+            }
+        if isinstance(value, list | tuple):
+            return [self.of(item, depth + 1) for item in takewhile(self.has_room, value)]
+        return self.text(value if isinstance(value, str) else repr(value))  # which is how a renderer would write it
+
+    def name(self, name: Any) -> Any:
+        return name if len(str(name)) <= MARGIN else self.text(str(name))
+
+    def text(self, text: str) -> str:
+        shown = redact_text(text, max(0, self.left))
+        self.left -= len(text)
+        return shown
+
+    def has_room(self, _: object) -> bool:
+        return self.left > 0
 
 
 def configure_logs(stream: TextIO | None = None) -> None:

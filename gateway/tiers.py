@@ -11,7 +11,10 @@ from gateway.errors import GatewayError
 from gateway.routing import Complexity, classify
 from gateway.routing.route import Tier
 from gateway.usage import Usage
+from gateway.wire.attachments import without_attachments
 
+MAX_READ_BYTES = 64 * 1024
+"""Of messages, and of tools. More of them, files left out, are judged by their beginning and end, as they stand."""
 MAX_ASKED_CHARS = 8_000
 MAX_ANSWER_BYTES = 64 * 1024
 
@@ -62,10 +65,17 @@ async def tier_of(call: Call, classifier: Classifier, network: Upstream) -> Judg
 def text_of(call: Call) -> tuple[str, int]:
     """All text of the messages, or of the prompt, and how many messages there are."""
     fields = call.fields
+    data = next((bytes(fields[name]) for name in ("messages", "input", "prompt") if name in fields), b"")
+    if len(data) > MAX_READ_BYTES:
+        data = without_attachments(data)
+    if len(data) > MAX_READ_BYTES:
+        half = MAX_READ_BYTES // 2
+        ends = b"%b\n%b" % (data[:half], data[-half:])
+        return ends.decode(errors="replace").replace("\\n", "\n").replace('\\"', '"'), max(1, data.count(b'"role"'))
     try:
-        value = msgspec.json.decode(next(fields[name] for name in ("messages", "input", "prompt") if name in fields))
+        value = msgspec.json.decode(data)
         text = "\n".join(_texts(value))
-    except (StopIteration, msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError):
         return "", 1
     return text, len(value) if isinstance(value, list) else 1
 
@@ -105,6 +115,8 @@ def _count(call: Call, field: str) -> int:
     raw = call.fields.get(field)
     if raw is None:
         return 0
+    if len(memoryview(raw)) > MAX_READ_BYTES:
+        return bytes(raw).count(b'"name"')
     try:
         value: Any = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):

@@ -9,6 +9,9 @@ from gateway.errors import BadRequest
 from gateway.routing.route import NO_METADATA
 
 MAX_VALUE_CHARS = 128
+MAX_NAMES = 64
+"""Of metadata; each is looked up, counted and written down for each request."""
+MAX_STATUSES = 64
 MAX_ATTEMPTS = 10
 
 _metadata = msgspec.json.Decoder(dict[str, str])
@@ -49,6 +52,8 @@ def wishes_of(headers: Mapping[bytes, bytes]) -> Wishes:
     retry = _decoded(headers, "x-tfy-retry-config", _retry) or RetryWish()
     if retry.attempts is not None and not 1 <= retry.attempts <= MAX_ATTEMPTS:
         raise BadRequest(f"x-tfy-retry-config: attempts lies between 1 and {MAX_ATTEMPTS}, the first try included")
+    if retry.statuses is not None and len(retry.statuses) > MAX_STATUSES:
+        raise BadRequest(f"x-tfy-retry-config: onStatusCodes has more than {MAX_STATUSES}")
     attempt_ms = _number(headers, "x-tfy-request-timeout")
     first_token_ms = _number(headers, "x-tfy-ttft-timeout-ms")
     return Wishes(
@@ -65,6 +70,8 @@ def metadata_of(headers: Mapping[bytes, bytes]) -> Mapping[str, str]:
     metadata: dict[str, str] | None = _decoded(headers, "x-tfy-metadata", _metadata)
     if metadata is None:
         return NO_METADATA
+    if len(metadata) > MAX_NAMES:
+        raise BadRequest(f"x-tfy-metadata has more than {MAX_NAMES} names")
     for name, value in metadata.items():
         if len(value) > MAX_VALUE_CHARS or len(name) > MAX_VALUE_CHARS:
             raise BadRequest(f"x-tfy-metadata: {name[:MAX_VALUE_CHARS]!r} is longer than {MAX_VALUE_CHARS} characters")

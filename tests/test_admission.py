@@ -44,7 +44,7 @@ def account(name, **fields):
     return {"type": "provider-account/self-hosted-model", "name": name, "integrations": [model]}
 
 
-def virtual(*names):
+def virtual(*names, name="v"):
     targets = [
         {"target": f"{name}/m", "priority": number, "retry_config": {"attempts": 1}}
         for number, name in enumerate(names)
@@ -52,7 +52,7 @@ def virtual(*names):
     routing = {"type": "priority-based-routing", "load_balance_targets": targets}
     types = ["chat", "completion", "embedding"]
     model = {"type": "integration/model/virtual", "name": "m", "model_types": types, "routing_config": routing}
-    return {"type": "provider-account/virtual-model", "name": "v", "integrations": [model]}
+    return {"type": "provider-account/virtual-model", "name": name, "integrations": [model]}
 
 
 def limit(id_, limit_to, unit, **fields):
@@ -211,7 +211,7 @@ async def test_one_bill_however_it_ends(limited, auth, sink, reply, ask, usage, 
     app = limited(FakeUpstream(reply), budget("month", 100), limit("tokens", 1000, "tokens_per_day"))
 
     answer = await post(app, CHAT, ask, headers=auth)
-    after = await post(app, CHAT, {**ASK, "max_tokens": 0}, headers=auth)
+    after = await post(app, CHAT, {**ASK, "max_tokens": 1}, headers=auth)
     await app.close()
 
     entry = app.admission.ledger.entries[0]
@@ -220,7 +220,7 @@ async def test_one_bill_however_it_ends(limited, auth, sink, reply, ask, usage, 
     assert [(charge.hold.rule, charge.amount) for charge in entry.charges] == [("month", cost or 0)]
     assert (sink.records[0].usage, sink.records[0].cost_nanousd) == (usage, cost)
     tokens = usage.input_tokens + usage.output_tokens if usage else 0
-    again = 10 if usage is None or usage.estimated else 9  # the input of the second, by what the first has taught
+    again = 11 if usage is None or usage.estimated else 10  # the input of the second, by what the first has taught
     assert int(after.headers["x-ratelimit-remaining-tokens"]) == 1000 - tokens - again
 
 
@@ -312,6 +312,55 @@ async def test_a_target_that_failed_gives_its_tokens_back(limited, auth):
 
     assert first.headers["x-tfy-resolved-model"] == "b/m"
     assert (second.status, second.headers["x-ratelimit-remaining-tokens"]) == (200, "20")
+
+
+FREE = {"metric": "per_1000_tokens", "value": {"input": 0, "output": 0}}
+DEAR = {"metric": "per_1000_tokens", "value": {"input": 1, "output": 1}}
+
+
+@pytest.mark.parametrize("mode", ["enforce", "soft_enforce"])
+async def test_what_costs_nothing_passes_a_budget_that_is_overdrawn(limited, auth, mode):
+    """It was refused with "this request may take $0.00"."""
+    upstream = FakeUpstream((200, [REPLY.replace(b":7", b":1000")]), OK)
+    either = virtual("a", "f", name="w")
+    app = limited(upstream, account("f", cost=FREE), either, budget("month", 0.0002, mode=mode))
+
+    answers = [await post(app, CHAT, {**ASK, "model": model}, headers=auth) for model in ("a/m", "a/m", "f/m", "w/m")]
+
+    assert [answer.status for answer in answers] == [200, 429, 200, 200]
+    assert asked(upstream) == ["a", "f", "f"]
+    assert answers[3].headers["x-tfy-resolved-model"] == "f/m"
+
+
+async def test_targets_that_are_too_dear_are_passed_over(limited, auth):
+    """The whole model was refused, because its most expensive target might have been asked."""
+    upstream = FakeUpstream(OK)
+    app = limited(upstream, account("d", cost=DEAR), virtual("d", "a", name="w"), budget("month", 0.0002))
+
+    answers = [await post(app, CHAT, {**ASK, "model": "w/m"}, headers=auth) for _ in range(4)]
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert asked(upstream) == ["a", "a", "a"]
+    assert rules_of(answers[3])["budget"]["rule"] == "month"
+
+
+async def test_what_is_left_when_all_that_fits_fails_is_told(limited, auth):
+    upstream = FakeUpstream((503, [b"{}"]))
+    app = limited(upstream, account("d", cost=DEAR), virtual("a", "d", name="w"), budget("month", 0.0002))
+
+    answer = await post(app, CHAT, {**ASK, "model": "w/m"}, headers=auth)
+
+    assert answer.status == 429
+    assert asked(upstream) == ["a"]
+
+
+async def test_an_audit_does_not_blame_what_costs_nothing(limited, auth):
+    app = limited(FakeUpstream(OK), account("f", cost=FREE), budget("watched", 0.00001, mode="audit"))
+
+    for model in ("a/m", "f/m", "f/m"):
+        await post(app, CHAT, {**ASK, "model": model}, headers=auth)
+
+    assert app.admission.audited == {"watched": 1}
 
 
 async def test_a_budget_for_each_model_counts_both_names(limited, auth):

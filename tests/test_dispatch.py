@@ -167,7 +167,7 @@ def asked(upstream):
 def call_of(app, body=ASK):
     """A call and what was chosen for it, to be given to a `Dispatcher`."""
     fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
-    return Call(DIALECT, DIALECT.parse(fields), fields), app.models.find(body["model"], None)
+    return Call(DIALECT, DIALECT.parse(fields, b""), fields), app.models.find(body["model"], None)
 
 
 async def ignore(message):

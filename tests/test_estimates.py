@@ -33,9 +33,10 @@ def test_a_model_nobody_knows_yet():
     [
         (Ask("a/m", max_output_tokens=20), 20),
         (Ask("a/m", max_output_tokens=20, choices=3), 60),
-        (Ask("a/m", max_output_tokens=0), 0),
-        (Ask("a/m", max_output_tokens=-5), 0),
+        (Ask("a/m", max_output_tokens=0), 500),
+        (Ask("a/m", max_output_tokens=-5, choices=2), 1000),
         (Ask("a/m", choices=2), 1000),
+        (Ask("a/m", max_output_tokens=10**9, choices=10**9), 10**9),
         (Ask("a/m", has_output=False), 0),
     ],
 )
@@ -76,11 +77,34 @@ def test_one_odd_answer_changes_little():
     assert learned(ask, Usage(input=100_000)).usage(Ask("a/m", input_tokens=1000), target()).input == 1438
 
 
+def test_padding_does_not_teach_that_text_is_for_nothing():
+    """A caller who sends megabytes that the provider ignores would let the next one's text seem small."""
+    estimates = learned(Ask("a/m", input_tokens=1_000_000), *[Usage(input=10)] * 200)
+
+    assert estimates.usage(Ask("a/m", input_tokens=1000), target()).input == 251
+
+
+@pytest.mark.parametrize("ask", [Ask("a/m", max_output_tokens=1), Ask("a/m", choices=1000)])
+def test_callers_do_not_make_short_answers_usual(ask):
+    """Who asks for one token gets one; and many providers give one answer, however many were asked for."""
+    estimates = learned(ask, *[Usage(input=10, output=1)] * 200)
+
+    assert estimates.usage(Ask("a/m"), target()).output == 500
+
+
 def test_the_most_expensive_target_counts():
     ask = Ask("v/m", input_tokens=99, max_output_tokens=10)
     targets = [target("a/m", 5, 100), target("b/m", 20, 30), target("c/m")]
 
     assert Estimates().need(ask, targets, 0.0) == Amounts(tokens=110, cost=2300)
+
+
+def test_what_has_no_price_is_not_free():
+    """What is free passes budgets that are overdrawn."""
+    free, unknown = target("a/m", 0), target("b/m")
+
+    assert Estimates().need(Ask("v/m", input_tokens=99), [free], 0.0) == Amounts(tokens=600, cost=0)
+    assert Estimates().need(Ask("v/m", input_tokens=99), [unknown], 0.0) == Amounts(tokens=600, cost=1)
 
 
 def test_what_is_counted_while_it_passes_is_corrected_alike():

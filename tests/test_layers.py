@@ -27,6 +27,7 @@ LAYERS = [
         "drain",
         "outlet",
         "overdue",
+        "stalls",
         "testing",
         "callers",
         "estimates",

@@ -8,7 +8,7 @@ import uuid
 import pytest
 import structlog
 
-from gateway.logs import configure_logs, redact, redact_text, traceback_text
+from gateway.logs import configure_logs, redact, redact_text, redacted, traceback_text
 
 LEAKED = "sk-abcdefghijklmno"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA7\nq8\n-----END RSA PRIVATE KEY-----"
@@ -79,6 +79,45 @@ def test_leaves_other_names_alone(name):
 def test_masks_what_looks_like_a_secret(text, masked):
     """Providers repeat keys in their error messages."""
     assert redact_text(text) == masked
+
+
+@pytest.mark.parametrize(
+    ("secret", "seen"),
+    [
+        ("sk-abcdefghijklmno", ""),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", ""),
+        ("AKIAIOSFODNN7EXAMPLE", ""),
+        (PEM, ""),
+        ("https://ana:hunter2@db.example/x", "https://"),
+        ("Bearer 0123456789", "Bearer "),
+    ],
+)
+def test_a_secret_that_is_cut_off_is_masked_all_the_same(secret, seen):
+    """Cut first, it is no longer known for what it is, and its beginning was shown."""
+    for shown in range(len(seen) + 4, len(secret)):
+        assert redact_text("x " + secret + " " + 5000 * "x", 2 + shown).startswith(f"x {seen}***")
+    assert redact_text("x " + secret, None).startswith(f"x {seen}***")
+
+
+def test_of_a_large_value_the_beginning_is_shown():
+    """A provider's error may have 256 KiB of anything: 64 kB of "-eyJ" took 3 s to look through."""
+    shown = redacted({"message": 300_000 * "x", "more": "y"})
+    many = redacted([{} for _ in range(100_000)])
+    names = redacted({number * "n": "sk-abcdefghijklmno" for number in range(2000)})
+
+    assert shown == {"message": (32 * 1024 - 32) * "x" + "..."}
+    assert many == [{}] * 2047
+    assert len(str(names)) < 2_000_000
+    assert "sk-" not in str(names)
+
+
+def test_of_a_deep_value_too():
+    """It came from a provider, and is not worth a traceback."""
+    deep = []
+    for _ in range(900):
+        deep = [deep]
+
+    assert str(redacted(deep)) == 64 * "[" + "'...'" + 64 * "]"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ HARD = "Prove that the algorithm is optimal, and derive its complexity:\n```pyth
 def call(content="hi", **fields):
     body = {"model": "v/m", "messages": [{"role": "user", "content": content}], **fields}
     raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
-    return Call(CHAT, CHAT.parse(raw), raw)
+    return Call(CHAT, CHAT.parse(raw, b""), raw)
 
 
 def fields(**values):
@@ -215,7 +215,28 @@ def test_the_text_of_a_request(given, text, turns):
     assert text_of(fields(**given)) == (text, turns)
 
 
-@pytest.mark.parametrize("depth", [500, 900, 3_000, 100_000])
+def test_files_are_no_text():
+    """A picture must not make a question a long one."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + 500_000 * "A"}}
+    given = fields(messages=[{"role": "user", "content": [picture, {"type": "text", "text": "what is this?"}]}])
+
+    assert text_of(given) == ("what is this?", 1)
+
+
+def test_a_very_long_conversation_is_judged_by_its_ends():
+    """To take apart 20 MB of small messages would hold everybody up for a second."""
+    one = {"role": "user", "content": 'a "quoted"\nline, ' + 1000 * "x"}
+    given = fields(messages=[{"role": "user", "content": "first"}, *[one] * 1000, {"role": "user", "content": "last"}])
+
+    text, turns = text_of(given)
+
+    assert text.startswith('[{"role":"user","content":"first"}')
+    assert text.endswith('{"role":"user","content":"last"}]')
+    assert 'a "quoted"\nline' in text
+    assert (len(text) <= 64 * 1024 + 1, turns) == (True, 1002)
+
+
+@pytest.mark.parametrize("depth", [500, 900, 3_000, 5_000])
 @pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"content":', "}")])
 def test_text_that_is_nested_too_deeply_is_none(depth, opens, closes):
     """Whoever sends it must not see the gateway fail."""

@@ -1,5 +1,6 @@
 """What callers say in headers."""
 
+import msgspec
 import pytest
 
 from gateway.errors import BadRequest
@@ -118,6 +119,19 @@ def test_no_metadata():
 def test_metadata_that_is_none(value):
     with pytest.raises(BadRequest, match="x-tfy-metadata cannot be read"):
         metadata_of({b"x-tfy-metadata": value.encode("latin-1")})
+
+
+def test_metadata_of_too_many_names():
+    metadata = {f"name{number}": "a" for number in range(65)}
+
+    with pytest.raises(BadRequest, match="more than 64 names"):
+        metadata_of({b"x-tfy-metadata": msgspec.json.encode(metadata)})
+
+
+def test_retries_on_too_many_statuses():
+    """Each candidate of a route would keep them all."""
+    with pytest.raises(BadRequest, match="more than 64"):
+        wishes_of({b"x-tfy-retry-config": msgspec.json.encode({"onStatusCodes": [500] * 65})})
 
 
 @pytest.mark.parametrize("metadata", ['{"%s": "a"}', '{"a": "%s"}'])

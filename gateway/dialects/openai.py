@@ -3,8 +3,8 @@
 Source: platform.openai.com/docs/api-reference, read 2026-11.
 """
 
-import re
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -12,16 +12,22 @@ import msgspec
 from gateway.contract import Ask, Reading
 from gateway.errors import BadRequest, GatewayError
 from gateway.logs import redact_text
+from gateway.wire.attachments import SMALLEST, attachments
 from gateway.wire.openai import BodyReading, StreamReading
 
 BYTES_PER_TOKEN = 4
 FILE_TOKENS = 1000
-SMALLEST_FILE = 1024
-_FILE = re.compile(rb"[A-Za-z0-9+/=_-]{1000,}")
-"""Base64, as pictures and recordings are sent; words are not that long."""
+MAX_SETTINGS_BYTES = 256
+"""Beside the prompt: names and numbers that are no input."""
+MAX_MODEL_CHARS = 512
+MAX_OPTIONS_BYTES = 4096
+MAX_COUNT = 10**9
+MAX_PROMPTS_BYTES = 64 * 1024
 _text = msgspec.json.Decoder(str)
 _flag = msgspec.json.Decoder(bool | None)
-_count = msgspec.json.Decoder(int | None)
+_count = msgspec.json.Decoder(int | float | None, strict=False)
+"""Of a number in any form that some provider takes: 5, 5.0 and "5"."""
+_prompts = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class StreamOptions(msgspec.Struct):
@@ -35,39 +41,52 @@ class OpenAIDialect:
     """A `Dialect`; the three APIs differ only in the names of a few fields.
 
     Args:
-        prompt: the field whose size says how long the input is.
-        limits: fields that cap the output, the one that wins first.
+        prompt: the field with most of the input.
+        limits: fields that cap the output.
+        multiples: fields that ask for more than one answer.
+        answers_each: whether `prompt` may hold several, each of which is answered.
     """
 
-    def __init__(self, name: str, path: str, model_type: str, *, prompt: str, limits: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        model_type: str,
+        *,
+        prompt: str,
+        limits: tuple[str, ...] = (),
+        multiples: tuple[str, ...] = (),
+        answers_each: bool = False,
+    ) -> None:
         self.name = name
         self.path = path
         self.model_type = model_type
-        self._prompt = prompt
         self._limits = limits
+        self._multiples = multiples
+        self._prompt = prompt
+        self._answers_each = answers_each
 
-    def parse(self, fields: Mapping[str, msgspec.Raw]) -> Ask:
+    def parse(self, fields: Mapping[str, msgspec.Raw], body: bytes) -> Ask:
         if "model" not in fields:
             raise BadRequest('the field "model" is missing; GET /models lists what you may use', param="model")
+        model: str = _read(fields, "model", _text)
+        if len(model) > MAX_MODEL_CHARS:
+            raise BadRequest(f"the name of a model has at most {MAX_MODEL_CHARS} characters", param="model")
         stream = "stream" in fields and bool(_read(fields, "stream", _flag))
-        options = _read(fields, "stream_options", _stream_options) if stream else None
+        options = _options(fields) if stream and "stream_options" in fields else None
+        choices = _largest(fields, self._multiples) or 1
         prompt = fields.get(self._prompt)
+        if prompt is not None and self._answers_each:
+            choices *= how_many(prompt)
         return Ask(
-            model=_read(fields, "model", _text),
+            model=model,
             stream=stream,
             wants_usage=bool(options and options.include_usage),
-            max_output_tokens=self._max_output_tokens(fields),
-            input_tokens=estimated_tokens(prompt) if prompt is not None else 0,
-            choices=max(1, _read(fields, "n", _count) or 1) if "n" in fields else 1,
+            max_output_tokens=_largest(fields, self._limits),
+            input_tokens=estimated_tokens(prompt, body),
+            choices=choices,
             has_output=bool(self._limits),
         )
-
-    def _max_output_tokens(self, fields: Mapping[str, msgspec.Raw]) -> int | None:
-        for name in self._limits:
-            limit: int | None = _read(fields, name, _count) if name in fields else None
-            if limit is not None:
-                return limit
-        return None
 
     def reading(self, *, streamed: bool) -> Reading:
         return StreamReading() if streamed else BodyReading()
@@ -81,13 +100,31 @@ class OpenAIDialect:
         return b"data: %b\n\n" % msgspec.json.encode({"error": _details(error)})
 
 
-def estimated_tokens(prompt: msgspec.Raw) -> int:
-    """From its size in bytes; each file inside it counts as much as a picture usually does."""
-    size = len(memoryview(prompt))
-    if size < SMALLEST_FILE:
+def estimated_tokens(prompt: msgspec.Raw | None, body: bytes) -> int:
+    """From its size in bytes, and that of all that is sent with it: the model reads tools and schemas as well.
+
+    Each file inside it counts as much as a picture usually does.
+    """
+    size = len(memoryview(prompt)) if prompt is not None else 0
+    if len(body) - size > MAX_SETTINGS_BYTES:
+        size = len(body)
+    if size < SMALLEST:
         return size // BYTES_PER_TOKEN
-    files = [len(found.group()) for found in _FILE.finditer(prompt)]
+    files = [end - begin for begin, end in attachments(body)]
     return (size - sum(files)) // BYTES_PER_TOKEN + FILE_TOKENS * len(files)
+
+
+def how_many(prompts: msgspec.Raw) -> int:
+    """A text or a list of token ids is one; a list of either has several. Of a long one: the most that it may have."""
+    data = bytes(prompts)
+    if not data.startswith(b"["):
+        return 1
+    if len(data) > MAX_PROMPTS_BYTES:
+        return max(1, data.count(b'"') // 2, data.count(b"[") - 1)
+    try:
+        return max(1, sum(bytes(each)[:1] in (b'"', b"[") for each in _prompts.decode(data)))
+    except RecursionError as error:  # at the very depth that could be read before
+        raise BadRequest("the request body is nested too deeply") from error
 
 
 def _details(error: GatewayError) -> dict[str, str | None]:
@@ -96,17 +133,45 @@ def _details(error: GatewayError) -> dict[str, str | None]:
 
 
 def _read(fields: Mapping[str, msgspec.Raw], name: str, decoder: "msgspec.json.Decoder[Any]") -> Any:
-    raw = fields.get(name)
-    if raw is None:
-        return None
     try:
-        return decoder.decode(raw)
+        return decoder.decode(fields[name])
     except msgspec.DecodeError as error:
         raise BadRequest(f'the field "{name}" is not valid: {error}', param=name) from error
 
 
+def _options(fields: Mapping[str, msgspec.Raw]) -> StreamOptions | None:
+    if len(memoryview(fields["stream_options"])) > MAX_OPTIONS_BYTES:  # who writes `include_usage` into it reads it all
+        raise BadRequest(f'the field "stream_options" is over {MAX_OPTIONS_BYTES:,} bytes', param="stream_options")
+    options: StreamOptions | None = _read(fields, "stream_options", _stream_options)
+    return options
+
+
+def _largest(fields: Mapping[str, msgspec.Raw], names: tuple[str, ...]) -> int | None:
+    """Of those that are given: which of them a provider believes is its own affair. Below 1 they say nothing."""
+    largest = None
+    for name in names:
+        if name in fields:
+            count = _read(fields, name, _count)
+            if count is not None and count >= 1 and (largest is None or count > largest):
+                largest = ceil(min(count, MAX_COUNT))
+    return largest
+
+
 CHAT = OpenAIDialect(
-    "chat", "/chat/completions", "chat", prompt="messages", limits=("max_completion_tokens", "max_tokens")
+    "chat",
+    "/chat/completions",
+    "chat",
+    prompt="messages",
+    limits=("max_completion_tokens", "max_tokens"),
+    multiples=("n",),
 )
-COMPLETIONS = OpenAIDialect("completions", "/completions", "completion", prompt="prompt", limits=("max_tokens",))
+COMPLETIONS = OpenAIDialect(
+    "completions",
+    "/completions",
+    "completion",
+    prompt="prompt",
+    limits=("max_tokens",),
+    multiples=("n", "best_of"),
+    answers_each=True,
+)
 EMBEDDINGS = OpenAIDialect("embeddings", "/embeddings", "embedding", prompt="input")

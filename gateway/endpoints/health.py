@@ -12,6 +12,7 @@ from gateway.config import Config
 from gateway.control.control import Control
 from gateway.drain import Drain
 from gateway.records import Records
+from gateway.stalls import Stalls
 
 
 class AliveEndpoint:
@@ -64,13 +65,21 @@ class MetricsEndpoint:
     """The Prometheus text format. Everything is read when it is asked for, so that counting costs requests nothing."""
 
     def __init__(
-        self, *, config: Config, drain: Drain, records: Records, admission: Admission, accounting: Accounting
+        self,
+        *,
+        config: Config,
+        drain: Drain,
+        records: Records,
+        admission: Admission,
+        accounting: Accounting,
+        stalls: Stalls,
     ) -> None:
         self.config = config
         self.drain = drain
         self.records = records
         self.admission = admission
         self.accounting = accounting
+        self.stalls = stalls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from prometheus_client import CollectorRegistry, generate_latest  # only now: nobody may ever ask
@@ -90,6 +99,9 @@ class MetricsEndpoint:
         yield CounterMetricFamily("gateway_config_reload_failures", "Configurations refused.", value=failures)
         lost = self.records.dropped
         yield CounterMetricFamily("gateway_records_dropped", "Request records that no sink took.", value=lost)
+        stalls = self.stalls
+        yield CounterMetricFamily("gateway_loop_stalls", "Times the event loop stood still.", value=stalls.count)
+        yield CounterMetricFamily("gateway_loop_stall_seconds", "How long in all.", value=stalls.seconds)
         refused = CounterMetricFamily("gateway_limit_refusals", "Requests refused by a rule.", labels=["rule"])
         audited = CounterMetricFamily("gateway_limit_audits", "Requests a rule only watches.", labels=["rule"])
         for family, counts in ((refused, self.admission.refused), (audited, self.admission.audited)):

@@ -15,6 +15,9 @@ from gateway.errors import ClientLeft, GatewayError, Unexpected
 from gateway.exchange import Exchange, outcome_of
 from gateway.logs import redact_text, traceback_text
 
+MAX_CHARS = 500
+"""Of what callers choose: names of models, paths, their own user agent."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -102,7 +105,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
 
 def _safe(text: str) -> str:
     """What callers choose may hold a key by mistake."""
-    return _redacted(text[:500])
+    return _redacted(text) if len(text) <= MAX_CHARS else _visible(redact_text(text, MAX_CHARS))
 
 
 def _visible(text: str) -> str:

@@ -1,41 +1,63 @@
 """Reads the body, once, and finds out what is asked."""
 
 import asyncio
+import re
 
 import msgspec
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send, read_body
-from gateway.contract import Call
+from gateway.asgi import ASGIApp, Receive, Scope, Send, read_pieces
+from gateway.contract import Ask, Call, Dialect
 from gateway.errors import BadRequest, BodyTooSlow
 from gateway.exchange import Exchange
 from gateway.overdue import Overdue
 from gateway.wishes import metadata_of
 
+LARGE = 256 * 1024
+"""Bytes. A smaller body is read in one go, which takes a few milliseconds at most, whatever is in it."""
+PIECE = 1024 * 1024
+MAX_FIELDS = 1000
+"""At the top level, where the APIs know some dozens. A million take a second to decode, and 400 MB."""
+
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_value = msgspec.json.Decoder(msgspec.Raw)
+_NAME = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:[^"\\]++|\\.)*+"[ \t\r\n]*+:', re.DOTALL)
+_VALUE_ENDS = re.compile(r"trailing characters \(byte ([0-9]+)\)")
+"""How msgspec says where a value ends that something follows: it has no other way."""
+
+Parsed = tuple[dict[str, msgspec.Raw], Ask]
 
 
 class ParseMiddleware:
-    """Fills `Exchange.call` of requests that have a dialect; others keep their body."""
+    """Fills `Exchange.call` of requests that have a dialect; others keep their body.
+
+    Large bodies are read one at a time, and each in several turns of the event loop: as many at once as there are
+    connections would hold everybody else up until the last of them has been read.
+    """
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int, body_timeout_s: float = 30.0) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
         self.slow = Overdue(body_timeout_s, self._give_up)
+        self.large = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
-        if exchange.dialect is not None:
-            fields = parse_fields(await self._body(exchange, receive))
-            ask = exchange.dialect.parse(fields)
+        dialect = exchange.dialect
+        if dialect is not None:
+            pieces = await self._pieces(exchange, receive)
+            if len(pieces) == 1 and len(pieces[0]) <= LARGE:
+                fields, ask = parse(pieces[0], dialect)
+            else:
+                fields, ask = await self._parse_pieces(pieces, dialect)
             if b"x-tfy-metadata" in exchange.headers:
                 exchange.metadata = metadata_of(exchange.headers)
-            exchange.call = Call(dialect=exchange.dialect, ask=ask, fields=fields, provider_key=exchange.provider_key)
+            exchange.call = Call(dialect=dialect, ask=ask, fields=fields, provider_key=exchange.provider_key)
         await self.app(scope, receive, send)
 
-    async def _body(self, exchange: Exchange, receive: Receive) -> bytes:
+    async def _pieces(self, exchange: Exchange, receive: Receive) -> list[bytes]:
         self.slow.add(exchange, exchange.loop)
         try:
-            body = await read_body(receive, max_bytes=self.max_body_bytes)
+            pieces = await read_pieces(receive, max_bytes=self.max_body_bytes)
         except asyncio.CancelledError:
             reason = exchange.resume()
             if reason is None:
@@ -44,27 +66,108 @@ class ParseMiddleware:
         finally:
             self.slow.discard(exchange)
         exchange.body_is_read = True
-        return body
+        return pieces
+
+    async def _parse_pieces(self, pieces: list[bytes], dialect: Dialect) -> Parsed:
+        if sum(map(len, pieces)) <= LARGE:
+            return parse(b"".join(pieces), dialect)
+        async with self.large:
+            return await parse_large(pieces, dialect)
 
     def _give_up(self, exchange: Exchange) -> None:
         exchange.interrupt(BodyTooSlow(f"the request body did not arrive within {self.slow.after_s:g} s"))
 
 
-def parse_fields(body: bytes) -> dict[str, msgspec.Raw]:
-    """The top-level fields of a JSON object, each as the bytes that stand there.
+def parse(body: bytes, dialect: Dialect) -> Parsed:
+    """The top-level fields of a JSON object, each as the bytes that stand there, and what they ask for.
 
     Raises:
-        BadRequest: it is not a JSON object in UTF-8. The text never repeats any of it.
+        BadRequest: it is not a JSON object in UTF-8, or not what the dialect asks for. The text never repeats any of
+            the body.
     """
+    if not body.isascii():
+        _check_text(memoryview(body))  # msgspec does not look inside the strings it skips
+    fields = _decoded(body)
+    return fields, dialect.parse(fields, body)
+
+
+async def parse_large(pieces: list[bytes], dialect: Dialect) -> Parsed:
+    """The same, with a turn of the event loop after each look at all of it, or at a piece where that takes longer."""
+    body = b"".join(pieces)
+    pieces.clear()
+    await asyncio.sleep(0)
+    if not body.isascii():
+        begin = 0
+        while begin < len(body):
+            end = _end_of_piece(body, begin)
+            _check_text(memoryview(body)[begin:end], begin)
+            await asyncio.sleep(0)
+            begin = end
+    if has_too_many_fields(body):
+        raise _too_many_fields()
+    await asyncio.sleep(0)
+    fields = _decoded(body)
+    await asyncio.sleep(0)
+    ask = dialect.parse(fields, body)
+    await asyncio.sleep(0)
+    return fields, ask
+
+
+def _decoded(body: bytes) -> dict[str, msgspec.Raw]:
     try:
-        if not body.isascii():
-            body.decode()  # msgspec does not look inside the strings it skips
-        return _fields.decode(body)
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"the request body is not UTF-8 (byte {error.start})") from error
+        fields = _fields.decode(body)
+        if len(fields) > MAX_FIELDS:
+            raise _too_many_fields()
+        return fields
     except RecursionError as error:
         raise BadRequest("the request body is nested too deeply") from error
     except msgspec.ValidationError as error:
         raise BadRequest("the request body has to be a JSON object") from error
     except msgspec.DecodeError as error:
         raise BadRequest(f"the request body is not JSON: {error}") from error
+
+
+def _check_text(part: memoryview, begin: int = 0) -> None:
+    try:
+        str(part, "utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the request body is not UTF-8 (byte {begin + error.start})") from error
+
+
+def _end_of_piece(body: bytes, begin: int) -> int:
+    """So that no character is cut, none of which has more than four bytes."""
+    end = begin + PIECE
+    for earlier in range(end, end - 4, -1):
+        if earlier >= len(body) or body[earlier] & 0xC0 != 0x80:
+            return earlier
+    return end
+
+
+def has_too_many_fields(body: bytes) -> bool:
+    """Whether a large body has more than `MAX_FIELDS`: found by skipping each, which is much cheaper than keeping it.
+
+    What is no JSON object has none.
+    """
+    view = memoryview(body)
+    at = 0
+    for _ in range(MAX_FIELDS + 1):
+        name = _NAME.match(body, at)
+        if name is None:
+            return False
+        ends = _VALUE_ENDS.search(_trouble_with(view[name.end() :]))
+        if ends is None:
+            return False
+        at = name.end() + int(ends[1]) - 1  # it has read what follows
+    return True
+
+
+def _trouble_with(json: memoryview) -> str:
+    try:
+        _value.decode(json)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return str(error)
+    return ""
+
+
+def _too_many_fields() -> BadRequest:
+    return BadRequest(f"the request body has more than {MAX_FIELDS:,} fields")

@@ -12,6 +12,9 @@ from gateway.manifests.accounts import Model, ModelName, ModelType, ProviderAcco
 from gateway.providers.catalog import PATHS, Vendor
 from gateway.providers.openai_compatible import OpenAICompatible, Settings
 
+LONG = 50_000
+"""Characters, or words, up to which a text is looked at closely."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -106,11 +109,14 @@ def text_of(asked: Request) -> str:
     return str(content or "")
 
 
+def words_in(text: str) -> int:
+    """Of a long text about so many: to take 20 MB apart would hold up all others."""
+    return len(text.split()) if len(text) < LONG else text.count(" ") + 1
+
+
 def usage(asked: Request) -> dict[str, int]:
-    into = sum(len(str(message.get("content", "")).split()) for message in asked.messages) or len(
-        text_of(asked).split()
-    )
-    out = len(text_of(asked).split())
+    into = sum(words_in(str(message.get("content", ""))) for message in asked.messages) or words_in(text_of(asked))
+    out = words_in(text_of(asked))
     return {"prompt_tokens": into, "completion_tokens": out, "total_tokens": into + out}
 
 
@@ -136,7 +142,7 @@ def streamed(asked: Request) -> Iterator[bytes]:
     if is_chat:
         first = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
         yield b"data: %b\n\n" % _encode({**head, "choices": [first]})
-    for number, word in enumerate(text_of(asked).split(" ")):
+    for number, word in enumerate(text_of(asked).split(" ", LONG)):
         yield event(word if number == 0 else f" {word}")
     yield event(None, "stop")
     if asked.stream_options and asked.stream_options.get("include_usage"):
@@ -150,11 +156,11 @@ def embeddings(asked: Request) -> bytes:
     data = []
     for index, text in enumerate(texts):
         counts = [0] * 16
-        for byte in str(text).encode():
+        for byte in str(text)[: LONG // len(texts) + 1].encode():
             counts[byte % 16] += 1
         norm = sum(n * n for n in counts) ** 0.5 or 1.0
         data.append({"object": "embedding", "index": index, "embedding": [n / norm for n in counts]})
-    tokens = sum(len(str(text).split()) for text in texts)
+    tokens = sum(words_in(str(text)) for text in texts)
     return _encode(
         {
             "object": "list",

@@ -14,6 +14,7 @@ from gateway.windows import Window, span_of
 MOST = 2**53 - 1
 """No single amount is larger, since Lua's numbers are doubles; totals and limits may be."""
 MOST_IN_TOTAL = 2**62
+MOST_IN_REDIS = 2**63 - 1
 
 Width = int | tuple[int, ...]
 """How the script cuts the time of a counter; see there."""
@@ -167,8 +168,8 @@ class Batch:
         return self._place(hold.key), width_at(hold.window, item.at_s), used, late
 
     def _hold(self, hold: Hold, amount: int) -> tuple[int, Width, int, str]:
-        """With how much may be used so that it fits; "": nothing would do."""
-        room = hold.limit - amount
+        """With how much may be used so that it fits; "": nothing would do. What takes nothing always fits."""
+        room = hold.limit - amount if amount else MOST_IN_REDIS
         width = _widths(hold.window, self._now_s)
         return self._place(hold.key), width, min(amount, MOST), str(room) if room >= 0 else ""
 

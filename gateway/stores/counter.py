@@ -53,7 +53,9 @@ class Counter(ABC):
         return Level(hold, self.used, max(0, self.free_ms - now_ms) / 1000 if self.used else 0.0)
 
     def wait_s(self, amount: int, limit: int, now_ms: int) -> float:
-        """Until there is room for so much; infinite: never."""
+        """Until there is room for so much, and for nothing there always is; infinite: never."""
+        if not amount:
+            return 0.0
         if amount > limit:
             return inf
         return 0.0 if self.used + amount <= limit else (self.free_ms - now_ms) / 1000
@@ -94,6 +96,8 @@ class Sliding(Counter):
         return Level(hold, self.used, 0.0 if newest is None else (self._free_ms(newest.number) - now_ms) / 1000)
 
     def wait_s(self, amount: int, limit: int, now_ms: int) -> float:
+        if not amount:
+            return 0.0
         if amount > limit:
             return inf
         excess, room_ms = self.used + amount - limit, now_ms

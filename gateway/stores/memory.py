@@ -70,14 +70,15 @@ class MemoryCounters:
             bucket = counter.bucket
             bucket.amount += amount
             counter.used = used = counter.used + amount
-            if used > hold.limit:
+            if used > hold.limit and amount:
                 all_fit = False
             buckets.append(bucket)
             levels.append(
                 Level(hold, used, (counter.free_ms - now_ms) / 1000) if amount else counter.level(hold, now_ms)
             )
         if not all_fit:
-            place = refusing(holds, [level.used <= level.hold.limit for level in levels])
+            fits = [level.used <= level.hold.limit or not amounts[PLACE[level.hold.unit]] for level in levels]
+            place = refusing(holds, fits)
             if place is not None:
                 _give_back(buckets, amounts)
                 return self._refusal(holds, amounts, place, now_ms)

@@ -16,7 +16,7 @@ def refusing(holds: Sequence[Hold], fits: Sequence[bool]) -> int | None:
     """The place of the hold that refuses; None: the request passes.
 
     The first that is enforced and does not fit. Else the first soft one that does not, if no budget has room; a budget
-    is all holds of one rule.
+    is all holds of one rule. One of which nothing is taken fits, however full it is.
     """
     soft = None
     for place, hold in enumerate(holds):

@@ -13,6 +13,10 @@ from gateway.usage import Usage
 fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
+def parse(dialect, body):
+    return dialect.parse(fields(body), body)
+
+
 @pytest.mark.parametrize(
     ("body", "ask"),
     [
@@ -22,14 +26,119 @@ fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
         (b'{"model":"a/m","stream":true,"stream_options":{"include_usage":true}}', Ask("a/m", True, wants_usage=True)),
         (b'{"model":"a/m","stream":true,"stream_options":{"include_usage":null,"x":1}}', Ask("a/m", stream=True)),
         (b'{"model":"a/m","max_tokens":5}', Ask("a/m", max_output_tokens=5)),
-        (b'{"model":"a/m","max_tokens":5,"max_completion_tokens":7}', Ask("a/m", max_output_tokens=7)),
         (b'{"model":"a/m","max_completion_tokens":null,"max_tokens":5}', Ask("a/m", max_output_tokens=5)),
         (b'{"model":"a/m","messages":[{"role":"user","content":"0123456789"}]}', Ask("a/m", input_tokens=10)),
+        (b'{"model":"a/m","n":3}', Ask("a/m", choices=3)),
+        (b'{"model":"a/m","n":null}', Ask("a/m")),
         (b'{"model":"\\u00e9/m","unknown":[1,2]}', Ask("é/m")),
     ],
 )
 def test_reads_what_a_chat_request_asks(body, ask):
-    assert CHAT.parse(fields(body)) == ask
+    assert parse(CHAT, body) == ask
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        (b'"max_tokens":5,"max_completion_tokens":7', 7),
+        (b'"max_tokens":3000,"max_completion_tokens":1', 3000),
+        (b'"max_tokens":500,"max_completion_tokens":-1', 500),
+        (b'"max_tokens":0,"max_completion_tokens":7', 7),
+        (b'"max_tokens":0', None),
+        (b'"max_tokens":-2', None),
+        (b'"max_tokens":0.5', None),
+        (b'"max_tokens":5.0', 5),
+        (b'"max_tokens":5.5', 6),
+        (b'"max_tokens":"3000","max_completion_tokens":1', 3000),
+        (b'"max_tokens":1e3', 1000),
+        (b'"max_tokens":"nan"', None),
+        (b'"max_tokens":"inf"', 10**9),
+        (b'"max_tokens":1000000000000000000000000000000', 10**9),
+        (b'"max_tokens":5,"max_tokens":0', None),
+    ],
+)
+def test_the_largest_limit_counts_and_below_one_none_is_meant(limits, most):
+    """Whichever field a provider believes, so much was reserved: 1 was, and the answer had 3,000 tokens. With 0 or -1,
+    which some take for "no limit", nothing was reserved at all."""
+    assert parse(CHAT, b'{"model":"m",' + limits + b"}").max_output_tokens == most
+
+
+@pytest.mark.parametrize(
+    ("body", "choices"),
+    [
+        (b'"n":4', 4),
+        (b'"n":0', 1),
+        (b'"n":-3', 1),
+        (b'"n":2.0', 2),
+        (b'"n":"2"', 2),
+        (b'"n":1,"best_of":20', 20),
+        (b'"n":4,"best_of":null', 4),
+        (b'"n":1000000000000000000000', 10**9),
+        (b'"prompt":"one, [two] and \\"three\\""', 1),
+        (b'"prompt":["one"]', 1),
+        (b'"prompt":["one", "two, \\"too\\"", "three"]', 3),
+        (b'"prompt":[1, 2, 3]', 1),
+        (b'"prompt":[[1,2] , [3]],"n":2', 4),
+        (b'"prompt":[]', 1),
+        (b'"prompt":null', 1),
+        (b'"prompt":[' + 30_000 * b'"",' + b'""]', 30_001),
+        (b'"prompt":[' + 30_000 * b"[1]," + b"[1]]", 30_001),
+        (b'"prompt":[' + 90_000 * b"1," + b"1]", 1),
+        (b'"prompt":"' + 90_000 * b'\\"' + b'"', 1),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_each_answer_to_each_prompt_takes_as_much_as_one(body, choices):
+    """`best_of` answers are written and billed, one is sent; and of several prompts each is answered."""
+    assert parse(COMPLETIONS, b'{"model":"m",' + body + b"}").choices == choices
+
+
+@pytest.mark.parametrize("dialect", [CHAT, COMPLETIONS, EMBEDDINGS])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "messages",
+        "prompt",
+        "input",
+        "tools",
+        "functions",
+        "response_format",
+        "prediction",
+        "suffix",
+        "guided_json",
+        "x",
+    ],
+)
+def test_all_that_goes_to_the_provider_is_estimated(dialect, field):
+    """A hundred tools beside a message of one word were taken for two tokens, and 46,547 were billed."""
+    schemas = [{"type": "function", "function": {"name": f"f{number}"}} for number in range(100)]
+    body = json.dumps({"model": "m", field: schemas}).encode()
+
+    assert parse(dialect, body).input_tokens == pytest.approx(len(body) / 4, rel=0.01)
+
+
+PICTURE = 200_000 * "iVBORw0KGgoAAAANS"
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens"),
+    [
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64," + PICTURE}}, 1000 + 30),
+        ({"type": "image_url", "image_url": "data:image/png;base64," + PICTURE}, 1000 + 28),
+        ({"type": "input_audio", "input_audio": {"data": PICTURE, "format": "wav"}}, 1000 + 27),
+        ({"type": "file", "file": {"file_data": "data:application/pdf;base64," + PICTURE, "filename": "a"}}, 1000 + 33),
+        ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PICTURE}}, 1000 + 32),
+        ({"image": PICTURE}, 1000 + 15),
+        ({"type": "text", "text": PICTURE}, 850_000 + 19),
+        ({"type": "text", "text": "data:image/png;base64," + PICTURE}, 850_000 + 25),
+        ({"type": "text", "text": '"url":"data:image/png;base64,' + PICTURE}, 850_000 + 28),
+    ],
+)
+def test_a_file_counts_as_a_picture_and_text_as_text(part, tokens):
+    """Base64 is read letter by letter where it stands in a text, so it must not pass as a file there."""
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": [part]}]}).encode()
+
+    assert parse(CHAT, body).input_tokens == pytest.approx(tokens, abs=8)
 
 
 def event(**fields):
@@ -131,20 +240,20 @@ def test_the_last_event_counts_without_its_blank_line():
 
 
 def test_completions_and_embeddings_estimate_by_their_own_field():
-    assert COMPLETIONS.parse(fields(b'{"model":"m","prompt":"0123456789","max_tokens":3}')) == Ask(
+    assert parse(COMPLETIONS, b'{"model":"m","prompt":"0123456789","max_tokens":3}') == Ask(
         "m", max_output_tokens=3, input_tokens=3
     )
-    assert EMBEDDINGS.parse(fields(b'{"model":"m","input":"0123456789"}')) == Ask("m", input_tokens=3, has_output=False)
+    assert parse(EMBEDDINGS, b'{"model":"m","input":"0123456789"}') == Ask("m", input_tokens=3, has_output=False)
 
 
 def test_embeddings_take_lists_of_token_ids():
     """LangChain sends what it has tokenised itself."""
-    assert EMBEDDINGS.parse(fields(b'{"model":"m","input":[[100257,198],[9906]]}')).input_tokens == 5
+    assert parse(EMBEDDINGS, b'{"model":"m","input":[[100257,198],[9906]]}').input_tokens == 5
 
 
 def test_usage_is_not_asked_for_without_a_stream():
     """OpenAI refuses `stream_options` then; that is for the provider to say."""
-    assert CHAT.parse(fields(b'{"model":"m","stream_options":{"include_usage":true}}')) == Ask("m")
+    assert parse(CHAT, b'{"model":"m","stream_options":{"include_usage":true}}') == Ask("m")
 
 
 @pytest.mark.parametrize(
@@ -158,17 +267,29 @@ def test_usage_is_not_asked_for_without_a_stream():
         (b'{"model":"m","stream":1}', "stream"),
         (b'{"model":"m","stream":true,"stream_options":true}', "stream_options"),
         (b'{"model":"m","stream":true,"stream_options":{"include_usage":"yes"}}', "stream_options"),
-        (b'{"model":"m","max_tokens":"5"}', "max_tokens"),
-        (b'{"model":"m","max_tokens":5.5}', "max_tokens"),
+        (b'{"model":"m","stream":true,"stream_options":{"x":"' + 5000 * b"x" + b'"}}', "stream_options"),
+        (b'{"model":"m","max_tokens":"five"}', "max_tokens"),
+        (b'{"model":"m","max_tokens":true}', "max_tokens"),
+        (b'{"model":"m","max_tokens":1e999}', "max_tokens"),
         (b'{"model":"m","max_completion_tokens":[]}', "max_completion_tokens"),
+        (b'{"model":"m","n":{}}', "n"),
     ],
 )
 def test_refuses_wrong_types_and_names_the_field(body, param):
     with pytest.raises(BadRequest) as refused:
-        CHAT.parse(fields(body))
+        parse(CHAT, body)
 
     assert refused.value.param == param
     assert f'"{param}"' in refused.value.message
+
+
+def test_a_name_that_no_model_has_is_not_read_further():
+    """19 MB of one held all others up while it was looked for, and stood in the log."""
+    with pytest.raises(BadRequest, match="at most 512 characters") as refused:
+        parse(CHAT, b'{"model":"' + 513 * b"m" + b'"}')
+
+    assert refused.value.param == "model"
+    assert parse(CHAT, b'{"model":"' + 512 * b"m" + b'"}').model == 512 * "m"
 
 
 def test_an_error_has_the_shape_of_openai_and_of_truefoundry():

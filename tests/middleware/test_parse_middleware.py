@@ -1,6 +1,8 @@
 """ParseMiddleware, alone around a foreign app."""
 
 import asyncio
+import itertools
+import json
 import time
 from contextlib import suppress
 
@@ -96,7 +98,7 @@ async def test_a_body_in_pieces(size):
         (b'{"model":null}', '"model" is not valid'),
         (b'{"model":["m"]}', '"model" is not valid'),
         (b'{"model":"m","stream":"yes"}', '"stream" is not valid'),
-        (b'{"model":"m","max_tokens":1.5}', '"max_tokens" is not valid'),
+        (b'{"model":"m","max_tokens":"some"}', '"max_tokens" is not valid'),
         (b'{"model":"m","max_tokens":' + 5000 * b"9" + b"}", '"max_tokens" is not valid'),
     ],
     ids=lambda value: repr(value)[:40],
@@ -222,3 +224,100 @@ async def test_a_client_that_leaves_before_its_end(before):
 
 async def test_without_a_dialect_the_body_is_the_apps():
     assert await App(dialect=None).take(b"not json") is None
+
+
+def body_of(size, text="a "):
+    return b'{"model":"m","messages":["' + (size // len(text.encode()) * text).encode() + b'"]}'
+
+
+@pytest.mark.parametrize("text", ["a ", "é", "\U0001f600", "aé\U0001f600 "])
+async def test_a_large_body_is_read_like_a_small_one(text):
+    """Its text is looked at in pieces, and no character may be cut by that."""
+    body = body_of(3_000_001, text)
+
+    call = await App().take(body)
+
+    assert bytes(call.fields["messages"]) == body[body.index(b"[") : -1]
+    assert call.ask == CHAT.parse(call.fields, body)
+
+
+@pytest.mark.parametrize("at", [30, 1024 * 1024 - 1, 1024 * 1024, 1024 * 1024 + 3, 2_999_990])
+@pytest.mark.parametrize("wrong", [b"\xff", b"\x80", b"\xc3", b"\xed\xa0\x80"])
+async def test_says_where_a_large_body_is_no_text(at, wrong):
+    body = body_of(3_000_000)
+    body = body[:at] + wrong + body[at + len(wrong) :]
+
+    with pytest.raises(BadRequest, match=rf"not UTF-8 \(byte {at}\)"):
+        await App().take(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"m",' + b",".join(b'"%d":1' % number for number in range(1000)) + b"}",
+        b'{"model":"m","x":"' + 300_000 * b"x" + b'",' + b",".join(b'"%d":1' % number for number in range(999)) + b"}",
+        b'{"model":"m","x":"' + 300_000 * b"x" + b'"\r\n,\t"\\"" : [ {} ] ' + 998 * b' , "y\\\\" :{"}":1}' + b"}",
+        b'{ "model":"m","x":{"y":"' + 300_000 * b"x" + b'"},' + 1_000_000 * b'"":0,' + b'"y":[',
+    ],
+    ids=["small", "large", "spaces", "a million of no name, and cut"],
+)
+async def test_a_body_has_no_more_than_a_thousand_fields(body):
+    """A million of them took a second to decode, and 400 MB."""
+    with pytest.raises(BadRequest, match="more than 1,000 fields"):
+        await App().take(body)
+
+
+@pytest.mark.parametrize("padding", [0, 300_000])
+async def test_a_thousand_fields_are_taken_and_more_below_them(padding):
+    """Schemas of tools have many, and are none at the top level."""
+    fields = {f"f{number}": number for number in range(997)}
+    body = {"messages": [{f"f{n}": n} for n in range(20_000)], "x": padding * "x", "model": "m", **fields}
+
+    call = await App().take(json.dumps(body).encode())
+
+    assert len(call.fields) == 1000
+
+
+@pytest.mark.parametrize("end", [b"", b"]", b"]} ", b"]},", b"]}}", b"],}", b'],"y"}', b'],"y":}', b'],1:"y"}'])
+async def test_what_is_wrong_with_a_large_body_is_said_as_of_a_small_one(end):
+    """Looking for too many fields must not hide what else there is."""
+    app = App()
+    answers = []
+    for size in (1000, 600_000):
+        try:
+            answers.append((await app.take(body_of(size)[:-2] + end)).ask.model)
+        except BadRequest as error:
+            answers.append(error.message.partition("(byte")[0])
+
+    assert answers[0] == answers[1]
+
+
+async def test_large_bodies_are_read_one_after_the_other():
+    """Fifty of 19.5 MB came at once, and whether the gateway is alive could not be said for 10 s. Each step of one has
+    a turn of the event loop of its own, so that what is small passes between any two of them."""
+    turns = 0
+    read_in = []
+
+    class Noting(type(CHAT)):
+        def parse(self, fields, body):
+            read_in.append(turns)
+            return super().parse(fields, body)
+
+    app = App(Noting("chat", "/chat/completions", "chat", prompt="messages"))
+    body = body_of(3_000_000, "é")
+    large = asyncio.gather(*[app.take(body[:1000], body[1000:]) for _ in range(20)])
+    while not large.done():
+        turns += 1
+        await asyncio.sleep(0)
+
+    assert len(read_in) == 20
+    assert min(later - earlier for earlier, later in itertools.pairwise(read_in)) >= 5
+
+
+async def test_a_large_body_that_is_refused_does_not_keep_others_waiting():
+    app = App()
+
+    with pytest.raises(BadRequest):
+        await app.take(body_of(600_000)[:-1])
+
+    assert (await app.take(body_of(600_000))).ask.model == "m"

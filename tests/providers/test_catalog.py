@@ -71,7 +71,7 @@ def self_hosted(rest):
 
 def call(body, dialect=CHAT):
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    return Call(dialect, dialect.parse(fields), fields)
+    return Call(dialect, dialect.parse(fields, body), fields)
 
 
 def ask(target, body=CHAT_BODY, dialect=CHAT):

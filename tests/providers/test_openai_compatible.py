@@ -31,7 +31,7 @@ def target(**vendor):
 
 def call(body):
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    return Call(CHAT, CHAT.parse(fields), fields)
+    return Call(CHAT, CHAT.parse(fields, body), fields)
 
 
 CALL = call(b'{"model":"a/m"}')
@@ -446,3 +446,23 @@ def test_masks_keys_that_are_written_with_escapes():
     refused = refusal(403, b'{"error":{"message":"sk-\\u0061bcdefghijklmnop"}}')
 
     assert refused.body == b'{"error":{"message":"***"}}'
+
+
+@pytest.mark.parametrize("text", ["-eyJ", '\\"', "{", "sk-abcdefghijklmnop ", "://a:b"])
+def test_a_very_large_error_is_told_in_part(text):
+    """64 kB of "-eyJ" took 3 s to look through for tokens."""
+    body = b'{"error":{"message":"no: ' + (250_000 // len(text)) * text.encode() + b'","type":"t"}}'
+
+    refused = refusal(400, body)
+
+    assert refused.message.startswith("no: ")
+    assert len(refused.message) < 33_000
+    assert msgspec.json.decode(refused.body)["error"]["message"] == refused.message
+    assert "sk-" not in refused.message
+
+
+def test_an_error_of_very_many_parts_is_told_in_part():
+    refused = refusal(400, b'{"error":{"message":"no","details":[' + 80_000 * b"{}," + b"{}]}}")
+
+    assert refused.message == "no"
+    assert len(refused.body) < 33_000

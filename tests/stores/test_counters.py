@@ -240,6 +240,26 @@ async def test_a_request_that_needs_nothing(counters, hold):
     assert [(level.used, level.resets_s) for level in verdict.levels] == [(0, 0.0)]
 
 
+@pytest.mark.parametrize("unit", [Unit.COST, Unit.TOKENS])
+@pytest.mark.parametrize("window", [Window.MINUTE, Window.MONTH])
+@pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.SOFT])
+@pytest.mark.parametrize("limit", [0, 10])
+async def test_nothing_fits_into_what_is_overdrawn(counters, hold, unit, window, mode, limit):
+    """A model that costs nothing was refused as soon as a budget was overdrawn: "this request may take $0.00"."""
+    overdrawn, requests = hold(limit, unit, window, mode=mode, is_budget=True), hold(1)
+    one = await counters.reserve([hold(99, unit, window, key=overdrawn.key)], NOTHING)
+    counters.settle(one.ticket, Amounts(tokens=20, cost=20))
+
+    passed = await counters.reserve([overdrawn, requests], NOTHING)
+    refused = await counters.reserve([overdrawn, requests], NOTHING)
+    needy = await counters.reserve([overdrawn], Amounts(tokens=1, cost=1))
+
+    assert (passed.ticket is not None, passed.levels[0].used) == (True, 20)
+    assert refused.refused.hold == requests
+    assert refused.retry_after_s == pytest.approx(60.6, abs=0.1)
+    assert needy.refused.hold == overdrawn
+
+
 async def test_reset_is_exact_after_something_was_given_back(counters, hold, clock):
     tokens = hold(100, Unit.TOKENS)
     _first = await counters.reserve([tokens], Amounts(tokens=10))

@@ -203,6 +203,15 @@ async def test_each_replica_keeps_to_its_share(failing_over, own_redis, hold, cl
     assert passed == [3, 3]
 
 
+@pytest.mark.parametrize("when_lost", list(WhenLost))
+async def test_what_takes_nothing_of_a_budget_is_not_refused_by_it(lost, hold, when_lost):
+    """Whatever others may have used of it meanwhile."""
+    counters = await lost()
+    closed = hold(5, Unit.COST, Window.MONTH, when_lost=when_lost, is_budget=True)
+
+    assert (await counters.reserve([closed], Amounts(tokens=7))).ticket is not None
+
+
 @pytest.mark.parametrize(("when_lost", "passed"), [(WhenLost.LOCAL, 2), (WhenLost.OPEN, 9), (WhenLost.CLOSED, 0)])
 async def test_each_limit_has_its_policy(lost, hold, when_lost, passed):
     assert await times(9, await lost(), hold(2, when_lost=when_lost)) == passed

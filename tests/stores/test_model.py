@@ -70,7 +70,8 @@ class Model:
         return sum(event.amount for event in self.events if event.key == hold.key and event.until_ms > now_ms)
 
     def refusing(self, holds, need, now_ms):
-        over = [hold for hold in holds if self.used(hold, now_ms) + need.of(hold.unit) > hold.limit]
+        wanted = [hold for hold in holds if need.of(hold.unit)]
+        over = [hold for hold in wanted if self.used(hold, now_ms) + need.of(hold.unit) > hold.limit]
         enforced = [hold for hold in over if hold.mode is Mode.ENFORCE]
         soft = [hold for hold in over if hold.mode is Mode.SOFT]
         budgets = {hold.rule for hold in holds if hold.is_budget}
