@@ -9,7 +9,7 @@ import gateway
 
 LAYERS = [
     {"_version", "errors", "secret", "sealing", "tokens"},
-    {"asgi", "usage", "logs", "windows"},
+    {"asgi", "usage", "logs", "windows", "urls"},
     {"wire", "routing", "holds", "pricing"},
     {"entries"},
     {"contract"},
