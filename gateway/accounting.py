@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.alerts import Delivery, Outbox
-from gateway.bus import redis_named
+from gateway.bus import redis_named, redis_url
 from gateway.config import Config
 from gateway.control.control import Control, utc_now
 from gateway.errors import ConfigError, Fault, Unavailable
@@ -170,8 +170,8 @@ def counters_from(environ: Mapping[str, str], restore: Callable[[], Awaitable[No
     Raises:
         ConfigError: Redis cannot be used as it is named.
     """
-    url = environ.get("GATEWAY_REDIS_URL")
-    if not url:
+    url = redis_url(environ)
+    if url is None:
         return MemoryCounters()
     from gateway.stores.failover import FailoverCounters
     from gateway.stores.redis import RedisCounters

@@ -251,8 +251,11 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 def callers_from(environ: Mapping[str, str]) -> tuple[Callers, Seal]:
     """Raises ConfigError: tokens that cannot be used, or a database without the pepper they are hashed with there."""
-    pepper = environ.get("GATEWAY_PEPPER", "").encode()
-    if environ.get("GATEWAY_DATABASE_URL") and len(pepper) < MIN_PEPPER_BYTES:
+    pepper, url = environ.get("GATEWAY_PEPPER", "").encode(), environ.get("GATEWAY_DATABASE_URL")
+    if url and len(pepper) < MIN_PEPPER_BYTES:
+        from gateway.database.engine import engine_of
+
+        engine_of(url)  # no pepper helps if this cannot be used
         problem = f"has to be set, to at least {MIN_PEPPER_BYTES} characters: it keeps the tokens and secrets in the "
         problem += "database safe. All replicas need the same one; `openssl rand -hex 32` makes one"
         raise ConfigError([Fault("the environment", 0, "GATEWAY_PEPPER", problem)])
