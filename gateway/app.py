@@ -2,11 +2,12 @@
 
 import os
 import resource
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
+from time import perf_counter
 from typing import Any
 
 from starlette.routing import Route
@@ -28,6 +29,7 @@ from gateway.drain import Drain
 from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
+from gateway.entries import Entry
 from gateway.errors import ConfigError, Fault, GatewayError, NotFound
 from gateway.holds import Counters
 from gateway.identities import Identities
@@ -58,6 +60,7 @@ from gateway.watch import Timing
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 MIN_PEPPER_BYTES = 16
+LASTING_S = 1.0
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -206,7 +209,7 @@ class Gateway:
                 stack.push_async_callback(self.config.callers.identities.close)
             if self.control is not None:
                 await stack.enter_async_context(running(self.control))
-            await stack.enter_async_context(self.accounting.running())
+            await stack.enter_async_context(self.accounting.running(self._open_bills))
             if self.shared_health is not None:
                 await stack.enter_async_context(self.shared_health.sharing())
             await stack.enter_async_context(self.config.watched())
@@ -217,6 +220,13 @@ class Gateway:
             self._open = None
             await stack.aclose()
             raise
+
+    def _open_bills(self) -> Iterator[Entry]:
+        """Of requests that last; others have ended before anything could be noted of them."""
+        now_s = perf_counter()
+        for exchange in self.drain:
+            if now_s - exchange.started >= LASTING_S:
+                yield from self.admission.so_far(exchange)
 
     async def close(self) -> None:
         if self._open is not None:

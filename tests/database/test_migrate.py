@@ -18,7 +18,7 @@ from gateway.database.schema import METADATA, REVISIONS
 from gateway.database.store import Store
 from gateway.errors import ConfigError, Unavailable
 
-ALL = ["0001", "0002"]
+ALL = ["0001", "0002", "0003"]
 ANA = "user:ana@example.com"
 MIGRATE = "import asyncio, sys; from gateway.database.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
 
@@ -69,7 +69,7 @@ async def test_is_done_once_by_several_processes(database_url, unmigrated):
     ]
     printed = sorted(process.communicate()[0] for process in processes)
 
-    assert printed == ["['0001', '0002']\n", "[]\n", "[]\n"]
+    assert printed == ["['0001', '0002', '0003']\n", "[]\n", "[]\n"]
     assert await unmigrated.schema_state() == "current"
 
 
