@@ -61,7 +61,7 @@ async def test_not_ready_before_the_database_was_read(app_with, with_database):
     assert (ready.status, ready.json()["status"], alive.status) == (503, "starting", 200)
     assert ready.json()["database"] == {
         "status": "degraded",
-        "problem": "the database cannot be reached; try again in a moment",
+        "problem": "the database at 127.0.0.1:9 cannot be reached: nobody listens there",
     }
 
 
