@@ -128,8 +128,10 @@ def build_app(
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
     models = asks(ModelsEndpoint(models=live))
-    ready = ReadyEndpoint(config=live, drain=drain, accounting=accounting, control=control)
-    metrics = MetricsEndpoint(config=live, drain=drain, records=records, admission=admission, accounting=accounting)
+    ready = ReadyEndpoint(config=live, drain=drain, records=records, accounting=accounting, control=control)
+    metrics = MetricsEndpoint(
+        config=live, drain=drain, records=records, admission=admission, accounting=accounting, control=control
+    )
     other = Paths(
         [
             *(Route(path, AliveEndpoint()) for path in PROBES[:4]),

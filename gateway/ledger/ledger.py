@@ -230,17 +230,17 @@ class Ledger:
                     return
 
     def _note(self, problem: str | None) -> None:
+        before, self._database_problem = self._database_problem, problem
         if problem is None:
             self._failures = 0
-            if self._database_problem is not None:
+            if before is not None:
                 log.info("ledger is written again", waiting=len(self._buffer), dropped=self.dropped)
         else:
             self._failures += 1
             delay_s = retry_delay_s(self._failures, self._random())
             self._retry_at_s = asyncio.get_running_loop().time() + delay_s
-            if problem != self._database_problem:
+            if problem != before:
                 log.error("ledger not written", problem=problem, waiting=len(self._buffer))
-        self._database_problem = problem
 
     def _note_spool(self, problem: str | None) -> None:
         if problem is not None and problem != self._spool_problem:
