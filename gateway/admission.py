@@ -109,13 +109,14 @@ class Admission:
             if exchange.usage is not None:
                 self.estimates.learn(exchange.call.ask, exchange.target, exchange.usage)
                 self.unpriced += exchange.price is None
-        for ticket in _tickets(exchange):
+        tickets = _tickets(exchange)
+        for ticket in tickets:
             self.counters.settle(ticket, used)
         if self.ledger is not None and used is not None:
-            for entry in _entries(exchange, used, outcome):
+            for entry in _entries(exchange, tickets, used, outcome):
                 self.ledger.add(entry)
 
-    def so_far(self, exchange: Exchange) -> Iterable[Entry]:
+    def so_far(self, exchange: Exchange) -> Sequence[Entry]:
         """The bills of a request under way, if the gateway stopped now; none when no provider was asked yet."""
         call, target, meter = exchange.call, exchange.target, exchange.meter
         if call is None or target is None or exchange.sent_at is None:
@@ -125,7 +126,7 @@ class Admission:
             passed = Usage(input=call.ask.input_tokens, output=max(0, meter.events - 1), estimated=True)
             stopped.usage = meter.usage() or passed
         used = self._charge(stopped, call.ask, target, Outcome.STOPPED)
-        return _entries(stopped, used, Outcome.STOPPED)
+        return _entries(stopped, _tickets(stopped), used, Outcome.STOPPED)
 
     def _charge(self, exchange: Exchange, ask: Ask, target: Target, outcome: Outcome) -> Amounts:
         """What all of it comes to: the answer, and what was asked to find out who should answer."""
@@ -198,12 +199,12 @@ def _charges(tickets: Iterable[Ticket], used: Amounts) -> Iterator[Charge]:
                 yield Charge(hold, used.of(hold.unit))
 
 
-def _entries(exchange: Exchange, used: Amounts, outcome: Outcome) -> Iterator[Entry]:
-    tickets = _tickets(exchange)
+def _entries(exchange: Exchange, tickets: Sequence[Ticket], used: Amounts, outcome: Outcome) -> list[Entry]:
     at_s = tickets[0].at_s if tickets else exchange.at
-    yield _entry(exchange, at_s, tuple(_charges(tickets, used)), outcome)
-    for number, (judge, usage) in enumerate(exchange.asides):
-        yield _aside_entry(exchange, number, judge, usage)
+    entry = _entry(exchange, at_s, tuple(_charges(tickets, used)), outcome)
+    if not exchange.asides:
+        return [entry]
+    return [entry, *(_aside_entry(exchange, number, *aside) for number, aside in enumerate(exchange.asides))]
 
 
 def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome: Outcome) -> Entry:
