@@ -1,7 +1,7 @@
 """What has to run beside limits and budgets: counters that begin where the ledger ends, the ledger itself, alerts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.alerts import Delivery, Outbox
-from gateway.bus import redis_named
+from gateway.bus import redis_named, redis_url
 from gateway.config import Config
 from gateway.control.control import Control, utc_now
+from gateway.entries import Entry
 from gateway.errors import ConfigError, Fault, Unavailable
 from gateway.holds import Counters
 from gateway.outgoing import ways_from
 from gateway.stores.memory import MemoryCounters
 
 if TYPE_CHECKING:
-    from gateway.ledger import Ledger
+    from gateway.ledger import Ledger, OpenRequests
 
 RETRY_S = 1.0
 FORGET_EVERY_S = 6 * 3600.0
@@ -50,13 +51,17 @@ class Accounting:
         self.is_restored = ledger is None
         self._control = control
         self._keep_days = keep_days
+        self._open_requests: OpenRequests | None = None
 
     @property
     def problems(self) -> dict[str, str | None]:
         """Part -> what is wrong with it; None: nothing. Requests go on in any case."""
         found = {"counters": getattr(self.counters, "problem", None)}
         if self.ledger is not None:
-            found["ledger"] = self.ledger.problem or (None if self.is_restored else "budgets are not restored yet")
+            noting = self._open_requests.problem if self._open_requests is not None else None
+            found["ledger"] = (
+                self.ledger.problem or noting or (None if self.is_restored else "budgets are not restored yet")
+            )
         if self.outbox is not None:
             found["alerts"] = self.outbox.problem
         return found
@@ -85,13 +90,25 @@ class Accounting:
         self.is_restored = True
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """While inside, counters are settled, the ledger is written, and alerts are sent."""
+    async def running(self, bills: Callable[[], Iterable[Entry]] = tuple) -> AsyncIterator[None]:
+        """While inside, counters are settled, the ledger is written, and alerts are sent.
+
+        Args:
+            bills: of the requests under way, if they ended now.
+        """
         async with AsyncExitStack() as stack:
+            tasks = []
+            if self.ledger is not None and self._control is not None:
+                from gateway.ledger import OpenRequests
+
+                self._open_requests = OpenRequests(
+                    self._control.ledger, bills=bills, write=self.ledger.write, adopted=self.restore
+                )
+                stack.push_async_callback(self._open_requests.close)
+                tasks.append(asyncio.create_task(self._open_requests.run()))
             if self.ledger is not None:
                 stack.push_async_callback(self.ledger.close)
             stack.push_async_callback(self.counters.close)
-            tasks = []
             if not self.is_restored and not await self._is_restored_now():
                 tasks.append(asyncio.create_task(self._restore_soon()))
             if self.outbox is not None:
@@ -170,8 +187,8 @@ def counters_from(environ: Mapping[str, str], restore: Callable[[], Awaitable[No
     Raises:
         ConfigError: Redis cannot be used as it is named.
     """
-    url = environ.get("GATEWAY_REDIS_URL")
-    if not url:
+    url = redis_url(environ)
+    if url is None:
         return MemoryCounters()
     from gateway.stores.failover import FailoverCounters
     from gateway.stores.redis import RedisCounters

@@ -6,6 +6,7 @@ did use, and written into the ledger: one bill for each request.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -112,41 +113,51 @@ class Admission:
         Args:
             error: how the request ended; None: well.
         """
-        error = error or exchange.error
+        outcome = outcome_of(error or exchange.error)
         used: Amounts | None = None
         if exchange.target is not None and exchange.call is not None and exchange.sent_at is not None:
-            used = self._charge(exchange, exchange.call.ask, exchange.target, error)
-        tickets = [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
+            used = self._charge(exchange, exchange.call.ask, exchange.target, outcome)
+            if exchange.usage is not None:
+                self.estimates.learn(exchange.call.ask, exchange.target, exchange.usage)
+                self.unpriced += exchange.price is None
+        tickets = _tickets(exchange)
         for ticket in tickets:
             self.counters.settle(ticket, used)
         if self.ledger is not None and used is not None:
-            charges = tuple(_charges(tickets, used))
-            at_s = tickets[0].at_s if tickets else exchange.at
-            self.ledger.add(_entry(exchange, at_s, charges, outcome_of(error)))
-            for number, (judge, usage) in enumerate(exchange.asides):
-                self.ledger.add(_aside_entry(exchange, number, judge, usage))
+            for entry in _entries(exchange, tickets, used, outcome):
+                self.ledger.add(entry)
 
-    def _charge(self, exchange: Exchange, ask: Ask, target: Target, error: BaseException | None) -> Amounts:
+    def so_far(self, exchange: Exchange) -> Sequence[Entry]:
+        """The bills of a request under way, if the gateway stopped now; none when no provider was asked yet."""
+        call, target, reading = exchange.call, exchange.target, exchange.reading
+        if call is None or target is None or exchange.sent_at is None:
+            return ()
+        stopped = copy(exchange)
+        if stopped.usage is None and reading is not None and stopped.answered_at is not None:
+            passed = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
+            stopped.usage = reading.usage() or passed
+        used = self._charge(stopped, call.ask, target, Outcome.STOPPED)
+        return _entries(stopped, _tickets(stopped), used, Outcome.STOPPED)
+
+    def _charge(self, exchange: Exchange, ask: Ask, target: Target, outcome: Outcome) -> Amounts:
         """What all of it comes to: the answer, and what was asked to find out who should answer."""
         tokens = cost = 0
-        usage = exchange.usage = self._usage(exchange, ask, target, error)
+        usage = exchange.usage = self._usage(exchange, ask, target, outcome)
         if usage is not None:
-            self.estimates.learn(ask, target, usage)
             price = exchange.price = _price(target, exchange.service_tier)
             exchange.cost = price.cost(usage, exchange.at) if price is not None else None
-            self.unpriced += price is None
             tokens, cost = usage.input_tokens + usage.output_tokens, exchange.cost or 0
         for judge, its_usage in exchange.asides:
             tokens += its_usage.input_tokens + its_usage.output_tokens
             cost += judge.price.cost(its_usage, exchange.at) if judge.price is not None else 0
         return Amounts(tokens, cost)
 
-    def _usage(self, exchange: Exchange, ask: Ask, target: Target, error: BaseException | None) -> Usage | None:
+    def _usage(self, exchange: Exchange, ask: Ask, target: Target, outcome: Outcome) -> Usage | None:
         """What the provider said, or what it probably was; None when it gave no answer."""
         usage = exchange.usage
         if usage is not None:
             return self.estimates.corrected(usage, target) if usage.estimated else usage
-        match outcome_of(error):
+        match outcome:
             case Outcome.COMPLETE | Outcome.BLOCKED:
                 return self.estimates.usage(ask, target)
             case Outcome.CLIENT_LEFT | Outcome.STOPPED if (exchange.upstream_status or 200) < 300:
@@ -205,11 +216,23 @@ def _price(target: Target, service_tier: str | None) -> Price | None:
     return price if price is None or service_tier is None else price.for_variant(f"service_tier={service_tier}")
 
 
+def _tickets(exchange: Exchange) -> list[Ticket]:
+    return [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
+
+
 def _charges(tickets: Iterable[Ticket], used: Amounts) -> Iterator[Charge]:
     for ticket in tickets:
         for hold in ticket.holds:
             if hold.window.is_calendar:
                 yield Charge(hold, used.of(hold.unit))
+
+
+def _entries(exchange: Exchange, tickets: Sequence[Ticket], used: Amounts, outcome: Outcome) -> list[Entry]:
+    at_s = tickets[0].at_s if tickets else exchange.at
+    entry = _entry(exchange, at_s, tuple(_charges(tickets, used)), outcome)
+    if not exchange.asides:
+        return [entry]
+    return [entry, *(_aside_entry(exchange, number, *aside) for number, aside in enumerate(exchange.asides))]
 
 
 def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome: Outcome) -> Entry:

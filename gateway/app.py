@@ -2,11 +2,12 @@
 
 import os
 import resource
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
+from time import perf_counter
 from typing import Any
 
 from starlette.routing import Route
@@ -28,6 +29,7 @@ from gateway.drain import Drain
 from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
+from gateway.entries import Entry
 from gateway.errors import ConfigError, Fault, GatewayError, NotFound
 from gateway.holds import Counters
 from gateway.identities import Identities
@@ -60,6 +62,7 @@ from gateway.watch import Timing
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 MIN_PEPPER_BYTES = 16
+LASTING_S = 1.0
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -132,9 +135,15 @@ def build_app(
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
     models = asks(ModelsEndpoint(models=live))
-    ready = ReadyEndpoint(config=live, drain=drain, accounting=accounting, control=control)
+    ready = ReadyEndpoint(config=live, drain=drain, records=records, accounting=accounting, control=control)
     metrics = MetricsEndpoint(
-        config=live, drain=drain, records=records, admission=admission, accounting=accounting, stalls=stalls
+        config=live,
+        drain=drain,
+        records=records,
+        admission=admission,
+        accounting=accounting,
+        stalls=stalls,
+        control=control,
     )
     other = Paths(
         [
@@ -218,7 +227,7 @@ class Gateway:
                 stack.push_async_callback(self.config.callers.identities.close)
             if self.control is not None:
                 await stack.enter_async_context(running(self.control))
-            await stack.enter_async_context(self.accounting.running())
+            await stack.enter_async_context(self.accounting.running(self._open_bills))
             if self.shared_health is not None:
                 await stack.enter_async_context(self.shared_health.sharing())
             await stack.enter_async_context(self.config.watched())
@@ -230,6 +239,13 @@ class Gateway:
             self._open = None
             await stack.aclose()
             raise
+
+    def _open_bills(self) -> Iterator[Entry]:
+        """Of requests that last; others have ended before anything could be noted of them."""
+        now_s = perf_counter()
+        for exchange in self.drain:
+            if now_s - exchange.started >= LASTING_S:
+                yield from self.admission.so_far(exchange)
 
     async def close(self) -> None:
         if self._open is not None:
@@ -264,8 +280,11 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 def callers_from(environ: Mapping[str, str], ways: Ways) -> tuple[Callers, Seal]:
     """Raises ConfigError: tokens that cannot be used, or a database without the pepper they are hashed with there."""
-    pepper = environ.get("GATEWAY_PEPPER", "").encode()
-    if environ.get("GATEWAY_DATABASE_URL") and len(pepper) < MIN_PEPPER_BYTES:
+    pepper, url = environ.get("GATEWAY_PEPPER", "").encode(), environ.get("GATEWAY_DATABASE_URL")
+    if url and len(pepper) < MIN_PEPPER_BYTES:
+        from gateway.database.engine import engine_of
+
+        engine_of(url)  # no pepper helps if this cannot be used
         problem = f"has to be set, to at least {MIN_PEPPER_BYTES} characters: it keeps the tokens and secrets in the "
         problem += "database safe. All replicas need the same one; `openssl rand -hex 32` makes one"
         raise ConfigError([Fault("the environment", 0, "GATEWAY_PEPPER", problem)])

@@ -1,12 +1,13 @@
 """Tells the other replicas something, over Redis. Losing a message only costs time, or precision."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import structlog
 
 from gateway.errors import ConfigError, Fault
+from gateway.urls import ENCODED, split_server_url
 
 CHANGED = "gateway:changed"
 """The database has changed."""
@@ -15,6 +16,22 @@ HEALTH = "gateway:health"
 TIMEOUT_S = 1.0
 PING_S = 2.0
 RECONNECT_S = 1.0
+
+SCHEMES = ("redis", "rediss", "unix")
+PARAMETERS: Mapping[str, Sequence[str]] = {
+    "client_name": (),
+    "db": (),
+    "password": (),
+    "ssl_ca_certs": (),
+    "ssl_ca_path": (),
+    "ssl_cert_reqs": ("none", "optional", "required"),
+    "ssl_certfile": (),
+    "ssl_check_hostname": ("true", "false"),
+    "ssl_keyfile": (),
+    "ssl_password": (),
+    "username": (),
+}
+"""Of a Redis URL -> the values it may have; empty: any. How long to wait and how to retry is decided here."""
 
 log = structlog.get_logger(__name__)
 
@@ -108,11 +125,41 @@ class Bus:
 
 def bus_from(environ: Mapping[str, str], channel: str) -> Bus | None:
     """None without `GATEWAY_REDIS_URL`. Raises ConfigError: Redis cannot be used as it is named."""
-    url = environ.get("GATEWAY_REDIS_URL")
-    if not url:
+    url = redis_url(environ)
+    if url is None:
         return None
     with redis_named():
         return Bus(url, channel=channel)
+
+
+def redis_url(environ: Mapping[str, str]) -> str | None:
+    """`GATEWAY_REDIS_URL`, if there is one.
+
+    Raises:
+        ConfigError: it cannot be used, and says what to write instead. It does not repeat the URL.
+    """
+    url = environ.get("GATEWAY_REDIS_URL")
+    if not url:
+        return None
+    try:
+        parts, query = split_server_url(url)
+    except ValueError:
+        # Not `from` it: its text may hold a part of the password.
+        raise _wrong(f"expected redis://user:password@host:port/0, {ENCODED}") from None
+    if parts.scheme not in SCHEMES:
+        raise _wrong(
+            f"is no URL of a Redis server: it starts with none of {', '.join(f'{name}://' for name in SCHEMES)}"
+        )
+    if parts.scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+        raise _wrong("what follows the host is the number of a database, as in redis://host:6379/0")
+    for name, value in query.items():
+        if name.startswith("ssl_") and parts.scheme != "rediss":
+            raise _wrong(f"parameter {name[:60]!r} is about TLS: write rediss://")
+        if name not in PARAMETERS:
+            raise _wrong(f"unknown parameter {name[:60]!r}: leave it out; known are {', '.join(PARAMETERS)}")
+        if PARAMETERS[name] and value not in PARAMETERS[name]:
+            raise _wrong(f"{name} is one of {', '.join(PARAMETERS[name])}")
+    return url
 
 
 @contextmanager
@@ -121,8 +168,10 @@ def redis_named() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        problem = "needs the package redis: pip install 'llm-asgi-gateway[redis]'"
-        raise ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)]) from error
+        raise _wrong("needs the package redis: pip install 'llm-asgi-gateway[redis]'") from error
     except ValueError as error:
-        problem = f"is no URL of a Redis server: {error}"
-        raise ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)]) from error
+        raise _wrong(f"is no URL of a Redis server: {error}") from error
+
+
+def _wrong(problem: str) -> ConfigError:
+    return ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)])

@@ -77,6 +77,9 @@ class Config:
         secrets = environ.get("GATEWAY_SECRETS_DIR")
         self._secrets = Path(secrets) if secrets else None
         self._reloading = asyncio.Lock()
+        self._waits = waits
+        self._told: frozenset[str] = frozenset()
+        """The warnings about the snapshot in force, each told once."""
         self.snapshot = Snapshot()
         self.files = self._read_files()
         """The manifests that are not stored; those of the snapshot in force."""
@@ -190,6 +193,8 @@ class Config:
         """
         async with self._reloading:
             is_new = stored is not None
+            is_start = is_new and self._waits and self.generation <= 1  # until now, only files were known
+            self._waits = self._waits and not is_new
             self.stored = stored or self.stored
             try:
                 files = await asyncio.to_thread(self._read_files)
@@ -207,7 +212,10 @@ class Config:
             else:
                 self.files = files
                 self._swap(snapshot)
-                log.info("configuration reloaded", generation=self.generation, models=len(snapshot.targets))
+                if is_start:
+                    self.generation = 1
+                else:
+                    log.info("configuration reloaded", generation=self.generation, models=len(snapshot.targets))
 
     async def _reload_stored(self) -> None:
         """What was changed over the API does not wait for files to be repaired: a grant may have been taken away."""
@@ -271,8 +279,11 @@ class Config:
             self.callers.identities.replace(snapshot.identity_providers)
         self.generation += 1
         self.faults = snapshot.left_out
-        for warning in snapshot.warnings:
-            log.warning("manifest", problem=str(warning))
+        warnings = [str(warning) for warning in snapshot.warnings]
+        for warning in warnings:
+            if warning not in self._told:
+                log.warning("manifest", problem=warning)
+        self._told = frozenset(warnings)
         for fault in snapshot.left_out:
             log.error("stored manifest left out", problem=str(fault))
 

@@ -1,6 +1,7 @@
 """Who is being served, and how that comes to an end."""
 
 import asyncio
+from collections.abc import Iterator
 
 from gateway.errors import Stopping
 from gateway.exchange import Exchange
@@ -17,6 +18,10 @@ class Drain:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        """Over those that are open now."""
+        return iter(tuple(self._open))
 
     def enter(self, exchange: Exchange) -> None:
         if not self._open:

@@ -5,6 +5,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import takewhile
 from typing import Any, TextIO
 
@@ -97,9 +98,9 @@ class _Redaction:
 
 def configure_logs(stream: TextIO | None = None) -> None:
     """Sets structlog up for the process. `gateway serve` calls it; a mounted gateway leaves it to the outer app."""
-    stream = stream or sys.stdout
+    out: Any = _Unfailing(stream or sys.stdout)
     format_exception = structlog.processors.format_exc_info
-    if stream.isatty():
+    if out.isatty():
         timestamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
         renderer: Any = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         shape: list[Any] = [timestamp, format_exception, redact, renderer]
@@ -108,9 +109,27 @@ def configure_logs(stream: TextIO | None = None) -> None:
         shape = [timestamp, format_exception, redact, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, *shape],
-        logger_factory=structlog.PrintLoggerFactory(file=stream),
+        logger_factory=structlog.PrintLoggerFactory(file=out),
     )
     logging.basicConfig(handlers=[ToStructlog()], level=logging.WARNING, force=True)
+
+
+class _Unfailing:
+    """A full disk or a closed pipe takes no lines, and must not take along whoever writes one: it may be the only task
+    that follows the database. That lines are missing is told where request records go, which fail with them."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.isatty = stream.isatty
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class ToStructlog(logging.Handler):

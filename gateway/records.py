@@ -28,6 +28,8 @@ class Records:
         self.max_buffered = max_buffered
         self.flush_s = flush_s
         self.dropped = 0
+        self.problem: str | None = None
+        """Why the last batch was lost; None: it was not."""
         self._buffer: list[Record] = []
         self._flushing: asyncio.Task[None] | None = None
         self._batch_is_full = asyncio.Event()
@@ -48,12 +50,16 @@ class Records:
         while self._buffer:
             batch, self._buffer = self._buffer, []
             self._batch_is_full.clear()
+            problem = None
             for sink in self.sinks:
                 try:
                     await sink.write(batch)
-                except Exception:
+                except Exception as error:
+                    reason = getattr(error, "strerror", None) or type(error).__name__
+                    problem = f"{type(sink).__name__} loses records: {reason}"
                     self.dropped += len(batch)
                     log.error("records lost", sink=type(sink).__name__, records=len(batch), traceback=traceback_text())
+            self.problem = problem
 
     async def close(self) -> None:
         if self._flushing is not None:

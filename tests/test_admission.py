@@ -3,11 +3,13 @@
 import asyncio
 import json
 
+import msgspec
 import pytest
 
 from gateway.admission import Admission
 from gateway.contract import Outcome
 from gateway.errors import BrokeOff
+from gateway.exchange import Exchange
 from gateway.stores.memory import MemoryCounters
 from gateway.testing import FakeUpstream, post
 from gateway.usage import Usage
@@ -222,6 +224,53 @@ async def test_one_bill_however_it_ends(limited, auth, sink, reply, ask, usage, 
     tokens = usage.input_tokens + usage.output_tokens if usage else 0
     again = 11 if usage is None or usage.estimated else 10  # the input of the second, by what the first has taught
     assert int(after.headers["x-ratelimit-remaining-tokens"]) == 1000 - tokens - again
+
+
+async def test_what_a_request_under_way_comes_to_by_now(limited, auth, until):
+    """It is noted each second, so that a process which is killed leaves bills; asking changes nothing."""
+    upstream, leaves = FakeUpstream((200, [HELLO, HELLO, HELLO, asyncio.Event()])), asyncio.Event()
+    app = limited(upstream, budget("org", 1.0), timing=Timing(watch_after_s=0.0))
+    asking = asyncio.create_task(post(app, CHAT, STREAM, headers=auth, leaves=leaves))
+    await until(lambda: upstream.replies and [exchange.meter.events for exchange in app.drain if exchange.meter] == [3])
+
+    [open_request] = app.drain
+    by_now = [entry.billed() for _ in range(2) for entry in app.admission.so_far(open_request)]
+    usage_then = open_request.usage
+    leaves.set()
+    await asking
+
+    [bill] = app.admission.ledger.entries
+    assert by_now == [msgspec.structs.replace(bill, outcome=Outcome.STOPPED)] * 2
+    assert (bill.outcome, bill.bill.cost, usage_then) == (Outcome.CLIENT_LEFT, bill.charges[0].amount, None)
+
+
+async def test_a_request_that_is_not_answered_yet_comes_to_its_input(limited, auth, until):
+    """The provider reads what it was sent, whether anybody lives to see the answer or not."""
+    upstream = SilentUpstream()
+    app = limited(upstream)
+    asking = asyncio.create_task(post(app, CHAT, ASK, headers=auth))
+    await until(lambda: upstream.is_asked)
+
+    [open_request] = app.drain
+    [entry] = app.admission.so_far(open_request)
+    asking.cancel()
+
+    assert (entry.usage.estimated, entry.usage.output) == (True, 0)
+    assert entry.usage.input > 0
+
+
+async def test_a_request_that_was_not_sent_comes_to_nothing(limited):
+    assert list(limited(FakeUpstream(OK)).admission.so_far(Exchange())) == []
+
+
+class SilentUpstream:
+    """Takes requests and does not answer."""
+
+    is_asked = False
+
+    async def call(self, _):
+        self.is_asked = True
+        await asyncio.Event().wait()
 
 
 async def test_a_client_that_leaves_pays_for_what_it_saw(limited, auth, until):

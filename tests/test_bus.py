@@ -2,13 +2,20 @@
 
 import asyncio
 import socket
+import traceback
 
 import pytest
 import structlog
 from redis import asyncio as aioredis
 
 from gateway.bus import Bus
+from gateway.bus import redis_url as url_of_redis
+from gateway.errors import ConfigError, Unavailable
+from gateway.holds import Hold, Unit
+from gateway.stores.redis import RedisCounters
+from gateway.windows import Window
 
+HOLD = Hold(key="x", rule="x", unit=Unit.REQUESTS, window=Window.DAY, limit=1)
 QUICK = {"timeout_s": 0.2, "ping_s": 0.05, "reconnect_s": 0.02}
 
 
@@ -132,3 +139,61 @@ async def test_a_password_that_is_wrong(listening, own_redis, until):
 def test_what_is_no_url(url):
     with pytest.raises(ValueError, match=r"(?i)url|port|scheme"):
         Bus(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("redis://:s3c@ret@host:6379/0", "percent-encoded"),
+        ("redis://:s3c/ret@host:6379/0", "percent-encoded"),
+        ("redis://:12/s3cret@host:6379/0", "percent-encoded"),
+        ("redis://:s3c@r/w#1@host:6379/0", "percent-encoded"),
+        ("redis://:s3c#ret@host", "percent-encoded"),
+        ("redis://:12?s3c=ret@host", "percent-encoded"),
+        ("redis://:s3cret@host:port/0", "expected redis://"),
+        ("redis://:s3cret@host/name", "the number of a database"),
+        ("http://:s3cret@host", "it starts with none of redis://, rediss://, unix://"),
+        ("redis+sentinel://:s3cret@host", "it starts with none of redis://"),
+        ("redis://:s3cret@host/0?ssl_cert_reqs=none", "'ssl_cert_reqs' is about TLS: write rediss://"),
+        ("rediss://:s3cret@host/0?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs is one of none, optional, required"),
+        ("rediss://:s3cret@host/0?ssl=true", "unknown parameter 'ssl': leave it out; known are client_name, db"),
+        ("redis://:s3cret@host/0?socket_timeout=5", "unknown parameter 'socket_timeout'"),
+        ("redis://:s3cret@host/0?decode_responses=true", "unknown parameter 'decode_responses'"),
+    ],
+)
+def test_a_redis_url_that_cannot_be_used(url, problem):
+    """A part of the password was taken for a host, and what the client does not know came back as a traceback. What
+    it says holds nothing of the URL but the name of a parameter."""
+    with pytest.raises(ConfigError, match=problem) as raised:
+        url_of_redis({"GATEWAY_REDIS_URL": url})
+
+    assert "s3c" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:1",
+        "redis://:p%40ss%2Fw%231@127.0.0.1:1/3?client_name=x",
+        "rediss://ana:x@127.0.0.1:1/0?ssl_cert_reqs=none",
+        "rediss://ana:x@127.0.0.1:1/0?ssl_cert_reqs=none&ssl_check_hostname=false",
+        "rediss://ana:x@127.0.0.1:1/0?ssl_ca_certs=/none&ssl_cert_reqs=required",
+        "unix:///none/redis.sock?db=1&username=ana&password=x",
+    ],
+)
+async def test_a_redis_url_that_can(url):
+    """All that is wrong is that nobody is there."""
+    assert url_of_redis({"GATEWAY_REDIS_URL": url}) == url
+    counters = RedisCounters(url)
+
+    with pytest.raises(Unavailable, match="redis cannot be reached"):
+        await counters.levels([HOLD])
+    await counters.close()
+
+
+async def test_a_password_that_redis_does_not_take(redis_url):
+    counters = RedisCounters(redis_url.replace("redis://", "redis://nobody:s3cret@"))
+
+    with pytest.raises(Unavailable, match=r"^redis refuses: .*invalid username"):
+        await counters.levels([HOLD])
+    await counters.close()

@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,21 @@ async def test_the_next_configuration_takes_the_place_of_the_last(path):
     assert config.find("mock/n", None).target.name == "mock/n"
     with pytest.raises(UnknownModel):
         config.find("mock/other", None)
+
+
+async def test_files_and_database_are_one_configuration_at_the_start(path):
+    """The database is read a moment after the files. That was told as a reload, and each warning twice; later, each
+    change of anything told all of them again."""
+    path.write_text(manifest_of("m") + "---\ntype: cluster\nname: x\n")
+
+    with structlog.testing.capture_logs() as logs:
+        config = Config(path, {}, waits=True)
+        await config.reload(Stored())
+        generation = config.generation
+        await config.reload(Stored())
+
+    assert (generation, config.generation) == (1, 2)
+    assert [line["event"] for line in logs] == ["manifest", "configuration reloaded"]
 
 
 @pytest.mark.parametrize("text", ["a: [", "type: provider-account/openai\nname: x\nintegrations: 3\n"])

@@ -9,7 +9,7 @@ import gateway
 
 LAYERS = [
     {"_version", "address", "errors", "headers", "secret", "sealing", "tokens"},
-    {"asgi", "egress", "usage", "logs", "windows", "unpacking"},
+    {"asgi", "egress", "usage", "logs", "windows", "unpacking", "urls"},
     {"proxies", "wire", "routing", "holds", "pricing"},
     {"entries"},
     {"contract"},

@@ -1,8 +1,10 @@
 """The gateway's own log: readable, and without secrets."""
 
+import errno
 import io
 import json
 import logging
+import os
 import uuid
 
 import pytest
@@ -222,3 +224,16 @@ def test_what_libraries_log_is_in_the_same_log_and_masked(log_to):
     line = json.loads(stream.getvalue())
     assert (line["level"], line["event"], line["logger"]) == ("error", "refused ***", "some.server")
     assert line["traceback"].endswith("ValueError: bad key ***\n")
+
+
+class FullDisk(io.StringIO):
+    def flush(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_log_that_takes_nothing_stops_nobody(log_to):
+    """On a full disk, what followed the database ended with the first line that could not be written."""
+    log = log_to(FullDisk())
+
+    log.error("database not read")
+    logging.getLogger("server").error("nor is this")

@@ -102,6 +102,7 @@ async def test_a_sink_that_fails_is_no_concern_of_the_others(sinks, capsys):
     assert good.records == [1, 2]
     assert records.dropped == 2
     assert "records lost" in capsys.readouterr().out
+    assert records.problem == "BrokenSink loses records: OSError"
 
 
 async def test_goes_on_after_a_failure(until, capsys):

@@ -369,6 +369,14 @@ def test_no_pepper(environ, pepper):
         build_app(None, environ={**environ, **({"GATEWAY_PEPPER": pepper} if pepper is not None else {})})
 
 
+def test_no_pepper_for_a_database_that_is_none(environ):
+    """It asked for a pepper first, and said only then that there is no such database."""
+    environ.pop("GATEWAY_PEPPER")
+
+    with pytest.raises(ConfigError, match="neither sqlite:/// nor postgresql://"):
+        build_app(None, environ={**environ, "GATEWAY_DATABASE_URL": "mysql://localhost/x"})
+
+
 @pytest.mark.parametrize(
     ("variable", "url"),
     [
@@ -376,6 +384,8 @@ def test_no_pepper(environ, pepper):
         ("GATEWAY_DATABASE_URL", "postgresql://user:canary@host:port/x"),
         ("GATEWAY_REDIS_URL", "http://:canary@localhost"),
         ("GATEWAY_REDIS_URL", "redis://:canary@localhost:port"),
+        ("GATEWAY_REDIS_URL", "redis://:can@ary/canary#1@localhost"),
+        ("GATEWAY_REDIS_URL", "redis://:canary@localhost?ssl_cert_reqs=none"),
     ],
 )
 def test_an_address_that_is_none(environ, variable, url):

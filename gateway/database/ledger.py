@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, Select, Table, and_, delete, func, select, tuple_, update
+from sqlalchemy import RowMapping, Select, Table, and_, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.border import border
@@ -15,7 +15,7 @@ from gateway.database.engine import connected, engine_of
 from gateway.database.inserting import each, given, inserting
 from gateway.database.ledger_rows import Alerting, DueAlert, Total, UsageRow
 from gateway.database.reading import Row
-from gateway.database.schema import LEDGER, OUTBOX, TOTALS, USAGE_DAYS
+from gateway.database.schema import LEDGER, OPEN_REQUESTS, OUTBOX, TOTALS, USAGE_DAYS
 from gateway.database.transaction import IDLE
 from gateway.database.usage_queries import usage_query, usage_row
 from gateway.entries import Entry
@@ -133,6 +133,36 @@ class LedgerStore:
         await self._delete(OUTBOX, and_(OUTBOX.c.due_at.is_(None), OUTBOX.c.created_at < before), batch)
         return requests
 
+    # --- requests under way ---
+
+    async def note_open(self, replica: str, note: int, entries: Sequence[Entry]) -> None:
+        """What the requests under way of a process come to by now; `note` is higher than that which it replaces."""
+        row = {"note": note, "entries": msgspec.json.encode(entries)}
+        async with self._writing() as connection:
+            replacing = update(OPEN_REQUESTS).where(OPEN_REQUESTS.c.replica == replica).values(row)
+            if not (await connection.execute(replacing)).rowcount:
+                await connection.execute(insert(OPEN_REQUESTS).values(replica=replica, **row))
+            await connection.commit()
+
+    async def open_notes(self) -> dict[str, int]:
+        """Process -> the number of its note."""
+        async with border(self._deadline_s), connected(self._engine) as connection:
+            rows = await connection.execute(select(OPEN_REQUESTS.c.replica, OPEN_REQUESTS.c.note))
+            return {row.replica: row.note for row in rows}
+
+    async def open_entries(self, replica: str, note: int) -> list[Entry]:
+        """None if it has been replaced since."""
+        query = select(OPEN_REQUESTS.c.entries).where(_is_note(replica, note))
+        async with border(self._deadline_s), connected(self._engine) as connection:
+            data = await connection.scalar(query)
+        return msgspec.json.decode(data, type=list[Entry]) if data is not None else []
+
+    async def forget_open(self, replica: str, note: int) -> None:
+        """Unless it has been replaced since."""
+        async with self._writing() as connection:
+            await connection.execute(delete(OPEN_REQUESTS).where(_is_note(replica, note)))
+            await connection.commit()
+
     # --- alerts ---
 
     async def claim_alerts(self, at: datetime, *, lease_s: float, limit: int = 20) -> list[DueAlert]:
@@ -237,6 +267,10 @@ class _Statements:
         if new:
             await connection.exec_driver_sql(self.plain_insert, new)
         return [row[0] for row in new]
+
+
+def _is_note(replica: str, note: int) -> Any:
+    return and_(OPEN_REQUESTS.c.replica == replica, OPEN_REQUESTS.c.note == note)
 
 
 def _adding(query: Any, counted: Iterable[str], replaced: Iterable[str] = ()) -> Any:

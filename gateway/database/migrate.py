@@ -1,14 +1,18 @@
-"""Brings the tables up to this version. Alembic is imported only when there is something to do."""
+"""Brings the tables up to this version. Where there are none yet, they are made as they are now; Alembic, which takes
+longer to import than all else of a start, is for those of an older version."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.database.border import border
 from gateway.database.engine import connected, engine_of
-from gateway.database.reading import Reading
+from gateway.database.reading import REVISION, Reading
+from gateway.database.schema import METADATA, REVISIONS, STATE
 from gateway.errors import ConfigError, Fault
 
 LOCK = 0x67617465776179
@@ -27,7 +31,8 @@ async def migrate(url: str, *, deadline_s: float = 60.0) -> list[str]:
         The revisions that were applied; none when the tables are up to date, or made by a newer version.
 
     Raises:
-        ConfigError: the URL cannot be used, or the database refuses to make the tables; it says why.
+        ConfigError: the URL cannot be used, another program has its tables there, or the database refuses to make
+            the tables; it says why.
         Unavailable: it cannot be reached, or another migration takes too long.
     """
     engine = engine_of(url, timeout_s=deadline_s)
@@ -36,9 +41,10 @@ async def migrate(url: str, *, deadline_s: float = 60.0) -> list[str]:
             if engine.dialect.name == "postgresql":
                 # Ends with the transaction, which is the whole migration, so it also works through PgBouncer.
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            if await Reading(connection).schema_state() in ("current", "newer"):
+            state = await Reading(connection).schema_state()
+            if state in ("current", "newer"):
                 return []
-            applied = await connection.run_sync(_upgrade)
+            applied = await connection.run_sync(make_tables if state == "missing" else upgrade)
             await connection.commit()
             return applied
     finally:
@@ -51,19 +57,41 @@ async def is_current(engine: AsyncEngine) -> bool:
         return await Reading(connection).schema_state() in ("current", "newer")
 
 
-def _upgrade(connection: Connection) -> list[str]:
+def make_tables(connection: Connection) -> list[str]:
+    """All of them, as all migrations together make them."""
+    if connection.dialect.name == "sqlite":
+        names = inspect(connection).get_table_names()
+        if names and METADATA.tables.keys().isdisjoint(names):
+            problem = f"another program keeps its tables there: {', '.join(names[:3])[:200]}. Name another file"
+            raise ConfigError([Fault("the database", 0, "", problem)])
+    with _refusals():
+        METADATA.create_all(connection, checkfirst=False)
+        REVISION.create(connection, checkfirst=True)
+        connection.execute(insert(STATE).values(id=1, manifests=0, tokens=0, changes=0))
+        connection.execute(insert(REVISION).values(version_num=REVISIONS[-1]))
+    return list(REVISIONS)
+
+
+def upgrade(connection: Connection) -> list[str]:
+    """Step by step, from wherever it is."""
     # Alembic keeps the migration that runs in a global; one at a time is what the lock is for.
-    from alembic.command import upgrade
+    from alembic import command
     from alembic.config import Config
 
     applied: list[str] = []
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes.update(connection=connection, applied=applied)
+    with _refusals():
+        command.upgrade(config, "head")
+    return applied
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
     try:
-        upgrade(config, "head")
+        yield
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
         raise ConfigError([Fault("the database", 0, "", f"it cannot be migrated: {error.orig}")]) from error
-    return applied

@@ -5,15 +5,21 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Column, MetaData, Select, Table, Text, inspect, or_, select
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, Select, String, Table, inspect, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.rows import SchemaState, StoredManifest, StoredSecret, StoredToken, User
 from gateway.database.schema import MANIFESTS, REVISIONS, SECRETS, TOKENS, USERS
+from gateway.errors import ConfigError, Fault
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
-REVISION = Table("alembic_version", MetaData(), Column("version_num", Text))
+REVISION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 """Where Alembic writes which revision the schema has."""
 
 TOKEN_ROWS = select(*(TOKENS.c[field] for field in StoredToken.__struct_fields__))
@@ -58,6 +64,7 @@ class Reading:
         return await self.rows(StoredToken, TOKEN_ROWS.where(TOKENS.c.changed > counter))
 
     async def schema_state(self) -> SchemaState:
+        """Raises ConfigError: another program keeps its tables here."""
         # Asked first: a statement that fails would end a transaction of PostgreSQL.
         has_table = await self.connection.run_sync(lambda connection: inspect(connection).has_table(REVISION.name))
         revision = await self.connection.scalar(select(REVISION.c.version_num)) if has_table else None
@@ -65,9 +72,12 @@ class Reading:
 
 
 def state_of(revision: str | None, known: Sequence[str] = REVISIONS) -> SchemaState:
-    """`known`: oldest first."""
+    """`known`: oldest first. Raises ConfigError: it is a revision of another program."""
     if revision is None:
         return "missing"
+    if not (revision.isdecimal() and len(revision) == len(known[-1])):
+        problem = f"another program keeps its tables there: its revision is {revision[:40]!r}. Name another database"
+        raise ConfigError([Fault("the database", 0, "", f"{problem}, or another schema of it")])
     if revision == known[-1]:
         return "current"
     return "older" if revision in known else "newer"

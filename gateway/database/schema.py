@@ -27,7 +27,7 @@ from sqlalchemy import (
 from gateway.errors import BadRequest
 from gateway.usage import Usage
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Those of `migrations`, oldest first."""
 
 NAME_MAX_BYTES = 500
@@ -299,3 +299,13 @@ OUTBOX = Table(
     Column("problem", PlainText),
 )
 """Alerts, once for each window of a counter and threshold. `targets` have not got it; `due_at`: when to try again."""
+
+OPEN_REQUESTS = Table(
+    "open_requests",
+    METADATA,
+    Column("replica", Name, primary_key=True),
+    Column("note", Number, nullable=False),
+    Column("entries", LargeBinary, nullable=False),
+)
+"""One row for each process that has open requests: the bills they would get if they ended now, a JSON array. `note`
+grows with each change."""

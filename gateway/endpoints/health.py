@@ -12,6 +12,7 @@ from gateway.config import Config
 from gateway.control.control import Control
 from gateway.drain import Drain
 from gateway.records import Records
+from gateway.replica import Replica
 from gateway.stalls import Stalls
 
 
@@ -30,9 +31,18 @@ class ReadyEndpoint:
     cannot be reached, because each limit says what it does then.
     """
 
-    def __init__(self, *, config: Config, drain: Drain, accounting: Accounting, control: Control | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        config: Config,
+        drain: Drain,
+        records: Records,
+        accounting: Accounting,
+        control: Control | None = None,
+    ) -> None:
         self.config = config
         self.drain = drain
+        self.records = records
         self.accounting = accounting
         self.replica = control.replica if control is not None else None
 
@@ -50,15 +60,15 @@ class ReadyEndpoint:
                 "faults": [str(fault) for fault in config.faults],
             },
         }
-        if replica is not None:
-            state["database"] = _part(replica.problem)
-        for part, problem in self.accounting.problems.items():
-            state[part] = _part(problem)
+        for part, problem in _problems(self.accounting, self.records, replica).items():
+            state[part] = {"status": "ok" if problem is None else "degraded", "problem": problem}
         await send_body(send, 200 if status == "ready" else 503, msgspec.json.encode(state))
 
 
-def _part(problem: str | None) -> dict[str, str | None]:
-    return {"status": "ok" if problem is None else "degraded", "problem": problem}
+def _problems(accounting: Accounting, records: Records, replica: Replica | None) -> dict[str, str | None]:
+    """Part -> what is wrong with it; None: nothing."""
+    database = {"database": replica.problem} if replica is not None else {}
+    return database | accounting.problems | {"log": records.problem}
 
 
 class MetricsEndpoint:
@@ -73,6 +83,7 @@ class MetricsEndpoint:
         admission: Admission,
         accounting: Accounting,
         stalls: Stalls,
+        control: Control | None = None,
     ) -> None:
         self.config = config
         self.drain = drain
@@ -80,6 +91,7 @@ class MetricsEndpoint:
         self.admission = admission
         self.accounting = accounting
         self.stalls = stalls
+        self.replica = control.replica if control is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from prometheus_client import CollectorRegistry, generate_latest  # only now: nobody may ever ask
@@ -111,7 +123,7 @@ class MetricsEndpoint:
         unpriced = self.admission.unpriced
         yield CounterMetricFamily("gateway_unpriced_requests", "Requests whose cost nobody knows.", value=unpriced)
         degraded = GaugeMetricFamily("gateway_degraded", "1: a part does not work as it should.", labels=["component"])
-        for part, problem in self.accounting.problems.items():
+        for part, problem in _problems(self.accounting, self.records, self.replica).items():
             degraded.add_metric([part], 0 if problem is None else 1)
         yield degraded
         for name, figure in self.accounting.figures.items():

@@ -6,5 +6,6 @@ ledger.add(entry)
 """
 
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.open_requests import OpenRequests
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "OpenRequests"]

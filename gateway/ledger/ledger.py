@@ -99,6 +99,22 @@ class Ledger:
         elif len(self._buffer) == BATCH:
             self._batch_is_full.set()
 
+    async def write(self, entries: Sequence[Entry]) -> None:
+        """At once. An entry that cannot be stored is left out, because all others would wait for it.
+
+        Raises:
+            Unavailable: the database does not take them now.
+        """
+        try:
+            await self._store.write(entries, at=self._clock())
+        except (BadRequest, Conflict, ValueError):
+            if len(entries) > 1:
+                for entry in entries:
+                    await self.write([entry])
+                return
+            log.error("ledger entry cannot be stored", traceback=traceback_text())
+            self._drop(entries[0], "the database refuses it")
+
     async def used(self) -> list[tuple[Hold, float, int]]:
         """What counters are restored with: (hold, a moment in its window, amount), for all windows that are open now.
 
@@ -171,20 +187,8 @@ class Ledger:
     async def _write_waiting(self) -> None:
         while self._buffer:
             batch = [entry.billed() for entry in self._buffer[:BATCH]]
-            await self._write(batch)
+            await self.write(batch)
             del self._buffer[: len(batch)]
-
-    async def _write(self, entries: Sequence[Entry]) -> None:
-        """An entry that cannot be stored is left out, because all others would wait for it."""
-        try:
-            await self._store.write(entries, at=self._clock())
-        except (BadRequest, Conflict, ValueError):
-            if len(entries) > 1:
-                for entry in entries:
-                    await self._write([entry])
-                return
-            log.error("ledger entry cannot be stored", traceback=traceback_text())
-            self._drop(entries[0], "the database refuses it")
 
     async def _replay(self, segments: int | None = None) -> None:
         """Writes what is in the spool: so many of its files, or all."""
@@ -200,7 +204,7 @@ class Ledger:
                         return
                     path, entries = oldest
                     for at in range(0, len(entries), BATCH):
-                        await self._write(entries[at : at + BATCH])
+                        await self.write(entries[at : at + BATCH])
                     await asyncio.to_thread(self._spool.remove, path)
                 except OSError as error:
                     self._is_spooled = False  # until something is put into it again, or the gateway is started again
@@ -226,17 +230,17 @@ class Ledger:
                     return
 
     def _note(self, problem: str | None) -> None:
+        before, self._database_problem = self._database_problem, problem
         if problem is None:
             self._failures = 0
-            if self._database_problem is not None:
+            if before is not None:
                 log.info("ledger is written again", waiting=len(self._buffer), dropped=self.dropped)
         else:
             self._failures += 1
             delay_s = retry_delay_s(self._failures, self._random())
             self._retry_at_s = asyncio.get_running_loop().time() + delay_s
-            if problem != self._database_problem:
+            if problem != before:
                 log.error("ledger not written", problem=problem, waiting=len(self._buffer))
-        self._database_problem = problem
 
     def _note_spool(self, problem: str | None) -> None:
         if problem is not None and problem != self._spool_problem:

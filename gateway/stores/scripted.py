@@ -50,7 +50,7 @@ class ScriptedRedis:
                 return read(await self._call(arguments))
         except TimeoutError as error:
             raise Unavailable("redis does not answer in time") from error
-        except self._errors.ResponseError as error:
+        except (self._errors.ResponseError, self._errors.AuthenticationError) as error:
             raise Unavailable(f"redis refuses: {str(error)[:200]}") from error
         except (self._errors.RedisError, OSError) as error:
             raise Unavailable(f"redis cannot be reached: {type(error).__name__}") from error

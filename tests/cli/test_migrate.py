@@ -46,8 +46,11 @@ def test_without_a_url_it_is_the_one_beside_the_admin_token(tmp_path, monkeypatc
     ("url", "message"),
     [
         ("mysql://root:canary@localhost/x", "starts with neither sqlite:/// nor postgresql://"),
-        ("postgresql://user:canary@127.0.0.1:9/x", "the database cannot be reached"),
-        ("sqlite:////proc/none/gateway.db", "the database cannot be reached"),
+        (
+            "postgresql://user:canary@127.0.0.1:9/x",
+            "the database at 127.0.0.1:9 cannot be reached: nobody listens there",
+        ),
+        ("sqlite:////proc/none/gateway.db", "the database /proc/none/gateway.db cannot be made"),
     ],
 )
 def test_what_it_cannot_do(url, message):

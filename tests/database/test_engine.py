@@ -88,6 +88,7 @@ def test_hosts_of_postgres(hosts):
         "ssl=prefer",
         "channel_binding=prefer&gssencmode=disable",
         "application_name=x&options=-c%20search_path%3Dpublic",
+        "fallback_application_name=x&sslsni=0&sslcompression=0",
         "target_session_attrs=read-write",
         "sslrootcert=",
     ],
@@ -115,7 +116,7 @@ async def test_a_server_without_tls_is_refused_when_it_is_required():
     port = server.sockets[0].getsockname()[1]
     store = Store(f"postgresql://ana:s3cret@127.0.0.1:{port}/gateway?sslmode=require")
 
-    with pytest.raises(Unavailable, match="cannot be reached"):
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+ cannot be reached: PostgreSQL .* rejected SSL upgrade"):
         await store.versions()
     assert [await received.get(), await received.get()] == [b"\0\0\0\x08\x04\xd2\x16\x2f", b""]
     server.close()
@@ -135,6 +136,7 @@ def test_a_driver_that_is_missing(monkeypatch):
         ("", "neither sqlite:/// nor postgresql://"),
         ("gateway.db", "neither sqlite:/// nor postgresql://"),
         ("mysql://ana:s3cret@host/db", "neither sqlite:/// nor postgresql://"),
+        ("postgresql+psycopg2://ana:s3cret@host/db", "write postgresql:// alone"),
         ("sqlite://", "the path of a file"),
         ("sqlite:///", "the path of a file"),
         ("sqlite:///:memory:", "the path of a file"),
@@ -146,6 +148,16 @@ def test_a_driver_that_is_missing(monkeypatch):
         ("postgresql://ana:s3cr@et@host/db", "percent-encoded"),
         ("postgresql://ana:12/s3cret@host/db", "percent-encoded"),
         ("postgresql://ana:s3c#ret@host/db", "percent-encoded"),
+        ("postgresql://ana:12?a=s3cret@host/db", "percent-encoded"),
+        ("postgresql://ana:s3cret@host/db?connection_limit=5", "'connection_limit': leave it out: the gateway keeps"),
+        ("postgresql://ana:s3cret@host/db?pgbouncer=true", "'pgbouncer': leave it out: nothing has to be set"),
+        ("postgresql://ana:s3cret@host/db?schema=x", "'schema': write options=-c%20search_path%3D"),
+        ("postgresql://ana:s3cret@host/db?currentSchema=x", "'currentSchema': write options=-c%20search_path%3D"),
+        ("postgresql://ana:s3cret@host/db?sslaccept=strict", "'sslaccept': write sslmode="),
+        ("postgresql://ana:s3cret@host/db?foo=s3cret", "'foo': leave it out; a setting of the server is written"),
+        ("postgresql://ana:s3cret@host/db?ssl=true", "sslmode is one of disable, allow, prefer"),
+        ("postgresql://ana:s3cret@host/db?sslmode=no-verify", "sslmode is one of disable, allow, prefer"),
+        ("postgresql://ana:s3cret@host/db?target_session_attrs=x", "target_session_attrs is one of any, primary"),
         ("postgresql://ana:s3cret@host/db?sslmode=yes", "sslmode is one of disable, allow, prefer"),
         ("postgresql://ana:s3cret@host/db?channel_binding=require", "leave it out"),
     ],

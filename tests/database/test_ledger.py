@@ -431,3 +431,34 @@ async def test_without_tables_it_says_what_to_do(empty_url):
     with pytest.raises(Unavailable, match="migrate it first"):
         await unmigrated.write([entry_of("r1")], at=NOW)
     await unmigrated.close()
+
+
+# --- requests under way ---
+
+
+async def test_a_note_of_open_requests_replaces_the_one_before(replica):
+    """Each process has its own, and deletes it only as long as it is the one it means."""
+    one, other = replica(), replica()
+    entries = [entry_of("r1", token_id="t1", metadata={"app": "bot", "x": "\0ä"}), entry_of("r2", bill=None)]
+    await one.note_open("a", 1, entries[:1])
+    await other.note_open("b", 7, entries[1:])
+
+    await one.note_open("a", 2, entries)
+
+    assert await other.open_notes() == {"a": 2, "b": 7}
+    assert await other.open_entries("a", 2) == entries
+    assert await other.open_entries("a", 1) == []
+    await other.forget_open("a", 1)
+    assert await other.open_notes() == {"a": 2, "b": 7}
+    await other.forget_open("a", 2)
+    assert await one.open_notes() == {"b": 7}
+
+
+async def test_a_request_that_was_billed_for_a_dead_process_counts_once(replica):
+    """The process was only slow, and bills it as well; or two others took it for dead."""
+    one, other = replica(), replica()
+
+    assert await one.write([entry_of("r1", cost=10)], at=NOW) == 1
+    assert await other.write([entry_of("r1", cost=30)], at=NOW) == 0
+
+    assert await amounts(one) == {("org|cost|month", MONTH_S): 10}

@@ -1,8 +1,10 @@
 """The tables are made and changed once, whoever else is at it, and as a whole."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,14 +13,14 @@ from alembic.script import ScriptDirectory
 
 from gateway.database import migrations
 from gateway.database.engine import connected, engine_of
-from gateway.database.migrate import is_current, migrate
+from gateway.database.migrate import is_current, make_tables, migrate, upgrade
 from gateway.database.reading import state_of
 from gateway.database.rows import Change
 from gateway.database.schema import METADATA, REVISIONS
 from gateway.database.store import Store
 from gateway.errors import ConfigError, Unavailable
 
-ALL = ["0001", "0002", "0003"]
+ALL = ["0001", "0002", "0003", "0004"]
 ANA = "user:ana@example.com"
 MIGRATE = "import asyncio, sys; from gateway.database.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
 
@@ -69,7 +71,7 @@ async def test_is_done_once_by_several_processes(database_url, unmigrated):
     ]
     printed = sorted(process.communicate()[0] for process in processes)
 
-    assert printed == ["['0001', '0002', '0003']\n", "[]\n", "[]\n"]
+    assert printed == ["['0001', '0002', '0003', '0004']\n", "[]\n", "[]\n"]
     assert await unmigrated.schema_state() == "current"
 
 
@@ -152,19 +154,75 @@ async def test_migrations_and_tables_agree(store, engine):
         assert await connection.run_sync(differences) == []
 
 
+SCHEMA = {
+    "sqlite": ["SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"],
+    "postgresql": [
+        "SELECT table_name, column_name, ordinal_position, data_type, is_nullable, column_default, "
+        "character_maximum_length FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 3",
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint ORDER BY 1",
+    ],
+}
+
+
+async def test_tables_that_are_made_at_once_are_those_of_all_migrations(engine):
+    """Alembic took most of the first start."""
+    found = []
+    for make in (make_tables, upgrade):
+        async with connected(engine, writes=True) as connection:
+            await connection.run_sync(make)
+            tables = [*METADATA.tables, "alembic_version"]
+            schema = [
+                [tuple(row) for row in await connection.exec_driver_sql(query)] for query in SCHEMA[engine.dialect.name]
+            ]
+            rows = [[tuple(row) for row in await connection.exec_driver_sql(f"SELECT * FROM {t}")] for t in tables]
+        found.append((as_written(schema), rows))
+
+    assert found[0] == found[1]
+
+
+def as_written(schema):
+    """SQLite keeps the statements as they came, and two writers may space them differently."""
+    return [[tuple(" ".join(str(value).split()) for value in row) for row in rows] for rows in schema]
+
+
+@pytest.mark.parametrize(
+    ("statements", "problem"),
+    [
+        (["CREATE TABLE moz_places (id INTEGER)"], "another program keeps its tables there: moz_places"),
+        (
+            ["CREATE TABLE alembic_version (version_num TEXT)", "INSERT INTO alembic_version VALUES ('3f2a9c0d11ab')"],
+            "another program keeps its tables there: its revision is '3f2a9c0d11ab'",
+        ),
+    ],
+)
+async def test_leaves_the_database_of_another_program_alone(tmp_path, statements, problem):
+    """It would have added its tables, or taken the other's revision for a newer one of its own."""
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        for statement in statements:
+            other.execute(statement)
+        other.commit()
+
+    with pytest.raises(ConfigError, match=problem):
+        await migrate(f"sqlite:///{tmp_path}/other.db")
+
+
 def test_all_revisions_are_listed():
     script = ScriptDirectory(migrations.__path__[0])
 
     assert tuple(revision.revision for revision in script.walk_revisions())[::-1] == REVISIONS
 
 
-async def test_what_is_current_needs_no_alembic(store, database_url):
+async def test_what_is_new_or_current_needs_no_alembic(database_url):
     """It takes longer to import than all else of a start."""
     code = f"{MIGRATE}; print('alembic' in sys.modules)"
 
-    printed = subprocess.run([sys.executable, "-c", code, database_url], capture_output=True, check=True).stdout
+    printed = [
+        subprocess.run([sys.executable, "-c", code, database_url], capture_output=True, check=True).stdout
+        for _ in range(2)
+    ]
 
-    assert printed == b"[]\nFalse\n"
+    assert printed == [b"['0001', '0002', '0003', '0004']\nFalse\n", b"[]\nFalse\n"]
 
 
 def test_rows_can_be_known_without_a_database():

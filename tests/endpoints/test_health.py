@@ -1,11 +1,13 @@
 """What orchestrators and monitors ask."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from gateway import __version__
 from gateway.app import PROBES
+from gateway.sinks.log import LogSink
 from gateway.testing import FakeUpstream, get, post
 
 REPLY = (200, [b'{"choices":[]}'])
@@ -30,6 +32,7 @@ async def test_ready(app_with):
             "open_requests": 0,
             "config": {"generation": 1, "models": 3, "reload_failures": 0, "faults": []},
             "counters": {"status": "ok", "problem": None},
+            "log": {"status": "ok", "problem": None},
         },
     )
 
@@ -47,7 +50,7 @@ async def test_ready_with_a_database(app_with, with_database):
     answer = await get(app, "/readyz")
 
     assert answer.status == 200
-    parts = ("database", "counters", "ledger", "alerts")
+    parts = ("database", "counters", "ledger", "alerts", "log")
     assert {part: answer.json()[part] for part in parts} == {part: {"status": "ok", "problem": None} for part in parts}
 
 
@@ -61,7 +64,7 @@ async def test_not_ready_before_the_database_was_read(app_with, with_database):
     assert (ready.status, ready.json()["status"], alive.status) == (503, "starting", 200)
     assert ready.json()["database"] == {
         "status": "degraded",
-        "problem": "the database cannot be reached; try again in a moment",
+        "problem": "the database at 127.0.0.1:9 cannot be reached: nobody listens there",
     }
 
 
@@ -108,8 +111,33 @@ async def test_metrics(app_with, auth):
         "gateway_records_dropped_total 0.0",
         "gateway_unpriced_requests_total 0.0",
         'gateway_degraded{component="counters"} 0.0',
+        'gateway_degraded{component="log"} 0.0',
     ]
     assert f'gateway_build_info{{version="{__version__}"}} 1.0' in lines
+
+
+async def test_a_log_that_cannot_be_written_is_told(app_with, auth):
+    """As on a full disk. Requests go on."""
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        app = app_with(FakeUpstream(REPLY), sinks=[LogSink(full)])
+
+        answer = await post(app, "/v1/chat/completions", ASK, headers=auth)
+        await app.records.flush()
+    ready, metrics = await get(app, "/readyz"), await get(app, "/metrics")
+
+    problem = "LogSink loses records: No space left on device"
+    assert (answer.status, ready.status, ready.json()["log"]) == (200, 200, {"status": "degraded", "problem": problem})
+    assert 'gateway_degraded{component="log"} 1.0' in metrics.body.decode().splitlines()
+
+
+async def test_a_database_that_is_away_is_counted(app_with, with_database):
+    app = app_with(FakeUpstream(REPLY), environ=with_database)
+    await app.open()
+
+    app.control.replica.problem = "the database cannot be reached; try again in a moment"
+    metrics = await get(app, "/metrics")
+
+    assert 'gateway_degraded{component="database"} 1.0' in metrics.body.decode().splitlines()
 
 
 async def test_probes_leave_no_record(app_with, sink):
