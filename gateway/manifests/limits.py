@@ -28,7 +28,7 @@ from gateway.manifests.scopes import (
     refuse_twice,
 )
 
-Count = Annotated[int, Meta(ge=0, le=2**53, description="a whole number, and not below 0")]
+Count = Annotated[int, Meta(ge=0, le=2**53, description="a whole number from 0 to 9007199254740992")]
 """0 lets nothing pass."""
 Dollars = Annotated[float, Meta(ge=0, le=9e9, description="US dollars, from 0 to 9 billion")]
 Percent = Annotated[float, Meta(ge=0, le=100, description="a percentage from 0 to 100")]

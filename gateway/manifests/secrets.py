@@ -151,7 +151,7 @@ class Secrets:
 class FormOnly(Secrets):
     """Looks nothing up: for checking manifests where the secrets are not. A variable that is there is put in."""
 
-    stand_ins = ("{}", "{}@example.com", "2099-12-31", "https://{}.example")
+    stand_ins = ("{}", "{}@example.com", "2099-12-31", "1", "https://{}.example")
 
     def _found(self, group: str, key: str) -> tuple[str, str]:
         return f"https://{key}.{group}.example", "the stand-in"

@@ -316,14 +316,14 @@ def test_faults_of_rate_limit_rules(fields, fault):
     assert faults_of(rate_rule(fields)) == [fault]
 
 
-@pytest.mark.parametrize("limit", ["-1", "1.5", "'9'", "true", "null", "100000000000000000"])
+@pytest.mark.parametrize("limit", ["-1", "1.5", "nine", "true", "null", "100000000000000000"])
 def test_limits_are_whole_numbers(limit):
     text = rate_rule("").replace("limit_to: 1", f"limit_to: {limit}")
 
-    assert faults_of(text) == ["rules[0].limit_to: must be a whole number, and not below 0"]
+    assert faults_of(text) == ["rules[0].limit_to: must be a whole number from 0 to 9007199254740992"]
 
 
-@pytest.mark.parametrize("dollars", ["-0.01", "'5'", "true", "9000000000.5", "[]"])
+@pytest.mark.parametrize("dollars", ["-0.01", "five", "true", "9000000000.5", "[]"])
 def test_budgets_are_dollars(dollars):
     assert faults_of(budget_rule(f"limit_to: {dollars}, unit: cost_per_day")) == [
         "rules[0].limit_to: must be US dollars, from 0 to 9 billion"
@@ -337,7 +337,7 @@ def test_budgets_are_dollars(dollars):
         (
             "limit_to: 1, unit: cost_per_hour",
             "rules[0].unit: must be one of: cost_per_day, cost_per_week, cost_per_month, cost_per_quarter, "
-            "cost_per_lifetime, tokens_per_day, tokens_per_month; did you mean `cost_per_quarter`?",
+            "cost_per_lifetime, tokens_per_day, tokens_per_month",
         ),
         (
             "limit_to: 1, unit: cost_per_day, alerts: {}",
@@ -426,7 +426,7 @@ def test_faults_of_applies_to(applies_to, fault):
 
 def test_rate_limits_are_not_soft():
     assert faults_of(rate_limit("limits: {requests_per_day: 1}, mode: soft_enforce")) == [
-        "mode: must be one of: enforce, audit; did you mean `enforce`?"
+        "mode: must be one of: enforce, audit"
     ]
 
 

@@ -393,8 +393,7 @@ def test_rules_have_no_tiers():
     )
 
     assert faults_of(text) == [
-        "rules[0].type: must be one of: weight-based-routing, latency-based-routing, priority-based-routing; "
-        "did you mean `priority-based-routing`?"
+        "rules[0].type: must be one of: weight-based-routing, latency-based-routing, priority-based-routing"
     ]
 
 
