@@ -331,7 +331,7 @@ def test_any_model_of_an_account_can_be_a_target():
 
 
 def test_what_was_there_in_2025_is_ignored_aloud():
-    config = "{type: gateway-load-balancing-config, model_configs: [{model: azure-eu/gpt-4o}]}"
+    config = "{type: gateway-load-balancing-config, rules: [], model_configs: [{model: azure-eu/gpt-4o}]}"
 
     assert [(warning.path, warning.message) for warning in compiled(config).warnings] == [
         (

@@ -76,7 +76,7 @@ class RateLimitRule(msgspec.Struct, frozen=True, kw_only=True):
 class RateLimitConfig(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     name: str | None = None
-    rules: tuple[RateLimitRule, ...] = ()
+    rules: tuple[RateLimitRule, ...]
 
     def __post_init__(self) -> None:
         refuse_twice((rule.id for rule in self.rules), "as the id of a rule")
@@ -111,7 +111,7 @@ class BudgetRule(msgspec.Struct, frozen=True, kw_only=True):
 class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     name: str | None = None
-    rules: tuple[BudgetRule, ...] = ()
+    rules: tuple[BudgetRule, ...]
 
     def __post_init__(self) -> None:
         refuse_twice((rule.id for rule in self.rules), "as the id of a rule")

@@ -229,7 +229,7 @@ def test_samples():
 
 
 def test_what_may_be_left_out():
-    assert document("{type: gateway-rate-limiting-config}").rules == ()
+    assert document("{type: gateway-rate-limiting-config, rules: []}").rules == ()
     assert document(rate_limit("limits: {concurrent_requests: 5}")) == ModelRateLimit(
         type="tenant-rate-limit-config/model",
         name="a",
@@ -240,6 +240,13 @@ def test_what_may_be_left_out():
         log_request_body_on_block=False,
         when_redis_is_lost=WhenLost.LOCAL,
     )
+
+
+@pytest.mark.parametrize("type_", ["gateway-rate-limiting-config", "gateway-budget-config"])
+@pytest.mark.parametrize("more", ["", ", rule: []", ", rules: null", ", Rules: []"])
+def test_rules_are_not_left_out(type_, more):
+    """No limit would be in force, and whoever wrote the file would not know."""
+    assert any("rules" in fault for fault in faults_of(f"{{type: {type_}{more}}}"))
 
 
 def test_thresholds_of_the_first_generation_have_a_default():
