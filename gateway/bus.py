@@ -121,7 +121,7 @@ def redis_named() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        problem = "needs the package redis: pip install 'llm-asgi-gateway[redis]'"
+        problem = "needs a package that is not installed: pip install redis"
         raise ConfigError([Fault("the environment", 0, "GATEWAY_REDIS_URL", problem)]) from error
     except ValueError as error:
         problem = f"is no URL of a Redis server: {error}"
