@@ -25,8 +25,9 @@ from gateway.manifests.diff import difference
 from gateway.manifests.loader import manifest_from
 from gateway.manifests.outward import addresses_in
 from gateway.manifests.routing import VIRTUAL_MODELS
+from gateway.manifests.unread import why_unread
 from gateway.replica import manifest_of
-from gateway.snapshot import Snapshot, struct_of
+from gateway.snapshot import Snapshot, struct_of, types_of
 
 if TYPE_CHECKING:
     from gateway.database.store import Transaction  # SQLAlchemy takes 0.3 s
@@ -176,7 +177,7 @@ async def _put(
         _require_for_put(key, giver, before, existing, versions, written_at)
         _refuse_managed_by_file(control, *key)
         if struct is None:
-            raise BadRequest(f"no plugin of this gateway reads {type_}", param="type")
+            raise BadRequest(why_unread(type_, types_of(control.config.providers)), param="type")
         _refuse_taken_account(key, others)
         before_data = existing.data if existing is not None else None
         data = _completed(type_, make(before_data), before_data)

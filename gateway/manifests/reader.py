@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec.structs import FieldInfo
 
-from gateway.errors import ConfigError, Fault
+from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.manifests.builder import Steps
 from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, is_struct, shape
 from gateway.manifests.loader import Manifest
@@ -47,16 +47,19 @@ def read(manifest: Manifest, struct: type[T], secrets: Secrets) -> tuple[T, list
     Raises:
         ConfigError: with every wrong type, missing field and missing secret of the manifest; and with the fields that
             are not known, because a misspelled one is why another is missing.
+        Unresolved: references lead nowhere, and all else is well.
     """
     reader = _Reader(manifest, secrets)
     data = reader.value(struct, manifest.data, ())
     if not reader.faults:
+        if reader.unresolved:
+            raise Unresolved(reader.unresolved)
         try:
             return msgspec.convert(data, struct, dec_hook=_as_it_is), reader.warnings
         except msgspec.ValidationError as error:  # what cannot be seen one field at a time
             message, _, path = str(error).partition(" - at `$")
             reader.faults.append(manifest.fault(_steps(path), message))
-    raise ConfigError(sorted([*reader.faults, *reader.warnings], key=lambda fault: fault.line))
+    raise ConfigError(sorted([*reader.faults, *reader.unresolved, *reader.warnings], key=lambda fault: fault.line))
 
 
 def _as_it_is(kind: type, value: Any) -> Any:
@@ -76,6 +79,7 @@ class _Reader:
         self.manifest = manifest
         self.secrets = secrets
         self.faults: list[Fault] = []
+        self.unresolved: list[Fault] = []
         self.warnings: list[Fault] = []
 
     def fault(self, path: Steps, message: str) -> None:
@@ -131,7 +135,7 @@ class _Reader:
                 return self.secret(kind, value, path)
             value = self.expanded(kind, value)
         except ValueError as error:
-            self.fault(path, str(error))
+            self.unresolved.append(self.manifest.fault(path, str(error)))
             return value
         if PREFIX in value:
             self.fault(path, "no secret is allowed here, because this field is shown in logs and listings")

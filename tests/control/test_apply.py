@@ -82,7 +82,7 @@ async def test_a_dry_run_writes_nothing(api):
         ({"type": "team", "name": ["red"]}, "name: must be text; put it in quotes"),
         ({"type": "team", "name": ""}, "name: must not be empty"),
         ({"type": "team", "name": "${HOME}"}, "name: must not depend on a variable"),
-        ({"type": "gateway-no-such-config", "name": "x"}, "no plugin of this gateway reads gateway-no-such-config"),
+        ({"type": "gateway-no-such-config", "name": "x"}, "no plugin reads gateway-no-such-config"),
         ({"type": "team", "name": "red"}, "missing required field `members`"),
         ({**RED, "members": ["nobody"]}, "members[0]: must be an email address"),
         ({**RED, "name": "everyone"}, "team:everyone is all users already"),
