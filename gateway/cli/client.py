@@ -46,7 +46,7 @@ class ControlApi:
         self.url = address.url
         self.credential = credential
         self._address = address
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
 
     def ask(
         self,
@@ -99,7 +99,7 @@ class ControlApi:
             except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
                 raise nobody_answers(self._address, error) from None
             try:
-                connection.sock.settimeout(self._timeout_s)
+                connection.sock.settimeout(self.timeout_s)
                 connection.request(method, path, body, self._headers())
                 response = connection.getresponse()
                 data = response.read()

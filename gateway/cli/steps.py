@@ -154,4 +154,5 @@ def _send_all(api: "ControlApi", steps: Sequence[Step], dry_run: bool) -> list[A
         for step in steps
     ]
     body = {"steps": listed, "dryRun": dry_run}
+    api.timeout_s += len(steps)  # each is checked with all that the gateway has
     return api.ask("PUT", "apply", "all", kind=Listing[Applied], body=body).data

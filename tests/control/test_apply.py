@@ -606,5 +606,25 @@ async def test_each_takes_its_own_permission(api):
     assert await changes(api) == before
 
 
+async def test_numbers_may_be_written_as_text(api):
+    """As templates do; once such a number was sealed as if it were a secret, and then was none."""
+    budget = {
+        "type": "tenant-budget-config",
+        "name": "b",
+        "limits": {"cost_per_day": "1e+06", "cost_per_month": "20.5"},
+        "applies_to": {"type": "aggregate"},
+        "mode": "enforce",
+    }
+
+    created = await api.done(api.apply(budget))
+
+    assert created["manifest"] == budget
+    assert [limit.amount for rule in api.app.config.snapshot.policies.budgets for limit in rule.limits] == [
+        1_000_000_000_000_000,
+        20_500_000_000,
+    ]
+    assert (await api.done(api.apply(budget)))["action"] == "unchanged"
+
+
 async def test_nothing_to_apply(api):
     assert await api.done(apply_all(api)) == {"data": []}
