@@ -195,6 +195,8 @@ def _explain(kind: Any, value: Any, error: msgspec.ValidationError) -> str:
         return _one_of(get_args(base), value)
     if isinstance(base, type) and issubclass(base, Enum):
         return _one_of([member.value for member in base], value)
+    if base is str and value is None:
+        return "must not be empty"
     if base is str and isinstance(value, int | float):
         return "must be text; put it in quotes"
     notes = [note.description for note in get_args(kind)[1:] if isinstance(note, msgspec.Meta) and note.description]

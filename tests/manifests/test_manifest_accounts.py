@@ -409,7 +409,7 @@ def test_no_repr_shows_a_key(text):
         (
             "api_key: tfy-secret://acme:llm-keys:openai",
             "api_key:",
-            (7, "auth_data.api_key", "Expected `str`, got `null`"),
+            (7, "auth_data.api_key", "must not be empty"),
         ),
         ("type: api-key", "type: api_key", (6, "auth_data.type", "must be one of: api-key; did you mean `api-key`?")),
         (

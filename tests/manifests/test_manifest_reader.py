@@ -292,7 +292,7 @@ def test_a_mask_is_no_secret():
         ("items:\n- name: a\n  only: {type: basic, token: x}\n", (4, "items[0].only.type", "must be one of: bearer")),
         ("items:\n- name: a\n  auth: {token: x}\n", (4, "items[0].auth.type", "must be one of: basic, bearer")),
         ("items:\n- name: a\n  only: {}\n", (4, "items[0].only", "missing required field `token`")),
-        ("items:\n- name: a\n  only: {token: }\n", (4, "items[0].only.token", "Expected `str`, got `null`")),
+        ("items:\n- name: a\n  only: {token: }\n", (4, "items[0].only.token", "must not be empty")),
         ("items: null\n", (2, "items", "Expected `array`, got `null`")),
     ],
 )
