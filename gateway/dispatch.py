@@ -294,7 +294,8 @@ class Dispatcher:
         try:
             reply = await (target.upstream or self.network).call(request)
         except Unreachable as error:
-            raise Unreachable(f"{target.name}: {error.message}") from error
+            # Without the frames of the first one, which hold the attempt: see `_failure`.
+            raise Unreachable(f"{target.name}: {error.message}") from error.with_traceback(None)
         exchange.upstream_status = reply.status
         try:
             if reply.status >= 300:
