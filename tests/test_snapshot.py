@@ -131,10 +131,6 @@ def test_an_account_that_cannot_be_used_yet_is_left_out_alone():
     [
         ("${NO_KEY}", "environment variable NO_KEY is missing or empty; write $${ for a literal ${"),
         ("tfy-secret://acme:no:key", "secret is missing or empty: no environment variable NO_KEY"),
-        (
-            "tfy-secret://acme:no",
-            "a secret is written tfy-secret://<tenant>:<group>:<key>, without slashes or leading dots",
-        ),
     ],
 )
 def test_an_account_without_its_secret_is_left_out_alone(key, why):
@@ -161,6 +157,32 @@ def test_what_is_wrong_besides_a_missing_secret_is_a_fault():
     text = TWO_ACCOUNTS.replace("${OPENAI_API_KEY}", "${NO_KEY}").replace("name: gpt,", "nmae: gpt,")
 
     assert len(faults_of(text)) == 3
+
+
+@pytest.mark.parametrize("key", ["tfy-secret://acme:no", "tfy-secret://<tenant>:<group>:<key>", "${NO-KEY}"])
+def test_a_reference_that_is_written_wrong_is_a_fault(key):
+    """Nothing that is put somewhere would mend it."""
+    assert len(faults_of(TWO_ACCOUNTS.replace("${OPENAI_API_KEY}", key))) == 1
+
+
+@pytest.mark.parametrize(
+    "file", [TWO_ACCOUNTS.replace("${OPENAI_API_KEY}", "${NO_KEY}"), PRINCIPAL.replace("dbx", "main")]
+)
+def test_the_name_of_what_is_left_out_stays_its_own(file):
+    """Else who may make accounts would get the requests that were meant for it."""
+    thief = stored(
+        "{type: provider-account/groq, name: main, auth_data: {type: api-key, api_key: k}, integrations: []}\n---\n"
+        + ONLY_VIRTUAL.replace("gone/m", "any/fixed").replace("name: m\n", "name: m\n    alias: [main/gpt]\n")
+    )
+
+    snapshot = compile_snapshot([*loads(file, "gateway.yaml"), *thief], PROVIDERS, Secrets({}))
+
+    assert snapshot.find("main/gpt") is None
+    assert {fault.file for fault in snapshot.left_out} == {
+        "gateway.yaml",
+        "database/provider-account/groq/main",
+        "database/provider-account/virtual-model/v",
+    }
 
 
 def test_a_limit_is_not_left_out():

@@ -15,7 +15,7 @@ from gateway.manifests.builder import Steps
 from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, is_struct, shape
 from gateway.manifests.loader import Manifest
 from gateway.manifests.scalars import plain
-from gateway.manifests.secrets import PREFIX, Secrets
+from gateway.manifests.secrets import PREFIX, Missing, Secrets
 from gateway.manifests.spelling import did_you_mean
 from gateway.sealing import MASK
 from gateway.secret import Secret, SecretText
@@ -47,7 +47,7 @@ def read(manifest: Manifest, struct: type[T], secrets: Secrets) -> tuple[T, list
     Raises:
         ConfigError: with every wrong type, missing field and missing secret of the manifest; and with the fields that
             are not known, because a misspelled one is why another is missing.
-        Unresolved: references lead nowhere, and all else is well.
+        Unresolved: what references lead to is missing, and all else is well.
     """
     reader = _Reader(manifest, secrets)
     data = reader.value(struct, manifest.data, ())
@@ -134,8 +134,11 @@ class _Reader:
             if bare(kind) is Secret:
                 return self.secret(kind, value, path)
             value = self.expanded(kind, value)
-        except ValueError as error:
+        except Missing as error:
             self.unresolved.append(self.manifest.fault(path, str(error)))
+            return value
+        except ValueError as error:
+            self.fault(path, str(error))
             return value
         if PREFIX in value:
             self.fault(path, "no secret is allowed here, because this field is shown in logs and listings")
