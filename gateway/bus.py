@@ -168,7 +168,7 @@ def redis_named() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise _wrong("needs the package redis: pip install 'llm-asgi-gateway[redis]'") from error
+        raise _wrong("needs a package that is not installed: pip install redis") from error
     except ValueError as error:
         raise _wrong(f"is no URL of a Redis server: {error}") from error
 

@@ -1,26 +1,26 @@
 """The configuration in force, and how a newer one takes its place."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
 import structlog
 
+from gateway.access import kind_of
 from gateway.access.roles import PROVIDER_ACCOUNT, USE, missing
 from gateway.callers import Callers
 from gateway.contract import Caller, Choice, Target, Upstream
 from gateway.egress import egress_from
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
 from gateway.manifests import Manifest, Secrets, load
-from gateway.manifests.secrets import MISSING
 from gateway.plugins import providers_by_type
 from gateway.routes import VIRTUAL, direct
 from gateway.routing import Retry, Route
 from gateway.routing.route import NO_METADATA
 from gateway.sealing import Seal
-from gateway.snapshot import Snapshot, compile_snapshot, manifests_from
+from gateway.snapshot import Snapshot, compile_snapshot, manifests_from, refuse_without_models
 
 DEBOUNCE_MS = 400
 STEP_MS = 200
@@ -45,8 +45,7 @@ class Config:
         callers: told of each new snapshot.
         seal: opens the secrets of stored manifests.
         guarded: calls the providers of stored manifests that no admin has applied; None: the network of all does.
-        waits: a database is read before the first request. Files may refer to secrets in it, so one that is missing is
-            only noted for now; `generation` stays 0.
+        waits: a database is read before the first request, and may bring what the files lack.
 
     Raises:
         ConfigError: the first one cannot be used.
@@ -83,12 +82,10 @@ class Config:
         self.snapshot = Snapshot()
         self.files = self._read_files()
         """The manifests that are not stored; those of the snapshot in force."""
-        try:
-            self._swap(self.compile(self.files, self.stored))
-        except ConfigError as error:
-            if not waits or not all(fault.message.startswith(MISSING) for fault in error.faults):
-                raise
-            self.faults = error.faults
+        snapshot = self.compile(self.files, self.stored)
+        if not waits:
+            refuse_without_models(snapshot, str(path))
+        self._swap(snapshot)
 
     # What a request asks: the protocol `Models`.
 
@@ -199,10 +196,8 @@ class Config:
             try:
                 files = await asyncio.to_thread(self._read_files)
                 snapshot = await asyncio.to_thread(self.compile, files, self.stored)
-                if not is_new and self.snapshot.targets and not snapshot.targets:
-                    # A file that is written in place is empty for a moment.
-                    problem = "no models are left; the ones before stay in force"
-                    raise ConfigError([Fault(str(self.path), 0, "", problem)])
+                if not is_new:
+                    self._refuse_loss(files, snapshot)
             except ConfigError as error:
                 self.reload_failures += 1
                 log.error("configuration not reloaded", faults=[*map(str, error.faults)], in_force=self.generation)
@@ -216,6 +211,16 @@ class Config:
                     self.generation = 1
                 else:
                     log.info("configuration reloaded", generation=self.generation, models=len(snapshot.targets))
+
+    def _refuse_loss(self, files: Sequence[Manifest], snapshot: Snapshot) -> None:
+        """Raises ConfigError: with these files, what can be used now could not be used any more."""
+        if self.snapshot.targets and not snapshot.targets:
+            # A file that is written in place is empty for a moment.
+            problem = "no models are left; the ones before stay in force"
+            raise ConfigError([*snapshot.left_out, Fault(str(self.path), 0, "", problem)])
+        wanted = _resources((manifest.type, manifest.name) for manifest in files)
+        if (wanted & _resources(self.snapshot.manifests)) - _resources(snapshot.manifests):
+            raise ConfigError(snapshot.left_out)
 
     async def _reload_stored(self) -> None:
         """What was changed over the API does not wait for files to be repaired: a grant may have been taken away."""
@@ -285,7 +290,12 @@ class Config:
                 log.warning("manifest", problem=warning)
         self._told = frozenset(warnings)
         for fault in snapshot.left_out:
-            log.error("stored manifest left out", problem=str(fault))
+            log.error("manifest left out", problem=str(fault))
+
+
+def _resources(keys: Iterable[tuple[str, str]]) -> set[str]:
+    """An account is the same under the type of another vendor."""
+    return {kind_of(type_).of(name) for type_, name in keys}
 
 
 def may_use(caller: Caller, target: Target) -> bool:

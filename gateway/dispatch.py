@@ -22,6 +22,7 @@ from gateway.errors import (
     RateLimited,
     Refused,
     TimedOut,
+    Unreachable,
     UpstreamError,
 )
 from gateway.exchange import Exchange
@@ -290,7 +291,11 @@ class Dispatcher:
             request = UpstreamRequest(endpoint, request.body, request.dropped_params)
         exchange.dropped_params = request.dropped_params
         exchange.sent_at = perf_counter()
-        reply = await (target.upstream or self.network).call(request)
+        try:
+            reply = await (target.upstream or self.network).call(request)
+        except Unreachable as error:
+            # Without the frames of the first one, which hold the attempt: see `_failure`.
+            raise Unreachable(f"{target.name}: {error.message}") from error.with_traceback(None)
         exchange.upstream_status = reply.status
         try:
             if reply.status >= 300:

@@ -27,6 +27,7 @@
         ├── TimedOut          408  connected, but too slow
         └── BrokeOff          502  began to answer and stopped, or sent garbage
     ConfigError                    a manifest that cannot be used; raised before any request
+    └── Unresolved                 only for want of a secret
 
 The text of an error is read by the caller: it says what happened and what to do, and never holds a token, a key or an
 address inside the operator's network.
@@ -254,8 +255,14 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class ConfigError(Exception):
-    """The manifests cannot be used. `faults` has everything found in one pass, not just the first."""
+    """The manifests cannot be used. `faults` has everything found in one pass, not just the first; `warnings`, what
+    may be why."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], warnings: Sequence[Fault] = ()) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = tuple(faults)
+        self.warnings = tuple(warnings)
+
+
+class Unresolved(ConfigError):
+    """Nothing is wrong with a manifest but that secrets or environment variables it refers to are not there."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from difflib import get_close_matches
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,7 +16,7 @@ from gateway.access.roles import LISTED, PROVIDER_ACCOUNT, ROLES, USE, model_res
 from gateway.contract import Provider, Target, Upstream
 from gateway.dialects import CHAT
 from gateway.egress import Egress, egress_from
-from gateway.errors import ConfigError, Fault
+from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.holds import Unit
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest, Secrets, load, read
@@ -28,6 +27,7 @@ from gateway.manifests.notifications import NOTIFICATION_KINDS, Channel, Channel
 from gateway.manifests.outward import is_trusted, outward_faults, outward_warnings
 from gateway.manifests.routing import ROUTING_KINDS, VIRTUAL_MODELS, VirtualModelGroup
 from gateway.manifests.secrets import FormOnly
+from gateway.manifests.unread import why_unread
 from gateway.plugins import providers_by_type
 from gateway.policies import Policies, PolicyCompiler
 from gateway.policies.keys import policy_key
@@ -55,7 +55,8 @@ class Snapshot(msgspec.Struct, frozen=True):
             all their names.
         manifests: (type, name) -> as it was written.
         documents: (type, name) -> what it was read into.
-        left_out: what is wrong with stored manifests; those are not in force, and all others are.
+        left_out: why manifests are not in force while all others are: what is wrong with stored ones, and why accounts
+            cannot be used for now.
     """
 
     targets: Mapping[str, Target] = {}
@@ -75,7 +76,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     def channel(self, fqn: str) -> Channel | None:
         """Where alerts go, by a name such as `acme:slack:costs:notification-channel:webhook`."""
-        return self.channels.get(channel_key(fqn))
+        key = channel_key(fqn)
+        return self.channels.get(key) if key is not None else None
 
     def trusts_channel(self, fqn: str) -> bool:
         """Whether it may lead into a private network."""
@@ -107,7 +109,8 @@ def compile_snapshot(
         guarded: calls the providers whose addresses nobody vouches for; None: the network of all does.
 
     Raises:
-        ConfigError: with the faults of all manifests, save for stored ones: each of those is left out alone.
+        ConfigError: with the faults of all manifests, save for two kinds, which are left out alone: stored ones, and
+            accounts that are well written but cannot be used, for want of a secret or because their provider says so.
     """
     compiler = _Compiler(providers, secrets, egress, guarded)
     for manifest in manifests:
@@ -146,9 +149,8 @@ class _Compiler:
     def read(self, manifest: Manifest) -> None:
         struct = struct_of(manifest.type, self.providers)
         if struct is None:
-            close = get_close_matches(manifest.type, [*self.providers, *OTHER_KINDS], n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            self.warnings.append(manifest.fault(("type",), f"ignored: no plugin reads {manifest.type}{hint}"))
+            why = why_unread(manifest.type, types_of(self.providers))
+            self.warnings.append(manifest.fault(("type",), f"ignored: {why}"))
             return
         if other := self.documents.get((manifest.type, manifest.name)):
             where = f"{other[0].file}:{other[0].line}"
@@ -161,6 +163,12 @@ class _Compiler:
             self._check(manifest, document)
             if faults := [*outward_faults(manifest, document, self.egress)]:
                 raise ConfigError(faults)
+        except Unresolved as error:
+            if issubclass(struct, ChannelAccount) or manifest.type in self.providers:
+                self._leave_out(manifest, error.faults)
+            else:
+                self._refuse(manifest, error.faults)
+            return
         except ConfigError as error:
             self._refuse(manifest, error.faults)
             return
@@ -182,7 +190,7 @@ class _Compiler:
         aliases = {alias: name for alias, name in self.aliases.items() if name in by_name}
         policies = self._policies(by_name | {alias: by_name[name] for alias, name in aliases.items()})
         if self.faults:
-            raise ConfigError(self.faults)
+            raise ConfigError(self.faults, self.warnings)
         documents = [*self.documents.values()]
         channels = [(each, document) for each, document in documents if isinstance(document, ChannelAccount)]
         access = access_of(documents, self.warnings)
@@ -212,12 +220,22 @@ class _Compiler:
                 date.fromisoformat(document.expiration_date)
             except ValueError:
                 raise ConfigError([manifest.fault(("expiration_date",), "there is no such day")]) from None
+        if isinstance(document, ProviderAccount) and manifest.type in VENDORS:
+            self._warn_other_vendors(manifest, document)
         if isinstance(document, VirtualAccount):
             for index, mapping in enumerate(document.identity_provider_mapping):
                 other = self.claims.setdefault(mapping, document.name)
                 if other != document.name:
                     message = f"stands for the virtual account {other} already; a claim is one account's"
                     raise ConfigError([manifest.fault(("identity_provider_mapping", index), message)])
+
+    def _warn_other_vendors(self, manifest: Manifest, account: ProviderAccount) -> None:
+        """A model that was put into the wrong account is asked for there, where nobody knows it."""
+        own = f"integration/model/{manifest.type.removeprefix('provider-account/')}"
+        for index, model in enumerate(account.integrations):
+            if model.type != own:
+                message = f"is {model.type} in an account whose models are {own}; they are asked for there all the same"
+                self.warnings.append(manifest.fault(("integrations", index, "type"), message))
 
     def _routes(self, targets: Mapping[str, Target]) -> Routes:
         return self._compiled(lambda: RouteCompiler(partial(find_target, targets), CHAT))
@@ -256,7 +274,7 @@ class _Compiler:
         before stored ones. What begins with the name of an account is that account's, whatever it offers by now."""
         holders: dict[str, tuple[Manifest, str]] = {}
         prefixes: dict[str, str] = {}
-        accounts: dict[str, Manifest] = {}
+        accounts = {**self.accounts}
         for manifest, document in [*self.documents.values()]:
             if manifest.type.startswith("provider-account/"):
                 if held := prefixes.get(manifest.name):
@@ -272,7 +290,7 @@ class _Compiler:
         self.aliases = {alias: name for alias, (_, name) in holders.items()}
 
     def _targets(self, manifest: Manifest, account: Any, provider: Any) -> list[Target]:
-        """The models of an account, all or none."""
+        """The models of an account, all or none: one that its provider cannot use must not stop the others."""
         try:
             found = list(provider.targets(account))
             if isinstance(account, ProviderAccount):
@@ -283,13 +301,13 @@ class _Compiler:
                 if target.name.partition("/")[0] != manifest.name:
                     raise ValueError(f"the provider offers {target.name}, which is not in this account")
         except ConfigError as error:
-            self._refuse(manifest, error.faults)
+            self._leave_out(manifest, error.faults)
         except ValueError as error:
-            self._refuse(manifest, [manifest.fault((), str(error))])
+            self._leave_out(manifest, [manifest.fault((), str(error))])
         except Exception as error:  # a plugin's; the other manifests are none the worse for it
             log.error("provider failed", type=manifest.type, name=manifest.name, traceback=traceback_text())
             message = f"the provider failed with {type(error).__name__}; the log has more"
-            self._refuse(manifest, [manifest.fault((), message)])
+            self._leave_out(manifest, [manifest.fault((), message)])
         else:
             if self._claim_account(manifest):
                 return found
@@ -321,8 +339,13 @@ class _Compiler:
         if manifest.version is None:
             self.faults += faults
         else:
-            self.left_out += faults
-            self.documents.pop((manifest.type, manifest.name), None)
+            self._leave_out(manifest, faults)
+
+    def _leave_out(self, manifest: Manifest, faults: Sequence[Fault]) -> None:
+        self.left_out += faults
+        if manifest.version is None:  # its name stays its own: nobody is to get what was meant for it
+            self.accounts.setdefault(manifest.name, manifest)
+        self.documents.pop((manifest.type, manifest.name), None)
 
 
 def _claims_of(
@@ -405,6 +428,11 @@ def struct_of(type_: str, providers: Mapping[str, Provider]) -> type[msgspec.Str
     return provider.accounts[type_] if provider is not None else None
 
 
+def types_of(providers: Mapping[str, Provider]) -> frozenset[str]:
+    """All that somebody reads."""
+    return frozenset((*providers, *OTHER_KINDS))
+
+
 def manifests_from(environ: Mapping[str, str]) -> list[Manifest]:
     """What there is without any configuration: an account for each vendor whose key is there, and the demo model.
 
@@ -434,15 +462,59 @@ def secrets_from(environ: Mapping[str, str]) -> Secrets:
     return Secrets(environ, Path(directory) if directory else None)
 
 
+def refuse_without_models(snapshot: Snapshot, place: str) -> None:
+    """Raises ConfigError: no model can be asked for, so there is nothing to start for."""
+    if all(target.provider is VIRTUAL for target in snapshot.targets.values()):
+        problem = (
+            "no model can be used; it takes a provider-account with integrations (`gateway init` writes an example)"
+        )
+        raise ConfigError([*snapshot.left_out, Fault(place, 0, "", problem)], snapshot.warnings)
+
+
 class Report(msgspec.Struct, frozen=True):
-    """What `gateway check` found."""
+    """What `gateway check` found.
+
+    Args:
+        models: by all their names.
+        accounts: of whom they are.
+        without_alias: those that have no name but `account/model`.
+    """
 
     models: tuple[str, ...]
+    accounts: frozenset[str]
+    without_alias: tuple[str, ...]
     warnings: tuple[Fault, ...]
+    left_out: tuple[Fault, ...] = ()
 
 
 def check(path: Path, environ: Mapping[str, str], *, has_secrets: bool = True) -> Report:
-    """Raises ConfigError with everything that is wrong; unless it `has_secrets`, save for those that are not there."""
+    """Unless it `has_secrets`, those that are not there are taken to be.
+
+    Raises:
+        ConfigError: with everything that is wrong, or when no model can be used.
+    """
     secrets, egress = secrets_from(environ) if has_secrets else FormOnly(environ), egress_from(environ)
     snapshot = compile_snapshot(load(path), providers_by_type(), secrets, egress=egress)
-    return Report(tuple(snapshot.targets), snapshot.warnings)
+    refuse_without_models(snapshot, str(path))
+    return Report(
+        models=tuple(snapshot.targets),
+        accounts=frozenset(target.name.partition("/")[0] for target in snapshot.targets.values()),
+        without_alias=_without_alias(snapshot),
+        warnings=snapshot.warnings,
+        left_out=snapshot.left_out,
+    )
+
+
+def _without_alias(snapshot: Snapshot) -> tuple[str, ...]:
+    """Real models that no name without a slash leads to."""
+    aliased = {
+        candidate.name
+        for alias, target in snapshot.targets.items()
+        if "/" not in alias
+        for candidate in snapshot.routes.by_model[target.name].candidates
+    }
+    return tuple(
+        name
+        for name, target in snapshot.targets.items()
+        if target.provider is not VIRTUAL and target.model != ANY_MODEL and name not in aliased
+    )

@@ -165,7 +165,7 @@ class HttpUpstream:
         except (TimeoutError, ConnectionTimeoutError) as error:
             raise TimedOut(f"{endpoint.host} took too long to accept a connection") from error
         except (ClientError, OSError, UnicodeError) as error:
-            raise Unreachable(f"no connection to {endpoint.host}: {_reason(error)}") from error
+            raise Unreachable(f"no connection to {endpoint.host}:{endpoint.port}: {_reason(error)}") from error
 
 
 class Origin(NamedTuple):

@@ -231,7 +231,9 @@ async def test_what_a_request_under_way_comes_to_by_now(limited, auth, until):
     upstream, leaves = FakeUpstream((200, [HELLO, HELLO, HELLO, asyncio.Event()])), asyncio.Event()
     app = limited(upstream, budget("org", 1.0), timing=Timing(watch_after_s=0.0))
     asking = asyncio.create_task(post(app, CHAT, STREAM, headers=auth, leaves=leaves))
-    await until(lambda: upstream.replies and [exchange.meter.events for exchange in app.drain if exchange.meter] == [3])
+    await until(
+        lambda: upstream.replies and [exchange.reading.events for exchange in app.drain if exchange.reading] == [3]
+    )
 
     [open_request] = app.drain
     by_now = [entry.billed() for _ in range(2) for entry in app.admission.so_far(open_request)]

@@ -658,3 +658,96 @@ def test_a_rule_for_all_takes_only_what_its_targets_are_for(tmp_path):
 
     assert config.find("main/vectors", None, {}, "chat").rule == "all"
     assert config.find("main/vectors", None, {}, "embedding").rule is None
+
+
+# --- accounts that cannot be used ----------------------------------------------------------------
+
+KEYED = """\
+---
+type: provider-account/openai
+name: keyed
+auth_data: {type: api-key, api_key: "${KEY}"}
+integrations: [{type: integration/model/openai, name: m, model_id: m, model_types: [chat]}]
+"""
+NO_KEY = "auth_data.api_key: environment variable KEY is missing or empty; write $${ for a literal ${"
+
+
+async def test_starts_without_an_account_that_lacks_its_key(app_with, path, capsys):
+    """The others are served, and the reason is on /readyz."""
+    path.write_text(manifest_of("m") + KEYED)
+    app = app_with(FakeUpstream(REPLY), path)
+
+    ready = (await get(app, "/readyz")).json()
+
+    assert ready["status"] == "ready"
+    assert ready["config"]["models"] == 1
+    assert ready["config"]["faults"] == [f"{path}:8: {NO_KEY}"]
+    assert "manifest left out" in capsys.readouterr().out
+
+
+async def test_goes_on_being_reloaded_without_it(path, capsys):
+    path.write_text(manifest_of("m") + KEYED)
+    config = Config(path, {})
+    path.write_text(manifest_of("n") + KEYED)
+
+    await config.reload()
+
+    assert await names(config) == ["mock/n"]
+    assert (config.generation, config.reload_failures, len(config.faults)) == (2, 0, 1)
+
+
+async def test_a_new_account_that_cannot_be_used_holds_nothing_up(path, capsys):
+    config = Config(path, {})
+    path.write_text(manifest_of("m", "n") + KEYED)
+
+    await config.reload()
+
+    assert await names(config) == ["mock/m", "mock/n"]
+    assert [str(fault) for fault in config.faults] == [f"{path}:9: {NO_KEY}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KEYED.replace("${KEY}", "${NO_KEY}"),
+        KEYED.replace("openai", "databricks").replace(
+            'api-key, api_key: "${KEY}"}',
+            "service-principal, client_id: c, oauth_secret: s}\nbase_url: https://dbx.example",
+        ),
+    ],
+)
+async def test_a_reload_takes_no_account_away_that_works(path, text, capsys):
+    """What somebody is just editing must not end the requests of others."""
+    path.write_text(manifest_of("m") + KEYED)
+    config = Config(path, {"KEY": "k"})
+    path.write_text(manifest_of("m", "n") + text)
+
+    await config.reload()
+
+    assert await names(config) == ["mock/m", "keyed/m"]
+    assert (config.generation, config.reload_failures, len(config.faults)) == (1, 1, 1)
+
+
+async def test_an_account_may_be_deleted(path):
+    path.write_text(manifest_of("m") + KEYED)
+    config = Config(path, {"KEY": "k"})
+    path.write_text(manifest_of("m"))
+
+    await config.reload()
+
+    assert await names(config) == ["mock/m"]
+    assert config.faults == ()
+
+
+@pytest.mark.parametrize("text", ["", "{type: provider-account/opanai, name: a}", KEYED])
+def test_does_not_start_without_a_model(path, text):
+    path.write_text(text)
+
+    with pytest.raises(ConfigError, match="no model can be used"):
+        Config(path, {})
+
+
+def test_starts_without_a_model_when_a_database_may_bring_some(path):
+    path.write_text("")
+
+    assert Config(path, {}, waits=True).snapshot.targets == {}

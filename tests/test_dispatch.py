@@ -978,6 +978,18 @@ async def test_little_traffic_has_three_extra_attempts(routed, auth):
     assert asked(upstream)[4:] == ["b"], "a is unwell, and nobody may be asked besides"
 
 
+async def test_who_cannot_be_reached_is_named(routed, auth):
+    """Behind a virtual model, the address alone tells nobody whose server that is."""
+    app = routed(FakeUpstream(Unreachable("no connection to 127.0.0.1:9: connection refused")), target("a"))
+
+    answer = await post(app, CHAT, ASK, headers=auth)
+
+    assert (answer.status, answer.json()["message"]) == (
+        502,
+        "a/m: no connection to 127.0.0.1:9: connection refused",
+    )
+
+
 # --- what is left behind ---------------------------------------------------------------------------------------------
 
 

@@ -849,7 +849,7 @@ async def test_a_model_of_another_type_is_refused(app_with, auth, path, model, k
     answer = await post(app_with(upstream), path, {"model": model, "messages": []}, headers=auth)
 
     assert answer.status == 400
-    assert answer.json()["message"] == f"{model} is not declared as a {kind} model (model_types)"
+    assert answer.json()["message"] == f"{model} is not declared as {kind} (model_types)"
     assert answer.json()["error"]["param"] == "model"
     assert upstream.requests == []
 

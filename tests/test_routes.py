@@ -331,7 +331,7 @@ def test_any_model_of_an_account_can_be_a_target():
 
 
 def test_what_was_there_in_2025_is_ignored_aloud():
-    config = "{type: gateway-load-balancing-config, model_configs: [{model: azure-eu/gpt-4o}]}"
+    config = "{type: gateway-load-balancing-config, rules: [], model_configs: [{model: azure-eu/gpt-4o}]}"
 
     assert [(warning.path, warning.message) for warning in compiled(config).warnings] == [
         (
@@ -462,7 +462,7 @@ async def test_a_virtual_model_has_the_apis_it_was_declared_for(app_with, auth, 
     answer = await post(app, "/v1/embeddings", {"model": "v/m", "input": "a"}, headers=auth)
 
     assert answer.status == 400
-    assert answer.json()["error"]["message"] == "v/m is not declared as a embedding model (model_types)"
+    assert answer.json()["error"]["message"] == "v/m is not declared as embedding (model_types)"
 
 
 def test_whoever_asks_a_virtual_model_itself_is_told():

@@ -73,7 +73,8 @@ def test_an_unknown_type_is_a_warning():
     snapshot = compiled("{type: provider-account/opneai, name: x}\n---\n" + TWO_ACCOUNTS)
 
     assert [str(warning) for warning in snapshot.warnings] == [
-        "gateway.yaml:1: type: ignored: no plugin reads provider-account/opneai; did you mean provider-account/openai?"
+        "gateway.yaml:1: type: ignored: no plugin reads provider-account/opneai; did you mean "
+        "`provider-account/openai`?"
     ]
     assert len(snapshot.targets) == 4
 
@@ -95,18 +96,134 @@ type: provider-account/groq
 name: two
 integrations:
   - {type: integration/model/groq, name: m, model_types: [chat]}
----
-type: provider-account/databricks
-name: three
-base_url: https://dbc.example
-auth_data: {type: service-principal, client_id: c, oauth_secret: s}
-integrations:
-  - {type: integration/model/databricks, name: m, model_id: m, model_types: [chat]}
 """
     assert faults_of(text) == [
         "gateway.yaml:5: missing required field `auth_data`",
         "gateway.yaml:8: integrations[0]: missing required field `model_id`",
-        "gateway.yaml:10: auth_data: a service-principal is not supported yet; use a key, with type: api-key",
+    ]
+
+
+PRINCIPAL = """\
+---
+type: provider-account/databricks
+name: dbx
+base_url: https://dbc.example
+auth_data: {type: service-principal, client_id: c, oauth_secret: s}
+collaborators: [{subject: "team:a", role_id: provider-account-access}]
+integrations:
+  - {type: integration/model/databricks, name: m, model_id: m, model_types: [chat]}
+"""
+NOT_YET = "gateway.yaml:15: auth_data: a service-principal is not supported yet; use a key, with type: api-key"
+
+
+def test_an_account_that_cannot_be_used_yet_is_left_out_alone():
+    """One of them stopped all others from being served."""
+    snapshot = compiled(TWO_ACCOUNTS + PRINCIPAL)
+
+    assert [str(fault) for fault in snapshot.left_out] == [NOT_YET]
+    assert [*snapshot.targets] == ["main/gpt", "main/org/deep/name", "any/*", "any/fixed"]
+    assert ("provider-account/databricks", "dbx") not in snapshot.manifests
+    assert snapshot.access.grants == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("${NO_KEY}", "environment variable NO_KEY is missing or empty; write $${ for a literal ${"),
+        ("tfy-secret://acme:no:key", "secret is missing or empty: no environment variable NO_KEY"),
+    ],
+)
+def test_an_account_without_its_secret_is_left_out_alone(key, why):
+    snapshot = compiled(TWO_ACCOUNTS.replace("${OPENAI_API_KEY}", key))
+
+    assert [str(fault) for fault in snapshot.left_out] == [f"gateway.yaml:3: auth_data.api_key: {why}"]
+    assert [*snapshot.targets] == ["any/*", "any/fixed"]
+
+
+def test_so_is_an_account_of_channels():
+    channel = """\
+---
+type: provider-account/slack
+name: bot
+integrations:
+  - {type: integration/notification-channel/slack-bot, name: c, auth_data: {type: slack-bot, bot_token: "${NO_TOKEN}"}}
+"""
+    snapshot = compiled(TWO_ACCOUNTS + channel)
+
+    assert (len(snapshot.left_out), snapshot.channels) == (1, {})
+
+
+def test_what_is_wrong_besides_a_missing_secret_is_a_fault():
+    text = TWO_ACCOUNTS.replace("${OPENAI_API_KEY}", "${NO_KEY}").replace("name: gpt,", "nmae: gpt,")
+
+    assert len(faults_of(text)) == 3
+
+
+@pytest.mark.parametrize("key", ["tfy-secret://acme:no", "tfy-secret://<tenant>:<group>:<key>", "${NO-KEY}"])
+def test_a_reference_that_is_written_wrong_is_a_fault(key):
+    """Nothing that is put somewhere would mend it."""
+    assert len(faults_of(TWO_ACCOUNTS.replace("${OPENAI_API_KEY}", key))) == 1
+
+
+@pytest.mark.parametrize(
+    "file", [TWO_ACCOUNTS.replace("${OPENAI_API_KEY}", "${NO_KEY}"), PRINCIPAL.replace("dbx", "main")]
+)
+def test_the_name_of_what_is_left_out_stays_its_own(file):
+    """Else who may make accounts would get the requests that were meant for it."""
+    thief = stored(
+        "{type: provider-account/groq, name: main, auth_data: {type: api-key, api_key: k}, integrations: []}\n---\n"
+        + ONLY_VIRTUAL.replace("gone/m", "any/fixed").replace("name: m\n", "name: m\n    alias: [main/gpt]\n")
+    )
+
+    snapshot = compile_snapshot([*loads(file, "gateway.yaml"), *thief], PROVIDERS, Secrets({}))
+
+    assert snapshot.find("main/gpt") is None
+    assert {fault.file for fault in snapshot.left_out} == {
+        "gateway.yaml",
+        "database/provider-account/groq/main",
+        "database/provider-account/virtual-model/v",
+    }
+
+
+def test_a_limit_is_not_left_out():
+    """Without it more would be let through than somebody wanted; an account alone is missed at once."""
+    limit = "---\n{type: tenant-rate-limit-config/model, name: '${NO}', limits: {requests_per_minute: 1}}\n"
+    group = "---\n{type: team, name: a, members: ['${NO_MAIL}']}\n"
+
+    with pytest.raises(ConfigError):
+        compiled(TWO_ACCOUNTS + limit)
+    assert faults_of(TWO_ACCOUNTS + group) == [
+        "gateway.yaml:15: members[0]: environment variable NO_MAIL is missing or empty; write $${ for a literal ${"
+    ]
+
+
+def test_what_may_be_the_reason_is_told_with_the_faults():
+    """The type of one account is misspelled; another manifest needs it."""
+    text = TWO_ACCOUNTS.replace("type: provider-account/openai\n", "type: provider-account/opanai\n").replace(
+        "auth_data: {type: api-key, api_key: k}\n", ""
+    )
+
+    with pytest.raises(ConfigError) as refused:
+        compiled(text)
+
+    assert [str(warning) for warning in refused.value.warnings] == [
+        "gateway.yaml:1: type: ignored: no plugin reads provider-account/opanai; did you mean "
+        "`provider-account/openai`?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("account", "integration"), [("openai", "groq"), ("openai", "opnai"), ("groq", "openai"), ("groq", "groqq")]
+)
+def test_a_model_in_the_account_of_another_vendor_is_told(account, integration):
+    text = (
+        f"type: provider-account/{account}\nname: main\nauth_data: {{type: api-key, api_key: k}}\n"
+        f"integrations: [{{type: integration/model/{integration}, name: m, model_id: m, model_types: [chat]}}]"
+    )
+
+    assert [str(warning) for warning in compiled(text).warnings] == [
+        f"gateway.yaml:4: integrations[0].type: is integration/model/{integration} in an account whose models are "
+        f"integration/model/{account}; they are asked for there all the same"
     ]
 
 
@@ -144,15 +261,80 @@ def test_check_says_what_it_found(tmp_path):
     (tmp_path / "a.yaml").write_text(TWO_ACCOUNTS)
 
     assert check(tmp_path, {"OPENAI_API_KEY": "k"}) == Report(
-        models=("main/gpt", "main/org/deep/name", "any/*", "any/fixed"), warnings=()
+        models=("main/gpt", "main/org/deep/name", "any/*", "any/fixed"),
+        accounts=frozenset({"main", "any"}),
+        without_alias=("main/gpt", "main/org/deep/name", "any/fixed"),
+        warnings=(),
     )
 
 
 def test_check_raises_what_is_wrong(tmp_path):
-    (tmp_path / "a.yaml").write_text(TWO_ACCOUNTS)
+    (tmp_path / "a.yaml").write_text(TWO_ACCOUNTS.replace("name: gpt,", ""))
 
-    with pytest.raises(ConfigError, match="environment variable OPENAI_API_KEY is missing or empty"):
+    with pytest.raises(ConfigError, match="missing required field `name`"):
+        check(tmp_path, {"OPENAI_API_KEY": "k"})
+
+
+ONLY_VIRTUAL = """\
+type: provider-account/virtual-model
+name: v
+integrations:
+  - type: integration/model/virtual
+    name: m
+    model_types: [chat]
+    routing_config: {type: latency-based-routing, load_balance_targets: [{target: gone/m}]}
+"""
+NO_MODEL = ": no model can be used; it takes a provider-account with integrations (`gateway init` writes an example)"
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("", 0),
+        ("# nothing yet\n---\n", 0),
+        ("{type: provider-account/opanai, name: a}", 1),
+        ("{type: gateway-virtual-model, name: a}", 1),
+        ("{type: team, name: a, members: []}", 0),
+        ("{type: provider-account/openai, name: a, auth_data: {type: api-key, api_key: k}, integrations: []}", 0),
+        (ONLY_VIRTUAL, 1),
+    ],
+)
+def test_check_refuses_what_nobody_can_use(tmp_path, text, warnings):
+    """With a type that is misspelled, or in an empty file, all was said to be well."""
+    (tmp_path / "a.yaml").write_text(text)
+
+    with pytest.raises(ConfigError) as refused:
+        check(tmp_path / "a.yaml", {})
+
+    assert str(refused.value) == f"{tmp_path}/a.yaml{NO_MODEL}"
+    assert len(refused.value.warnings) == warnings
+
+
+def test_check_refuses_an_empty_directory(tmp_path):
+    with pytest.raises(ConfigError) as refused:
         check(tmp_path, {})
+
+    assert str(refused.value) == f"{tmp_path}{NO_MODEL}"
+
+
+def test_check_says_why_nothing_is_left(tmp_path):
+    (tmp_path / "a.yaml").write_text(TWO_ACCOUNTS.partition("---")[0])
+
+    with pytest.raises(ConfigError) as refused:
+        check(tmp_path, {})
+
+    assert [fault.path for fault in refused.value.faults] == ["auth_data.api_key", ""]
+
+
+def test_an_alias_leads_to_its_models(tmp_path):
+    """Of a virtual model; the others are for `check` to name."""
+    virtual = ONLY_VIRTUAL.replace("gone/m", "main/gpt").replace("name: m\n", "name: m\n    alias: [gpt]\n")
+    (tmp_path / "a.yaml").write_text(TWO_ACCOUNTS + "---\n" + virtual)
+
+    found = check(tmp_path, {"OPENAI_API_KEY": "k"})
+
+    assert found.accounts == {"main", "any", "v"}
+    assert found.without_alias == ("main/org/deep/name", "any/fixed")
 
 
 def test_secrets_come_from_the_directory_the_environment_names(tmp_path):
@@ -416,10 +598,12 @@ def test_a_provider_offers_models_of_its_accounts_only():
 
     text = ACCOUNT + "integrations:\n" + MODELS.replace("LISTED", "[]")
 
-    with pytest.raises(ConfigError) as refused:
-        compile_snapshot(loads(text, "a.yaml"), {**PROVIDERS, "provider-account/openai": Stray()}, Secrets({}))
+    snapshot = compile_snapshot(loads(text, "a.yaml"), {**PROVIDERS, "provider-account/openai": Stray()}, Secrets({}))
 
-    assert str(refused.value) == "a.yaml:1: the provider offers other/gpt, which is not in this account"
+    assert snapshot.targets == {}
+    assert [str(fault) for fault in snapshot.left_out] == [
+        "a.yaml:1: the provider offers other/gpt, which is not in this account"
+    ]
 
 
 def test_a_provider_that_fails_is_named(capsys):
@@ -427,14 +611,13 @@ def test_a_provider_that_fails_is_named(capsys):
         def targets(self, account):
             raise KeyError("canary")
 
-    with pytest.raises(ConfigError) as refused:
-        compile_snapshot(
-            loads(ACCOUNT + "integrations: []", "a.yaml"),
-            {**PROVIDERS, "provider-account/openai": Broken()},
-            Secrets({}),
-        )
+    snapshot = compile_snapshot(
+        loads(ACCOUNT + "integrations: []", "a.yaml"), {**PROVIDERS, "provider-account/openai": Broken()}, Secrets({})
+    )
 
-    assert str(refused.value) == "a.yaml:1: the provider failed with KeyError; the log has more"
+    assert [str(fault) for fault in snapshot.left_out] == [
+        "a.yaml:1: the provider failed with KeyError; the log has more"
+    ]
     assert "provider failed" in capsys.readouterr().out
 
 

@@ -6,6 +6,7 @@ from gateway._version import __version__
 from gateway.cli.apply import apply, diff
 from gateway.cli.changes import delete, history, rollback
 from gateway.cli.check import check
+from gateway.cli.init import init
 from gateway.cli.migrate import migrate
 from gateway.cli.serve import serve
 from gateway.cli.team import team
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (check, serve, migrate, apply, diff, delete, history, rollback, token, team, user, usage):
+for command in (init, check, serve, migrate, apply, diff, delete, history, rollback, token, team, user, usage):
     main.add_command(command)

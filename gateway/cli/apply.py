@@ -39,6 +39,7 @@ _directory = click.option(
     is_flag=True,
     help="Also delete what --ref has in files that differ and the directory has no more; needs --diffs-only.",
 )
+@click.option("--keep-going", is_flag=True, help="Apply what can be, though others are refused.")
 @color
 @calls_gateway
 def apply(
@@ -50,18 +51,18 @@ def apply(
     diffs_only: bool,
     ref: str | None,
     sync: bool,
+    keep_going: bool,
     color: bool | None,
 ) -> None:
     """Create or update what manifests say.
 
-    All files are read before anything is sent. What others refer to is applied first. At the first manifest that is
-    refused this stops, and says what was applied and what was not. What a file of the gateway itself manages can only
-    be changed there.
+    All files are read before anything is sent, and what others refer to comes first. When one of the manifests is
+    refused, none is applied. What a file of the gateway itself manages can only be changed there.
 
     \b
     Exit codes:
       0  applied; with --dry-run --show-diff: nothing differs
-      1  not, or not all; with --dry-run --show-diff: something differs
+      1  not, or with --keep-going not all; with --dry-run --show-diff: something differs
       2  wrong usage; with --dry-run --show-diff: any failure
     """
     if show_diff and not dry_run:
@@ -72,7 +73,17 @@ def apply(
         if is_given and not diffs_only:
             raise click.UsageError(f"{flag} needs --diffs-only")
     commit = (ref or "HEAD") if diffs_only else None
-    _run(api, files, directory, dry_run=dry_run, show_diff=show_diff, color=color, commit=commit, sync=sync)
+    _run(
+        api,
+        files,
+        directory,
+        dry_run=dry_run,
+        show_diff=show_diff,
+        color=color,
+        commit=commit,
+        sync=sync,
+        keep_going=keep_going,
+    )
 
 
 @click.command()
@@ -102,10 +113,11 @@ def _run(
     color: bool | None,
     commit: str | None = None,
     sync: bool = False,
+    keep_going: bool = False,
 ) -> None:
     """`commit`: only files that differ from it."""
     from gateway.cli import plan
-    from gateway.cli.steps import Show, carry_out, exit_as_diff
+    from gateway.cli.steps import Show, carry_on, carry_out, exit_as_diff
 
     if bool(files) == (directory is not None):
         raise click.UsageError("give either files with -f or a directory with -d")
@@ -118,6 +130,7 @@ def _run(
             steps = plan.plan_for_differing(api, directory, manifests, commit, sync=sync)
         if not steps:
             click.echo("nothing to apply", err=True)
-        has_changed = carry_out(api, steps, dry_run=dry_run, show=Show(show_diff, color))
+        run = carry_on if keep_going else carry_out
+        has_changed = run(api, steps, dry_run=dry_run, show=Show(show_diff, color))
     if is_diff and has_changed:
         sys.exit(1)

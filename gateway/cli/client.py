@@ -1,6 +1,7 @@
 """The control API of a running gateway, over HTTP."""
 
 import http.client
+import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import closing
@@ -45,7 +46,7 @@ class ControlApi:
         self.url = address.url
         self.credential = credential
         self._address = address
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
 
     def ask(
         self,
@@ -88,7 +89,7 @@ class ControlApi:
             return data
         if location:
             raise failed(f"{self.url} redirects to {location}; if that is your gateway, name it with --url")
-        raise failed(self._refusal(status, data))
+        raise Refusal(self._refusal(status, data), _said(data, "param"))
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, str | None, bytes]:
         """Status, where a redirect leads, and body."""
@@ -96,12 +97,9 @@ class ControlApi:
             try:
                 connection.connect()
             except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
-                raise failed(
-                    f"no gateway answers at {self.url} ({_reason(error)}); start one with `gateway serve` "
-                    "or name it with --url"
-                ) from None
+                raise nobody_answers(self._address, error) from None
             try:
-                connection.sock.settimeout(self._timeout_s)
+                connection.sock.settimeout(self.timeout_s)
                 connection.request(method, path, body, self._headers())
                 response = connection.getresponse()
                 data = response.read()
@@ -127,7 +125,7 @@ class ControlApi:
         }
 
     def _refusal(self, status: int, data: bytes) -> str:
-        message = _message_of(data)
+        message = _said(data, "message")
         if message is None:
             return f"{self.url} answered with status {status} and no message; is that a gateway?"
         if status == 401:
@@ -140,14 +138,39 @@ class ControlApi:
         return failed(f"the answer of {self.url} is not JSON; is that a gateway?")
 
 
-def _message_of(data: bytes) -> str | None:
+class Refusal(click.ClickException):
+    """The gateway said no; `param` is what it is about, if it said so."""
+
+    def __init__(self, message: str, param: str | None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+def require_gateway(address: Address) -> None:
+    """Raises `click.ClickException`: nothing listens there, so a token would not help."""
+    try:
+        socket.create_connection(
+            (address.host, address.port or (443 if address.is_https else 80)), CONNECT_TIMEOUT_S
+        ).close()
+    except (OSError, UnicodeError) as error:
+        raise nobody_answers(address, error) from None
+
+
+def nobody_answers(address: Address, error: Exception) -> click.ClickException:
+    return failed(
+        f"no gateway answers at {address.url} ({_reason(error)}); start one with `gateway serve` or name it with --url"
+    )
+
+
+def _said(data: bytes, field: str) -> str | None:
+    """A field of an error, as far as it is text."""
     try:
         body = msgspec.json.decode(data)
     except msgspec.DecodeError:
         return None
     for holder in (body, body.get("error") if isinstance(body, dict) else None):
-        if isinstance(holder, dict) and isinstance(holder.get("message"), str):
-            return printable(holder["message"])
+        if isinstance(holder, dict) and isinstance(holder.get(field), str):
+            return printable(holder[field])
     return None
 
 

@@ -39,13 +39,19 @@ def calls_gateway(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, url: str, token: str | None, **options: Any) -> None:
         from gateway.cli.address import address_of
-        from gateway.cli.client import ControlApi
+        from gateway.cli.client import ControlApi, require_gateway
 
         try:
             address = address_of(url)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="'--url'") from None
-        command(ControlApi(address, credential_from(token, os.environ, is_local=address.is_local)), *args, **options)
+        try:
+            credential = credential_from(token, os.environ, is_local=address.is_local)
+        except click.UsageError:
+            if address.is_local:
+                require_gateway(address)
+            raise
+        command(ControlApi(address, credential), *args, **options)
 
     return run
 

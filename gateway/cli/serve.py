@@ -71,7 +71,7 @@ def serve(config: Path | None, host: str, port: int, server: str, drain_seconds:
     try:
         app = build_app(config, environ=environ)
     except ConfigError as error:
-        click.echo("\n".join(map(str, error.faults)), err=True)
+        click.echo("\n".join([*map(str, error.faults), *(f"{each} (warning)" for each in error.warnings)]), err=True)
         raise click.ClickException(f"the configuration has {counted(len(error.faults), 'fault')}") from error
 
     def show_start() -> None:
@@ -84,6 +84,10 @@ def serve(config: Path | None, host: str, port: int, server: str, drain_seconds:
             models=app.models.names(None),
             admin=admin,
         )
+        for fault in app.config.faults:
+            click.echo(f"gateway: left out: {fault}", err=True)
+        if not app.models.names(None):
+            click.echo("gateway: no model can be used yet: add a provider-account, or `gateway apply` one", err=True)
         click.echo(text, err=True)
 
     sys.exit(

@@ -1,12 +1,13 @@
 """Carries out what a plan says, and shows each step."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from gateway.cli.answers import Applied
+from gateway.cli.answers import Applied, Listing
 from gateway.cli.difference import coloured, difference
 from gateway.cli.terminal import failed, printable
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from gateway.cli.client import ControlApi
 
 UNCHANGED = "unchanged"
+_STEP = re.compile(r"steps\[(\d{1,9})\]")
 _WOULD = {"created": "would create", "updated": "would update", "deleted": "would delete"}
 
 
@@ -54,23 +56,54 @@ def exit_as_diff(is_diff: bool) -> Iterator[None]:
 
 
 def carry_out(api: "ControlApi", steps: Sequence[Step], *, dry_run: bool, show: Show) -> bool:
-    """Stops at the first step that fails, and says so; returns whether anything changed, or would."""
+    """All steps, or none when one is refused, which is said; returns whether anything changed, or would."""
+    from gateway.cli.client import Refusal
+
+    if not steps:
+        return False
+    try:
+        applied = _send_all(api, steps, dry_run)
+    except Refusal as error:
+        step = _step_of(error.param, steps)
+        where = f"{step.where}: {step}: " if step is not None else ""
+        nothing = "\nnothing was changed; --keep-going applies what can be" if len(steps) > 1 and not dry_run else ""
+        raise failed(f"{printable(where)}{error.message}{nothing}") from None
     has_changed = False
-    for number, step in enumerate(steps):
-        try:
-            applied = _send(api, step, dry_run)
-        except click.ClickException as error:
-            lines = [f"{step.where}: {step}: {error.message}"]
-            if not dry_run:
-                lines += [f"  {_done(each)}: {each}" for each in steps[:number]]
-                lines += [f"  not {_done(each)}: {each}" for each in steps[number:]]
-            raise failed("\n".join(map(printable, lines))) from None
-        show_applied(applied, str(step), dry_run=dry_run)
-        show_warnings(applied, step.where)
-        if show.diff:
-            show_difference(applied, step.name, dry_run=dry_run, color=show.color)
-        has_changed |= applied.action != UNCHANGED
+    for each, step in zip(applied, steps, strict=True):
+        has_changed |= _show(each, step, dry_run, show)
     return has_changed
+
+
+def carry_on(api: "ControlApi", steps: Sequence[Step], *, dry_run: bool, show: Show) -> bool:
+    """One step after the other; those that are refused are said at the end."""
+    from gateway.cli.client import Refusal
+
+    has_changed, refused = False, []
+    for step in steps:
+        try:
+            has_changed |= _show(_send(api, step, dry_run), step, dry_run, show)
+        except Refusal as error:
+            refused.append(f"{printable(f'{step.where}: {step}')}: {error.message}")
+    if refused:
+        raise failed("\n".join([f"refused: {len(refused)} of {len(steps)}", *refused]))
+    return has_changed
+
+
+def _show(applied: Applied, step: Step, dry_run: bool, show: Show) -> bool:
+    """Whether it changed anything."""
+    show_applied(applied, str(step), dry_run=dry_run)
+    show_warnings(applied, step.where)
+    if show.diff:
+        show_difference(applied, step.name, dry_run=dry_run, color=show.color)
+    return applied.action != UNCHANGED
+
+
+def _step_of(param: str | None, steps: Sequence[Step]) -> Step | None:
+    """Which one `steps[3]` is; a single step needs no name."""
+    if len(steps) == 1:
+        return steps[0]
+    match = _STEP.fullmatch(param or "")
+    return steps[int(match[1])] if match and int(match[1]) < len(steps) else None
 
 
 def show_applied(applied: Applied, named: str, *, dry_run: bool = False) -> None:
@@ -111,5 +144,15 @@ def _send(api: "ControlApi", step: Step, dry_run: bool) -> Applied:
     return api.ask("PUT", "apply", kind=Applied, body={"manifest": step.data, "dryRun": dry_run})
 
 
-def _done(step: Step) -> str:
-    return "deleted" if step.data is None else "applied"
+def _send_all(api: "ControlApi", steps: Sequence[Step], dry_run: bool) -> list[Applied]:
+    if len(steps) == 1:
+        return [_send(api, steps[0], dry_run)]
+    listed = [
+        {"manifest": {"type": step.type, "name": step.name}, "delete": True}
+        if step.data is None
+        else {"manifest": step.data}
+        for step in steps
+    ]
+    body = {"steps": listed, "dryRun": dry_run}
+    api.timeout_s += len(steps)  # each is checked with all that the gateway has
+    return api.ask("PUT", "apply", "all", kind=Listing[Applied], body=body).data

@@ -45,6 +45,9 @@ def create(
 ) -> None:
     """Make a token: for a user, a virtual account or, without either, for yourself.
 
+    For yourself takes the JWT of an identity provider, which says who you are. With the admin's token, name somebody
+    with --user.
+
     It is shown this once. The gateway keeps no more than a hash of it.
     """
     from datetime import UTC, datetime

@@ -54,10 +54,12 @@ class Control(msgspec.Struct, frozen=True):
     turn: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
-    async def change(self, *, by: str) -> AsyncIterator["Transaction"]:
-        """`Store.change`. The changes of this process take turns here: only other processes can keep one waiting for
-        the database so long that it is given up."""
+    async def change(self, *, by: str, dry_run: bool = False) -> AsyncIterator["Transaction"]:
+        """`Store.change`; of a dry run nothing stays. The changes of this process take turns here: only other processes
+        can keep one waiting for the database so long that it is given up."""
         async with self.turn, self.store.change(by=by) as change:
+            if dry_run:
+                change.discard()
             yield change
 
     @property

@@ -156,7 +156,10 @@ def _refuse_channels_of_others(before: Snapshot, after: Snapshot, giver: Caller)
     for policy, alerts in after.policies.alerts.items():
         old = before.policies.alerts.get(policy)
         for target in alerts.targets:
-            _, account, channel = channel_key(target.notification_channel)
+            key = channel_key(target.notification_channel)
+            if key is None:
+                continue  # nothing will go out
+            _, account, channel = key
             is_known = old is not None and target in old.targets
             if not is_known and not before.access.holds(giver, USE, model_resource(f"{account}/{channel}")):
                 raise Forbidden(

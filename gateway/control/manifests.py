@@ -6,6 +6,7 @@ two people who change things at once come one after the other, and each is check
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -19,14 +20,15 @@ from gateway.control import escalation, secrecy
 from gateway.control.control import Ask, Control, actor, found
 from gateway.control.ownership import may_read, require
 from gateway.database.rows import Change, StoredManifest
-from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden
+from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden, GatewayError
 from gateway.manifests import Manifest
 from gateway.manifests.diff import difference
 from gateway.manifests.loader import manifest_from
 from gateway.manifests.outward import addresses_in
 from gateway.manifests.routing import VIRTUAL_MODELS
+from gateway.manifests.unread import why_unread
 from gateway.replica import manifest_of
-from gateway.snapshot import Snapshot, struct_of
+from gateway.snapshot import Snapshot, struct_of, types_of
 
 if TYPE_CHECKING:
     from gateway.database.store import Transaction  # SQLAlchemy takes 0.3 s
@@ -43,6 +45,20 @@ HISTORY_MOST = 500
 
 class ApplyBody(msgspec.Struct, frozen=True, rename="camel"):
     manifest: dict[str, Any]
+    dry_run: bool = False
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One manifest to be applied; or deleted, and then its type and name are all it takes."""
+
+    manifest: dict[str, Any]
+    delete: bool = False
+
+
+class BatchBody(msgspec.Struct, frozen=True, rename="camel"):
+    """Steps in their order: each may need those before it."""
+
+    steps: tuple[Step, ...]
     dry_run: bool = False
 
 
@@ -71,6 +87,27 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
 async def apply(control: Control, ask: Ask) -> Applied:
     return await put(control, ask.caller, ask.body.manifest, dry_run=ask.body.dry_run)
+
+
+async def apply_all(control: Control, ask: Ask) -> Data:
+    """All steps or none: the refusal of one names it in `param`, and undoes those before it."""
+    dry_run: bool = ask.body.dry_run
+    done: list[Applied] = []
+    async with control.change(by=ask.caller.subject, dry_run=dry_run) as change:
+        for number, step in enumerate(ask.body.steps):
+            try:
+                manifest = read_manifest(step.manifest)
+                if step.delete:
+                    key = (manifest.type, manifest.name)
+                    done.append(await remove(control, ask.caller, *key, dry_run=dry_run, within=change))
+                else:
+                    done.append(await put(control, ask.caller, step.manifest, dry_run=dry_run, within=change))
+            except GatewayError as error:
+                error.param = f"steps[{number}]"
+                raise
+    if not dry_run:
+        await control.changed()
+    return {"data": done}
 
 
 async def delete(control: Control, ask: Ask) -> Applied:
@@ -131,8 +168,15 @@ async def history(control: Control, ask: Ask) -> Data:
 # --- what they do ------------------------------------------------------------
 
 
-async def put(control: Control, caller: Caller, data: Data, *, dry_run: bool = False) -> Applied:
-    """Creates or updates what a manifest says.
+async def put(
+    control: Control,
+    caller: Caller,
+    data: Data,
+    *,
+    dry_run: bool = False,
+    within: "Transaction | None" = None,
+) -> Applied:
+    """Creates or updates what a manifest says; `within` a change of several, whoever began it puts it in force.
 
     Raises:
         BadRequest: it cannot be used.
@@ -140,7 +184,8 @@ async def put(control: Control, caller: Caller, data: Data, *, dry_run: bool = F
         Conflict: a file of the gateway manages it.
     """
     manifest = read_manifest(data)
-    return await _put(control, caller, (manifest.type, manifest.name), lambda _: data, is_sealed=False, dry_run=dry_run)
+    key = (manifest.type, manifest.name)
+    return await _put(control, caller, key, lambda _: data, is_sealed=False, dry_run=dry_run, within=within)
 
 
 async def edit(
@@ -161,11 +206,12 @@ async def _put(
     dry_run: bool = False,
     action: str | None = None,
     written_at: datetime | None = None,
+    within: "Transaction | None" = None,
 ) -> Applied:
     """`is_sealed`: what `make` returns is as it is stored; else it comes from outside, with masks and open secrets."""
     type_, name = key
     struct = _struct(control, type_)
-    async with control.change(by=caller.subject) as change:
+    async with _change_of(control, caller, within, dry_run=dry_run) as change:
         rows = await change.manifests()
         stored = await _with_secrets(control, change)
         existing = next((row for row in rows if (row.type, row.name) == key), None)
@@ -176,7 +222,7 @@ async def _put(
         _require_for_put(key, giver, before, existing, versions, written_at)
         _refuse_managed_by_file(control, *key)
         if struct is None:
-            raise BadRequest(f"no plugin of this gateway reads {type_}", param="type")
+            raise BadRequest(why_unread(type_, types_of(control.config.providers)), param="type")
         _refuse_taken_account(key, others)
         before_data = existing.data if existing is not None else None
         data = _completed(type_, make(before_data), before_data)
@@ -211,20 +257,27 @@ async def _put(
         )
         is_vouched = existing is None or existing.by_admin or not by_admin or not addresses
         if data == before_data and is_vouched:
-            change.discard()
             return msgspec.structs.replace(result, action="unchanged")
-        if dry_run:
-            change.discard()
-            return result
         row = await change.put_manifest(type_, name, data, action=result.action, by_admin=by_admin)
-    await control.changed()
+    if dry_run:
+        return result
+    if within is None:
+        await control.changed()
     return msgspec.structs.replace(result, version=row.version)
 
 
-async def remove(control: Control, caller: Caller, type_: str, name: str, *, dry_run: bool = False) -> Applied:
+async def remove(
+    control: Control,
+    caller: Caller,
+    type_: str,
+    name: str,
+    *,
+    dry_run: bool = False,
+    within: "Transaction | None" = None,
+) -> Applied:
     """Deletes a manifest. Raises NotFound, Forbidden, Conflict (a file manages it, or others refer to it), BadRequest
     (others cannot be used without it)."""
-    async with control.change(by=caller.subject) as change:
+    async with _change_of(control, caller, within, dry_run=dry_run) as change:
         rows = await change.manifests()
         stored = await _with_secrets(control, change)
         before = await _compiled(control, rows, stored)
@@ -242,11 +295,8 @@ async def remove(control: Control, caller: Caller, type_: str, name: str, *, dry
         after = await _compiled(control, [row for row in rows if row is not existing], stored)
         _refuse_faults(before, after)
         escalation.refuse_escalation(before, after, giver, None)
-        if dry_run:
-            change.discard()
-        else:
-            await _delete_with_contents(change, type_, name)
-    if not dry_run:
+        await _delete_with_contents(change, type_, name)
+    if within is None and not dry_run:
         await control.changed()
     return Applied(
         action="deleted",
@@ -257,6 +307,14 @@ async def remove(control: Control, caller: Caller, type_: str, name: str, *, dry
         version=existing.version,
         dry_run=dry_run,
     )
+
+
+def _change_of(
+    control: Control, caller: Caller, within: "Transaction | None", *, dry_run: bool
+) -> AbstractAsyncContextManager["Transaction"]:
+    if within is not None:
+        return nullcontext(within)
+    return control.change(by=caller.subject, dry_run=dry_run)
 
 
 async def refuse_breaking(

@@ -19,7 +19,7 @@ from gateway.access.roles import (
 )
 from gateway.control import allowances, budgets, documents, manifests, secrets, teams, tokens, usage, users
 from gateway.control.control import Ask, Control
-from gateway.control.manifests import ApplyBody, RollbackBody
+from gateway.control.manifests import ApplyBody, BatchBody, RollbackBody
 
 BASE = "/api/svc/v1"
 
@@ -86,6 +86,7 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/me", Needs.TOKEN, users.me),
     # manifests
     Route("PUT", "/apply", Needs.MANIFEST, manifests.apply, ApplyBody),
+    Route("PUT", "/apply/all", Needs.MANIFEST, manifests.apply_all, BatchBody),
     Route("POST", "/delete", Needs.MANIFEST, manifests.delete, ApplyBody),
     Route("POST", "/rollback", Needs.MANIFEST, manifests.rollback, RollbackBody),
     Route("GET", "/manifests", Needs.TOKEN, manifests.list_manifests),

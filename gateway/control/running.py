@@ -8,7 +8,6 @@ from gateway.bus import CHANGED, bus_from
 from gateway.config import Config
 from gateway.control.control import Control
 from gateway.control.rotation import keep_rotating
-from gateway.errors import ConfigError
 from gateway.holds import Counters
 from gateway.policies import policy_of
 from gateway.replica import Replica
@@ -53,7 +52,7 @@ async def running(control: Control) -> AsyncIterator[None]:
     A database of this machine gets its tables here; one that others share waits for `gateway migrate`.
 
     Raises:
-        ConfigError: the database was made with another pepper, or lacks a secret that a file refers to.
+        ConfigError: the database was made with another pepper.
         Unavailable: the file of the database cannot be opened.
     """
     async with AsyncExitStack() as stack:
@@ -66,8 +65,6 @@ async def running(control: Control) -> AsyncIterator[None]:
 
             await migrate(control.url)
         await stack.enter_async_context(control.replica.following())
-        if control.replica.is_loaded and control.config.generation == 0:
-            raise ConfigError(control.config.faults)
         rotating = asyncio.create_task(keep_rotating(control))
         try:
             yield

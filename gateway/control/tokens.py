@@ -84,7 +84,10 @@ async def create_personal(control: Control, ask: Ask) -> New:
     if ask.caller.credential is Credential.PERSONAL:
         raise Forbidden("a personal access token cannot make another; ask an admin, or use an identity provider's JWT")
     if not subject.startswith("user:") or "@" not in subject:
-        raise BadRequest(f"{subject} is no user with an address; name one with /personal-access-tokens/for-user")
+        raise BadRequest(
+            f"{subject} is no user with an address, so say whose token it is: `gateway token create --user EMAIL`, or "
+            "POST /personal-access-tokens/for-user"
+        )
     return await _create(control, ask.caller, subject, ask.body)
 
 

@@ -94,7 +94,7 @@ def postgres_engine(url: str, *, timeout_s: float, closing_s: float, **pool: Any
     try:
         import asyncpg  # type: ignore[import-untyped]  # only now: it is an extra
     except ImportError as error:
-        raise wrong("PostgreSQL needs a driver: pip install 'llm-asgi-gateway[postgres]'") from error
+        raise wrong("PostgreSQL needs a driver that is not installed: pip install asyncpg") from error
 
     dsn, hosts = _dsn(url)
 

@@ -15,7 +15,7 @@ from gateway.secret import Secret, SecretText
 AccountName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f/]+\Z", description="a name without whitespace and /")]
 ModelName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f]+\Z", description="a name without whitespace")]
 """May hold slashes: the first one of `account/model` ends the account."""
-Text = Annotated[str, Meta(min_length=1, description="text, and not empty")]
+Text = Annotated[str, Meta(pattern=r"\S", description="text, and not empty")]
 Url = Annotated[
     str, Meta(pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/]\S*\Z", description="an http or https URL"), Mark.URL
 ]

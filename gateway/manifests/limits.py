@@ -28,7 +28,7 @@ from gateway.manifests.scopes import (
     refuse_twice,
 )
 
-Count = Annotated[int, Meta(ge=0, le=2**53, description="a whole number, and not below 0")]
+Count = Annotated[int, Meta(ge=0, le=2**53, description="a whole number from 0 to 9007199254740992")]
 """0 lets nothing pass."""
 Dollars = Annotated[float, Meta(ge=0, le=9e9, description="US dollars, from 0 to 9 billion")]
 Percent = Annotated[float, Meta(ge=0, le=100, description="a percentage from 0 to 100")]
@@ -76,7 +76,7 @@ class RateLimitRule(msgspec.Struct, frozen=True, kw_only=True):
 class RateLimitConfig(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     name: str | None = None
-    rules: tuple[RateLimitRule, ...] = ()
+    rules: tuple[RateLimitRule, ...]
 
     def __post_init__(self) -> None:
         refuse_twice((rule.id for rule in self.rules), "as the id of a rule")
@@ -111,7 +111,7 @@ class BudgetRule(msgspec.Struct, frozen=True, kw_only=True):
 class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     name: str | None = None
-    rules: tuple[BudgetRule, ...] = ()
+    rules: tuple[BudgetRule, ...]
 
     def __post_init__(self) -> None:
         refuse_twice((rule.id for rule in self.rules), "as the id of a rule")

@@ -10,6 +10,7 @@ from gateway.errors import ConfigError, Fault
 from gateway.manifests.builder import Lines, Steps, steps_text
 from gateway.manifests.documents import documents
 from gateway.manifests.files import find, text_of
+from gateway.manifests.foreign import foreign_form
 
 _JSON_PAIR = re.compile(r"\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)", re.IGNORECASE | re.DOTALL)
 
@@ -91,12 +92,28 @@ def _manifests(text: str, file: str, faults: list[Fault]) -> Iterator[Manifest]:
         text = _JSON_PAIR.sub(_join_pair, text)
     found, wrong = documents(text, file)
     faults += wrong
-    for value, lines in found:
-        if isinstance(value, list) and isinstance(lines, tuple):
-            manifests = [manifest_from(item, place, file, faults) for item, place in zip(value, lines[1], strict=True)]
-        else:
-            manifests = [manifest_from(value, lines, file, faults)]
-        yield from (manifest for manifest in manifests if manifest)
+    for document in found:
+        for value, lines in _unwrapped(*document):
+            if manifest := manifest_from(value, lines, file, faults):
+                yield manifest
+
+
+def _unwrapped(value: Any, lines: Any) -> Iterator[tuple[Any, Any]]:
+    """The manifests in a document: it is one, or a list of them, or an answer of the control API with one or several.
+
+    Those have a manifest as `manifest`, beside who made it and when, and are themselves in `data` or a list.
+    """
+    if isinstance(value, list):
+        for item, place in zip(value, lines[1], strict=True):
+            yield from _unwrapped(item, place)
+        return
+    if isinstance(value, dict) and foreign_form(value) is None:
+        for key in ("manifest", "data"):
+            inner = value.get(key)
+            if isinstance(inner, dict | list) and ("type" not in value or (key == "manifest" and "type" in inner)):
+                yield from _unwrapped(inner, lines[1][key])
+                return
+    yield value, lines
 
 
 def _join_pair(match: re.Match[str]) -> str:
@@ -108,6 +125,9 @@ def _join_pair(match: re.Match[str]) -> str:
 def manifest_from(data: Any, lines: Any, file: str, faults: list[Fault]) -> Manifest | None:
     """A document as a manifest, or None and one more fault."""
     line = lines if isinstance(lines, int) else lines[0]
+    if foreign := foreign_form(data):
+        faults.append(Fault(file, line, "", foreign))
+        return None
     if not isinstance(data, dict) or not data.get("type"):
         faults.append(Fault(file, line, "", "a manifest is a mapping with a `type`"))
         return None

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, by_tag, is_struct, shape
+from gateway.manifests.scalars import plain
 from gateway.manifests.secrets import PREFIX as REFERENCE
 from gateway.secret import Secret
 
@@ -39,7 +40,7 @@ def change_secrets(kind: type[msgspec.Struct] | None, data: dict[str, Any], chan
 def _walk(kind: Any, value: Any, change: Change, path: tuple[str | int, ...]) -> Any:
     kind, _, origin, inner = shape(kind, value.__class__)
     if isinstance(value, str):
-        return value if _is_open(kind) else change(value, path)
+        return value if _is_open(kind) or _is_number(kind, value) else change(value, path)
     if isinstance(value, dict):
         struct = origin if is_struct(origin) else by_tag(inner, value) if origin in UNIONS else None
         if struct is not None:
@@ -66,6 +67,11 @@ def _is_open(kind: Any) -> bool:
         members = [bare(member) for member in get_args(base)]
         return Secret not in members and any(map(_is_open, members))
     return base in (str, Any) or get_origin(base) is Literal or (isinstance(base, type) and issubclass(base, Enum))
+
+
+def _is_number(kind: Any, text: str) -> bool:
+    """A number in quotes, where one is expected."""
+    return bare(kind) in (int, float) and type(plain(text)) in (int, float)
 
 
 def _kinds_of_items(origin: Any, inner: tuple[Any, ...], count: int) -> list[Any]:

@@ -4,6 +4,7 @@ Source: types of truefoundry-sdk 0.6.0, as restated in section 1.16 of the proje
 `provider-account/webhook` gets request logs only and is no target of alerts: `Webhook` is ours.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, TypeAlias
@@ -16,14 +17,11 @@ from gateway.manifests.identity import Email
 from gateway.manifests.marks import Mark
 from gateway.secret import Secret, SecretText
 
-ChannelFqn = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+:(notification-channel|gateway-request-logger):[^:\s]+\Z",
-        description="a channel, <tenant>:<provider>:<account>:notification-channel:<name>",
-    ),
-]
-"""`acme:slack:bot:notification-channel:tfy` is the integration `tfy` of the `provider-account/slack` named `bot`."""
+ChannelFqn: TypeAlias = Text
+"""`acme:slack:bot:notification-channel:tfy` is the integration `tfy` of the `provider-account/slack` named `bot`. Any
+other text is taken too: who writes it wants the budget above all, and is warned that nobody will be told."""
+
+_FQN = re.compile(r"[^:\s]+:([^:\s]+):([^:\s]+):(?:notification-channel|gateway-request-logger):([^:\s]+)")
 
 # --- auth_data ---------------------------------------------------------------
 
@@ -215,6 +213,19 @@ class ToWebhook(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
 NotificationTarget: TypeAlias = ToEmail | ToSlackWebhook | ToSlackBot | ToTeams | ToPagerDuty | ToWebhook
 
 
+_CHANNELS: Mapping[type[NotificationTarget], type[Channel]] = MappingProxyType(
+    {
+        ToEmail: EmailChannel,
+        ToSlackWebhook: SlackWebhookChannel,
+        ToSlackBot: SlackBotChannel,
+        ToTeams: TeamsChannel,
+        ToPagerDuty: PagerDutyChannel,
+        ToWebhook: WebhookChannel,
+    }
+)
+"""What a target is reached by."""
+
+
 class Alerts(msgspec.Struct, frozen=True):
     """When and to whom to tell that a budget is used up. `thresholds` in percent of its limit."""
 
@@ -225,10 +236,23 @@ class Alerts(msgspec.Struct, frozen=True):
 # --- from one to the other ---------------------------------------------------
 
 
-def channel_key(fqn: str) -> tuple[str, str, str]:
-    """(provider, account, name); the tenant is not looked at."""
-    _, provider, account, _, name = fqn.split(":")
-    return provider, account, name
+def channel_key(fqn: str) -> tuple[str, str, str] | None:
+    """(provider, account, name), without the tenant; None when the text names no channel."""
+    match = _FQN.fullmatch(fqn)
+    return (match[1], match[2], match[3]) if match is not None else None
+
+
+def why_undelivered(target: NotificationTarget, channels: Mapping[tuple[str, str, str], Channel]) -> str | None:
+    """Why nobody will be told; None when somebody will."""
+    key = channel_key(target.notification_channel)
+    if key is None:
+        return "is not the name of a channel, <tenant>:<provider>:<account>:notification-channel:<name>"
+    channel = channels.get(key)
+    if channel is None:
+        return "is no channel of any account"
+    if not isinstance(channel, _CHANNELS[type(target)]):
+        return "is a channel of another kind"
+    return None
 
 
 def channels_of(accounts: Iterable[ChannelAccount]) -> dict[tuple[str, str, str], Channel]:

@@ -1,9 +1,8 @@
 """A manifest -> the struct its plugin declared, with references resolved."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -11,11 +10,14 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec.structs import FieldInfo
 
-from gateway.errors import ConfigError, Fault
+from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.manifests.builder import Steps
 from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, is_struct, shape
 from gateway.manifests.loader import Manifest
-from gateway.manifests.secrets import PREFIX, Secrets
+from gateway.manifests.scalars import plain
+from gateway.manifests.secrets import PREFIX, Missing, Secrets
+from gateway.manifests.spelling import did_you_mean
+from gateway.sealing import MASK
 from gateway.secret import Secret, SecretText
 
 T = TypeVar("T")
@@ -28,28 +30,36 @@ _PLACEHOLDER = re.compile(
 _PLACEHOLDER_CHARS = 100
 
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_NUMBERS = (int, float)
+_EXACT = 2**53
+"""Up to here each whole number is a float."""
 
 
 def read(manifest: Manifest, struct: type[T], secrets: Secrets) -> tuple[T, list[Fault]]:
     """The manifest as `struct`, and a warning for each field that `struct` does not know.
 
-    `${NAME}` may stand in any text, a secret reference in fields of type `Secret` alone. No message holds a value.
+    `${NAME}` may stand in any text, a secret reference in fields of type `Secret` alone. Numbers may be written as
+    templates do: `1e+06` and `1.0` for whole ones, and in quotes. No message holds a value.
 
     Args:
         struct: a msgspec.Struct. The default of a field it may leave out is for `struct` to say.
 
     Raises:
-        ConfigError: with every wrong type, missing field and missing secret of the manifest.
+        ConfigError: with every wrong type, missing field and missing secret of the manifest; and with the fields that
+            are not known, because a misspelled one is why another is missing.
+        Unresolved: what references lead to is missing, and all else is well.
     """
     reader = _Reader(manifest, secrets)
     data = reader.value(struct, manifest.data, ())
     if not reader.faults:
+        if reader.unresolved:
+            raise Unresolved(reader.unresolved)
         try:
             return msgspec.convert(data, struct, dec_hook=_as_it_is), reader.warnings
         except msgspec.ValidationError as error:  # what cannot be seen one field at a time
             message, _, path = str(error).partition(" - at `$")
             reader.faults.append(manifest.fault(_steps(path), message))
-    raise ConfigError(sorted(reader.faults, key=lambda fault: fault.line))
+    raise ConfigError(sorted([*reader.faults, *reader.unresolved, *reader.warnings], key=lambda fault: fault.line))
 
 
 def _as_it_is(kind: type, value: Any) -> Any:
@@ -69,6 +79,7 @@ class _Reader:
         self.manifest = manifest
         self.secrets = secrets
         self.faults: list[Fault] = []
+        self.unresolved: list[Fault] = []
         self.warnings: list[Fault] = []
 
     def fault(self, path: Steps, message: str) -> None:
@@ -102,7 +113,7 @@ class _Reader:
                 known[key] = self.value(Literal[config.tag], item, (*path, key))
             else:
                 names = [*fields, config.tag_field] if config.tag_field else [*fields]
-                self.warnings.append(self.manifest.fault((*path, key), "unknown field" + _did_you_mean(key, names)))
+                self.warnings.append(self.manifest.fault((*path, key), "unknown field" + did_you_mean(key, names)))
         for name, field in fields.items():
             if field.required and name not in value:
                 self.fault(path, f"missing required field `{name}`")
@@ -123,19 +134,28 @@ class _Reader:
             if bare(kind) is Secret:
                 return self.secret(kind, value, path)
             value = self.expanded(kind, value)
+        except Missing as error:
+            self.unresolved.append(self.manifest.fault(path, str(error)))
+            return value
         except ValueError as error:
             self.fault(path, str(error))
             return value
         if PREFIX in value:
             self.fault(path, "no secret is allowed here, because this field is shown in logs and listings")
         elif kind is not str and kind is not Any:
-            self.leaf(kind, value, path)
+            return self.leaf(kind, value, path)
         return value
 
     def secret(self, kind: Any, value: str, path: Steps) -> Secret:
-        secret = self.secrets.resolve(value, is_any_text=kind == SecretText)
+        """Raises ValueError: it leads nowhere."""
+        is_any_text = kind == SecretText
+        if value.startswith(MASK):
+            self.fault(path, "is the mask of a secret; write the secret itself, or a tfy-secret:// reference")
+        secret = self.secrets.resolve(value, is_any_text=is_any_text)
         if _PLACEHOLDER.fullmatch(secret.reveal()[:_PLACEHOLDER_CHARS]):
             self.warnings.append(self.manifest.fault(path, "looks like a placeholder, and not like a secret"))
+        if not secret.reveal().strip() and not is_any_text:  # a password may be empty, a key never
+            self.fault(path, "must not be empty")
         return secret
 
     def expanded(self, kind: Any, value: str) -> str:
@@ -144,11 +164,12 @@ class _Reader:
         for stand_in in self.secrets.stand_ins if "${" in value else ():
             text = self.secrets.expand(value, stand_in)
             with suppress(msgspec.ValidationError):
-                msgspec.convert(text, kind)
+                msgspec.convert(_number(kind, text), kind)
                 break
         return text
 
     def leaf(self, kind: Any, value: Any, path: Steps) -> Any:
+        value = _number(kind, value)
         try:
             msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
@@ -161,23 +182,36 @@ def _fields(kind: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
+def _number(kind: Any, value: Any) -> Any:
+    """The number that is meant where one is expected: templates put it in quotes, and write whole ones as floats."""
+    base = bare(kind)
+    if base in _NUMBERS and isinstance(value, str):
+        value = plain(value)
+    if base is int and isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    return value
+
+
 def _explain(kind: Any, value: Any, error: msgspec.ValidationError) -> str:
     base = bare(kind)
     if get_origin(base) is Literal:
         return _one_of(get_args(base), value)
     if isinstance(base, type) and issubclass(base, Enum):
         return _one_of([member.value for member in base], value)
+    if base is str and value is None:
+        return "must not be empty"
     if base is str and isinstance(value, int | float):
         return "must be text; put it in quotes"
     notes = [note.description for note in get_args(kind)[1:] if isinstance(note, msgspec.Meta) and note.description]
-    return f"must be {notes[0]}" if notes else str(error).partition(" - at ")[0]
+    if notes:
+        return f"must be {notes[0]}"
+    if base is int and type(value) is not int:
+        return "must be a whole number"
+    if base is float and type(value) not in _NUMBERS:
+        return "must be a number"
+    return str(error).partition(" - at ")[0]
 
 
 def _one_of(allowed: Iterable[Any], value: object) -> str:
     names = [str(item) for item in allowed]
-    return f"must be one of: {', '.join(names)}" + (_did_you_mean(value, names) if isinstance(value, str) else "")
-
-
-def _did_you_mean(name: str, known: Collection[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean `{close[0]}`?" if close else ""
+    return f"must be one of: {', '.join(names)}" + (did_you_mean(value, names) if isinstance(value, str) else "")

@@ -214,7 +214,7 @@ class LoadBalancingConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     type: str
     name: str | None = None
-    rules: tuple[WeightRule | LatencyRule | PriorityRule, ...] = ()
+    rules: tuple[WeightRule | LatencyRule | PriorityRule, ...]
     model_configs: tuple[ModelConfig, ...] | None = None
 
 
@@ -236,7 +236,7 @@ class FallbackRule(msgspec.Struct, frozen=True, kw_only=True):
 class FallbackConfig(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     name: str | None = None
-    rules: tuple[FallbackRule, ...] = ()
+    rules: tuple[FallbackRule, ...]
 
 
 class WaitingRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,7 +253,7 @@ class PriorityConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     type: str
     name: str | None = None
-    rules: tuple[WaitingRule, ...] = ()
+    rules: tuple[WaitingRule, ...]
 
 
 class GlobalSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,10 @@ _PLACEHOLDER = re.compile(r"[<>{}]|^\.\.\.$")
 _PART = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
 
 
+class Missing(ValueError):
+    """A reference is well written, and what it refers to is not there, or cannot be used."""
+
+
 class Secrets:
     """Looks up what manifests refer to. Messages name where it was looked for, and never a value.
 
@@ -100,7 +104,7 @@ class Secrets:
         if not value and not separator:
             if stand_in is not None:
                 return stand_in.format(name.lower().replace("_", "-"))
-            raise ValueError(f"environment variable {name} is missing or empty; write $${{ for a literal ${{")
+            raise Missing(f"environment variable {name} is missing or empty; write $${{ for a literal ${{")
         return _checked(find_flaw, value, f"environment variable {name}")
 
     def _secret(self, find_flaw: FindFlaw, match: re.Match[str]) -> str:
@@ -122,13 +126,13 @@ class Secrets:
         if value := self._from_store(group, key):
             return value, f"the secret {key} of the group {group}"
         if self._of_stored:
-            raise ValueError(
+            raise Missing(
                 f"{MISSING}: no {key} in the secret group {group} of the database, where manifests that are applied "
                 "over the API have their secrets"
             )
         file, variable = self._places(group, key)
         places = f"file {file} nor environment variable {variable}" if file else f"environment variable {variable}"
-        raise ValueError(f"{MISSING}: {'neither' if file else 'no'} {places}")
+        raise Missing(f"{MISSING}: {'neither' if file else 'no'} {places}")
 
     def own(self, group: str, key: str) -> tuple[str, str] | None:
         """The operator's secret of that name, and where it is: it comes before a stored one."""
@@ -151,7 +155,7 @@ class Secrets:
 class FormOnly(Secrets):
     """Looks nothing up: for checking manifests where the secrets are not. A variable that is there is put in."""
 
-    stand_ins = ("{}", "{}@example.com", "2099-12-31", "https://{}.example")
+    stand_ins = ("{}", "{}@example.com", "2099-12-31", "1", "https://{}.example")
 
     def _found(self, group: str, key: str) -> tuple[str, str]:
         return f"https://{key}.{group}.example", "the stand-in"
@@ -159,7 +163,7 @@ class FormOnly(Secrets):
 
 def _checked(find_flaw: FindFlaw, value: str, name: str) -> str:
     if what := find_flaw(value):
-        raise ValueError(f"{name} holds {what}, which cannot be sent")
+        raise Missing(f"{name} holds {what}, which cannot be sent")
     return value
 
 
@@ -180,7 +184,7 @@ def _read(file: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ValueError(f"secret cannot be read from {file}: {error.strerror}") from error
+        raise Missing(f"secret cannot be read from {file}: {error.strerror}") from error
     except UnicodeDecodeError:
         # Without its cause, which holds the bytes.
-        raise ValueError(f"secret in {file} is not UTF-8 text") from None
+        raise Missing(f"secret in {file} is not UTF-8 text") from None

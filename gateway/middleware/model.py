@@ -20,6 +20,6 @@ class ModelMiddleware:
             kind = call.dialect.model_type
             choice = self.models.find(call.ask.model, exchange.caller, exchange.metadata, kind)
             if kind not in choice.target.model_types:
-                raise BadRequest(f"{call.ask.model} is not declared as a {kind} model (model_types)", param="model")
+                raise BadRequest(f"{call.ask.model} is not declared as {kind} (model_types)", param="model")
             exchange.choice = choice
         await self.app(scope, receive, send)

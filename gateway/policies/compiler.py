@@ -20,6 +20,7 @@ from gateway.manifests.limits import (
     TeamBudget,
     TenantBudget,
 )
+from gateway.manifests.notifications import Channel, ChannelAccount, channels_of, why_undelivered
 from gateway.manifests.scopes import OVERRIDDEN, AppliesTo, Limits
 from gateway.policies.amounts import BUDGETS, RATES, Units, limits_of
 from gateway.policies.filters import Find, Names
@@ -55,6 +56,7 @@ class PolicyCompiler:
         accounts = frozenset(
             manifest.name for manifest, _ in documents if manifest.type.startswith("provider-account/")
         )
+        channels = channels_of(document for _, document in documents if isinstance(document, ChannelAccount))
         owned = _owned_accounts(documents)
         rules: list[Rule] = []
         for manifest, document in documents:
@@ -63,10 +65,13 @@ class PolicyCompiler:
                 case RateLimitConfig():
                     rules += [self._rate_limit(names, index, rule) for index, rule in enumerate(document.rules)]
                 case BudgetConfig():
+                    for index, rule in enumerate(document.rules):
+                        self._warn_undelivered(manifest, ("rules", index, "alerts"), rule.alerts, channels)
                     rules += [self._budget(names, index, rule) for index, rule in enumerate(document.rules)]
                 case ModelRateLimit():
                     rules.append(self._model_limit(names, document))
                 case TenantBudget():
+                    self._warn_undelivered(manifest, ("alerts",), document.alerts, channels)
                     rules.append(self._tenant_budget(names, document, owned))
                 case McpRateLimit():
                     self._warn(manifest, (), "has no effect yet: calls of tools are not counted")
@@ -138,6 +143,15 @@ class PolicyCompiler:
             when_lost=budget.when_redis_is_lost,
             alerts=_in_order(budget.alerts),
         )
+
+    def _warn_undelivered(
+        self, manifest: Manifest, at: Steps, alerts: Alerts | None, channels: Mapping[tuple[str, str, str], Channel]
+    ) -> None:
+        """The budget holds all the same. What a file names may be kept in the database, which is read later."""
+        for index, target in enumerate(alerts.targets if alerts is not None else ()):
+            if why := why_undelivered(target, channels):
+                place = (*at, "notification_target", index, "notification_channel")
+                self._warn(manifest, place, f"{target.notification_channel} {why}, so nobody is told by it")
 
     def _overrides(
         self, names: Names, applies_to: AppliesTo, limits: Limits, units: Units

@@ -55,6 +55,6 @@ def find(name: str) -> Serving:
     except ModuleNotFoundError as error:
         package = (error.name or name).partition(".")[0]
         raise MissingPackage(
-            f"the server {name!r} needs the package {package!r}: pip install 'llm-asgi-gateway[{name}]'"
+            f"the server {name!r} needs a package that is not installed: pip install {package}"
         ) from error
     return serving

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -62,6 +63,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         """Nobody reads it."""
+
+
+@pytest.fixture
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
 
 
 @pytest.fixture

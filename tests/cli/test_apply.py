@@ -23,21 +23,26 @@ def file(tmp_path):
     return "gateway.yaml"
 
 
+def all_of(*applied):
+    """What the gateway answers to several steps."""
+    return {"data": list(applied)}
+
+
 def sent(control):
-    return [(body["manifest"].get("type"), body["manifest"].get("name")) for _, _, body in control.requests]
+    """The manifests of each request, whether it has one or several."""
+    bodies = [step for _, _, body in control.requests for step in body.get("steps", [body])]
+    return [(body["manifest"].get("type"), body["manifest"].get("name")) for body in bodies]
 
 
 def test_applies_what_others_refer_to_first(cli, control, file):
-    control.answer(CREATED)
-    control.answer({**CREATED, "action": "updated", "version": 4})
+    control.answer(all_of(CREATED, {**CREATED, "action": "updated", "version": 4}))
 
     result = cli("apply", "-f", file)
 
     assert result.output == "created team ops (version 1)\nupdated provider-account/openai main (version 4)\n"
     assert result.exit_code == 0
     assert control.requests == [
-        ("PUT", "/apply", {"manifest": TEAM, "dryRun": False}),
-        ("PUT", "/apply", {"manifest": ACCOUNT, "dryRun": False}),
+        ("PUT", "/apply/all", {"steps": [{"manifest": TEAM}, {"manifest": ACCOUNT}], "dryRun": False})
     ]
 
 
@@ -60,7 +65,7 @@ def test_the_order_of_types(cli, control, tmp_path):
     ]
     for number, type_ in enumerate(types):
         (tmp_path / f"{number:02}.yaml").write_text(f"type: {type_}\nname: n\n")
-        control.answer(CREATED)
+    control.answer(all_of(*[CREATED] * len(types)))
 
     assert cli("apply", "-d", ".").exit_code == 0
 
@@ -89,8 +94,7 @@ def test_a_directory_and_all_below(cli, control, tmp_path):
     (tmp_path / "sub" / "b.yml").write_text("- {type: team, name: b}\n- {type: team, name: c}\n")
     (tmp_path / "a.json").write_text('{"type": "team", "name": "\\ud83d\\ude00"}')
     (tmp_path / "notes.txt").write_text("type: team")
-    for _ in range(3):
-        control.answer(CREATED)
+    control.answer(all_of(CREATED, CREATED, CREATED))
 
     cli("apply", "-d", ".")
 
@@ -149,22 +153,57 @@ def test_standard_input_that_is_not_text(cli):
     assert result.stderr == "Error: what came on standard input is not UTF-8 text\n"
 
 
-def test_stops_in_the_middle(cli, control, tmp_path):
+REFUSED = {"error": {"message": "auth_data: missing", "param": "steps[1]"}}
+
+
+def test_when_one_is_refused_nothing_is_changed(cli, control, file):
+    control.answer(REFUSED, 400)
+
+    result = cli("apply", "-f", file)
+
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "Error: gateway.yaml:1: provider-account/openai main: auth_data: missing",
+        "nothing was changed; --keep-going applies what can be",
+    ]
+    assert result.exit_code == 1
+    assert len(control.requests) == 1
+
+
+@pytest.mark.parametrize("param", [None, "steps[9]", "steps[x]", "manifest"])
+def test_a_refusal_that_names_no_step(cli, control, file, param):
+    control.answer({"error": {"message": "no", "param": param}}, 403)
+
+    assert cli("apply", "-f", file).stderr.startswith("Error: this token may not do that: no\n")
+
+
+def test_keeps_going(cli, control, tmp_path):
+    """What is refused is named at the end."""
     (tmp_path / "a.yaml").write_text(FILES + "---\ntype: virtual-account\nname: ci\n")
     control.answer(CREATED)
     control.answer({"message": "auth_data: missing"}, 400)
+    control.answer(CREATED)
 
-    result = cli("apply", "-f", "a.yaml")
+    result = cli("apply", "-f", "a.yaml", "--keep-going")
 
-    assert result.stdout == "created team ops (version 1)\n"
+    assert result.stdout == "created team ops (version 1)\ncreated virtual-account ci (version 1)\n"
     assert result.stderr.splitlines() == [
-        "Error: a.yaml:1: provider-account/openai main: auth_data: missing",
-        "  applied: team ops",
-        "  not applied: provider-account/openai main",
-        "  not applied: virtual-account ci",
+        "Error: refused: 1 of 3",
+        "a.yaml:1: provider-account/openai main: auth_data: missing",
     ]
     assert result.exit_code == 1
-    assert len(control.requests) == 2
+    assert [path for _, path, _ in control.requests] == ["/apply", "/apply", "/apply"]
+
+
+def test_does_not_keep_going_when_nobody_answers(cli, control, file):
+    """Every further step would wait as long."""
+    control.answer(CREATED)
+    control.answer(b"", None)
+
+    result = cli("apply", "-f", file, "--keep-going")
+
+    assert "gave no answer" in result.stderr
+    assert result.exit_code == 1
 
 
 def test_shows_warnings_where_they_belong(cli, control, tmp_path):
@@ -178,22 +217,22 @@ def test_shows_warnings_where_they_belong(cli, control, tmp_path):
 
 
 def test_dry_run(cli, control, file):
-    control.answer({**CREATED, "version": None})
-    control.answer({**CREATED, "action": "updated", "existing_manifest": {}, "version": 3})
+    updated = {**CREATED, "action": "updated", "existing_manifest": {}, "version": 3}
+    control.answer(all_of({**CREATED, "version": None}, updated))
 
     result = cli("apply", "-f", file, "--dry-run")
 
     assert result.output == "would create team ops\nwould update provider-account/openai main (now version 3)\n"
     assert result.exit_code == 0
-    assert [body["dryRun"] for _, _, body in control.requests] == [True, True]
+    assert [body["dryRun"] for _, _, body in control.requests] == [True]
 
 
 @pytest.fixture
 def differing(control):
     new = {"type": "provider-account/openai", "name": "main", "auth_data": {"api_key": "***1a2b3c4d"}}
     old = {"name": "main", "type": "provider-account/openai", "auth_data": {"api_key": "***99999999"}}
-    control.answer(UNCHANGED)
-    control.answer({**CREATED, "action": "updated", "manifest": new, "existing_manifest": old, "version": 3})
+    updated = {**CREATED, "action": "updated", "manifest": new, "existing_manifest": old, "version": 3}
+    control.answer(all_of(UNCHANGED, updated))
 
 
 DIFFERENCE = [
@@ -241,8 +280,7 @@ def test_what_is_new(cli, control, tmp_path):
 
 
 def test_no_difference(cli, control, file):
-    control.answer(UNCHANGED)
-    control.answer(UNCHANGED)
+    control.answer(all_of(UNCHANGED, UNCHANGED))
 
     result = cli("diff", "-f", file)
 
@@ -253,7 +291,7 @@ def test_no_difference(cli, control, file):
 @pytest.mark.parametrize("command", [["apply", "--dry-run", "--show-diff"], ["diff"]])
 def test_trouble_is_not_a_difference(cli, control, file, command, tmp_path):
     (tmp_path / "bad.yaml").write_text("name: x\n")
-    control.answer({"message": "no"}, 403)
+    control.answer({"error": {"message": "no", "param": "steps[0]"}}, 403)
 
     refused, wrong = cli(*command, "-f", file), cli(*command, "-f", "bad.yaml")
 

@@ -67,8 +67,7 @@ def test_only_files_that_changed(repo, apply, control):
     repo.git("add", "manifests/staged.yaml")
     repo.write(**{"new é": team("new")})
     (repo.root / "outside.yaml").write_text(team("outside2"))
-    for _ in range(3):
-        control.answer(CREATED)
+    control.answer({"data": [CREATED, CREATED, CREATED]})
 
     result = apply()
 
@@ -112,8 +111,7 @@ def test_sync_deletes_what_vanished(repo, apply, control):
     control.answer(kept("bound", type_="role-binding"))
     control.answer(kept("gone"))
     control.answer(kept("dropped"))
-    for answer in (CREATED, DELETED, DELETED, DELETED):
-        control.answer(answer)
+    control.answer({"data": [CREATED, DELETED, DELETED, DELETED]})
 
     result = apply("--sync")
 
@@ -123,11 +121,19 @@ def test_sync_deletes_what_vanished(repo, apply, control):
         "deleted team gone",
         "deleted team dropped",
     ]
-    assert [request for request in control.requests if request[1] == "/delete"] == [
-        ("POST", "/delete", {"manifest": {"type": "role-binding", "name": "bound"}, "dryRun": False}),
-        ("POST", "/delete", {"manifest": {"type": "team", "name": "gone"}, "dryRun": False}),
-        ("POST", "/delete", {"manifest": {"type": "team", "name": "dropped"}, "dryRun": False}),
-    ]
+    assert control.requests[-1] == (
+        "PUT",
+        "/apply/all",
+        {
+            "steps": [
+                {"manifest": {"type": "team", "name": "stays", "members": []}},
+                {"manifest": {"type": "role-binding", "name": "bound"}, "delete": True},
+                {"manifest": {"type": "team", "name": "gone"}, "delete": True},
+                {"manifest": {"type": "team", "name": "dropped"}, "delete": True},
+            ],
+            "dryRun": False,
+        },
+    )
     assert control.requests[0][1] == "/manifests?type=role-binding&name=bound"
 
 
@@ -204,15 +210,14 @@ def test_a_failure_while_deleting(repo, apply, control):
     (repo.folder / "gone.yaml").unlink()
     repo.write(new=team("new"))
     control.answer(kept("gone"))
-    control.answer(CREATED)
-    control.answer({"message": "others need it"}, 400)
+    control.answer({"error": {"message": "others need it", "param": "steps[1]"}}, 400)
 
     result = apply("--sync")
 
-    where, *rest = result.stderr.splitlines()
+    where, rest = result.stderr.splitlines()
     assert where.startswith("Error: ")
     assert where.endswith(":gone.yaml:1: team gone: others need it")
-    assert rest == ["  applied: team new", "  not deleted: team gone"]
+    assert rest == "nothing was changed; --keep-going applies what can be"
     assert result.exit_code == 1
 
 

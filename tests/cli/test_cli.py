@@ -42,19 +42,68 @@ def test_help(run, arguments):
 def test_check_counts_what_it_found(run):
     result = run("check", "gateway.yaml", files={"gateway.yaml": GOOD})
 
-    assert result.output == "1 account, 2 models\n"
+    assert result.output.splitlines() == [
+        "1 account, 2 models",
+        "hint: clients that have a list of names, such as LlamaIndex and DSPy, do not take main/small, and 1 other "
+        "likewise; a virtual model with `alias: [small]` gives it a name they know",
+    ]
     assert result.exit_code == 0
+    assert run("check", "--strict", "gateway.yaml").exit_code == 0
 
 
 def test_check_shows_warnings(run):
     """They do not fail it: a newer gateway may know the field."""
     result = run("check", "gateway.yaml", files={"gateway.yaml": GOOD + "nmae: main\n"})
 
-    warning, summary = result.output.splitlines()
+    warning, summary, _ = result.output.splitlines()
     assert warning.startswith("gateway.yaml:8: nmae: ")
     assert warning.endswith(" (warning)")
-    assert summary == "1 account, 2 models"
+    assert summary == "1 account, 2 models, 1 warning"
     assert result.exit_code == 0
+    assert run("check", "--strict", "gateway.yaml").exit_code == 1
+
+
+def test_check_shows_accounts_that_are_left_out(run):
+    """With --strict it fails: a pipeline has nobody who reads."""
+    other = GOOD.replace("name: main", "name: other").replace("sk-test", '"${NO_KEY}"')
+
+    result = run("check", "gateway.yaml", files={"gateway.yaml": f"{GOOD}---{other}"})
+
+    left_out, summary, _ = result.output.splitlines()
+    assert left_out == (
+        "gateway.yaml:11: auth_data.api_key: environment variable NO_KEY is missing or empty; "
+        "write $${ for a literal ${ (left out)"
+    )
+    assert summary == "1 account, 2 models, 1 warning"
+    assert result.exit_code == 0
+    assert run("check", "--strict", "gateway.yaml").exit_code == 1
+
+
+def test_check_shows_warnings_beside_faults(run):
+    """A type that is misspelled, and what is wrong because of it."""
+    text = GOOD.replace("account/openai", "account/opanai") + "---\n{type: team, name: a}\n"
+
+    result = run("check", "gateway.yaml", files={"gateway.yaml": text})
+
+    assert result.output.splitlines() == [
+        "gateway.yaml:9: missing required field `members`",
+        "gateway.yaml:2: type: ignored: no plugin reads provider-account/opanai; did you mean "
+        "`provider-account/openai`? (warning)",
+        "1 fault, 1 warning",
+    ]
+    assert result.exit_code == 1
+    served = run("serve", "--config", "gateway.yaml").stderr.splitlines()
+    assert served == [*result.output.splitlines()[:2], "Error: the configuration has 1 fault"]
+
+
+def test_check_of_an_empty_folder(run):
+    result = run("check", ".")
+
+    assert result.output.splitlines() == [
+        ".: no model can be used; it takes a provider-account with integrations (`gateway init` writes an example)",
+        "1 fault",
+    ]
+    assert result.exit_code == 1
 
 
 def test_check_shows_every_fault(run):
@@ -108,7 +157,7 @@ def test_check_without_secrets(run):
     good = REFERRING % "tfy-secret://acme:keys:openai"
 
     result = run("check", "--no-secrets", "gateway.yaml", files={"gateway.yaml": good})
-    assert (result.output, result.exit_code) == ("1 account, 1 model\n", 0)
+    assert (result.output.splitlines()[0], result.exit_code) == ("1 account, 1 model", 0)
 
     for reference, message in {
         "tfy-secret://keys:openai": "a secret is written tfy-secret://<tenant>:<group>:<key>",

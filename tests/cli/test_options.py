@@ -43,6 +43,16 @@ def test_the_kept_token_goes_to_no_other_machine(cli, tmp_path):
     assert NO_TOKEN in result.output
 
 
+def test_without_a_gateway_a_token_is_not_what_is_missing(cli, free_port):
+    result = cli("token", "list", GATEWAY_TOKEN=None, GATEWAY_URL=f"http://127.0.0.1:{free_port}")
+
+    assert result.stderr == (
+        f"Error: no gateway answers at http://127.0.0.1:{free_port} (Connection refused); start one with "
+        "`gateway serve` or name it with --url\n"
+    )
+    assert result.exit_code == 1
+
+
 def test_a_token_from_a_file(sent, tmp_path):
     """An argument is seen by everybody who is logged in to the machine."""
     (tmp_path / "token").write_text(" gwp_filed \n")

@@ -2,7 +2,6 @@
 
 import pytest
 
-from gateway.errors import ConfigError
 from gateway.testing import request
 
 MAIN = {
@@ -144,9 +143,18 @@ async def test_a_file_may_refer_to_a_secret_in_the_database(open_app, tmp_path):
     assert await again.models(by="admin") == ["main/m"]
 
 
-async def test_a_secret_that_is_nowhere_keeps_it_from_starting(open_app, tmp_path):
+async def test_an_account_whose_secret_is_nowhere_is_left_out(open_app, tmp_path):
+    """Until somebody writes it; all else is served meanwhile."""
     config = tmp_path / "gateway.yaml"
-    config.write_text(REFERRING)
+    config.write_text(REFERRING + "---\n{type: provider-account/demo, name: demo}\n")
 
-    with pytest.raises(ConfigError, match="secret is missing or empty"):
-        await open_app(config)
+    api = await open_app(config)
+
+    assert await api.models(by="admin") == ["demo/echo"]
+    (fault,) = api.app.config.faults
+    assert fault.message == "secret is missing or empty: no environment variable KEYS_OPENAI"
+    await api.done(api.apply({"type": "secret-group", "name": "keys"}))
+    secrets = {"secrets": [{"key": "openai", "value": "sk-stored"}]}
+    await api.done(api.ask("PUT", "/secret-groups/keys/secrets", secrets))
+    assert sorted(await api.models(by="admin")) == ["demo/echo", "main/m"]
+    assert api.app.config.faults == ()

@@ -84,6 +84,7 @@ OF_TOKEN = Case(MANAGE_VIRTUAL_ACCOUNT, refused=404)
 NEEDS = {
     ("GET", "/me"): Case(),
     ("PUT", "/apply"): Case(MANAGE_TEAM, unchanged("team")),
+    ("PUT", "/apply/all"): Case(MANAGE_TEAM, {"steps": [unchanged("team")]}),
     ("POST", "/delete"): Case("team:DeleteTeam", unchanged("team")),
     ("POST", "/rollback"): Case(
         NOBODY,

@@ -73,7 +73,8 @@ async def test_for_oneself(api):
     )
     assert await api.refused(api.ask("POST", "/personal-access-tokens", {"name": "mine"})) == (
         400,
-        "user:admin is no user with an address; name one with /personal-access-tokens/for-user",
+        "user:admin is no user with an address, so say whose token it is: `gateway token create --user EMAIL`, or "
+        "POST /personal-access-tokens/for-user",
     )
 
 

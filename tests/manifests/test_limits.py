@@ -229,7 +229,7 @@ def test_samples():
 
 
 def test_what_may_be_left_out():
-    assert document("{type: gateway-rate-limiting-config}").rules == ()
+    assert document("{type: gateway-rate-limiting-config, rules: []}").rules == ()
     assert document(rate_limit("limits: {concurrent_requests: 5}")) == ModelRateLimit(
         type="tenant-rate-limit-config/model",
         name="a",
@@ -240,6 +240,13 @@ def test_what_may_be_left_out():
         log_request_body_on_block=False,
         when_redis_is_lost=WhenLost.LOCAL,
     )
+
+
+@pytest.mark.parametrize("type_", ["gateway-rate-limiting-config", "gateway-budget-config"])
+@pytest.mark.parametrize("more", ["", ", rule: []", ", rules: null", ", Rules: []"])
+def test_rules_are_not_left_out(type_, more):
+    """No limit would be in force, and whoever wrote the file would not know."""
+    assert any("rules" in fault for fault in faults_of(f"{{type: {type_}{more}}}"))
 
 
 def test_thresholds_of_the_first_generation_have_a_default():
@@ -316,14 +323,14 @@ def test_faults_of_rate_limit_rules(fields, fault):
     assert faults_of(rate_rule(fields)) == [fault]
 
 
-@pytest.mark.parametrize("limit", ["-1", "1.5", "'9'", "true", "null", "100000000000000000"])
+@pytest.mark.parametrize("limit", ["-1", "1.5", "nine", "true", "null", "100000000000000000"])
 def test_limits_are_whole_numbers(limit):
     text = rate_rule("").replace("limit_to: 1", f"limit_to: {limit}")
 
-    assert faults_of(text) == ["rules[0].limit_to: must be a whole number, and not below 0"]
+    assert faults_of(text) == ["rules[0].limit_to: must be a whole number from 0 to 9007199254740992"]
 
 
-@pytest.mark.parametrize("dollars", ["-0.01", "'5'", "true", "9000000000.5", "[]"])
+@pytest.mark.parametrize("dollars", ["-0.01", "five", "true", "9000000000.5", "[]"])
 def test_budgets_are_dollars(dollars):
     assert faults_of(budget_rule(f"limit_to: {dollars}, unit: cost_per_day")) == [
         "rules[0].limit_to: must be US dollars, from 0 to 9 billion"
@@ -337,7 +344,7 @@ def test_budgets_are_dollars(dollars):
         (
             "limit_to: 1, unit: cost_per_hour",
             "rules[0].unit: must be one of: cost_per_day, cost_per_week, cost_per_month, cost_per_quarter, "
-            "cost_per_lifetime, tokens_per_day, tokens_per_month; did you mean `cost_per_quarter`?",
+            "cost_per_lifetime, tokens_per_day, tokens_per_month",
         ),
         (
             "limit_to: 1, unit: cost_per_day, alerts: {}",
@@ -426,7 +433,7 @@ def test_faults_of_applies_to(applies_to, fault):
 
 def test_rate_limits_are_not_soft():
     assert faults_of(rate_limit("limits: {requests_per_day: 1}, mode: soft_enforce")) == [
-        "mode: must be one of: enforce, audit; did you mean `enforce`?"
+        "mode: must be one of: enforce, audit"
     ]
 
 

@@ -193,3 +193,72 @@ def test_any_text_is_manifests_or_a_config_error(text, file):
     except ConfigError:
         return
     assert all(manifest.type and manifest.name for manifest in manifests)
+
+
+RULES = "[{id: r, limit_to: 1, unit: requests_per_minute}]"
+SINGLETON = f"type: gateway-rate-limiting-config, rules: {RULES}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{{id: 7, type: gateway-rate-limiting-config, tenantName: acme, manifest: {{{SINGLETON}}}}}",
+        f"{{manifest: {{{SINGLETON}}}, dryRun: false}}",
+        f"{{data: {{id: 7, manifest: {{{SINGLETON}}}}}}}",
+        f"{{data: [{{type: gateway-rate-limiting-config, manifest: {{{SINGLETON}}}}}], pagination: {{total: 1}}}}",
+        f"[{{id: 7, manifest: {{{SINGLETON}}}}}]",
+        f"{{action: updated, type: gateway-rate-limiting-config, version: 2, manifest: {{{SINGLETON}}}}}",
+    ],
+)
+def test_an_answer_of_the_api_is_the_manifest_in_it(text):
+    """Pasted into a file it once was a manifest without rules, so that no limit was in force."""
+    assert [manifest.data for manifest in loads(text)] == [
+        {
+            "type": "gateway-rate-limiting-config",
+            "rules": [{"id": "r", "limit_to": 1, "unit": "requests_per_minute"}],
+        }
+    ]
+
+
+def test_an_answer_has_the_lines_of_its_file():
+    (team, other) = loads(
+        "data:\n- id: 1\n  manifest:\n    type: team\n    name: a\n- {type: team, name: b}\n", "a.yaml"
+    )
+
+    assert (team.line, team.line_of(("name",)), other.line) == (3, 5, 6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{type: a, name: n, data: {type: b}}",
+        "{type: a, name: n, manifest: {key: b}}",
+        "{type: a, name: n, manifest: text}",
+        "{type: a, name: n, manifest: [{type: b}]}",
+    ],
+)
+def test_a_manifest_with_such_fields_is_itself(text):
+    assert [manifest.type for manifest in loads(text)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("model_list: [{model_name: gpt, litellm_params: {model: openai/gpt}}]", "a configuration of LiteLLM"),
+        ("litellm_settings: {drop_params: true}", "a configuration of LiteLLM"),
+        ("providers: {openai: {keys: [{value: env.KEY}]}}", "a configuration of another gateway, such as Bifrost"),
+        ("{strategy: {mode: fallback}, targets: [{provider: openai}]}", "a configuration of Portkey"),
+        ("{apiVersion: v1, kind: ConfigMap, data: {gateway.yaml: text}}", "an object of Kubernetes"),
+        ("{apiVersion: v1, kind: Secret, type: Opaque, data: {type: a}}", "an object of Kubernetes"),
+        ("services: {gateway: {image: x}}", "a Compose file"),
+        ("{openapi: 3.1.0, paths: {}}", "a description of an API"),
+        ("mcpServers: {a: {command: npx}}", "a list of MCP servers"),
+    ],
+)
+def test_a_file_of_something_else_is_called_by_its_name(text, what):
+    """And it is said what to write instead, in one sentence."""
+    with pytest.raises(ConfigError) as caught:
+        loads(text, "a.yaml")
+
+    (fault,) = caught.value.faults
+    assert str(fault).startswith(f"a.yaml:1: this is {what}, which is not read here; ")

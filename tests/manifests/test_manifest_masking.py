@@ -295,3 +295,14 @@ def test_a_reference_with_anything_else_around_it_is_hidden(text):
         "type": "api-key",
         "api_key": "k",
     }
+
+
+class Counted(msgspec.Struct):
+    limit: int | None = None
+    price: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
+def test_a_number_in_quotes_is_no_secret():
+    """Where a number is expected; any other text there may be a key that was put in the wrong place."""
+    assert secrets_of(Counted, {"limit": "1e+06", "price": "0.5"}) == {}
+    assert secrets_of(Counted, {"limit": "sk-canary", "price": "true"}) == {"limit": "sk-canary", "price": "true"}

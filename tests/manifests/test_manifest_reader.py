@@ -59,7 +59,7 @@ class Thing(msgspec.Struct, kw_only=True):
             raise ValueError("nothing may be called that")
 
 
-ENVIRON = {"HOST": "example.com", "G_K": "canary-123", "KEY": "canary-123"}
+ENVIRON = {"LIMIT": "20000", "HOST": "example.com", "G_K": "canary-123", "KEY": "canary-123"}
 
 
 def thing(text, struct=Thing):
@@ -202,7 +202,7 @@ limit: 1.5
         (4, "items[0].size", "Expected `int` >= 0"),
         (5, "items[0].name", "must be text; put it in quotes"),
         (6, "items[0].kind", "must be one of: small, large; did you mean `small`?"),
-        (7, "items[0].price", "Expected `float`, got `str`"),
+        (7, "items[0].price", "must be a number"),
         (8, "items[1]", "missing required field `name`"),
         (9, "items[1].auth.type", "must be one of: basic, bearer; did you mean `bearer`?"),
         (10, "items[2]", "Expected `object`, got `str`"),
@@ -210,12 +210,76 @@ limit: 1.5
         (12, "headers.X-Key", "must be text; put it in quotes"),
         (12, "headers.X-Other", "secret is missing or empty: no environment variable NO_KEY"),
         (13, "colour", "must be one of: red, blue"),
+        (14, "owned_by", "unknown field; did you mean `ownedBy`?"),
         (15, "tags", "Expected `str | array | null`, got `object`"),
         (16, "pair", "Expected `array` of length 2, got 1"),
-        (17, "few[1]", "Expected `int`, got `str`"),
+        (17, "few[1]", "must be a whole number"),
         (18, "word", "must be a word"),
         (19, "fallback", "Expected `str | object | null`, got `int`"),
         (20, "limit", "Expected `int | str | null`, got `float`"),
+    ]
+
+
+@pytest.mark.parametrize("value", ["20000", "2e4", "2e+04", "20000.0", "20_000", "'20000'", '"2e+04"', "'${LIMIT}'"])
+def test_a_whole_number_however_it_is_written(value):
+    """Helm writes one of seven digits as 1e+06, and variables and quotes make text of it."""
+    read_item, _ = thing(f"items: [{{name: a, size: {value}, price: {value}}}]\nfew: [{value}]\n")
+
+    assert (read_item.items[0].size, read_item.items[0].price, read_item.few) == (20000, 20000.0, [20000])
+    assert type(read_item.items[0].size) is int
+
+
+@pytest.mark.parametrize(
+    "value", ["1.5", "true", "null", "nan", ".nan", "inf", "1e99", "1e999", "'1,000'", "0x10", "'true'"]
+)
+def test_what_is_no_whole_number(value):
+    assert faults(f"items:\n- {{name: a, size: {value}}}\n") == [(3, "items[0].size", "must be a whole number")]
+
+
+@pytest.mark.parametrize("value", ["true", "nan", ".inf", "1e999", "ten", "''"])
+def test_what_is_no_number(value):
+    assert faults(f"items:\n- {{name: a, price: {value}}}\n") == [(3, "items[0].price", "must be a number")]
+
+
+def test_text_stays_text():
+    """Where both may stand, too; and a name of digits is a name."""
+    value, _ = thing("label: '5'\nlimit: '5'\ntags: ['1e6']\npair: [1, '2']\nanything: '7'\n")
+
+    assert (value.label, value.limit, value.tags, value.pair, value.anything) == ("5", "5", ["1e6"], (1, "2"), "7")
+
+
+def test_an_unknown_field_is_told_beside_what_is_missing():
+    """The one is often why the other is; alone, neither is found."""
+    assert faults("items:\n- {nmae: a, sizes: 3}\ncolor: red\n") == [
+        (3, "items[0]", "missing required field `name`"),
+        (3, "items[0].nmae", "unknown field; did you mean `name`?"),
+        (3, "items[0].sizes", "unknown field; did you mean `size`?"),
+        (4, "color", "unknown field; did you mean `colour`?"),
+    ]
+
+
+@pytest.mark.parametrize("token", ["''", "' '", "'${NOTHING:-}'", '"\\n"'])
+def test_a_key_of_nothing(token):
+    """Every request would be refused by the provider, and nothing said why."""
+    assert faults(f"items:\n- name: a\n  only: {{token: {token}}}\n") == [
+        (4, "items[0].only.token", "must not be empty")
+    ]
+
+
+def test_a_password_may_be_empty():
+    """Some servers take a key as the user, and nothing besides."""
+
+    class Open(msgspec.Struct):
+        type: str
+        password: SecretText
+
+    assert thing("password: ''\n", Open)[0] == Open("thing", Secret(""))
+
+
+def test_a_mask_is_no_secret():
+    """What the API answers was pasted into a file."""
+    assert faults("headers: {a: '***1a2b3c4d'}\n") == [
+        (2, "headers.a", "is the mask of a secret; write the secret itself, or a tfy-secret:// reference")
     ]
 
 
@@ -228,7 +292,7 @@ limit: 1.5
         ("items:\n- name: a\n  only: {type: basic, token: x}\n", (4, "items[0].only.type", "must be one of: bearer")),
         ("items:\n- name: a\n  auth: {token: x}\n", (4, "items[0].auth.type", "must be one of: basic, bearer")),
         ("items:\n- name: a\n  only: {}\n", (4, "items[0].only", "missing required field `token`")),
-        ("items:\n- name: a\n  only: {token: }\n", (4, "items[0].only.token", "Expected `str`, got `null`")),
+        ("items:\n- name: a\n  only: {token: }\n", (4, "items[0].only.token", "must not be empty")),
         ("items: null\n", (2, "items", "Expected `array`, got `null`")),
     ],
 )

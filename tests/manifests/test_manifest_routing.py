@@ -304,9 +304,16 @@ def test_global_settings():
     )
 
 
+@pytest.mark.parametrize("family", ["load-balancing", "fallback", "priority"])
+def test_rules_are_not_left_out(family):
+    """What was meant to be said is lost, as when they stand one level too deep."""
+    assert faults_of(f"{{type: gateway-{family}-config}}") == [": missing required field `rules`"]
+
+
 def test_model_configs_of_2025():
     text = """\
 type: gateway-load-balancing-config
+rules: []
 model_configs:
   - model: openai-main/gpt-4o
     usage_limits: {tokens_per_minute: 1000, requests_per_minute: 10}
@@ -393,8 +400,7 @@ def test_rules_have_no_tiers():
     )
 
     assert faults_of(text) == [
-        "rules[0].type: must be one of: weight-based-routing, latency-based-routing, priority-based-routing; "
-        "did you mean `priority-based-routing`?"
+        "rules[0].type: must be one of: weight-based-routing, latency-based-routing, priority-based-routing"
     ]
 
 

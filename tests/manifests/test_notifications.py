@@ -32,6 +32,7 @@ from gateway.manifests.notifications import (
     WebhookChannel,
     channel_key,
     channels_of,
+    why_undelivered,
 )
 from gateway.secret import Secret
 
@@ -223,8 +224,22 @@ def test_targets(data, target):
 
 
 @pytest.mark.parametrize(
-    "fqn", ["tfy", "acme:slack:bot:tfy", "acme:slack:bot:model:tfy", "a:b:c:notification-channel:", ""]
+    "fqn", ["tfy", "acme:slack:bot:tfy", "acme:slack:bot:model:tfy", "a:b:c:notification-channel:", "budget-alerts"]
 )
 def test_a_channel_has_its_full_name(fqn):
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"type": "pagerduty", "notification_channel": fqn}, NotificationTarget)
+    """A target with another is read all the same, because the budget around it has to hold."""
+    target = msgspec.convert({"type": "pagerduty", "notification_channel": fqn}, NotificationTarget)
+
+    assert channel_key(fqn) is None
+    assert why_undelivered(target, {}) == (
+        "is not the name of a channel, <tenant>:<provider>:<account>:notification-channel:<name>"
+    )
+
+
+def test_a_target_needs_a_channel_of_its_kind():
+    teams = TeamsChannel(name="c", auth_data=TeamsWebhookAuth(webhook_url=Secret("https://ops.example")))
+    channels, fqn = {("ms-teams", "a", "c"): teams}, "acme:ms-teams:a:notification-channel:c"
+
+    assert why_undelivered(ToTeams(notification_channel=fqn), channels) is None
+    assert why_undelivered(ToSlackWebhook(notification_channel=fqn), channels) == "is a channel of another kind"
+    assert why_undelivered(ToTeams(notification_channel=fqn + "x"), channels) == "is no channel of any account"

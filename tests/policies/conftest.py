@@ -7,11 +7,12 @@ from gateway.contract import Target
 from gateway.manifests import Manifest, Secrets, loads, read
 from gateway.manifests.identity import KINDS
 from gateway.manifests.limits import LIMIT_KINDS
+from gateway.manifests.notifications import NOTIFICATION_KINDS
 from gateway.manifests.routing import ROUTING_KINDS
 from gateway.policies import PolicyCompiler
 from gateway.providers.demo import Demo
 
-STRUCTS = {**KINDS, **ROUTING_KINDS, **LIMIT_KINDS}
+STRUCTS = {**KINDS, **ROUTING_KINDS, **LIMIT_KINDS, **NOTIFICATION_KINDS}
 MODELS = {"openai-main/gpt-4o", "azure-eu/gpt-4o", "prod/chat"}
 ALIASES = {"our-chat": "prod/chat"}
 

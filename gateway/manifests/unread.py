@@ -1,0 +1,98 @@
+"""Types of manifests that nobody here reads, and what to tell whoever writes one.
+
+Source: types of truefoundry-sdk 0.6.0 and of its command line, as restated in section 1 of the project's compatibility
+notes.
+"""
+
+from collections.abc import Collection
+
+from gateway.manifests.spelling import did_you_mean
+
+_ACCOUNTS = "provider-account/"
+
+NOT_YET = frozenset(
+    {
+        *(
+            _ACCOUNTS + name
+            for name in (
+                "anthropic",
+                "aws",
+                "aws-bedrock",
+                "aws-bedrock-mantle",
+                "aws-claude-platform",
+                "aws-sagemaker",
+                "azure",
+                "azure-foundry",
+                "azure-openai",
+                "cartesia",
+                "cloudera",
+                "cohere",
+                "custom-endpoint",
+                "deepgram",
+                "elevenlabs",
+                "gcp",
+                "google-gemini",
+                "google-vertex",
+                "guardrail-config-group",
+                "mcp-server-group",
+                "microsoft-foundry",
+                "palm",
+                "smallest-ai",
+                "snowflake-cortex",
+            )
+        ),
+        "agent",
+        "agent-channel",
+        "agent-identity",
+        "agent-skill",
+        "alert-config",
+        "chat_prompt",
+        "cluster",
+        "environment",
+        "gateway-data-access-config",
+        "gateway-data-routing-config",
+        "gateway-guardrails-config",
+        "gateway-installation",
+        "gateway-logging-config",
+        "gateway-metadata-config",
+        "gateway-otel-config",
+        "mcp-server/openapi",
+        "mcp-server/remote",
+        "mcp-server/stdio",
+        "mcp-server/tfy-managed",
+        "mcp-server/virtual",
+        "ml-repo",
+        "policy",
+        "remote-agent/self-hosted",
+        "settings",
+        "settings/ai-features",
+        "settings/common-tools",
+        "tracing-project",
+        "truefoundry-agent",
+        "workspace",
+    }
+)
+"""Types of TrueFoundry that are not carried out yet."""
+
+
+def why_unread(type_: str, known: Collection[str]) -> str:
+    """`provider-account/anthropic is not supported yet`; `known` are the types that somebody reads."""
+    if type_ in NOT_YET:
+        return f"{type_} is not supported yet"
+    account = _ACCOUNTS + type_.removeprefix(_ACCOUNTS)
+    if account in known:  # and so it is not what was written
+        return f"no plugin reads {type_}; did you mean `{account}`?"
+    # `google` may be either of two, `custom-endpoint` lacks its family.
+    meant = sorted(name for name in NOT_YET if account in (name, *_shortened(name)))
+    if meant:
+        return f"no plugin reads {type_}; not supported yet: {', '.join(meant)}"
+    hint = did_you_mean(type_, [*known, *NOT_YET])
+    if not hint and type_.startswith(_ACCOUNTS):
+        hint = f"; whoever has an API like OpenAI's can be a {_ACCOUNTS}self-hosted-model"
+    return f"no plugin reads {type_}{hint}"
+
+
+def _shortened(type_: str) -> list[str]:
+    """`provider-account/google-gemini` by one of its words: `provider-account/google`, `provider-account/gemini`."""
+    family, _, name = type_.partition("/")
+    return [f"{family}/{word}" for word in name.split("-")]

@@ -1,0 +1,54 @@
+"""What is said of a type that nobody reads."""
+
+import pytest
+
+from gateway.manifests.unread import NOT_YET, why_unread
+from gateway.plugins import providers_by_type
+from gateway.snapshot import types_of
+
+KNOWN = types_of(providers_by_type())
+
+
+@pytest.mark.parametrize(
+    ("type_", "why"),
+    [
+        ("provider-account/anthropic", "provider-account/anthropic is not supported yet"),
+        ("gateway-guardrails-config", "gateway-guardrails-config is not supported yet"),
+        ("mcp-server/remote", "mcp-server/remote is not supported yet"),
+        ("provider-account/opanai", "no plugin reads provider-account/opanai; did you mean `provider-account/openai`?"),
+        (
+            "provider-account/anthropc",
+            "no plugin reads provider-account/anthropc; did you mean `provider-account/anthropic`?",
+        ),
+        ("openai", "no plugin reads openai; did you mean `provider-account/openai`?"),
+        ("custom-endpoint", "no plugin reads custom-endpoint; not supported yet: provider-account/custom-endpoint"),
+        (
+            "provider-account/google",
+            "no plugin reads provider-account/google; not supported yet: provider-account/google-gemini, "
+            "provider-account/google-vertex",
+        ),
+        (
+            "bedrock",
+            "no plugin reads bedrock; not supported yet: provider-account/aws-bedrock, "
+            "provider-account/aws-bedrock-mantle",
+        ),
+        (
+            "provider-account/nvidia-nim",
+            "no plugin reads provider-account/nvidia-nim; whoever has an API like OpenAI's can be a "
+            "provider-account/self-hosted-model",
+        ),
+        (
+            "provider-account/",
+            "no plugin reads provider-account/; whoever has an API like OpenAI's can be a "
+            "provider-account/self-hosted-model",
+        ),
+        ("Deployment", "no plugin reads Deployment"),
+    ],
+)
+def test_says_why(type_, why):
+    """`anthropic` was answered with `did you mean nomic?`."""
+    assert why_unread(type_, KNOWN) == why
+
+
+def test_what_is_read_is_not_among_those_that_are_not():
+    assert not NOT_YET & KNOWN
