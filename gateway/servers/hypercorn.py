@@ -101,6 +101,8 @@ class Connection:
                 self._reading = tasks.create_task(self._read())
         finally:
             self._timer.cancel()
+            self._reading = None
+            del self._protocol  # both hold us, and such a ring would keep the last request and its body
             await self._flush()
 
     def close_if_idle(self) -> None:

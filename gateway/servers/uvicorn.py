@@ -140,5 +140,7 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
             if self.head_timer is not None:
                 self.head_timer.cancel()
             super().connection_lost(exc)
+            if self.cycle is not None:
+                self.cycle.transport = self.transport  # not the holder of its head, which holds the cycle
 
     return Connection
