@@ -8,6 +8,7 @@ import logging
 from asyncio import TimerHandle, Transport
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import Enum, auto
 from math import ceil
 from socket import socket
 from typing import Any
@@ -16,7 +17,11 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.asgi import ASGIApp
-from gateway.servers import Limits
+from gateway.servers import MAX_EARLY_BYTES, MAX_TRAILER_BYTES, Limits
+from gateway.servers.target import is_served, read_target, with_host
+
+MAX_EARLY_REQUESTS = 100
+"""Behind the one that is being answered. All that one packet brings are taken at once, be they of 27 bytes."""
 
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -97,31 +102,65 @@ class HeadHolder:
         return self.transport.is_closing()
 
 
+class Part(Enum):
+    """What comes next from the client."""
+
+    REQUEST = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
 def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
     class Connection(HttpToolsProtocol):
-        """With limits: uvicorn takes headers of any size, and waits for ever for them and for the first request."""
+        """With limits: uvicorn takes heads and trailers of any size, and waits for ever for them and the first request.
+
+        And with an eye on who leaves: it stops reading once there is a request behind the one that is being answered,
+        and tells only the last of them. Those behind are in `self.pipeline`; `self.cycle` is the last whose head came.
+        """
 
         def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self.latest: RequestResponseCycle | None = None
+            self.running: RequestResponseCycle | None = None
+            self.part = Part.REQUEST
+            self.is_broken = False
+            self.has_body = False
+            self.early_bytes = 0
             self.head_bytes = 0
+            self.trailer_bytes = 0
             self.head_timer: TimerHandle | None = None
             self.wait_for_head(limits.keep_alive_s)
             if len(self.connections) > limits.max_connections:
                 transport.close()
 
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.stop_waiting()
+            super().connection_lost(exc)
+            if (running := self.running) is not None:
+                running.transport = self.transport  # not the holder of its head, which holds it
+                running.disconnected = not running.response_complete
+                running.message_event.set()
+
         def data_received(self, data: bytes) -> None:
+            self.early_bytes = self.early_bytes + len(data) if self.is_early() else 0
+            if self.early_bytes > MAX_EARLY_BYTES:
+                self.transport.close()
+            if self.is_broken or self.transport.is_closing():
+                return
+            self.has_body = False
             super().data_received(data)
-            cycle: RequestResponseCycle | None = self.cycle
-            if cycle is not self.latest and cycle is not None:  # a head is complete; the app has not begun yet
-                self.latest = cycle
-                cycle.transport = HeadHolder(cycle)  # type: ignore[assignment]
-                self.head_bytes = 0
-                if self.head_timer is not None:
-                    self.head_timer.cancel()
-                    self.head_timer = None
-            elif cycle is None or cycle.scope is not self.scope:
+            if self.pipeline:
+                self.flow.resume_reading()
+            if self.part is Part.BODY:
+                self.more_body(len(data))
+            elif not self.is_answering():
                 self.more_head(len(data))
+
+        def is_answering(self) -> bool:
+            return self.running is not None and not self.running.response_complete
+
+        def is_early(self) -> bool:
+            """True when what comes is no part of the request that is being answered."""
+            return self.is_answering() and (self.part is not Part.BODY or bool(self.pipeline))
 
         def more_head(self, size: int) -> None:
             if self.head_bytes == 0:
@@ -131,16 +170,71 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
                 self.transport.write(HEAD_TOO_LARGE)
                 self.transport.close()
 
+        def more_body(self, size: int) -> None:
+            """llhttp hands the headers of a trailer on when they are whole, and until then adds up their pieces."""
+            if not self.is_answering() and self.head_timer is None:
+                self.wait_for_head(limits.head_s)  # nobody waits for the rest of a body that was not read
+            if not self.has_body:
+                self.trailer_bytes += size
+                if self.trailer_bytes > MAX_TRAILER_BYTES:
+                    self.send_400_response("The trailer is too long.")
+
         def wait_for_head(self, seconds: float) -> None:
-            if self.head_timer is not None:
-                self.head_timer.cancel()
+            self.stop_waiting()
             self.head_timer = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
-        def connection_lost(self, exc: Exception | None) -> None:
+        def stop_waiting(self) -> None:
             if self.head_timer is not None:
                 self.head_timer.cancel()
-            super().connection_lost(exc)
-            if self.cycle is not None:
-                self.cycle.transport = self.transport  # not the holder of its head, which holds the cycle
+                self.head_timer = None
+
+        def on_message_begin(self) -> None:
+            self.part = Part.HEAD
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            """Raises ValueError: the connection takes no more requests, but answers those before this one."""
+            version = self.parser.get_http_version()
+            if not is_served(version, self.headers) or len(self.pipeline) >= MAX_EARLY_REQUESTS:
+                raise ValueError("not to be served")
+            self.url, host = read_target(self.parser.get_method(), self.url)
+            if host is not None:
+                self.headers[:] = with_host(self.headers, host, version)
+            super().on_headers_complete()
+            self.part = Part.BODY
+            self.headers = []  # for a trailer, which would count among the headers
+            self.head_bytes = self.trailer_bytes = 0
+            self.stop_waiting()
+
+        def on_body(self, body: bytes) -> None:
+            self.has_body = True
+            self.trailer_bytes = 0
+            super().on_body(body)
+
+        def on_message_complete(self) -> None:
+            self.part = Part.REQUEST
+            super().on_message_complete()
+
+        def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+            self.running = cycle
+            cycle.transport = HeadHolder(cycle)  # type: ignore[assignment]
+            super()._start_asgi_task(cycle, app)
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.part is Part.HEAD and not self.is_answering():
+                self.wait_for_head(limits.head_s)
+
+        def send_400_response(self, msg: str) -> None:
+            if self.is_early():
+                self.is_broken = True
+                if self.part is Part.BODY:
+                    self.pipeline.popleft()
+                last = self.pipeline[0][0] if self.pipeline else self.running
+                last.keep_alive = False  # type: ignore[union-attr]
+            elif self.part is Part.BODY and self.running is not None and self.running.response_started:
+                self.running.transport.close()
+            else:
+                super().send_400_response(msg)
 
     return Connection

@@ -5,8 +5,9 @@ import gc
 import json
 import re
 import socket
+import struct
 import tracemalloc
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -40,6 +41,11 @@ class Client:
 
     async def answer(self):
         return await self.reader.readuntil(b"pong")
+
+    def reset(self):
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
 
     async def rest(self):
         """What comes before the end. Who still sends when the other side has closed sees a reset."""
@@ -304,6 +310,182 @@ async def test_hypercorn_closes_a_connection_after_so_many_requests():
     assert answers.count(b"pong") == 2
     assert answers.count(b"connection: close") == 1
     assert answers.index(b"connection: close") > answers.index(b"pong")
+
+
+# --- what comes behind a request --------------------------------------------------------------------------------------
+
+BEHIND = {
+    "nothing": b"",
+    "a byte": b"G",
+    "an empty line": b"\r\n",
+    "no HTTP": b"\x00",
+    "half a head": GET,
+    "a request": GET + b"\r\n",
+    "two requests": (GET + b"\r\n") * 2,
+    "a request with half a body": b"POST / HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100000\r\n\r\n" + bytes(60_000),
+}
+
+
+class Waiting:
+    """An app that answers once it is told to, unless the client leaves before."""
+
+    def __init__(self):
+        self.paths = []
+        self.has_begun = asyncio.Event()
+        self.has_left = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def __call__(self, scope, receive, send):
+        self.paths.append(scope["path"])
+        while (await receive())["more_body"]:
+            pass
+        self.has_begun.set()
+        answering = asyncio.create_task(self.may_answer.wait())
+        leaving = asyncio.create_task(receive())
+        done, pending = await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        if leaving in done:
+            self.has_left.set()
+        else:
+            await app(scope, receive, send)
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("behind", BEHIND)
+@pytest.mark.parametrize("comes", ["at once", "later"])
+async def test_a_client_that_leaves_is_seen_whatever_it_sent_before(serving, behind, comes, how):
+    """With one byte behind its request, the provider worked, and was paid, for nobody."""
+    waits = Waiting()
+    async with Running(serving, waits) as running:
+        client = await running.client()
+        if comes == "at once":
+            client.send(GET + b"\r\n" + BEHIND[behind])
+            await asyncio.wait_for(waits.has_begun.wait(), IN_TIME_S)
+        else:
+            client.send(GET + b"\r\n")
+            await asyncio.wait_for(waits.has_begun.wait(), IN_TIME_S)
+            client.send(BEHIND[behind])
+        if how == "close":
+            client.writer.close()
+        else:
+            client.reset()
+
+        await asyncio.wait_for(waits.has_left.wait(), IN_TIME_S)
+        await client.rest()
+
+    assert waits.paths == ["/"]  # what is behind is not begun for nobody
+
+
+async def test_a_client_that_asks_for_an_upgrade_is_seen_to_leave(serving):
+    """What is behind such a request may be another protocol, so parsers stop there."""
+    waits = Waiting()
+    async with Running(serving, waits) as running:
+        client = await running.client()
+        client.send(GET + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        await asyncio.wait_for(waits.has_begun.wait(), IN_TIME_S)
+        client.writer.close()
+
+        await asyncio.wait_for(waits.has_left.wait(), IN_TIME_S)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, 50, 56, 57, 60, 100, 150])
+async def test_requests_are_answered_in_the_order_they_come(serving, cut):
+    """With all of them sent before the first is answered, in one piece or two."""
+    waits = Waiting()
+    requests = GET + b"\r\n\r\n"  # an empty line behind the first
+    requests += b"POST /2 HTTP/1.1\r\nHost: gateway\r\nContent-Length: 4\r\n\r\nbody"
+    requests += b"POST /3 HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
+    requests += GET.replace(b"/", b"/4", 1) + b"\r\n"
+    async with Running(serving, waits) as running:
+        client = await running.client()
+        client.send(GET + b"\r\n" + requests[:cut])
+        await asyncio.wait_for(waits.has_begun.wait(), IN_TIME_S)
+        client.send(requests[cut:])
+        waits.may_answer.set()
+        for _ in range(5):
+            assert (await client.answer()).startswith(b"HTTP/1.1 200")
+
+    assert waits.paths == ["/", "/", "/2", "/3", "/4"]
+
+
+async def test_requests_before_the_end_are_answered(serving):
+    """As `printf ... | nc` sends them; uvicorn closes when its client does."""
+    async with Running(servers.find("hypercorn")) as running:
+        client = await running.client()
+        client.send((GET + b"\r\n") * 3)
+        client.writer.write_eof()
+
+        assert (await client.rest()).count(b"pong") == 3
+
+
+async def test_what_is_no_request_is_refused_after_the_answer_before_it(serving):
+    """Not in the middle of it, where it would be taken for a part."""
+    waits = Waiting()
+    async with Running(serving, waits) as running:
+        client = await running.client()
+        client.send((GET + b"\r\n") * 2 + b"\x00 no request\r\n\r\n")
+        await asyncio.wait_for(waits.has_begun.wait(), IN_TIME_S)
+        waits.may_answer.set()
+        answers = await client.rest()
+
+    assert answers.startswith(b"HTTP/1.1 200")
+    assert answers.count(b"pong") == 2
+    assert waits.paths == ["/", "/"]
+
+
+@pytest.mark.parametrize("flood", [b"x" * 1000, GET + b"X: " + b"x" * 1000 + b"\r\n\r\n"])
+async def test_what_comes_early_is_kept_up_to_a_limit(serving, flood):
+    """Whoever sends more cannot be watched any longer, so it is taken for gone."""
+    waits = Waiting()
+    async with Running(serving, waits) as running:
+        client = await running.client()
+        client.send(GET + b"\r\n")
+        await asyncio.wait_for(waits.has_begun.wait(), IN_TIME_S)
+        with suppress(ConnectionError):
+            for _ in range(400):
+                client.send(flood)
+                await client.writer.drain()
+
+        await asyncio.wait_for(waits.has_left.wait(), IN_TIME_S)
+        await client.rest()
+
+
+async def test_headers_behind_a_request_have_as_long_as_others(serving):
+    """Their time begins when it is their turn: the answer before them is not cut."""
+    waits = Waiting()
+    async with Running(serving, waits, head_s=0.05) as running:
+        client = await running.client()
+        client.send(GET + b"\r\n")
+        await asyncio.wait_for(waits.has_begun.wait(), IN_TIME_S)
+        client.send(GET)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(waits.has_left.wait(), 0.2)
+        waits.may_answer.set()
+
+        assert (await client.answer()).startswith(b"HTTP/1.1 200")
+        assert await client.rest() == b""
+
+
+async def test_an_empty_line_does_not_hold_a_connection(serving):
+    """On uvicorn it stopped the one timer there was."""
+    async with Running(serving, head_s=0.05, keep_alive_s=0.1) as running:
+        client = await running.client()
+        client.send(GET + b"\r\n")
+        await client.answer()
+        client.send(b"\r\n")
+
+        assert await client.rest() == b""
+
+
+async def test_an_answer_may_begin_like_a_head(serving):
+    """It was taken for one on Hypercorn, and took the place of the head that waited."""
+    async with Running(serving, saying((b"content-length", b"12"), body=b"HTTP/1.1 200")) as running:
+        client = await running.client()
+        client.send(GET + b"Connection: close\r\n\r\n")
+        answer = await client.rest()
+
+    assert parts_of(answer)[1:] == ([b"connection: close", b"content-length: 12"], b"HTTP/1.1 200")
 
 
 # --- what is left of a request when it is over ------------------------------------------------------------------------
