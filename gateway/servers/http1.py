@@ -28,7 +28,8 @@ MAX_CHUNK_LINE_BYTES = 4096
 FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))
 """The headers that h11 has to know, as they say where an answer ends and what comes after it."""
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\r\n]*)?\r\n")
+_FIRST_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\r\n]*)?\r\n")
+_NEXT_CHUNK = re.compile(rb"\r\n" + _FIRST_CHUNK.pattern)
 
 
 class Head(RawData):
@@ -210,43 +211,39 @@ class Chunks:
     """
 
     def __init__(self) -> None:
+        self._line = _FIRST_CHUNK
         self._left = 0
         """Bytes of the chunk that are to come."""
-        self._has_begun = False
-        """A chunk; it ends with an empty line."""
         self._is_trailer = False
 
     def __call__(self, buffer: Buffer) -> h11.Data | h11.EndOfMessage | None:
-        if not self._is_trailer and (data := self._data(buffer)):
+        if not self._is_trailer and (data := self._read(buffer)):
             return h11.Data(data=data)
         return self._trailer(buffer) if self._is_trailer else None
 
-    def _data(self, buffer: Buffer) -> bytes:
-        data, at, parts = buffer._data, 0, []
-        while at < len(data):
-            if self._left:
-                parts.append(data[at : at + self._left])
-                at += len(parts[-1])
-                self._left -= len(parts[-1])
-                continue
-            start = at
-            if self._has_begun:
-                if not data.startswith(b"\r\n", at):
-                    if data[at:] == b"\r":
-                        break
-                    raise h11.LocalProtocolError("a chunk is longer than it says")
-                start += 2
-            line = _CHUNK_LINE.match(data, start)
+    def _read(self, buffer: Buffer) -> bytes:
+        data = bytes(buffer)
+        left = self._left
+        parts = [data[:left]]
+        at = len(parts[0])
+        left -= at
+        while not left:
+            line = self._line.match(data, at)
             if line is None:
-                if data.find(b"\n", start) >= 0 or len(data) - start > MAX_CHUNK_LINE_BYTES:
-                    raise h11.LocalProtocolError("a chunk does not begin with its length")
+                if data.find(b"\n", at + 2) >= 0 or len(data) - at > MAX_CHUNK_LINE_BYTES:
+                    raise h11.LocalProtocolError("a chunk does not begin with its length, or does not end after it")
                 break
-            at = line.end()
-            self._left = int(line[1], 16)
-            self._has_begun = True
-            if not self._left:
+            self._line = _NEXT_CHUNK
+            start = line.end()
+            size = int(line[1], 16)
+            if not size:
                 self._is_trailer = True
+                at = start
                 break
+            parts.append(data[start : start + size])
+            at = start + len(parts[-1])
+            left = size - len(parts[-1])
+        self._left = left
         buffer.drop(at)
         return b"".join(parts)
 

@@ -117,6 +117,8 @@ class Connection:
                 if self._is_idle and not self._in_head and self._protocol.is_in_head():
                     self._in_head = True
                     self._close_in(self.limits.head_s)
+                if len(data) == MAX_READ_BYTES:
+                    await asyncio.sleep(0)  # there is more, which would be read before others have their turn
         except OSError:
             pass  # the client has gone
         finally:

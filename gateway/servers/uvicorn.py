@@ -20,6 +20,7 @@ from gateway.asgi import ASGIApp
 from gateway.servers import MAX_EARLY_BYTES, MAX_TRAILER_BYTES, Limits
 from gateway.servers.target import is_served, read_target, with_host
 
+MAX_READ_BYTES = 65_536
 MAX_EARLY_REQUESTS = 100
 """Behind the one that is being answered. All that one packet brings are taken at once, be they of 27 bytes."""
 
@@ -123,7 +124,6 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
             self.running: RequestResponseCycle | None = None
             self.part = Part.REQUEST
             self.is_broken = False
-            self.has_body = False
             self.early_bytes = 0
             self.head_bytes = 0
             self.trailer_bytes = 0
@@ -146,12 +146,14 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
                 self.transport.close()
             if self.is_broken or self.transport.is_closing():
                 return
-            self.has_body = False
+            cycle: RequestResponseCycle | None = self.cycle
+            had_bytes = len(cycle.body) if cycle is not None else 0
             super().data_received(data)
             if self.pipeline:
                 self.flow.resume_reading()
             if self.part is Part.BODY:
-                self.more_body(len(data))
+                is_dry = cycle is self.cycle and cycle is not None and len(cycle.body) == had_bytes
+                self.more_body(len(data), is_dry=is_dry)
             elif not self.is_answering():
                 self.more_head(len(data))
 
@@ -170,14 +172,20 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
                 self.transport.write(HEAD_TOO_LARGE)
                 self.transport.close()
 
-        def more_body(self, size: int) -> None:
-            """llhttp hands the headers of a trailer on when they are whole, and until then adds up their pieces."""
-            if not self.is_answering() and self.head_timer is None:
-                self.wait_for_head(limits.head_s)  # nobody waits for the rest of a body that was not read
-            if not self.has_body:
-                self.trailer_bytes += size
-                if self.trailer_bytes > MAX_TRAILER_BYTES:
-                    self.send_400_response("The trailer is too long.")
+        def more_body(self, size: int, *, is_dry: bool) -> None:
+            """llhttp hands the headers of a trailer on when they are whole, and until then adds up their pieces.
+
+            Args:
+                is_dry: it brought nothing of a body, or of one that nobody reads any more.
+            """
+            self.trailer_bytes = self.trailer_bytes + size if is_dry else 0
+            if self.trailer_bytes > MAX_TRAILER_BYTES:
+                self.send_400_response("The trailer is too long.")
+            elif not self.is_answering():
+                if self.head_timer is None:
+                    self.wait_for_head(limits.head_s)
+            elif size >= MAX_READ_BYTES and not self.pipeline:
+                self.flow.pause_reading()  # or all that has come would be read before others have their turn
 
         def wait_for_head(self, seconds: float) -> None:
             self.stop_waiting()
@@ -205,11 +213,6 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
             self.headers = []  # for a trailer, which would count among the headers
             self.head_bytes = self.trailer_bytes = 0
             self.stop_waiting()
-
-        def on_body(self, body: bytes) -> None:
-            self.has_body = True
-            self.trailer_bytes = 0
-            super().on_body(body)
 
         def on_message_complete(self) -> None:
             self.part = Part.REQUEST
