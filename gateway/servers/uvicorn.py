@@ -143,7 +143,7 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
         def data_received(self, data: bytes) -> None:
             self.early_bytes = self.early_bytes + len(data) if self.is_early() else 0
             if self.early_bytes > MAX_EARLY_BYTES:
-                self.transport.close()
+                self.transport.abort()  # to close it would wait for who does not read
             if self.is_broken or self.transport.is_closing():
                 return
             cycle: RequestResponseCycle | None = self.cycle
