@@ -46,4 +46,6 @@ def with_host(headers: list[tuple[bytes, bytes]], host: bytes, version: str) -> 
 
 def is_served(version: str, headers: list[tuple[bytes, bytes]]) -> bool:
     """False for versions of HTTP with other rules, and for a body in chunks before there were any."""
-    return version[:2] == "1." and (version != "1.0" or all(name != b"transfer-encoding" for name, _ in headers))
+    if version == "1.0":
+        return all(name != b"transfer-encoding" for name, _ in headers)
+    return version[:2] == "1."

@@ -8,7 +8,6 @@ import logging
 from asyncio import TimerHandle, Transport
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from enum import Enum, auto
 from math import ceil
 from socket import socket
 from typing import Any
@@ -103,14 +102,6 @@ class HeadHolder:
         return self.transport.is_closing()
 
 
-class Part(Enum):
-    """What comes next from the client."""
-
-    REQUEST = auto()
-    HEAD = auto()
-    BODY = auto()
-
-
 def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
     class Connection(HttpToolsProtocol):
         """With limits: uvicorn takes heads and trailers of any size, and waits for ever for them and the first request.
@@ -122,7 +113,6 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
         def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self.running: RequestResponseCycle | None = None
-            self.part = Part.REQUEST
             self.is_broken = False
             self.early_bytes = 0
             self.head_bytes = 0
@@ -141,17 +131,21 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
                 running.message_event.set()
 
         def data_received(self, data: bytes) -> None:
-            self.early_bytes = self.early_bytes + len(data) if self.is_early() else 0
-            if self.early_bytes > MAX_EARLY_BYTES:
+            if not self.is_early():
+                self.early_bytes = 0
+            elif (early_bytes := self.early_bytes + len(data)) > MAX_EARLY_BYTES:
                 self.transport.abort()  # to close it would wait for who does not read
-            if self.is_broken or self.transport.is_closing():
+                return
+            else:
+                self.early_bytes = early_bytes
+            if self.is_broken:
                 return
             cycle: RequestResponseCycle | None = self.cycle
             had_bytes = len(cycle.body) if cycle is not None else 0
             super().data_received(data)
             if self.pipeline:
                 self.flow.resume_reading()
-            if self.part is Part.BODY:
+            if self.is_in_body():
                 is_dry = cycle is self.cycle and cycle is not None and len(cycle.body) == had_bytes
                 self.more_body(len(data), is_dry=is_dry)
             elif not self.is_answering():
@@ -162,7 +156,15 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
 
         def is_early(self) -> bool:
             """True when what comes is no part of the request that is being answered."""
-            return self.is_answering() and (self.part is not Part.BODY or bool(self.pipeline))
+            running = self.running
+            if running is None or running.response_complete:
+                return False
+            return bool(self.pipeline) or not self.is_in_body()
+
+        def is_in_body(self) -> bool:
+            """True from the end of a head to that of its body, or to the next head if nobody reads the body."""
+            cycle: RequestResponseCycle | None = self.cycle
+            return cycle is not None and cycle.more_body and cycle.scope is self.scope
 
         def more_head(self, size: int) -> None:
             if self.head_bytes == 0:
@@ -196,27 +198,19 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
                 self.head_timer.cancel()
                 self.head_timer = None
 
-        def on_message_begin(self) -> None:
-            self.part = Part.HEAD
-            super().on_message_begin()
-
         def on_headers_complete(self) -> None:
             """Raises ValueError: the connection takes no more requests, but answers those before this one."""
             version = self.parser.get_http_version()
-            if not is_served(version, self.headers) or len(self.pipeline) >= MAX_EARLY_REQUESTS:
+            if (version != "1.1" and not is_served(version, self.headers)) or len(self.pipeline) >= MAX_EARLY_REQUESTS:
                 raise ValueError("not to be served")
-            self.url, host = read_target(self.parser.get_method(), self.url)
-            if host is not None:
-                self.headers[:] = with_host(self.headers, host, version)
+            if not self.url.startswith(b"/") or b"#" in self.url:
+                self.url, host = read_target(self.parser.get_method(), self.url)
+                if host is not None:
+                    self.headers[:] = with_host(self.headers, host, version)
             super().on_headers_complete()
-            self.part = Part.BODY
             self.headers = []  # for a trailer, which would count among the headers
             self.head_bytes = self.trailer_bytes = 0
             self.stop_waiting()
-
-        def on_message_complete(self) -> None:
-            self.part = Part.REQUEST
-            super().on_message_complete()
 
         def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
             self.running = cycle
@@ -225,17 +219,17 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            if self.part is Part.HEAD and not self.is_answering():
+            if self.cycle.scope is not self.scope and not self.is_answering():  # the next head has begun
                 self.wait_for_head(limits.head_s)
 
         def send_400_response(self, msg: str) -> None:
             if self.is_early():
                 self.is_broken = True
-                if self.part is Part.BODY:
+                if self.is_in_body():
                     self.pipeline.popleft()
                 last = self.pipeline[0][0] if self.pipeline else self.running
                 last.keep_alive = False  # type: ignore[union-attr]
-            elif self.part is Part.BODY and self.running is not None and self.running.response_started:
+            elif self.is_in_body() and self.running is not None and self.running.response_started:
                 self.running.transport.close()
             else:
                 super().send_400_response(msg)
