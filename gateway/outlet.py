@@ -123,6 +123,8 @@ class Outlet:
         if not self.is_stream or self.is_ended or isinstance(error, ClientLeft):
             raise error
         self._exchange.error = error
+        # Its frames hold the exchange, which holds it: see `ErrorsMiddleware`. A body would stay with them.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         last = b"" if isinstance(error, BrokeOff) and self._has_told_error() else dialect.stream_error(error)
         if last and not self.is_between_events:
             last = b"\n\n" + last

@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import uvloop
 
@@ -138,9 +137,11 @@ def _parting(app: ASGIApp, drain: Drain) -> ASGIApp:
                 message = {**message, "headers": [*others, (b"connection", b"close")]}
             return send(message)
 
-        # It was logged already. An answer without its end makes the server cut the connection, as an error would.
-        with suppress(GatewayError):
+        try:
             await app(scope, receive, send_and_part if drain.is_stopping else send)
+        except GatewayError as error:
+            # It was logged already. An answer without its end makes the server cut the connection, as an error would.
+            error.__traceback__ = None  # its frames hold the exchange, which holds it
 
     return parting
 

@@ -60,6 +60,7 @@ class Watch:
             self._timer.cancel()
         if self._client is not None:
             self._client.cancel()
+            self._client = None  # its frame holds us: with it in our hands, the request's body would stay
 
     def begin(self) -> None:
         self._client = self._loop.create_task(self._wait_for_leaving())

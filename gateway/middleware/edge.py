@@ -10,6 +10,8 @@ from gateway.exchange import Exchange
 
 # Characters of a host name, an IPv4 or a bracketed IPv6 address, and a port. Source: RFC 3986, section 3.2.2.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+HOSTLESS = ("1.0", "1")
+"""Versions of HTTP in which there may be no Host, as servers name them. Source: RFC 9112, section 3.2."""
 MAX_DIGITS = 18
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -60,7 +62,7 @@ class EdgeMiddleware:
         if _UNPRINTABLE.search(scope["path"]):
             raise BadRequest("the path holds a control character")
         host = headers.get(b"host", b"")
-        if not _HOST.fullmatch(host):
+        if not _HOST.fullmatch(host) and (host or self.hosts or scope.get("http_version") not in HOSTLESS):
             raise BadRequest("the Host header is missing or not a host name")
         if self.hosts and _name_of(host) not in self.hosts:
             raise BadRequest("the Host header names another host")

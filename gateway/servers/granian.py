@@ -3,6 +3,10 @@
 Not kept: `head_s`, because hyper has one timer for slow headers and idle connections, and closing idle connections
 before the load balancer does loses requests; the number of requests per connection; reading on after a body was
 refused. It always names itself in the header `server`.
+
+Nor can it be told from here: a client that has sent anything behind its request is not seen to leave, because hyper
+looks for the end of a connection only while its buffer is empty; of a URL as request target only the path is told; bare
+line feeds are taken for line ends.
 """
 
 import asyncio

@@ -2,37 +2,29 @@
 
 Hypercorn's accept loop and its `TCPServer` are replaced for four reasons: one timer there serves both idle connections
 and slow headers; stopping hangs from Python 3.12 on while a connection is open (pgjones/hypercorn#308); a request that
-is refused before its body was read can block for good, or be answered with a reset; and HTTP/2 cannot be turned off.
+is refused before its body was read can block for good, or be answered with a reset; and nobody sees a client leave that
+has sent anything behind its request. What is replaced of its reading is in `gateway.servers.http1`.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from email.utils import formatdate
-from functools import lru_cache
 from socket import socket
-from time import time
 from typing import Any, cast
 
-import h11
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.task_group import _handle
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.events import Request, Response
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
-from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
-from hypercorn.typing import AppWrapper, ASGISendEvent, ConnectionState
+from hypercorn.typing import AppWrapper, ConnectionState
 
 from gateway.asgi import ASGIApp
 from gateway.servers import Limits
+from gateway.servers.http1 import Head, Http1
 
 MAX_READ_BYTES = 65_536
-FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))
-"""The headers that h11 has to know, as they say where an answer ends and what comes after it."""
 
 
 @asynccontextmanager
@@ -79,6 +71,7 @@ class Connection:
         self._has_ended = False
         self._head = b""
         self._reading: asyncio.Task[None] | None = None
+        self._early: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(limits.keep_alive_s, self._close)
 
@@ -86,21 +79,23 @@ class Connection:
         client = self.writer.get_extra_info("peername")
         server = self.writer.get_extra_info("sockname")
         try:
-            async with Tasks() as tasks:
+            async with Tasks() as self._tasks:
                 self._protocol = Http1(
                     app,
                     config,
                     context,
-                    tasks,
+                    self._tasks,
                     ConnectionState(state),
                     ssl=False,
                     client=client and client[:2],
                     server=server and server[:2],
                     send=self._send,
                 )
-                self._reading = tasks.create_task(self._read())
+                self._reading = self._tasks.create_task(self._read())
         finally:
             self._timer.cancel()
+            self._reading = self._early = None
+            del self._protocol, self._tasks  # they hold us, and such a ring would keep the last request and its body
             await self._flush()
 
     def close_if_idle(self) -> None:
@@ -115,31 +110,39 @@ class Connection:
             while data := await self.reader.read(MAX_READ_BYTES):
                 if self._has_ended:
                     continue
+                if self._early is not None:
+                    await self._early
+                    self._early = None
                 await self._protocol.handle(RawData(data))
                 if self._is_idle and not self._in_head and self._protocol.is_in_head():
                     self._in_head = True
                     self._close_in(self.limits.head_s)
+                if len(data) == MAX_READ_BYTES:
+                    await asyncio.sleep(0)  # there is more, which would be read before others have their turn
         except OSError:
             pass  # the client has gone
         finally:
             await self._protocol.handle(Closed())
 
     async def _send(self, event: Event) -> None:
-        if isinstance(event, RawData):
-            if event.data.startswith(b"HTTP/"):
-                self._hold_head(event.data)
-                return
+        if isinstance(event, Head):
+            self._hold_head(event.data)
+        elif isinstance(event, RawData):
             try:
                 self.writer.write(self._take_head() + event.data)
                 await self.writer.drain()
             except (OSError, RuntimeError):
                 await self._protocol.handle(Closed())
         elif isinstance(event, Updated):
-            self._is_idle, self._in_head = event.idle, False
-            if event.idle:
-                self._close_in(self.limits.keep_alive_s)
-            else:
+            self._is_idle = event.idle
+            self._in_head = event.idle and self._protocol.is_in_head()
+            if not event.idle:
                 self._timer.cancel()
+            elif not self._in_head:
+                self._close_in(self.limits.keep_alive_s)
+            elif not self.writer.is_closing():
+                self._close_in(self.limits.head_s)
+                self._early = self._tasks.create_task(self._protocol.read_on())
         elif isinstance(event, Closed):
             self._end()
 
@@ -185,85 +188,6 @@ class Connection:
             pass  # gone already, or TimeoutError
         finally:
             self.abort()
-
-
-class Http1(H11Protocol):
-    """Hypercorn's HTTP/1.1, without its ways into HTTP/2.
-
-    Of the head of an answer h11 only sees what it has to know. With the two regular expressions that it takes to each
-    header, heads would be a sixth of what a short answer costs in all.
-    """
-
-    async def stream_send(self, event: StreamEvent) -> None:
-        if not isinstance(event, Response):
-            await super().stream_send(event)
-            return
-        framing = []
-        lines = [b"date: " + _date(int(time()))]
-        for header in event.headers:
-            if header[0].lower() in FRAMING:
-                framing.append(header)
-            else:
-                lines.append(b"%s: %s" % header)
-        if self.keep_alive_requests >= self.config.keep_alive_max_requests:
-            framing.append((b"connection", b"close"))
-        text = b"\r\n".join(lines)
-        if not text.count(b"\r") == text.count(b"\n") == len(lines) - 1:
-            raise h11.LocalProtocolError("a header of the answer has a line break in it")
-        try:
-            head = self.connection.send(h11.Response(headers=framing, status_code=event.status_code))
-        except h11.LocalProtocolError:
-            if self.connection.their_state is not h11.ERROR:
-                raise
-        else:
-            await self.send(RawData(head[:-2] + text + b"\r\n\r\n"))
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        if any(name == b"upgrade" for name, _ in request.headers):
-            await super()._create_stream(request)
-            return
-        about = (self.ssl, self.client, self.server, self.stream_send, STREAM_ID)
-        self.stream = Http1Stream(self.app, self.config, self.context, self.task_group, *about)
-        await self.stream.handle(
-            Request(
-                stream_id=STREAM_ID,
-                headers=list(request.headers),
-                http_version=request.http_version.decode(),
-                method=request.method.decode("ascii").upper(),
-                raw_path=request.target,
-                state=self.connection_state,
-            )
-        )
-        self.keep_alive_requests += 1
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        pass
-
-    def is_in_head(self) -> bool:
-        """True when a request has begun and its headers have not ended."""
-        return self.connection.their_state is h11.IDLE and bool(self.connection.trailing_data[0])
-
-    def is_in_request(self) -> bool:
-        """True when the client may still be sending a request that was answered already."""
-        return self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
-
-
-class Http1Stream(HTTPStream):
-    """One request. Hypercorn's own would look at each header of the answer, too."""
-
-    async def app_send(self, message: ASGISendEvent | None) -> None:
-        if message is None or message["type"] != "http.response.start" or self.state is not ASGIHTTPState.REQUEST:
-            await super().app_send(message)
-            return
-        self.response = message
-        headers = list(message.get("headers", ()))
-        await self.send(Response(stream_id=self.stream_id, headers=headers, status_code=message["status"]))
-        self.state = ASGIHTTPState.RESPONSE
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode()
 
 
 class Tasks(asyncio.TaskGroup):

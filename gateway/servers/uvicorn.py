@@ -16,7 +16,12 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.asgi import ASGIApp
-from gateway.servers import Limits
+from gateway.servers import MAX_EARLY_BYTES, MAX_TRAILER_BYTES, Limits
+from gateway.servers.target import is_served, read_target, with_host
+
+MAX_READ_BYTES = 65_536
+MAX_EARLY_REQUESTS = 100
+"""Behind the one that is being answered. All that one packet brings are taken at once, be they of 27 bytes."""
 
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -99,29 +104,67 @@ class HeadHolder:
 
 def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
     class Connection(HttpToolsProtocol):
-        """With limits: uvicorn takes headers of any size, and waits for ever for them and for the first request."""
+        """With limits: uvicorn takes heads and trailers of any size, and waits for ever for them and the first request.
+
+        And with an eye on who leaves: it stops reading once there is a request behind the one that is being answered,
+        and tells only the last of them. Those behind are in `self.pipeline`; `self.cycle` is the last whose head came.
+        """
 
         def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self.latest: RequestResponseCycle | None = None
+            self.running: RequestResponseCycle | None = None
+            self.is_broken = False
+            self.early_bytes = 0
             self.head_bytes = 0
+            self.trailer_bytes = 0
             self.head_timer: TimerHandle | None = None
             self.wait_for_head(limits.keep_alive_s)
             if len(self.connections) > limits.max_connections:
                 transport.close()
 
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.stop_waiting()
+            super().connection_lost(exc)
+            if (running := self.running) is not None:
+                running.transport = self.transport  # not the holder of its head, which holds it
+                running.disconnected = not running.response_complete
+                running.message_event.set()
+
         def data_received(self, data: bytes) -> None:
-            super().data_received(data)
+            if not self.is_early():
+                self.early_bytes = 0
+            elif (early_bytes := self.early_bytes + len(data)) > MAX_EARLY_BYTES:
+                self.transport.abort()  # to close it would wait for who does not read
+                return
+            else:
+                self.early_bytes = early_bytes
+            if self.is_broken:
+                return
             cycle: RequestResponseCycle | None = self.cycle
-            if cycle is not self.latest and cycle is not None:  # a head is complete; the app has not begun yet
-                self.latest = cycle
-                cycle.transport = HeadHolder(cycle)  # type: ignore[assignment]
-                self.head_bytes = 0
-                if self.head_timer is not None:
-                    self.head_timer.cancel()
-                    self.head_timer = None
-            elif cycle is None or cycle.scope is not self.scope:
+            had_bytes = len(cycle.body) if cycle is not None else 0
+            super().data_received(data)
+            if self.pipeline:
+                self.flow.resume_reading()
+            if self.is_in_body():
+                is_dry = cycle is self.cycle and cycle is not None and len(cycle.body) == had_bytes
+                self.more_body(len(data), is_dry=is_dry)
+            elif not self.is_answering():
                 self.more_head(len(data))
+
+        def is_answering(self) -> bool:
+            return self.running is not None and not self.running.response_complete
+
+        def is_early(self) -> bool:
+            """True when what comes is no part of the request that is being answered."""
+            running = self.running
+            if running is None or running.response_complete:
+                return False
+            return bool(self.pipeline) or not self.is_in_body()
+
+        def is_in_body(self) -> bool:
+            """True from the end of a head to that of its body, or to the next head if nobody reads the body."""
+            cycle: RequestResponseCycle | None = self.cycle
+            return cycle is not None and cycle.more_body and cycle.scope is self.scope
 
         def more_head(self, size: int) -> None:
             if self.head_bytes == 0:
@@ -131,14 +174,64 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
                 self.transport.write(HEAD_TOO_LARGE)
                 self.transport.close()
 
+        def more_body(self, size: int, *, is_dry: bool) -> None:
+            """llhttp hands the headers of a trailer on when they are whole, and until then adds up their pieces.
+
+            Args:
+                is_dry: it brought nothing of a body, or of one that nobody reads any more.
+            """
+            self.trailer_bytes = self.trailer_bytes + size if is_dry else 0
+            if self.trailer_bytes > MAX_TRAILER_BYTES:
+                self.send_400_response("The trailer is too long.")
+            elif not self.is_answering():
+                if self.head_timer is None:
+                    self.wait_for_head(limits.head_s)
+            elif size >= MAX_READ_BYTES and not self.pipeline:
+                self.flow.pause_reading()  # or all that has come would be read before others have their turn
+
         def wait_for_head(self, seconds: float) -> None:
-            if self.head_timer is not None:
-                self.head_timer.cancel()
+            self.stop_waiting()
             self.head_timer = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
-        def connection_lost(self, exc: Exception | None) -> None:
+        def stop_waiting(self) -> None:
             if self.head_timer is not None:
                 self.head_timer.cancel()
-            super().connection_lost(exc)
+                self.head_timer = None
+
+        def on_headers_complete(self) -> None:
+            """Raises ValueError: the connection takes no more requests, but answers those before this one."""
+            version = self.parser.get_http_version()
+            if (version != "1.1" and not is_served(version, self.headers)) or len(self.pipeline) >= MAX_EARLY_REQUESTS:
+                raise ValueError("not to be served")
+            if not self.url.startswith(b"/") or b"#" in self.url:
+                self.url, host = read_target(self.parser.get_method(), self.url)
+                if host is not None:
+                    self.headers[:] = with_host(self.headers, host, version)
+            super().on_headers_complete()
+            self.headers = []  # for a trailer, which would count among the headers
+            self.head_bytes = self.trailer_bytes = 0
+            self.stop_waiting()
+
+        def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+            self.running = cycle
+            cycle.transport = HeadHolder(cycle)  # type: ignore[assignment]
+            super()._start_asgi_task(cycle, app)
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.cycle.scope is not self.scope and not self.is_answering():  # the next head has begun
+                self.wait_for_head(limits.head_s)
+
+        def send_400_response(self, msg: str) -> None:
+            if self.is_early():
+                self.is_broken = True
+                if self.is_in_body():
+                    self.pipeline.popleft()
+                last = self.pipeline[0][0] if self.pipeline else self.running
+                last.keep_alive = False  # type: ignore[union-attr]
+            elif self.is_in_body() and self.running is not None and self.running.response_started:
+                self.running.transport.close()
+            else:
+                super().send_400_response(msg)
 
     return Connection

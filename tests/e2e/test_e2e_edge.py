@@ -252,6 +252,28 @@ async def test_a_host_is_any_name_and_port(gateway, connect, host):
     assert (await client.answer()).status == 200
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /healthz HTTP/1.0\r\n", 200),
+        (b"GET /healthz HTTP/1.0\r\nhost: a/b\r\n", 400),
+        (b"GET http://other/healthz?x HTTP/1.1\r\nhost: gateway\r\n", 200),
+        (b"GET http://other HTTP/1.1\r\nhost: gateway\r\n", 200),
+        (b"GET ftp://other/healthz HTTP/1.1\r\nhost: gateway\r\n", 400),
+        (b"GET http://user@other/healthz HTTP/1.1\r\nhost: gateway\r\n", 400),
+        (b"GET other:443 HTTP/1.1\r\nhost: gateway\r\n", 400),
+    ],
+)
+async def test_requests_as_old_probes_and_proxies_write_them(gateway, server, connect, head, status):
+    """granian keeps the path of a target, and says no more of it."""
+    client = await connect(gateway)
+
+    client.send(head + b"\r\n")
+
+    seen = (await client.head()).status
+    assert seen == status or (server == "granian" and head.startswith((b"GET ftp", b"GET http://user", b"GET other")))
+
+
 TRICKS = [
     "//v1/chat/completions",
     "/v1//chat/completions",

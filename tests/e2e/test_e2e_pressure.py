@@ -120,6 +120,23 @@ async def test_a_client_that_leaves_takes_its_provider_along(gateway, connect, p
     assert gateway.ready()[1]["open_requests"] == 0
 
 
+@pytest.mark.parametrize("server", ["hypercorn", "uvicorn"])  # granian reads no further while one is answered
+@pytest.mark.parametrize("behind", ["a byte", "a request"])
+async def test_what_is_behind_a_request_does_not_hide_who_leaves(gateway, connect, provider, ask, behind):
+    """The provider was asked to the end, and then asked again, for nobody."""
+    provider.on("real-chat", [provider.STALL])
+    client = await connect(gateway)
+
+    client.ask(ask())
+    asked = await provider.asked()
+    client.send(b"P" if behind == "a byte" else client.request(ask()))
+    client.writer.close()
+
+    await asked.seconds_until_closed(0)
+    assert gateway.ready()[1]["open_requests"] == 0
+    assert len(provider.requests) == 1
+
+
 def left_by(gateway, when, how):
     return [line for line in gateway.log if line.get("user_agent") == f"{when}, {how}"]
 

@@ -71,6 +71,27 @@ async def test_a_host_is_needed():
         await head()
 
 
+@pytest.mark.parametrize("version", ["1.0", "1"])
+@pytest.mark.parametrize("headers", [[], [(b"host", b"")]])
+async def test_no_host_is_needed_before_http_1_1(version, headers):
+    """Probes of load balancers ask so. granian calls that version "1", and makes an empty header of none."""
+    assert await head(*headers, http_version=version) == 200
+
+
+@pytest.mark.parametrize("version", ["1.0", "1"])
+async def test_a_gateway_with_names_needs_one_in_any_version(version):
+    app = EdgeMiddleware(hello, max_body_bytes=1000, hosts=["gateway.test"])
+
+    with pytest.raises(BadRequest, match="missing"):
+        await head(app=app, http_version=version)
+
+
+@pytest.mark.parametrize(("version", "host"), [("1.0", b"a/b"), ("1", b"user@a"), ("1.1", b""), ("1.2", b"")])
+async def test_a_host_that_is_none_in_any_version(version, host):
+    with pytest.raises(BadRequest, match="Host"):
+        await head((b"host", host), http_version=version)
+
+
 @pytest.mark.parametrize("host", ["gateway.test", "GATEWAY.test:443", "[::1]:80"])
 async def test_answers_to_its_names(host):
     app = EdgeMiddleware(hello, max_body_bytes=1000, hosts=["Gateway.Test", "[::1]"])
