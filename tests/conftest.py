@@ -47,6 +47,15 @@ integrations:
 """
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What tests of running gateways measured; here, since pytest-xdist reads no other conftest where it reports."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    if lines := [text for report in reports for name, text in report.user_properties if name == "measured"]:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(autouse=True)
 def _logs_as_they_are_by_default():
     yield

@@ -15,6 +15,7 @@ from gateway.manifests.scalars import plain
 MAX_NODES = 500_000
 """Values and containers of one file, aliases written out; 2,000 models are about 50,000."""
 MAX_DEPTH = 100
+TOO_DEEP = f"nested deeper than {MAX_DEPTH}"
 
 Steps: TypeAlias = tuple[str | int, ...]
 """The way to a value: `("integrations", 0, "url")`."""
@@ -128,7 +129,7 @@ class Builder:
         if not event.implicit and event.tag != "!":
             self._fault("tags are not allowed, except !!str", line)
         if len(self._open) >= MAX_DEPTH:
-            self._stop(f"nested deeper than {MAX_DEPTH}", line)
+            self._stop(TOO_DEEP, line)
         self._open.append(_Open(value, line, event.anchor, self._nodes))
 
     def _end(self) -> None:

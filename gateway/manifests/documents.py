@@ -3,7 +3,7 @@
 import yaml
 
 from gateway.errors import Fault
-from gateway.manifests.builder import Builder, Document, Stop
+from gateway.manifests.builder import TOO_DEEP, Builder, Document, Stop
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -18,7 +18,10 @@ def documents(text: str, file: str) -> tuple[list[Document], list[Fault]]:
     except yaml.MarkedYAMLError as error:
         # The problem alone: the whole message may quote the line, which may hold a password.
         mark = error.problem_mark or error.context_mark
-        builder.faults.append(Fault(file, mark.line + 1 if mark else 0, "", error.problem or "this is not YAML"))
+        problem = error.problem or "this is not YAML"
+        # Some versions of libyaml allow a thousand levels, and read so many brackets before the builder is told of one.
+        problem = TOO_DEEP if "nesting" in problem else problem
+        builder.faults.append(Fault(file, mark.line + 1 if mark else 0, "", problem))
     except (yaml.reader.ReaderError, UnicodeEncodeError) as error:
         at = error.position if isinstance(error, yaml.reader.ReaderError) else error.start
         line = text.encode(errors="replace")[:at].count(b"\n") + 1  # libyaml counts bytes

@@ -184,7 +184,11 @@ def _adapt(fields: dict[str, Any], vendor: Vendor) -> tuple[str, ...]:
 def _with_usage(options: msgspec.Raw | None) -> Any:
     if options is None or bytes(options) == b"null":
         return _INCLUDE_USAGE
-    return {**_options.decode(options), "include_usage": True}
+    try:
+        given = _options.decode(options)
+    except RecursionError as error:  # here, further inside, less is too deep than where the body was parsed
+        raise BadRequest("the request body is nested too deeply", param="stream_options") from error
+    return {**given, "include_usage": True}
 
 
 def _said(body: bytes) -> tuple[str | None, bytes | None]:

@@ -46,25 +46,15 @@ main(prog_name="gateway")
 
 # --- what was measured -----------------------------------------------------------------------------------------------
 
-measurements = pytest.StashKey[list[str]]()
-
 
 @pytest.fixture
-def measured(request):
+def measured(record_property, request):
     """`measured("cancel", 0.012, "s")`: shown at the end of the run. Slow machines must not fail for being slow."""
 
     def note(what, value, unit):
-        lines = request.config.stash.setdefault(measurements, [])
-        lines.append(f"{request.node.name}: {what} {value:.4g} {unit}")
+        record_property("measured", f"{request.node.name}: {what} {value:.4g} {unit}")
 
     return note
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    if lines := config.stash.get(measurements, []):
-        terminalreporter.section("measured")
-        for line in lines:
-            terminalreporter.write_line(line)
 
 
 # --- the gateway -----------------------------------------------------------------------------------------------------

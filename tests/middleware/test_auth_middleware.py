@@ -185,8 +185,8 @@ async def test_otherwise_nothing_is_for_the_provider(headers):
         "Basic token-of-bob",
         "Bearer sk-1 token-of-bob",
         "Bearer token-of-ana",
-        f"Bearer {mint(PERSONAL).text}",
-        f"Bearer {mint(VIRTUAL_ACCOUNT).text}",
+        pytest.param(f"Bearer {mint(PERSONAL).text}", id="a person's token that nobody has"),
+        pytest.param(f"Bearer {mint(VIRTUAL_ACCOUNT).text}", id="an account's token that nobody has"),
     ],
 )
 async def test_a_token_of_the_gateway_is_never_for_the_provider(key):

@@ -145,6 +145,14 @@ def test_refuses_an_api_the_vendor_does_not_have():
         PROVIDER.request(CALL, other)
 
 
+def test_refuses_options_that_are_nested_too_deeply():
+    """How deep is too deep depends on where it is read: the parser may have let it pass, and the gateway failed."""
+    options = msgspec.Raw(b'{"x":' + 5_000 * b"[" + 5_000 * b"]" + b"}")
+
+    with pytest.raises(BadRequest, match="nested too deeply"):
+        PROVIDER.request(Call(CHAT, STREAM.ask, {"stream_options": options}), target())
+
+
 # --- the caller's own key ----------------------------------------------------
 
 
