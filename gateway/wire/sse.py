@@ -58,7 +58,7 @@ class EventSplitter:
         for blank in _BLANK_LINE.finditer(held, seen):
             events.append(bytes(held[start : blank.end()]))
             start = blank.end()
-        self._held = held[start:]
+        del held[:start]
         return events
 
     def end(self) -> bytes:
