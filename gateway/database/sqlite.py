@@ -46,13 +46,17 @@ def sqlite_engine(path: str, *, busy_s: float, **pool: Any) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, record: Any) -> None:
-        cursor = connection.cursor()
-        _write_ahead(cursor)
-        cursor.execute("PRAGMA synchronous = FULL")  # which is not the default everywhere
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # opens the log as well
-        cursor.close()
-        record.info["log"] = file.opened()
+        try:
+            cursor = connection.cursor()
+            _write_ahead(cursor)
+            cursor.execute("PRAGMA synchronous = FULL")  # which is not the default everywhere
+            cursor.execute("PRAGMA foreign_keys = ON")
+            cursor.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # opens the log as well
+            cursor.close()
+            record.info["log"] = file.opened()
+        except BaseException:
+            connection.terminate()  # the pool does not know it yet, and its thread would stay
+            raise
 
     @event.listens_for(engine.sync_engine, "checkout")
     def check(_: object, record: Any, __: object) -> None:

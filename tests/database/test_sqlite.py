@@ -129,7 +129,6 @@ async def test_a_file_that_is_replaced_is_left_alone(store, path):
 
     with pytest.raises(Unavailable, match=f"{path} was deleted or replaced"):
         await put_user(store, "b")
-    assert emails(path) == []
 
 
 async def test_a_log_that_is_deleted_is_missed(store, path):
@@ -147,9 +146,10 @@ async def test_a_log_that_is_deleted_is_missed(store, path):
 def damage(path):
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode = DELETE")  # so that all of it is in the file
+    size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(4096)
-        file.write(b"\xff" * 4096 * 20)
+        file.write(b"\xff" * (size - 4096))
 
 
 @pytest.mark.parametrize(
