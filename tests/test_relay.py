@@ -702,7 +702,7 @@ async def test_observers_see_the_very_objects(app_with, auth):
 
     answer = await post(app, CHAT, WITH_USAGE, headers=auth)
 
-    assert [id(chunk) for chunk in watcher.seen] == [id(chunk) for chunk in answer.chunks[:-1]]
+    assert [id(chunk) for chunk in watcher.seen] == [id(chunk) for chunk in answer.chunks]
 
 
 async def test_an_observer_stops_a_stream(app_with, auth, sink):
@@ -801,6 +801,7 @@ async def test_the_record_of_a_stream(app_with, auth, sink):
         "user_agent": "tests/1",
         "token_id": None,
         "attempts": (),
+        "gave_up": None,
     }
     assert 0 < record.time_to_first_token_ms <= record.duration_ms
     assert 0 <= record.time_per_output_token_ms <= record.duration_ms
