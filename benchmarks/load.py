@@ -151,12 +151,10 @@ class Asker(asyncio.Protocol):
 class Stream(Asker):
     """A connection for one streamed answer of `expected` events, whose arrival it times."""
 
-    # Finish reason, usage and [DONE] follow the events with content.
-    LAST_EVENTS = 3
-
     def __init__(self, tally: Tally, request: bytes, expected: int) -> None:
         super().__init__(tally, request)
-        self.expected = expected + self.LAST_EVENTS
+        # Finish reason, usage if it was asked for, and [DONE] follow the events with content.
+        self.expected = expected + (3 if b'"include_usage"' in request else 2)
         self.events = 0
         self.last_ns = 0
 
@@ -221,7 +219,9 @@ class Run:
             "max_tokens": 1024,
         }
         if stream:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
+            body["stream"] = True
+        if stream and self.options.usage:
+            body["stream_options"] = {"include_usage": True}
         content = json.dumps(body).encode()
         head = [
             "POST /v1/chat/completions HTTP/1.1",
@@ -373,4 +373,5 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--no-usage", dest="usage", action="store_false", help="do not ask for usage of streams")
     uvloop.run(main(parser.parse_args()))

@@ -13,7 +13,7 @@ Visit = Mapping[str, float]
 
 SATURATED = 0.85
 DISTURBED = 0.05
-PARTS = ("ask", "one", "crowd", "few", "burst")
+PARTS = ("ask", "one", "crowd", "few", "burst", "silent_few", "silent_burst")
 PACKAGES = ("aiohttp", "uvloop", "hypercorn", "h11", "uvicorn", "httptools", "granian", "msgspec")
 
 
@@ -46,6 +46,9 @@ ROWS = (
     Row("few.delay_p99_ms", "100 streams × 50/s: delay p99, ms", 2),
     Row("burst.per_s", "bursts, 8 streams: events/s"),
     Row("burst.cpu_us", "bursts, 8 streams: CPU per event, µs", 2),
+    Row("silent_few.cpu_us", "100 streams × 50/s, usage not asked for: CPU per event, µs", 1),
+    Row("silent_burst.per_s", "bursts, 8 streams, usage not asked for: events/s"),
+    Row("silent_burst.cpu_us", "bursts, 8 streams, usage not asked for: CPU per event, µs", 2),
     Row("idle_mib", "memory when idle (RSS), MiB", 1),
     Row("stream_kib", "memory per open stream, KiB", 1),
     Row("start_s", "from start to first answer, s", 2),

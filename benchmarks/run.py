@@ -94,6 +94,8 @@ class Bench:
             **self.load("crowd", target, "stream", self.crowd_model, 300),
             **self.load("few", target, "stream", self.few_model, 100),
             **self.load("burst", target, "burst", BURST_MODEL, 8),
+            **self.load("silent_few", target, "stream", self.few_model, 100, usage=False),
+            **self.load("silent_burst", target, "burst", BURST_MODEL, 8, usage=False),
         }
 
     def measure_latency(self, target: Target) -> dict[str, float]:
@@ -114,10 +116,18 @@ class Bench:
         }
 
     def load(
-        self, part: str, target: Target, kind: str, model: str, connections: int, *, max_s: float = math.inf
+        self,
+        part: str,
+        target: Target,
+        kind: str,
+        model: str,
+        connections: int,
+        *,
+        max_s: float = math.inf,
+        usage: bool = True,
     ) -> dict[str, float]:
         """Lets the load client measure; its figures get the name of the part."""
-        with self.client(target, kind, model, connections, min(self.seconds, max_s)) as client:
+        with self.client(target, kind, model, connections, min(self.seconds, max_s), usage=usage) as client:
             output, errors = client.communicate()
         if client.returncode:
             raise Failed(f"{part}: {errors.decode()}\n{tail(target.log)}")
@@ -135,12 +145,13 @@ class Bench:
 
     @contextmanager
     def client(
-        self, target: Target, kind: str, model: str, connections: int, seconds: float = 0.0
+        self, target: Target, kind: str, model: str, connections: int, seconds: float = 0.0, *, usage: bool = True
     ) -> Iterator[subprocess.Popen[bytes]]:
         command = [
             *(sys.executable, str(HERE / "load.py"), kind, f"--port={target.port}", f"--pid={target.pid}"),
             *(f"--mock-pid={self.mock.pid}", f"--prefix={target.prefix}", f"--token={target.token}"),
             *(f"--model={model}", f"--connections={connections}", f"--seconds={seconds}"),
+            *(() if usage else ("--no-usage",)),
         ]
         pipe = subprocess.PIPE
         client = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)

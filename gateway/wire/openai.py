@@ -331,14 +331,17 @@ class UsageCut:
 
 
 def _first_blank(stream: bytearray, seen: int) -> int | None:
-    """Where the first blank line ends; `_last_blank`: the last one."""
+    """Where the first blank line ends."""
     ends = [at + len(blank) for blank in _BLANK_LINES if (at := stream.find(blank, seen)) >= 0]
     return min(ends, default=None)
 
 
 def _last_blank(stream: bytearray, seen: int) -> int | None:
-    ends = [at + len(blank) for blank in _BLANK_LINES if (at := stream.rfind(blank, seen)) >= 0]
-    return max(ends, default=None)
+    """Where the last blank line ends, of those that are written like the first kind that is found: streams have one."""
+    for blank in _BLANK_LINES:
+        if (at := stream.rfind(blank, seen)) >= 0:
+            return at + len(blank)
+    return None
 
 
 def _without_usage(stream: bytes) -> bytes:
