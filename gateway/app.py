@@ -10,9 +10,6 @@ from random import Random
 from time import perf_counter
 from typing import Any
 
-from starlette.routing import Route
-from starlette.routing import Router as Paths
-
 from gateway.accounting import Accounting, accounting_from, counters_from
 from gateway.admission import Admission
 from gateway.asgi import ASGIApp, Receive, Scope, Send
@@ -30,7 +27,7 @@ from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoi
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.entries import Entry
-from gateway.errors import ConfigError, Fault, GatewayError, NotFound
+from gateway.errors import ConfigError, Fault, GatewayError
 from gateway.holds import Counters
 from gateway.identities import Identities
 from gateway.identities.jwks import HttpFetch
@@ -50,7 +47,7 @@ from gateway.middleware.failures import Failures
 from gateway.outgoing import Ways, ways_from
 from gateway.plugins import MIDDLEWARES, load_plugins
 from gateway.records import Records
-from gateway.router import BASES, Router
+from gateway.router import BASES, Paths, Router, UrlPath
 from gateway.routing import Health
 from gateway.sealing import Seal
 from gateway.shared_health import SharedHealth
@@ -147,14 +144,12 @@ def build_app(
     )
     other = Paths(
         [
-            *(Route(path, AliveEndpoint()) for path in PROBES[:4]),
-            Route("/readyz", ready),
-            Route("/metrics", metrics),
-            *(Route(base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[:4]),
+            UrlPath(["GET"], "/readyz", ready),
+            UrlPath(["GET"], "/metrics", metrics),
+            *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *control_paths(control, wrap=asks),
-        ],
-        redirect_slashes=False,
-        default=not_found,
+        ]
     )
     app = Router([CHAT, COMPLETIONS, EMBEDDINGS], inference=app, other=other)
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
@@ -272,10 +267,6 @@ class Gateway:
         await receive()
         await self.close()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    raise NotFound(f"nothing is at {scope['path'][:200]}; chat is at /v1/chat/completions, models are at /v1/models")
 
 
 def callers_from(environ: Mapping[str, str], ways: Ways) -> tuple[Callers, Seal]:

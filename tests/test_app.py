@@ -15,7 +15,7 @@ from gateway.contract import Endpoint, UpstreamRequest
 from gateway.errors import BrokeOff, ConfigError, Unreachable
 from gateway.logs import configure_logs
 from gateway.sinks.log import LogSink
-from gateway.testing import FakeUpstream, ListSink, get, http_scope, post
+from gateway.testing import FakeUpstream, ListSink, get, http_scope, post, request
 
 CHAT = "/v1/chat/completions"
 REPLY = b'{"choices":[]}'
@@ -251,7 +251,6 @@ def without_length(app):
         "/v1/chat/completions.",
         "/V1/chat/completions",
         "/v1/Chat/Completions",
-        "/v1/models/../../metrics",
         "/metrics/",
         "/healthz;x",
         "/readyz/x",
@@ -276,12 +275,52 @@ async def test_control_characters_lead_nowhere(app_with, auth, path):
     assert (await post(app_with(FakeUpstream((200, [REPLY]))), path, ASK, headers=auth)).status == 400
 
 
-@pytest.mark.parametrize("path", [CHAT, "/completions", "/api/llm/embeddings"])
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
-async def test_other_methods(app_with, call, path, method):
-    sent = await call(app_with(FakeUpstream((200, [REPLY]))), method=method, path=path, headers={})
+@pytest.mark.parametrize("path", ["/api%2fsvc/v1/me", "/api/svc%5cv1/me", "/api/%73vc/v1/me", "/v1/models%2fmock/m"])
+async def test_encoded_paths_lead_nowhere(app_with, auth, path):
+    """The server decodes them before it hands them on."""
+    answer = await request(app_with(FakeUpstream((200, [REPLY]))), "GET", path, headers=auth)
 
-    assert sent[0]["status"] == 405
+    assert (answer.status, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_names_of_models_may_be_encoded(app_with, auth):
+    answer = await request(app_with(FakeUpstream((200, [REPLY]))), "GET", "/v1/models/mock%2Fm", headers=auth)
+
+    assert (answer.status, answer.json()["id"]) == (200, "mock/m")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (CHAT, "POST"),
+        ("/completions", "POST"),
+        ("/api/llm/embeddings", "POST"),
+        ("/", "GET, HEAD"),
+        ("/healthz", "GET, HEAD"),
+        ("/readyz", "GET, HEAD"),
+        ("/metrics", "GET, HEAD"),
+        ("/v1/models", "GET, HEAD"),
+        ("/v1/models/mock/m", "GET, HEAD"),
+        ("/v1/models/../../metrics", "GET, HEAD"),
+        ("/api/svc/v1/me", "GET, HEAD"),
+        ("/api/svc/v1/apply", "PUT"),
+        ("/api/svc/v1/secret-groups/g/secrets", "GET, HEAD, PUT"),
+    ],
+)
+@pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
+async def test_other_methods(app_with, auth, path, method, allowed):
+    """DELETE on a model was answered with the model, and 200."""
+    answer = await request(app_with(FakeUpstream((200, [REPLY]))), method, path, headers=auth)
+
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+    assert answer.json()["error"]["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics", "/v1/models", "/v1/models/mock/m"])
+async def test_head_is_answered_as_get_is(app_with, auth, path):
+    app = app_with(FakeUpstream((200, [REPLY])))
+
+    assert [(await request(app, method, path, headers=auth)).status for method in ("GET", "HEAD")] == [200, 200]
 
 
 async def test_every_answer_has_its_ids(app_with, auth):

@@ -5,13 +5,13 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.routing import Route as Path
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send, read_body, send_body, too_large
 from gateway.control.control import Ask, Control
 from gateway.control.routes import BASE, ROUTES, Needs, Permission, Route
 from gateway.errors import BadRequest, NotFound
 from gateway.exchange import Exchange
+from gateway.router import UrlPath
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
@@ -62,8 +62,8 @@ class ControlEndpoint:
             raise BadRequest("the request body is not UTF-8") from error
 
 
-def paths(control: Control | None, *, wrap: Any) -> Iterable[Path]:
-    """Starlette's routes, each behind `wrap`, which finds out who is calling."""
+def paths(control: Control | None, *, wrap: Any) -> Iterable[UrlPath]:
+    """Each route behind `wrap`, which finds out who is calling."""
     for route in ROUTES:
         app: ASGIApp = wrap(ControlEndpoint(route, control))
-        yield Path(BASE + route.path, app, methods=[route.method])
+        yield UrlPath([route.method], BASE + route.path, app)

@@ -40,8 +40,8 @@ class ErrorsMiddleware:
             error = reason
         except GatewayError as raised:
             error = raised
-        except HTTPException as raised:  # from Starlette's router
-            error = MethodNotAllowed(raised.detail) if raised.status_code == 405 else GatewayError(raised.detail)
+        except HTTPException as raised:  # from a middleware that was written for Starlette
+            error = GatewayError(raised.detail)
             error.status = raised.status_code
         except Exception:
             log.error("request failed", request_id=exchange.id, path=scope["path"], traceback=traceback_text())
@@ -81,6 +81,8 @@ def headers_of(error: GatewayError) -> Headers:
         headers += [(name.lower().encode(*HEADER), value.encode(*HEADER)) for name, value in error.headers.items()]
     elif error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
     if isinstance(error, Unauthorized):
         headers.append((b"www-authenticate", b"Bearer"))
     if error.status in RETRIED_BY_SDKS and not error.should_retry:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from starlette.routing import Router
 
 from gateway import build_app
 from gateway.callers import Callers, tokens_in
@@ -19,6 +18,7 @@ from gateway.database.store import Store
 from gateway.dialects import CHAT
 from gateway.middleware import AuthMiddleware, ErrorsMiddleware
 from gateway.replica import Replica
+from gateway.router import Paths
 from gateway.sealing import Seal
 from gateway.stores.memory import MemoryCounters
 from gateway.testing import FakeUpstream, ListSink, request
@@ -193,8 +193,8 @@ async def timed_on(clock):
         )
         opened.append(control)
         await control.replica.refresh()
-        routes = [*paths(control, wrap=partial(AuthMiddleware, tokens=callers))]
-        api = Api(ErrorsMiddleware(Router(routes), dialect=CHAT), None)
+        routes = paths(control, wrap=partial(AuthMiddleware, tokens=callers))
+        api = Api(ErrorsMiddleware(Paths(routes), dialect=CHAT), None)
         api.control = control
         return api
 
