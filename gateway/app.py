@@ -13,6 +13,7 @@ from typing import Any
 from gateway.accounting import Accounting, accounting_from, counters_from
 from gateway.admission import Admission
 from gateway.asgi import ASGIApp, Receive, Scope, Send
+from gateway.bodies import Bodies
 from gateway.bus import HEALTH, bus_from
 from gateway.callers import Callers, tokens_in
 from gateway.config import Config
@@ -112,6 +113,7 @@ def build_app(
     known = tokens or callers
     failures = Failures()
     stalls = Stalls()
+    bodies = Bodies()
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
     # From the inside out.
@@ -126,7 +128,7 @@ def build_app(
     for middleware in reversed(third_party):
         app = middleware(app)
     app = ModelMiddleware(app, models=live)
-    app = ParseMiddleware(app, max_body_bytes=max_body_bytes)
+    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes)
     app = AuthMiddleware(app, tokens=known, failures=failures)
     app = DrainMiddleware(app, drain=drain, max_open=max_open or max_open_by_files())
 
@@ -148,7 +150,7 @@ def build_app(
             UrlPath(["GET"], "/readyz", ready),
             UrlPath(["GET"], "/metrics", metrics),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
-            *control_paths(control, wrap=asks),
+            *control_paths(control, bodies=bodies, wrap=asks),
         ]
     )
     app = Router([CHAT, COMPLETIONS, EMBEDDINGS], inference=app, other=other)

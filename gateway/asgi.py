@@ -17,11 +17,6 @@ HEADER = ("utf-8", "surrogateescape")
 """How aiohttp decodes a header's value. To encode it in the same way gives the bytes that arrived, text or not."""
 
 
-async def read_body(receive: Receive, *, max_bytes: int) -> bytes:
-    """The whole request body, as the one object it arrived in if it came in one piece; raises as `read_pieces` does."""
-    return b"".join(await read_pieces(receive, max_bytes=max_bytes))
-
-
 async def read_pieces(receive: Receive, *, max_bytes: int) -> list[bytes]:
     """The whole request body, as it arrived: to join 20 MB is work that not everybody wants to do at once.
 

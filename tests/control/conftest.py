@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from gateway import build_app
+from gateway.bodies import Bodies
 from gateway.callers import Callers, tokens_in
 from gateway.config import Config
 from gateway.control.control import Control
@@ -193,7 +194,7 @@ async def timed_on(clock):
         )
         opened.append(control)
         await control.replica.refresh()
-        routes = paths(control, wrap=partial(AuthMiddleware, tokens=callers))
+        routes = paths(control, bodies=Bodies(), wrap=partial(AuthMiddleware, tokens=callers))
         api = Api(ErrorsMiddleware(Paths(routes), dialect=CHAT), None)
         api.control = control
         return api
