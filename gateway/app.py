@@ -1,5 +1,6 @@
 """Makes every object and joins them. Read this first: it is the order of the house."""
 
+import asyncio
 import os
 import resource
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoi
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.entries import Entry
-from gateway.errors import ConfigError, Fault, GatewayError
+from gateway.errors import ConfigError, Fault, GatewayError, Stopping
 from gateway.holds import Counters
 from gateway.identities import Identities
 from gateway.identities.jwks import HttpFetch
@@ -203,22 +204,51 @@ class Gateway:
         self.config = config
         self.records = records
         self._networks = networks
-        self._open: AsyncExitStack | None = None
+        self._starting: asyncio.Task[AsyncExitStack] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._serve_lifespan(receive, send)
             return
-        if self._open is None:
-            await self.open()
+        if self._loop is not asyncio.get_running_loop():
+            await self._opened()
         if scope["type"] == "http":
             await self.app(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1003})
 
     async def open(self) -> None:
-        """Raises what keeps it from starting; it can be tried again."""
-        self._open = stack = AsyncExitStack()
+        """For whoever closes it, too; given up when it is cancelled. Raises as `_opened` does."""
+        try:
+            await self._opened()
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+
+    async def _opened(self) -> None:
+        """Who comes while it is being opened waits for that, and has its error; the next to come tries again.
+
+        Raises:
+            ConfigError, Unavailable: what keeps it from starting.
+            Stopping: it was closed meanwhile.
+            RuntimeError: it is open in another event loop, where all that it holds on to stays.
+        """
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start())
+        starting = self._starting
+        if starting.get_loop() is not asyncio.get_running_loop():
+            where = "one is needed for each loop; in tests, `with TestClient(app) as client` keeps to one loop"
+            raise RuntimeError(f"this gateway is open in another event loop: {where}")
+        try:
+            await asyncio.shield(starting)  # the first to come may leave before the others
+        except asyncio.CancelledError:
+            if starting.cancelled():
+                raise Stopping("the gateway was closed while it started; ask again", retry_after_s=1) from None
+            raise
+
+    async def _start(self) -> AsyncExitStack:
+        stack = AsyncExitStack()
         try:
             if self.config.callers.identities is not None:
                 stack.push_async_callback(self.config.callers.identities.close)
@@ -233,9 +263,11 @@ class Gateway:
                 stack.push_async_callback(network.close)
             stack.enter_context(self.stalls.watched())  # from now on somebody waits
         except BaseException:
-            self._open = None
             await stack.aclose()
+            self._starting = None
             raise
+        self._loop = asyncio.get_running_loop()
+        return stack
 
     def _open_bills(self) -> Iterator[Entry]:
         """Of requests that last; others have ended before anything could be noted of them."""
@@ -245,9 +277,15 @@ class Gateway:
                 yield from self.admission.so_far(exchange)
 
     async def close(self) -> None:
-        if self._open is not None:
-            stack, self._open = self._open, None
-            await stack.aclose()
+        starting = self._starting
+        if starting is None:
+            return
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting])
+        self._starting = self._loop = None
+        if not starting.cancelled() and starting.exception() is None:
+            await starting.result().aclose()
 
     @asynccontextmanager
     async def lifespan(self, _: Any = None) -> AsyncIterator[None]:

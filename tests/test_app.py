@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from gateway import build_app
 from gateway.app import config_path
 from gateway.contract import Endpoint, UpstreamRequest
-from gateway.errors import BrokeOff, ConfigError, Unreachable
+from gateway.errors import BrokeOff, ConfigError, Stopping, Unavailable, Unreachable
 from gateway.logs import configure_logs
 from gateway.sinks.log import LogSink
 from gateway.testing import FakeUpstream, ListSink, get, http_scope, post, request
@@ -87,6 +87,87 @@ async def test_probes_of_a_mounted_gateway(app_with, sink):
 
     assert [answer.status for answer in answers] == [200] * 4
     assert sink.records == []
+
+
+@pytest.fixture
+def with_database(tmp_path, token):
+    url = f"sqlite:///{tmp_path / 'folder' / 'gateway.db'}"
+    return {"GATEWAY_ADMIN_TOKEN": token, "GATEWAY_DATABASE_URL": url, "GATEWAY_PEPPER": "pepper-0123456789abcdef"}
+
+
+async def test_first_requests_at_once_wait_for_the_one_that_opens(app_with, auth, with_database):
+    """All but one were answered with 503, by a gateway whose database was not read yet."""
+    outer = starlette_around(app_with(FakeUpstream((200, [REPLY])), environ=with_database))
+
+    answers = await asyncio.gather(*(post(outer, "/api/llm/chat/completions", ASK, headers=auth) for _ in range(4)))
+
+    assert [answer.status for answer in answers] == [200] * 4
+
+
+async def test_the_first_to_come_may_leave(app_with, auth, with_database):
+    app = app_with(FakeUpstream((200, [REPLY])), environ=with_database)
+    asking = [asyncio.create_task(post(app, CHAT, ASK, headers=auth)) for _ in range(2)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+
+    first, second = await asyncio.gather(*asking, return_exceptions=True)
+
+    assert isinstance(first, asyncio.CancelledError)
+    assert second.status == 200
+
+
+async def test_first_requests_at_once_have_the_same_error(app_with, auth, with_database, tmp_path):
+    """One attempt, so that nobody waits for those of all before; who comes later tries again."""
+    (tmp_path / "folder").touch()
+    app = app_with(FakeUpstream((200, [REPLY])), environ=with_database)
+
+    errors = await asyncio.gather(*(post(app, CHAT, ASK, headers=auth) for _ in range(4)), return_exceptions=True)
+    (tmp_path / "folder").unlink()
+    answer = await post(app, CHAT, ASK, headers=auth)
+
+    assert isinstance(errors[0], Unavailable)
+    assert errors == [errors[0]] * 4
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 10, 50])
+async def test_closed_while_it_opens(app_with, auth, with_database, turns):
+    """Wherever it is in that, nothing of it goes on, and it can be opened again."""
+    app = app_with(FakeUpstream((200, [REPLY])), environ=with_database)
+    asking = asyncio.create_task(post(app, "/nothing"))
+    for _ in range(1 + turns):
+        await asyncio.sleep(0)
+
+    await app.close()
+    (outcome,) = await asyncio.gather(asking, return_exceptions=True)
+
+    assert isinstance(outcome, Stopping) or outcome.status == 404
+    assert (await post(app, CHAT, ASK, headers=auth)).status == 200
+
+
+async def test_a_start_that_is_cancelled_is_given_up(app_with, with_database):
+    """As by a signal while it starts."""
+    app = app_with(FakeUpstream((200, [REPLY])), environ=with_database)
+    before = asyncio.all_tasks()
+    starting = asyncio.create_task(app.open())
+    await asyncio.sleep(0)
+    starting.cancel()
+
+    await asyncio.wait([starting])
+
+    assert starting.cancelled()
+    assert asyncio.all_tasks() == before
+
+
+def test_in_a_second_event_loop(manifest, token, auth):
+    """Its tasks and connections have ended with the first: it answered, and lost its records without a word."""
+    app = build_app(
+        manifest, environ={"GATEWAY_ADMIN_TOKEN": token}, network=FakeUpstream((200, [REPLY])), sinks=[ListSink()]
+    )
+
+    assert asyncio.run(post(app, CHAT, ASK, headers=auth)).status == 200
+    with pytest.raises(RuntimeError, match="open in another event loop"):
+        asyncio.run(post(app, CHAT, ASK, headers=auth))
 
 
 async def test_served_alone(app_with, auth, sink):
