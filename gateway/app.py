@@ -45,6 +45,7 @@ from gateway.middleware import (
     ModelMiddleware,
     ParseMiddleware,
 )
+from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
 from gateway.outgoing import Ways, ways_from
 from gateway.plugins import MIDDLEWARES, load_plugins
@@ -79,6 +80,7 @@ def build_app(
     network: Upstream | None = None,
     timing: Timing | None = None,
     hosts: Collection[str] = (),
+    cors_origins: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
     max_open: int | None = None,
 ) -> "Gateway":
@@ -92,6 +94,8 @@ def build_app(
         sinks: where request records go; standard output unless given.
         network: who calls providers; HTTP unless given. Your own decides by itself where it may connect to.
         hosts: names the gateway answers to; empty means any.
+        cors_origins: of pages in browsers that may call it, as in `https://chat.example.com`, or `*` alone; else those
+            in `GATEWAY_CORS_ORIGINS`, with commas between. None unless given.
         max_open: requests served at once; what the limit on open files allows unless given.
 
     Raises:
@@ -157,6 +161,7 @@ def build_app(
     app = Router([CHAT, COMPLETIONS, EMBEDDINGS], inference=app, other=other)
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
+    app = cors(app, cors_origins or words(environ.get("GATEWAY_CORS_ORIGINS", "")))
     app = LogMiddleware(app, record=records.add, quiet=PROBES)
     return Gateway(
         app,
@@ -322,6 +327,11 @@ def callers_from(environ: Mapping[str, str], ways: Ways) -> tuple[Callers, Seal]
     identities = Identities(fetch=HttpFetch(ways=ways))
     fixed = tokens_in(environ)
     return Callers(fixed, pepper=Pepper(pepper) if pepper else None, identities=identities), Seal(pepper)
+
+
+def words(text: str) -> list[str]:
+    """What stands between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def config_path(config: str | Path | None, environ: Mapping[str, str]) -> Path | None:
