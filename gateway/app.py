@@ -21,10 +21,12 @@ from gateway.config import Config
 from gateway.contract import Guard, Sink, Tokens, Upstream
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
+from gateway.control.routes import ROUTES
 from gateway.control.running import control_from, running
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dispatch import Dispatcher
 from gateway.drain import Drain
+from gateway.endpoints.about import OpenApiEndpoint, RootEndpoint
 from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
@@ -63,6 +65,7 @@ from gateway.watch import Timing
 MAX_BODY_BYTES = 20 * 1024 * 1024
 MIN_PEPPER_BYTES = 16
 LASTING_S = 1.0
+DIALECTS = (CHAT, COMPLETIONS, EMBEDDINGS)
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -151,14 +154,16 @@ def build_app(
     )
     other = Paths(
         [
-            *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[:4]),
+            UrlPath(["GET"], "/", RootEndpoint()),
+            UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=DIALECTS, control=ROUTES if control else ())),
+            *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ready),
             UrlPath(["GET"], "/metrics", metrics),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *control_paths(control, bodies=bodies, wrap=asks),
         ]
     )
-    app = Router([CHAT, COMPLETIONS, EMBEDDINGS], inference=app, other=other)
+    app = Router(DIALECTS, inference=app, other=other)
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or words(environ.get("GATEWAY_CORS_ORIGINS", "")))

@@ -80,5 +80,5 @@ class Paths:
             allowed |= path.methods
         if allowed:
             raise MethodNotAllowed(allowed)
-        where = "chat is at /v1/chat/completions, models are at /v1/models"
+        where = "chat is at /v1/chat/completions, models are at /v1/models, and all else is in /openapi.json"
         raise NotFound(f"nothing is at {scope['path'][:200]}; {where}")

@@ -145,9 +145,9 @@ async def test_closed_while_it_opens(app_with, auth, with_database, turns):
     assert (await post(app, CHAT, ASK, headers=auth)).status == 200
 
 
-async def test_a_start_that_is_cancelled_is_given_up(app_with, with_database):
+async def test_a_start_that_is_cancelled_is_given_up(app_with):
     """As by a signal while it starts."""
-    app = app_with(FakeUpstream((200, [REPLY])), environ=with_database)
+    app = app_with(FakeUpstream((200, [REPLY])))
     before = asyncio.all_tasks()
     starting = asyncio.create_task(app.open())
     await asyncio.sleep(0)
