@@ -1,5 +1,6 @@
 """Makes every object and joins them. Read this first: it is the order of the house."""
 
+import asyncio
 import os
 import resource
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
@@ -10,27 +11,27 @@ from random import Random
 from time import perf_counter
 from typing import Any
 
-from starlette.routing import Route
-from starlette.routing import Router as Paths
-
 from gateway.accounting import Accounting, accounting_from, counters_from
 from gateway.admission import Admission
 from gateway.asgi import ASGIApp, Receive, Scope, Send
+from gateway.bodies import Bodies
 from gateway.bus import HEALTH, bus_from
 from gateway.callers import Callers, tokens_in
 from gateway.config import Config
 from gateway.contract import Guard, Sink, Tokens, Upstream
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
+from gateway.control.routes import ROUTES
 from gateway.control.running import control_from, running
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dispatch import Dispatcher
 from gateway.drain import Drain
+from gateway.endpoints.about import OpenApiEndpoint, RootEndpoint
 from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.entries import Entry
-from gateway.errors import ConfigError, Fault, GatewayError, NotFound
+from gateway.errors import ConfigError, Fault, GatewayError, Stopping
 from gateway.holds import Counters
 from gateway.identities import Identities
 from gateway.identities.jwks import HttpFetch
@@ -46,11 +47,12 @@ from gateway.middleware import (
     ModelMiddleware,
     ParseMiddleware,
 )
+from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
 from gateway.outgoing import Ways, ways_from
 from gateway.plugins import MIDDLEWARES, load_plugins
 from gateway.records import Records
-from gateway.router import BASES, Router
+from gateway.router import BASES, Paths, Router, UrlPath
 from gateway.routing import Health
 from gateway.sealing import Seal
 from gateway.shared_health import SharedHealth
@@ -63,6 +65,7 @@ from gateway.watch import Timing
 MAX_BODY_BYTES = 20 * 1024 * 1024
 MIN_PEPPER_BYTES = 16
 LASTING_S = 1.0
+DIALECTS = (CHAT, COMPLETIONS, EMBEDDINGS)
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -80,6 +83,7 @@ def build_app(
     network: Upstream | None = None,
     timing: Timing | None = None,
     hosts: Collection[str] = (),
+    cors_origins: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
     max_open: int | None = None,
 ) -> "Gateway":
@@ -93,6 +97,8 @@ def build_app(
         sinks: where request records go; standard output unless given.
         network: who calls providers; HTTP unless given. Your own decides by itself where it may connect to.
         hosts: names the gateway answers to; empty means any.
+        cors_origins: of pages in browsers that may call it, as in `https://chat.example.com`, or `*` alone; else those
+            in `GATEWAY_CORS_ORIGINS`, with commas between. None unless given.
         max_open: requests served at once; what the limit on open files allows unless given.
 
     Raises:
@@ -115,6 +121,7 @@ def build_app(
     known = tokens or callers
     failures = Failures()
     stalls = Stalls()
+    bodies = Bodies()
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
     # From the inside out.
@@ -129,7 +136,7 @@ def build_app(
     for middleware in reversed(third_party):
         app = middleware(app)
     app = ModelMiddleware(app, models=live)
-    app = ParseMiddleware(app, max_body_bytes=max_body_bytes)
+    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes)
     app = AuthMiddleware(app, tokens=known, failures=failures)
     app = DrainMiddleware(app, drain=drain, max_open=max_open or max_open_by_files())
 
@@ -147,18 +154,19 @@ def build_app(
     )
     other = Paths(
         [
-            *(Route(path, AliveEndpoint()) for path in PROBES[:4]),
-            Route("/readyz", ready),
-            Route("/metrics", metrics),
-            *(Route(base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
-            *control_paths(control, wrap=asks),
-        ],
-        redirect_slashes=False,
-        default=not_found,
+            UrlPath(["GET"], "/", RootEndpoint()),
+            UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=DIALECTS, control=ROUTES if control else ())),
+            *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
+            UrlPath(["GET"], "/readyz", ready),
+            UrlPath(["GET"], "/metrics", metrics),
+            *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *control_paths(control, bodies=bodies, wrap=asks),
+        ]
     )
-    app = Router([CHAT, COMPLETIONS, EMBEDDINGS], inference=app, other=other)
+    app = Router(DIALECTS, inference=app, other=other)
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
+    app = cors(app, cors_origins or words(environ.get("GATEWAY_CORS_ORIGINS", "")))
     app = LogMiddleware(app, record=records.add, quiet=PROBES)
     return Gateway(
         app,
@@ -206,22 +214,51 @@ class Gateway:
         self.config = config
         self.records = records
         self._networks = networks
-        self._open: AsyncExitStack | None = None
+        self._starting: asyncio.Task[AsyncExitStack] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._serve_lifespan(receive, send)
             return
-        if self._open is None:
-            await self.open()
+        if self._loop is not asyncio.get_running_loop():
+            await self._opened()
         if scope["type"] == "http":
             await self.app(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1003})
 
     async def open(self) -> None:
-        """Raises what keeps it from starting; it can be tried again."""
-        self._open = stack = AsyncExitStack()
+        """For whoever closes it, too; given up when it is cancelled. Raises as `_opened` does."""
+        try:
+            await self._opened()
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+
+    async def _opened(self) -> None:
+        """Who comes while it is being opened waits for that, and has its error; the next to come tries again.
+
+        Raises:
+            ConfigError, Unavailable: what keeps it from starting.
+            Stopping: it was closed meanwhile.
+            RuntimeError: it is open in another event loop, where all that it holds on to stays.
+        """
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start())
+        starting = self._starting
+        if starting.get_loop() is not asyncio.get_running_loop():
+            where = "one is needed for each loop; in tests, `with TestClient(app) as client` keeps to one loop"
+            raise RuntimeError(f"this gateway is open in another event loop: {where}")
+        try:
+            await asyncio.shield(starting)  # the first to come may leave before the others
+        except asyncio.CancelledError:
+            if starting.cancelled():
+                raise Stopping("the gateway was closed while it started; ask again", retry_after_s=1) from None
+            raise
+
+    async def _start(self) -> AsyncExitStack:
+        stack = AsyncExitStack()
         try:
             if self.config.callers.identities is not None:
                 stack.push_async_callback(self.config.callers.identities.close)
@@ -236,9 +273,11 @@ class Gateway:
                 stack.push_async_callback(network.close)
             stack.enter_context(self.stalls.watched())  # from now on somebody waits
         except BaseException:
-            self._open = None
             await stack.aclose()
+            self._starting = None
             raise
+        self._loop = asyncio.get_running_loop()
+        return stack
 
     def _open_bills(self) -> Iterator[Entry]:
         """Of requests that last; others have ended before anything could be noted of them."""
@@ -248,9 +287,15 @@ class Gateway:
                 yield from self.admission.so_far(exchange)
 
     async def close(self) -> None:
-        if self._open is not None:
-            stack, self._open = self._open, None
-            await stack.aclose()
+        starting = self._starting
+        if starting is None:
+            return
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting])
+        self._starting = self._loop = None
+        if not starting.cancelled() and starting.exception() is None:
+            await starting.result().aclose()
 
     @asynccontextmanager
     async def lifespan(self, _: Any = None) -> AsyncIterator[None]:
@@ -274,10 +319,6 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    raise NotFound(f"nothing is at {scope['path'][:200]}; chat is at /v1/chat/completions, models are at /v1/models")
-
-
 def callers_from(environ: Mapping[str, str], ways: Ways) -> tuple[Callers, Seal]:
     """Raises ConfigError: tokens that cannot be used, or a database without the pepper they are hashed with there."""
     pepper, url = environ.get("GATEWAY_PEPPER", "").encode(), environ.get("GATEWAY_DATABASE_URL")
@@ -291,6 +332,11 @@ def callers_from(environ: Mapping[str, str], ways: Ways) -> tuple[Callers, Seal]
     identities = Identities(fetch=HttpFetch(ways=ways))
     fixed = tokens_in(environ)
     return Callers(fixed, pepper=Pepper(pepper) if pepper else None, identities=identities), Seal(pepper)
+
+
+def words(text: str) -> list[str]:
+    """What stands between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def config_path(config: str | Path | None, environ: Mapping[str, str]) -> Path | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+from urllib.parse import unquote
 
 from gateway.errors import ClientLeft, TooLarge
 
@@ -14,11 +15,6 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 HEADER = ("utf-8", "surrogateescape")
 """How aiohttp decodes a header's value. To encode it in the same way gives the bytes that arrived, text or not."""
-
-
-async def read_body(receive: Receive, *, max_bytes: int) -> bytes:
-    """The whole request body, as the one object it arrived in if it came in one piece; raises as `read_pieces` does."""
-    return b"".join(await read_pieces(receive, max_bytes=max_bytes))
 
 
 async def read_pieces(receive: Receive, *, max_bytes: int) -> list[bytes]:
@@ -59,9 +55,35 @@ async def send_body(
 def route_path(scope: Scope) -> str:
     """The path below the place where the app is mounted. Decisions are made on this and nothing else.
 
-    Source: ASGI HTTP spec, `path` and `root_path`.
+    It is as the client wrote it: what is percent-encoded stays so, and `decoded` is for the values in it. An encoded
+    slash is none to a proxy in front, whose rules would be dodged if it were one here. Empty when the raw path tells of
+    another path, and when there is nothing below the mount.
+
+    Source: ASGI HTTP spec, `path`, `raw_path` and `root_path`.
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
     rest = path.removeprefix(root)
-    return rest if not rest or rest.startswith("/") else path
+    if rest and not rest.startswith("/"):
+        rest = path
+    raw = scope.get("raw_path")  # servers may leave it out
+    return rest if raw is None or b"%" not in raw else _as_written(raw, rest)
+
+
+def decoded(scope: Scope, text: str) -> str:
+    """A value that stands in `route_path`."""
+    return unquote(text) if b"%" in (scope.get("raw_path") or b"") else text
+
+
+def _as_written(raw: bytes, path: str) -> str:
+    """The end of `raw` that is `path` when decoded: what is mounted may find the mount cut off `path`, never of `raw`.
+
+    Empty if there is none that begins at a slash.
+    """
+    segments = raw.decode("latin-1").split("/")
+    start, left = len(segments), len(path)
+    while left > 0 and start > 1:
+        start -= 1
+        left -= 1 + len(unquote(segments[start]))
+    written = "".join(f"/{segment}" for segment in segments[start:])
+    return written if unquote(written) == path else ""

@@ -33,7 +33,7 @@ The text of an error is read by the caller: it says what happened and what to do
 address inside the operator's network.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -96,9 +96,15 @@ class UnknownModel(NotFound):
 
 
 class MethodNotAllowed(GatewayError):
+    """The path is there. `allowed`: its methods, sorted."""
+
     status = 405
     type = "invalid_request_error"
     code = "method_not_allowed"
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self.allowed = tuple(sorted(allowed))
+        super().__init__(f"use {' or '.join(self.allowed)}")
 
 
 class Conflict(GatewayError):

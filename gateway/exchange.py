@@ -83,6 +83,13 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
         assert self.task is not None
         return self.task.get_loop()
 
+    @property
+    def has_unread_body(self) -> bool:
+        headers = self.headers
+        if self.body_is_read:
+            return False
+        return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+
     def __repr__(self) -> str:
         return f"Exchange({self.id})"  # the headers hold the caller's token
 
@@ -105,6 +112,9 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
         def send_and_note(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
+                if self.has_unread_body:
+                    # uvicorn would wait for the rest as long as it trickles in.
+                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
                 if self.id:
                     # The OpenAI SDKs read the first name, the Anthropic SDKs the second.
                     ids = ((b"x-request-id", self.id.encode()), (b"request-id", self.id.encode()))

@@ -25,7 +25,7 @@ _SECRETS = tuple(
         r"()AIza[A-Za-z0-9_\-]{30,}",  # Google
         r"()-----BEGIN[ A-Z]*PRIVATE KEY-----.*?(?:-----END[ A-Z]*PRIVATE KEY-----|\Z)",
         r"""([?&]key=)[^&\s"']+""",  # keys in query strings
-        r"(://)[^/\s:@]+:[^/\s@]+(?=@)",  # user:password in URLs
+        r"(://)(?!user:password@)[^/\s:@]+:[^/\s@]+(?=@)",  # in URLs; with these words, it is an example
     )
 )
 """One after the other, as each then begins with letters that can be searched for. The work grows with the text: what

@@ -12,10 +12,10 @@ from starlette.routing import Mount
 from gateway import build_app
 from gateway.app import config_path
 from gateway.contract import Endpoint, UpstreamRequest
-from gateway.errors import BrokeOff, ConfigError, Unreachable
+from gateway.errors import BrokeOff, ConfigError, Stopping, Unavailable, Unreachable
 from gateway.logs import configure_logs
 from gateway.sinks.log import LogSink
-from gateway.testing import FakeUpstream, ListSink, get, http_scope, post
+from gateway.testing import FakeUpstream, ListSink, get, http_scope, post, request
 
 CHAT = "/v1/chat/completions"
 REPLY = b'{"choices":[]}'
@@ -87,6 +87,87 @@ async def test_probes_of_a_mounted_gateway(app_with, sink):
 
     assert [answer.status for answer in answers] == [200] * 4
     assert sink.records == []
+
+
+@pytest.fixture
+def with_database(tmp_path, token):
+    url = f"sqlite:///{tmp_path / 'folder' / 'gateway.db'}"
+    return {"GATEWAY_ADMIN_TOKEN": token, "GATEWAY_DATABASE_URL": url, "GATEWAY_PEPPER": "pepper-0123456789abcdef"}
+
+
+async def test_first_requests_at_once_wait_for_the_one_that_opens(app_with, auth, with_database):
+    """All but one were answered with 503, by a gateway whose database was not read yet."""
+    outer = starlette_around(app_with(FakeUpstream((200, [REPLY])), environ=with_database))
+
+    answers = await asyncio.gather(*(post(outer, "/api/llm/chat/completions", ASK, headers=auth) for _ in range(4)))
+
+    assert [answer.status for answer in answers] == [200] * 4
+
+
+async def test_the_first_to_come_may_leave(app_with, auth, with_database):
+    app = app_with(FakeUpstream((200, [REPLY])), environ=with_database)
+    asking = [asyncio.create_task(post(app, CHAT, ASK, headers=auth)) for _ in range(2)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+
+    first, second = await asyncio.gather(*asking, return_exceptions=True)
+
+    assert isinstance(first, asyncio.CancelledError)
+    assert second.status == 200
+
+
+async def test_first_requests_at_once_have_the_same_error(app_with, auth, with_database, tmp_path):
+    """One attempt, so that nobody waits for those of all before; who comes later tries again."""
+    (tmp_path / "folder").touch()
+    app = app_with(FakeUpstream((200, [REPLY])), environ=with_database)
+
+    errors = await asyncio.gather(*(post(app, CHAT, ASK, headers=auth) for _ in range(4)), return_exceptions=True)
+    (tmp_path / "folder").unlink()
+    answer = await post(app, CHAT, ASK, headers=auth)
+
+    assert isinstance(errors[0], Unavailable)
+    assert errors == [errors[0]] * 4
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 10, 50])
+async def test_closed_while_it_opens(app_with, auth, with_database, turns):
+    """Wherever it is in that, nothing of it goes on, and it can be opened again."""
+    app = app_with(FakeUpstream((200, [REPLY])), environ=with_database)
+    asking = asyncio.create_task(post(app, "/nothing"))
+    for _ in range(1 + turns):
+        await asyncio.sleep(0)
+
+    await app.close()
+    (outcome,) = await asyncio.gather(asking, return_exceptions=True)
+
+    assert isinstance(outcome, Stopping) or outcome.status == 404
+    assert (await post(app, CHAT, ASK, headers=auth)).status == 200
+
+
+async def test_a_start_that_is_cancelled_is_given_up(app_with):
+    """As by a signal while it starts."""
+    app = app_with(FakeUpstream((200, [REPLY])))
+    before = asyncio.all_tasks()
+    starting = asyncio.create_task(app.open())
+    await asyncio.sleep(0)
+    starting.cancel()
+
+    await asyncio.wait([starting])
+
+    assert starting.cancelled()
+    assert asyncio.all_tasks() == before
+
+
+def test_in_a_second_event_loop(manifest, token, auth):
+    """Its tasks and connections have ended with the first: it answered, and lost its records without a word."""
+    app = build_app(
+        manifest, environ={"GATEWAY_ADMIN_TOKEN": token}, network=FakeUpstream((200, [REPLY])), sinks=[ListSink()]
+    )
+
+    assert asyncio.run(post(app, CHAT, ASK, headers=auth)).status == 200
+    with pytest.raises(RuntimeError, match="open in another event loop"):
+        asyncio.run(post(app, CHAT, ASK, headers=auth))
 
 
 async def test_served_alone(app_with, auth, sink):
@@ -251,7 +332,6 @@ def without_length(app):
         "/v1/chat/completions.",
         "/V1/chat/completions",
         "/v1/Chat/Completions",
-        "/v1/models/../../metrics",
         "/metrics/",
         "/healthz;x",
         "/readyz/x",
@@ -276,12 +356,52 @@ async def test_control_characters_lead_nowhere(app_with, auth, path):
     assert (await post(app_with(FakeUpstream((200, [REPLY]))), path, ASK, headers=auth)).status == 400
 
 
-@pytest.mark.parametrize("path", [CHAT, "/completions", "/api/llm/embeddings"])
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
-async def test_other_methods(app_with, call, path, method):
-    sent = await call(app_with(FakeUpstream((200, [REPLY]))), method=method, path=path, headers={})
+@pytest.mark.parametrize("path", ["/api%2fsvc/v1/me", "/api/svc%5cv1/me", "/api/%73vc/v1/me", "/v1/models%2fmock/m"])
+async def test_encoded_paths_lead_nowhere(app_with, auth, path):
+    """The server decodes them before it hands them on."""
+    answer = await request(app_with(FakeUpstream((200, [REPLY]))), "GET", path, headers=auth)
 
-    assert sent[0]["status"] == 405
+    assert (answer.status, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_names_of_models_may_be_encoded(app_with, auth):
+    answer = await request(app_with(FakeUpstream((200, [REPLY]))), "GET", "/v1/models/mock%2Fm", headers=auth)
+
+    assert (answer.status, answer.json()["id"]) == (200, "mock/m")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (CHAT, "POST"),
+        ("/completions", "POST"),
+        ("/api/llm/embeddings", "POST"),
+        ("/", "GET, HEAD"),
+        ("/healthz", "GET, HEAD"),
+        ("/readyz", "GET, HEAD"),
+        ("/metrics", "GET, HEAD"),
+        ("/v1/models", "GET, HEAD"),
+        ("/v1/models/mock/m", "GET, HEAD"),
+        ("/v1/models/../../metrics", "GET, HEAD"),
+        ("/api/svc/v1/me", "GET, HEAD"),
+        ("/api/svc/v1/apply", "PUT"),
+        ("/api/svc/v1/secret-groups/g/secrets", "GET, HEAD, PUT"),
+    ],
+)
+@pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
+async def test_other_methods(app_with, auth, path, method, allowed):
+    """DELETE on a model was answered with the model, and 200."""
+    answer = await request(app_with(FakeUpstream((200, [REPLY]))), method, path, headers=auth)
+
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+    assert answer.json()["error"]["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics", "/v1/models", "/v1/models/mock/m"])
+async def test_head_is_answered_as_get_is(app_with, auth, path):
+    app = app_with(FakeUpstream((200, [REPLY])))
+
+    assert [(await request(app, method, path, headers=auth)).status for method in ("GET", "HEAD")] == [200, 200]
 
 
 async def test_every_answer_has_its_ids(app_with, auth):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.asgi import read_body, route_path, send_body
+from gateway.asgi import read_pieces, route_path, send_body
 from gateway.errors import ClientLeft, TooLarge
 
 
@@ -23,7 +23,10 @@ async def test_a_body_in_one_piece_is_the_object_that_arrived():
     """20 MB are not copied for nothing."""
     body = bytes(1000)
 
-    assert await read_body(receiving(piece(body, more=False)), max_bytes=1000) is body
+    pieces = await read_pieces(receiving(piece(body, more=False)), max_bytes=1000)
+
+    assert pieces[0] is body
+    assert len(pieces) == 1
 
 
 @pytest.mark.parametrize(
@@ -35,18 +38,18 @@ async def test_a_body_in_one_piece_is_the_object_that_arrived():
     ],
 )
 async def test_bodies(messages, body):
-    assert await read_body(receiving(*messages), max_bytes=2) == body
+    assert b"".join(await read_pieces(receiving(*messages), max_bytes=2)) == body
 
 
 @pytest.mark.parametrize("messages", [[piece(b"abc", more=False)], [piece(b"ab"), piece(b"c")]])
 async def test_a_body_too_large(messages):
     with pytest.raises(TooLarge):
-        await read_body(receiving(*messages), max_bytes=2)
+        await read_pieces(receiving(*messages), max_bytes=2)
 
 
 async def test_a_client_that_leaves():
     with pytest.raises(ClientLeft):
-        await read_body(receiving(piece(b"a"), {"type": "http.disconnect"}), max_bytes=2)
+        await read_pieces(receiving(piece(b"a"), {"type": "http.disconnect"}), max_bytes=2)
 
 
 @pytest.mark.parametrize(

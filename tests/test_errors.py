@@ -1,9 +1,14 @@
 """Errors are what callers and programs see when something goes wrong."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
+import gateway
 from gateway import errors
-from gateway.errors import ConfigError, Fault, GatewayError, RateLimited, Refused, UnknownModel
+from gateway.errors import ConfigError, Fault, GatewayError, MethodNotAllowed, RateLimited, Refused, UnknownModel
+from gateway.logs import redact_text
 
 
 def every(kind):
@@ -11,6 +16,7 @@ def every(kind):
 
 
 CONSTRUCTORS = {
+    MethodNotAllowed: lambda: MethodNotAllowed(["GET"]),
     UnknownModel: lambda: UnknownModel("m", []),
     Refused: lambda: Refused("said no", status=429),
 }
@@ -28,7 +34,7 @@ def test_every_error_has_what_programs_look_at(kind):
 def test_the_tree_in_the_docstring_has_every_error():
     named = {line.split("── ")[1].split()[0] for line in errors.__doc__.splitlines() if "── " in line}
 
-    assert named == {kind.__name__ for kind in every(GatewayError)} - {"GatewayError"}
+    assert named == {kind.__name__ for root in (GatewayError, ConfigError) for kind in every(root)[1:]}
 
 
 @pytest.mark.parametrize(
@@ -88,3 +94,19 @@ def test_a_config_error_has_every_fault():
 
     assert str(ConfigError(faults)) == "a.yaml:1: x: wrong\nb.yaml:2: y: worse"
     assert ConfigError(faults).faults == tuple(faults)
+
+
+def messages():
+    """What is raised in the package with a text of its own; what is filled in is `x`."""
+    for path in Path(gateway.__file__).parent.rglob("*.py"):
+        raised = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Raise)]
+        for node in (inner for statement in raised for inner in ast.walk(statement)):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_messages_are_readable_when_secrets_are_masked():
+    """Who had no token was told to send it as `Bearer ***`: what looked like one in the example was masked."""
+    assert [text for text in messages() if redact_text(text) != text] == []

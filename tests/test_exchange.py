@@ -8,6 +8,29 @@ from gateway.errors import ClientLeft, Stopping
 from gateway.exchange import Exchange
 
 
+@pytest.mark.parametrize(
+    ("headers", "is_read", "closes"),
+    [
+        ({}, False, []),
+        ({"content-length": "5"}, False, [(b"connection", b"close")]),
+        ({"transfer-encoding": "chunked"}, False, [(b"connection", b"close")]),
+        ({"content-length": "5"}, True, []),
+    ],
+)
+async def test_an_answer_before_the_end_of_the_body_closes(headers, is_read, closes):
+    """Else uvicorn keeps the connection as long as the rest trickles in, whoever it is that did not read it."""
+    exchange = Exchange.of({"headers": [(name.encode(), value.encode()) for name, value in headers.items()]})
+    exchange.body_is_read = is_read
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    await exchange.noting(send)({"type": "http.response.start", "status": 200, "headers": []})
+
+    assert sent[0]["headers"] == closes
+
+
 def scope():
     return {"type": "http", "headers": [(b"authorization", b"Bearer my-secret-token")]}
 

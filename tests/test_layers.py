@@ -40,7 +40,7 @@ LAYERS = [
         "tiers",
         "wishes",
     },
-    {"relay", "watch", "router", "admission"},
+    {"relay", "watch", "router", "bodies", "admission"},
     {"dispatch", "middleware", "snapshot"},
     {"config"},
     {"replica"},

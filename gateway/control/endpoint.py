@@ -5,13 +5,14 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.routing import Route as Path
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send, read_body, send_body, too_large
+from gateway.asgi import ASGIApp, Receive, Scope, Send, send_body, too_large
+from gateway.bodies import Bodies
 from gateway.control.control import Ask, Control
 from gateway.control.routes import BASE, ROUTES, Needs, Permission, Route
 from gateway.errors import BadRequest, NotFound
 from gateway.exchange import Exchange
+from gateway.router import UrlPath
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
@@ -23,9 +24,10 @@ class ControlEndpoint:
         control: None: the gateway has no database.
     """
 
-    def __init__(self, route: Route, control: Control | None) -> None:
+    def __init__(self, route: Route, control: Control | None, *, bodies: Bodies) -> None:
         self.route = route
         self.control = control
+        self.bodies = bodies
         self._body = msgspec.json.Decoder(route.body) if route.body is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,8 +44,7 @@ class ControlEndpoint:
             assert isinstance(self.route.needs, Needs)
         if int(exchange.headers.get(b"content-length", b"0")) > MAX_BODY_BYTES:
             raise too_large(MAX_BODY_BYTES)  # while it is still to be read, so that it is known to be
-        body = await read_body(receive, max_bytes=MAX_BODY_BYTES)
-        exchange.body_is_read = True
+        body = b"".join(await self.bodies.read(exchange, receive, max_bytes=MAX_BODY_BYTES))
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
         ask = Ask(caller, path, query, self._decode(body))
         answer = await self.route.handler(self.control, ask)
@@ -62,8 +63,8 @@ class ControlEndpoint:
             raise BadRequest("the request body is not UTF-8") from error
 
 
-def paths(control: Control | None, *, wrap: Any) -> Iterable[Path]:
-    """Starlette's routes, each behind `wrap`, which finds out who is calling."""
+def paths(control: Control | None, *, bodies: Bodies, wrap: Any) -> Iterable[UrlPath]:
+    """Each route behind `wrap`, which finds out who is calling."""
     for route in ROUTES:
-        app: ASGIApp = wrap(ControlEndpoint(route, control))
-        yield Path(BASE + route.path, app, methods=[route.method])
+        app: ASGIApp = wrap(ControlEndpoint(route, control, bodies=bodies))
+        yield UrlPath([route.method], BASE + route.path, app)

@@ -28,7 +28,7 @@ class AuthMiddleware:
         exchange = Exchange.of(scope)
         token, provider_key = keys_of(exchange.headers)
         if not token:
-            raise Unauthorized("no token; send it as 'Authorization: Bearer <token>', or as x-api-key")
+            raise Unauthorized("no token; send it in the Authorization header, after the word Bearer, or in x-api-key")
         caller = self.tokens.find(token)
         if caller is None:
             caller = await self.tokens.verify(token)

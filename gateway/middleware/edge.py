@@ -76,12 +76,18 @@ class EdgeMiddleware:
                 raise BadRequest("Content-Length is not a number")
             if len(length) > MAX_DIGITS or int(length) > self.max_body_bytes:
                 raise too_large(self.max_body_bytes)
-        if headers.get(b"content-encoding", b"identity") != b"identity":
+        if b"content-encoding" in headers and not _codings(scope) <= {b"identity", b""}:
             raise UnsupportedEncoding("send the request body uncompressed")
 
 
 def _name_of(host: bytes) -> bytes:
     return re.sub(rb":[0-9]*$", b"", host).lower()
+
+
+def _codings(scope: Scope) -> set[bytes]:
+    """Source: RFC 9110, sections 5.3 (lists, also over several lines) and 8.4.1 (letters of either case)."""
+    lists = (value for name, value in scope["headers"] if name == b"content-encoding")
+    return {coding.strip(b" \t").lower() for value in lists for coding in value.split(b",")}
 
 
 def _refuse_doubles(scope: Scope) -> None:

@@ -31,8 +31,9 @@ class ErrorsMiddleware:
             await self.app(scope, receive, send)
             return
         exchange = Exchange.of(scope)
+        send = exchange.noting(send)
         try:
-            await self.app(scope, receive, exchange.noting(send))
+            await self.app(scope, receive, send)
         except asyncio.CancelledError:
             reason = exchange.resume()
             if reason is None:
@@ -40,8 +41,8 @@ class ErrorsMiddleware:
             error = reason
         except GatewayError as raised:
             error = raised
-        except HTTPException as raised:  # from Starlette's router
-            error = MethodNotAllowed(raised.detail) if raised.status_code == 405 else GatewayError(raised.detail)
+        except HTTPException as raised:  # from a middleware that was written for Starlette
+            error = GatewayError(raised.detail)
             error.status = raised.status_code
         except Exception:
             log.error("request failed", request_id=exchange.id, path=scope["path"], traceback=traceback_text())
@@ -62,11 +63,9 @@ class ErrorsMiddleware:
         dialect = exchange.dialect or self.dialect
         body = error.body if isinstance(error, Refused) and error.body is not None else dialect.error(error)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers_of(error)]
-        is_unread = _has_unread_body(exchange)
-        if is_unread:
-            headers.append((b"connection", b"close"))  # uvicorn would wait for the rest as long as it trickles in
         await send({"type": "http.response.start", "status": error.status, "headers": headers})
-        if is_unread and b"expect" not in exchange.headers:  # with Expect, the client waits to be asked for its body
+        # With Expect, the client waits to be asked for its body.
+        if exchange.has_unread_body and b"expect" not in exchange.headers:
             # A server that closes on unread bytes resets the connection, and the client may never see the answer.
             # The last byte has to wait as well: with the declared length sent, granian takes the request for ended.
             await send({"type": "http.response.body", "body": body[:-1], "more_body": True})
@@ -81,18 +80,13 @@ def headers_of(error: GatewayError) -> Headers:
         headers += [(name.lower().encode(*HEADER), value.encode(*HEADER)) for name, value in error.headers.items()]
     elif error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
     if isinstance(error, Unauthorized):
         headers.append((b"www-authenticate", b"Bearer"))
     if error.status in RETRIED_BY_SDKS and not error.should_retry:
         headers.append((b"x-should-retry", b"false"))
     return headers
-
-
-def _has_unread_body(exchange: Exchange) -> bool:
-    headers = exchange.headers
-    if exchange.body_is_read:
-        return False
-    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 
 async def _discard_body(receive: Receive) -> None:

@@ -5,11 +5,11 @@ import re
 
 import msgspec
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send, read_pieces
+from gateway.asgi import ASGIApp, Receive, Scope, Send
+from gateway.bodies import Bodies
 from gateway.contract import Ask, Call, Dialect
-from gateway.errors import BadRequest, BodyTooSlow
+from gateway.errors import BadRequest
 from gateway.exchange import Exchange
-from gateway.overdue import Overdue
 from gateway.wishes import metadata_of
 
 LARGE = 256 * 1024
@@ -34,17 +34,17 @@ class ParseMiddleware:
     connections would hold everybody else up until the last of them has been read.
     """
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, body_timeout_s: float = 30.0) -> None:
+    def __init__(self, app: ASGIApp, *, bodies: Bodies, max_body_bytes: int) -> None:
         self.app = app
+        self.bodies = bodies
         self.max_body_bytes = max_body_bytes
-        self.slow = Overdue(body_timeout_s, self._give_up)
         self.large = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         dialect = exchange.dialect
         if dialect is not None:
-            pieces = await self._pieces(exchange, receive)
+            pieces = await self.bodies.read(exchange, receive, max_bytes=self.max_body_bytes)
             if len(pieces) == 1 and len(pieces[0]) <= LARGE:
                 fields, ask = parse(pieces[0], dialect)
             else:
@@ -54,28 +54,11 @@ class ParseMiddleware:
             exchange.call = Call(dialect=dialect, ask=ask, fields=fields, provider_key=exchange.provider_key)
         await self.app(scope, receive, send)
 
-    async def _pieces(self, exchange: Exchange, receive: Receive) -> list[bytes]:
-        self.slow.add(exchange, exchange.loop)
-        try:
-            pieces = await read_pieces(receive, max_bytes=self.max_body_bytes)
-        except asyncio.CancelledError:
-            reason = exchange.resume()
-            if reason is None:
-                raise
-            raise reason from None
-        finally:
-            self.slow.discard(exchange)
-        exchange.body_is_read = True
-        return pieces
-
     async def _parse_pieces(self, pieces: list[bytes], dialect: Dialect) -> Parsed:
         if sum(map(len, pieces)) <= LARGE:
             return parse(b"".join(pieces), dialect)
         async with self.large:
             return await parse_large(pieces, dialect)
-
-    def _give_up(self, exchange: Exchange) -> None:
-        exchange.interrupt(BodyTooSlow(f"the request body did not arrive within {self.slow.after_s:g} s"))
 
 
 def parse(body: bytes, dialect: Dialect) -> Parsed:

@@ -128,8 +128,8 @@ def _with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoin
     if call.provider_key is None:
         account = target.name.partition("/")[0]
         raise Unauthorized(
-            f"the account {account} has no key: send your own as 'Authorization: Bearer <key>', and the "
-            "gateway's token as x-tfy-api-key",
+            f"the account {account} has no key: send your own in the Authorization header, after the word "
+            "Bearer, and the gateway's token as x-tfy-api-key",
             code="provider_key_missing",
         )
     try:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from starlette.routing import Router
 
 from gateway import build_app
+from gateway.bodies import Bodies
 from gateway.callers import Callers, tokens_in
 from gateway.config import Config
 from gateway.control.control import Control
@@ -19,6 +19,7 @@ from gateway.database.store import Store
 from gateway.dialects import CHAT
 from gateway.middleware import AuthMiddleware, ErrorsMiddleware
 from gateway.replica import Replica
+from gateway.router import Paths
 from gateway.sealing import Seal
 from gateway.stores.memory import MemoryCounters
 from gateway.testing import FakeUpstream, ListSink, request
@@ -193,8 +194,8 @@ async def timed_on(clock):
         )
         opened.append(control)
         await control.replica.refresh()
-        routes = [*paths(control, wrap=partial(AuthMiddleware, tokens=callers))]
-        api = Api(ErrorsMiddleware(Router(routes), dialect=CHAT), None)
+        routes = paths(control, bodies=Bodies(), wrap=partial(AuthMiddleware, tokens=callers))
+        api = Api(ErrorsMiddleware(Paths(routes), dialect=CHAT), None)
         api.control = control
         return api
 

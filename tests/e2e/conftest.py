@@ -38,7 +38,7 @@ from gateway.cli import main
 gateway.app.Timing = partial(
     gateway.app.Timing, keep_alive_s=0.2, first_byte_s=1.0, idle_s=1.0, write_stall_s=1.0
 )
-gateway.app.ParseMiddleware = partial(gateway.app.ParseMiddleware, body_timeout_s=0.5)
+gateway.app.Bodies = partial(gateway.app.Bodies, timeout_s=0.5)
 gateway.app.max_open_by_files = lambda: 4
 gateway.servers.Limits = partial(gateway.servers.Limits, head_s=0.5)
 main(prog_name="gateway")

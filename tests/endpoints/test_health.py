@@ -14,7 +14,7 @@ REPLY = (200, [b'{"choices":[]}'])
 ASK = {"model": "mock/m", "messages": []}
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/health", "/api/llm/health"])
+@pytest.mark.parametrize("path", ["/healthz", "/health", "/api/llm/health"])
 async def test_alive(app_with, path):
     """Nobody needs a token to ask, and nobody else is asked."""
     answer = await get(app_with(FakeUpstream(REPLY)), path)

@@ -93,7 +93,7 @@ async def test_all_strangers_look_the_same(headers):
     [{}, {"authorization": ""}, {"authorization": "Bearer"}, {"authorization": "Basic dTpw"}, {"x-api-key": ""}],
 )
 async def test_no_token(headers):
-    with pytest.raises(Unauthorized, match=r"^no token; send it as"):
+    with pytest.raises(Unauthorized, match=r"^no token; send it in the Authorization header"):
         await get(APP, "/", headers=headers)
 
 

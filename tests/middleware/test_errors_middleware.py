@@ -30,7 +30,6 @@ def raising(error):
         (errors.Unauthorized(MESSAGE), 401, "authentication_error", "invalid_api_key", {"www-authenticate": "Bearer"}),
         (errors.Forbidden(MESSAGE), 403, "permission_error", "permission_denied", {}),
         (errors.NotFound(MESSAGE), 404, "invalid_request_error", "not_found", {}),
-        (errors.MethodNotAllowed(MESSAGE), 405, "invalid_request_error", "method_not_allowed", {}),
         (errors.BodyTooSlow(MESSAGE), 408, "timeout_error", "request_timeout", {}),
         (errors.TimedOut(MESSAGE), 408, "timeout_error", "upstream_timeout", {}),
         (errors.TooLarge(MESSAGE), 413, "invalid_request_error", "request_too_large", {}),
@@ -63,6 +62,13 @@ async def test_each_error_has_its_answer(error, status, type_, code, headers):
     }
     length = {"content-type": "application/json", "content-length": str(len(answer.body))}
     assert answer.headers == length | headers
+
+
+async def test_says_which_methods_there_are():
+    """Source: RFC 9110, section 15.5.6."""
+    answer = await get(raising(errors.MethodNotAllowed({"PUT", "GET"})), "/x")
+
+    assert (answer.status, answer.headers["allow"], answer.json()["message"]) == (405, "GET, PUT", "use GET or PUT")
 
 
 async def test_names_the_parameter():
@@ -113,7 +119,7 @@ async def test_foreign_exceptions_tell_nothing(capsys):
 
 
 @pytest.mark.parametrize(("raised", "status"), [(HTTPException(405, "no"), 405), (HTTPException(404, "no"), 404)])
-async def test_the_routers_exceptions_keep_their_status(raised, status):
+async def test_exceptions_of_starlettes_keep_their_status(raised, status):
     answer = await get(raising(raised), "/x")
 
     assert (answer.status, answer.json()["message"]) == (status, "no")

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.bodies import Bodies
 from gateway.dialects import CHAT
-from gateway.errors import BadRequest, BodyTooSlow, ClientLeft, TooLarge
+from gateway.errors import BadRequest, ClientLeft, TooLarge
 from gateway.exchange import Exchange
 from gateway.middleware import ParseMiddleware
 from gateway.testing import http_scope
@@ -22,10 +23,10 @@ ASK = b'{"model":"m","messages":[]}'
 class App:
     """A foreign app that keeps the call of its last request, behind the middleware."""
 
-    def __init__(self, dialect=CHAT, max_body_bytes=64 * 1024 * 1024, **options):
+    def __init__(self, dialect=CHAT, max_body_bytes=64 * 1024 * 1024):
         self.dialect = dialect
         self.call = None
-        self.parse = ParseMiddleware(self._app, max_body_bytes=max_body_bytes, **options)
+        self.parse = ParseMiddleware(self._app, bodies=Bodies(), max_body_bytes=max_body_bytes)
 
     async def _app(self, scope, receive, send):
         self.call = Exchange.of(scope).call
@@ -188,27 +189,6 @@ async def test_a_body_of_just_the_limit():
     assert (await App(max_body_bytes=len(ASK)).take(ASK)).ask.model == "m"
     with pytest.raises(TooLarge):
         await App(max_body_bytes=len(ASK) - 1).take(ASK)
-
-
-async def test_a_body_that_does_not_arrive():
-    pieces = [{"type": "http.request", "body": b"{", "more_body": True}]
-
-    async def receive():
-        return pieces.pop() if pieces else await asyncio.Event().wait()
-
-    with pytest.raises(BodyTooSlow, match=r"within 0\.01 s"):
-        await App(body_timeout_s=0.01).take(b"", receive=receive)
-    assert asyncio.current_task().cancelling() == 0
-
-
-async def test_being_cancelled_is_not_being_slow():
-    app = App()
-    task = asyncio.create_task(app.take(b"", receive=asyncio.Event().wait))
-    await asyncio.sleep(0)
-    task.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await task
 
 
 @pytest.mark.parametrize("before", [[], [{"type": "http.request", "body": ASK[:5], "more_body": True}]])

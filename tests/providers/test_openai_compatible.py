@@ -190,8 +190,8 @@ def test_without_a_key_the_caller_is_told_how_to_send_one():
 
     assert refused.value.code == "provider_key_missing"
     assert refused.value.message == (
-        "the account a has no key: send your own as 'Authorization: Bearer <key>', and the gateway's token as "
-        "x-tfy-api-key"
+        "the account a has no key: send your own in the Authorization header, after the word Bearer, "
+        "and the gateway's token as x-tfy-api-key"
     )
 
 

@@ -1,0 +1,101 @@
+"""What the gateway says of itself."""
+
+import re
+
+import pytest
+
+from gateway._version import __version__
+from gateway.control.routes import BASE, ROUTES
+from gateway.testing import FakeUpstream, get, request
+
+REPLY = (200, [b'{"choices":[]}'])
+
+
+@pytest.fixture
+def with_database(tmp_path, token):
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    return {"GATEWAY_ADMIN_TOKEN": token, "GATEWAY_DATABASE_URL": url, "GATEWAY_PEPPER": "pepper-0123456789abcdef"}
+
+
+async def document(app):
+    answer = await get(app, "/openapi.json")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    return answer.json()
+
+
+async def test_the_root_says_where_things_are(app_with, sink):
+    """`{"status": "ok"}` told nobody what it was; probes that look for that still find it, and fill no log."""
+    app = app_with(FakeUpstream(REPLY))
+
+    answer = await get(app, "/")
+    found = answer.json()
+
+    assert (answer.status, found["status"], found["version"]) == (200, "ok", __version__)
+    assert found["links"] == {
+        "chat": "/v1/chat/completions",
+        "models": "/v1/models",
+        "health": "/healthz",
+        "api": "/openapi.json",
+    }
+    assert [(await get(app, path)).status for path in found["links"].values()] == [405, 401, 200, 200]
+    assert "/" not in [record.path for record in sink.records]
+
+
+async def test_links_are_below_the_mount(app_with, call):
+    sent = await call(app_with(FakeUpstream(REPLY)), method="GET", path="/llm/", root_path="/llm")
+
+    assert b'"models":"/llm/v1/models"' in sent[1]["body"]
+
+
+async def test_what_is_not_there_is_told_where_things_are(app_with):
+    answer = await get(app_with(FakeUpstream(REPLY)), "/v1/no/such")
+
+    assert answer.status == 404
+    assert answer.json()["message"] == (
+        "nothing is at /v1/no/such; chat is at /v1/chat/completions, models are at /v1/models, and all else is in "
+        "/openapi.json"
+    )
+
+
+async def test_without_a_database_there_is_no_control_api(app_with):
+    """It would answer 404."""
+    assert list((await document(app_with(FakeUpstream(REPLY))))["paths"]) == [
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/models",
+        "/v1/models/{id}",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ]
+
+
+async def test_all_routes_are_in_the_document(app_with, with_database):
+    found = await document(app_with(FakeUpstream(REPLY), environ=with_database))
+
+    listed = {(method.upper(), path) for path, methods in found["paths"].items() for method in methods}
+    assert {(route.method, BASE + route.path) for route in ROUTES} <= listed
+    assert found["paths"]["/api/svc/v1/users/{email}"]["delete"]["description"] == "Needs user:ManageUsers on tenant."
+    for path, methods in found["paths"].items():
+        for operation in methods.values():
+            assert [part["name"] for part in operation.get("parameters", [])] == re.findall(r"\{(\w+)\}", path)
+
+
+async def test_what_is_in_the_document_is_there(app_with, with_database):
+    """No method of it is answered with 405, and none needs less than it says."""
+    app = app_with(FakeUpstream(REPLY), environ=with_database)
+    paths = (await document(app))["paths"]
+
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            answer = await request(app, method.upper(), path.replace("{", "").replace("}", ""))
+            assert (path, method, answer.status) == (path, method, 401 if operation["security"] else 200)
+
+
+async def test_each_reference_leads_somewhere(app_with, with_database):
+    found = await document(app_with(FakeUpstream(REPLY), environ=with_database))
+
+    used = set(re.findall(r"#/components/schemas/(\w+)", str(found)))
+    assert used
+    assert used <= set(found["components"]["schemas"])
