@@ -256,7 +256,7 @@ async def test_a_line_of_20_mb_passes_without_being_kept(gateway, provider, conn
 
 
 async def test_a_long_line_passes_when_events_must_be_looked_at(gateway, provider, connect, ask, say):
-    """D.5 row 25: to cut usage out an event has to be whole; one that is so long holds more, and goes on as it comes."""
+    """D.5 row 25: to cut usage out an event has to be whole; one so long holds more, and goes on as it comes."""
     data = say.event("first") + b"data: " + b"x" * 2**21 + b"\n\n" + say.event("", "stop") + say.DONE
     provider.on("real-chat", [say.STREAM, say.chunk(data), say.END])
     client = await connect(gateway)
