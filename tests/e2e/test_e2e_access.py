@@ -337,7 +337,7 @@ async def test_jwts_of_an_identity_provider(gateway_process, identity_provider, 
 
 
 async def test_from_the_command_line(gateway_process, tmp_path, token):
-    """What the README shows, with the real commands."""
+    """What the docs show, with the real commands."""
     gateway = gateway_process(config=DEMO)
     environ = {"GATEWAY_URL": gateway.url.removesuffix("/v1"), "GATEWAY_TOKEN": token, "PATH": os.environ["PATH"]}
 
