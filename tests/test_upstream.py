@@ -1299,15 +1299,16 @@ async def test_a_proxy_that_refuses(status, problem):
         upstream = HttpUpstream(ways=ways_from({"ALL_PROXY": f"http://u:canary@127.0.0.1:{proxy.port}"}))
 
         assert await refusal_of(upstream, "https://api.vendor.example/v1") == (
-            f"no connection to api.vendor.example: {problem}"
+            f"no connection to api.vendor.example:443: {problem}"
         )
 
 
 async def test_a_proxy_that_is_not_there():
-    for url in ("https://api.vendor.example/v1", "http://api.vendor.example/v1"):
+    for url, port in (("https://api.vendor.example/v1", 443), ("http://api.vendor.example/v1", 80)):
         upstream = HttpUpstream(ways=ways_from({"ALL_PROXY": f"http://127.0.0.1:{free_port()}"}))
 
-        assert await refusal_of(upstream, url) == "no connection to api.vendor.example: the proxy cannot be reached"
+        problem = f"no connection to api.vendor.example:{port}: the proxy cannot be reached"
+        assert await refusal_of(upstream, url) == problem
 
 
 async def test_a_proxy_is_not_asked_for_what_may_not_be_called():
