@@ -543,8 +543,8 @@ async def test_what_is_applied_together_may_need_each_other(api):
     done = await api.done(apply_all(api, *to_apply(account(), VIRTUAL)))
 
     assert [(each["action"], each["name"], each["version"]) for each in done["data"]] == [
-        ("created", "main", 1),
-        ("created", "v", 1),
+        ("CREATE", "main", 1),
+        ("CREATE", "v", 1),
     ]
     assert await api.chat("v/m", by="admin") == 200
 
