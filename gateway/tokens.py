@@ -17,6 +17,8 @@ ADMIN = "gwa_"
 RANDOM_CHARS = 32
 CHECKSUM_CHARS = 6
 HINT_CHARS = 4
+NEVER_S = 253402300799
+"""The end of the year 9999, in seconds since 1970."""
 
 _ALPHABET = digits + ascii_letters
 _FORM = re.compile(r"gw[apv]_[0-9A-Za-z]{38}")
@@ -63,10 +65,21 @@ def mint(prefix: str) -> Minted:
     return _minted(body + _checksum(body), prefix)
 
 
-def mint_jwt(pepper: Pepper, subject: str, *, issued_at: int, expires_at: int | None) -> Minted:
+def mint_jwt(pepper: Pepper, subject: str, *, tenant: str, issued_at: int, expires_at: int | None) -> Minted:
+    """The claims are for clients, such as TrueFoundry's CLI, which takes no token without `exp` and `tenantName`."""
     id_ = _new_id()
-    claims = {"iss": "gateway", "sub": subject, "jti": id_, "iat": issued_at}
-    text = pepper.sign(claims if expires_at is None else {**claims, "exp": expires_at})
+    kind, _, name = subject.partition(":")
+    claims = {
+        "iss": "gateway",
+        "sub": subject,
+        "jti": id_,
+        "iat": issued_at,
+        "exp": expires_at if expires_at is not None else NEVER_S,
+        "tenantName": tenant,
+        "subjectType": "user" if kind == "user" else "serviceaccount",
+        "username": name,
+    }
+    text = pepper.sign(claims)
     return Minted(id_, text, text[-HINT_CHARS:])
 
 

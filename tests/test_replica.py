@@ -310,7 +310,7 @@ async def test_a_change_whose_effect_cannot_be_read(open_app):
 
     applied = await apply(app, {"type": "team", "name": "red", "members": []})
 
-    assert applied["action"] == "created"
+    assert applied["action"] == "CREATE"
     assert ("team", "red") not in app.config.snapshot.manifests
     store.is_away = False
     await app.control.replica.refresh()

@@ -142,16 +142,22 @@ def test_a_pepper_does_not_show_itself():
 # --- JWTs --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("expires_at", "expiry"), [(None, {}), (1_900_000_000, {"exp": 1_900_000_000})])
+@pytest.mark.parametrize(("expires_at", "expiry"), [(None, 253_402_300_799), (1_900_000_000, 1_900_000_000)])
 def test_a_jwt_says_whose_it_is(expires_at, expiry):
-    minted = mint_jwt(Pepper(b"pepper"), "virtualaccount:ci", issued_at=1_800_000_000, expires_at=expires_at)
+    """To TrueFoundry's CLI, which takes none without the name of a tenant and the end of its time."""
+    minted = mint_jwt(
+        Pepper(b"pepper"), "virtualaccount:ci", tenant="acme", issued_at=1_800_000_000, expires_at=expires_at
+    )
 
     assert jwt.decode(minted.text, options={"verify_signature": False}) == {
         "iss": "gateway",
         "sub": "virtualaccount:ci",
         "jti": minted.id,
         "iat": 1_800_000_000,
-        **expiry,
+        "exp": expiry,
+        "tenantName": "acme",
+        "subjectType": "serviceaccount",
+        "username": "ci",
     }
     assert jwt.get_unverified_header(minted.text) == {"alg": "HS256", "typ": "JWT"}
     assert minted.text.endswith(minted.hint)
@@ -160,7 +166,9 @@ def test_a_jwt_says_whose_it_is(expires_at, expiry):
 
 def test_two_jwts_of_one_second_differ():
     """They are known by their hashes, so a second one that looked the same would be the same."""
-    minted = [mint_jwt(Pepper(b"p"), "virtualaccount:ci", issued_at=1, expires_at=None) for _ in range(2)]
+    minted = [
+        mint_jwt(Pepper(b"p"), "virtualaccount:ci", tenant="acme", issued_at=1, expires_at=None) for _ in range(2)
+    ]
 
     assert minted[0].text != minted[1].text
 

@@ -12,18 +12,27 @@ class Listing(msgspec.Struct, Generic[T], frozen=True):
     data: list[T]
 
 
-class Applied(msgspec.Struct, frozen=True):
-    """What was done with a manifest, or would be.
+_DONE = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted"}
+
+
+class Applied(msgspec.Struct, frozen=True, rename="camel"):
+    """What was done with a manifest, or would be; nothing if not `changed`.
 
     `version` is the one it has from then on; in a dry run, and when it was deleted, the one it had. The manifests have
     their secrets masked; None: there was none, or there is none any more.
     """
 
     action: str
+    changed: bool = True
     manifest: Mapping[str, Any] | None = None
     existing_manifest: Mapping[str, Any] | None = None
     version: int | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> str:
+        """`created`, `updated`, `deleted` or `unchanged`."""
+        return _DONE.get(self.action, self.action) if self.changed else "unchanged"
 
 
 class Managed(msgspec.Struct, frozen=True, rename="camel"):

@@ -103,7 +103,7 @@ def rollback(
       2  wrong usage; with --dry-run --show-diff: any failure
     """
     from gateway.cli.answers import Applied
-    from gateway.cli.steps import UNCHANGED, exit_as_diff, show_applied, show_difference, show_warnings
+    from gateway.cli.steps import exit_as_diff, show_applied, show_difference, show_warnings
     from gateway.cli.terminal import printable
 
     body = {"type": type_, "name": name, "version": version, "dryRun": dry_run}
@@ -111,7 +111,7 @@ def rollback(
     with exit_as_diff(is_diff):
         applied = api.ask("POST", "rollback", kind=Applied, body=body)
     named = f"{type_} {name}"
-    if applied.action == UNCHANGED:
+    if not applied.changed:
         show_applied(applied, named)
     elif dry_run:
         click.echo(f"would roll back {printable(named)} to version {version}")
@@ -120,7 +120,7 @@ def rollback(
     show_warnings(applied, named)
     if show_diff:
         show_difference(applied, name, dry_run=dry_run, color=color)
-    if is_diff and applied.action != UNCHANGED:
+    if is_diff and applied.changed:
         sys.exit(1)
 
 

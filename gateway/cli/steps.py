@@ -14,7 +14,6 @@ from gateway.cli.terminal import failed, printable
 if TYPE_CHECKING:
     from gateway.cli.client import ControlApi
 
-UNCHANGED = "unchanged"
 _STEP = re.compile(r"steps\[(\d{1,9})\]")
 _WOULD = {"created": "would create", "updated": "would update", "deleted": "would delete"}
 
@@ -95,7 +94,7 @@ def _show(applied: Applied, step: Step, dry_run: bool, show: Show) -> bool:
     show_warnings(applied, step.where)
     if show.diff:
         show_difference(applied, step.name, dry_run=dry_run, color=show.color)
-    return applied.action != UNCHANGED
+    return applied.changed
 
 
 def _step_of(param: str | None, steps: Sequence[Step]) -> Step | None:
@@ -108,9 +107,9 @@ def _step_of(param: str | None, steps: Sequence[Step]) -> Step | None:
 
 def show_applied(applied: Applied, named: str, *, dry_run: bool = False) -> None:
     """`created provider-account/openai openai-main (version 1)`"""
-    action = _WOULD.get(applied.action, applied.action) if dry_run else applied.action
+    action = _WOULD.get(applied.done, applied.done) if dry_run else applied.done
     version = ""
-    if applied.version is not None and action in ("created", "updated", UNCHANGED):
+    if applied.version is not None and action in ("created", "updated", "unchanged"):
         version = f" (version {applied.version})"
     elif applied.version is not None and action == _WOULD["updated"]:
         version = f" (now version {applied.version})"
@@ -124,7 +123,7 @@ def show_warnings(applied: Applied, where: str) -> None:
 
 def show_difference(applied: Applied, name: str, *, dry_run: bool, color: bool | None) -> None:
     version = applied.version
-    if version is not None and not dry_run and applied.action not in (UNCHANGED, "deleted"):
+    if version is not None and not dry_run and applied.done not in ("unchanged", "deleted"):
         version -= 1  # after a change it is that of the new one
     was_there = applied.existing_manifest is not None
     lines = difference(

@@ -31,7 +31,7 @@ def list_users(api: "ControlApi", as_json: bool) -> None:
             each.email,
             "active" if each.active else "inactive",
             ", ".join(each.teams),
-            when(each.created_at),
+            when(each.created_at if each.created_by else None),
             each.created_by or "",
         )
         for each in api.ask("GET", "users", kind=Listing[User]).data

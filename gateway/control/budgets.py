@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.contract import Caller
 from gateway.control import manifests
+from gateway.control.answers import entries, page
 from gateway.control.control import Ask, Control, found
 from gateway.control.levels import Standing, standing
 from gateway.control.ownership import TEAM_BUDGET, may_read
@@ -46,34 +47,51 @@ class Leaderboard(msgspec.Struct, frozen=True):
 
 
 async def list_budgets(control: Control, ask: Ask) -> dict[str, Any]:
-    return {"data": await _readable(control, ask.caller, BUDGETS)}
+    """All, or those of a `type` and of the team `team_name`."""
+    type_, team = ask.query.get("type"), ask.query.get("team_name")
+    rows = [
+        row
+        for row in await _readable(control, ask.caller, BUDGETS)
+        if type_ in (None, row["type"]) and team in (None, row["manifest"].get("team_name"))
+    ]
+    return page(ask.query, rows)
 
 
 async def list_rate_limits(control: Control, ask: Ask) -> dict[str, Any]:
-    return {"data": await _readable(control, ask.caller, RATE_LIMITS)}
+    return page(ask.query, await _readable(control, ask.caller, RATE_LIMITS))
 
 
-async def list_config(control: Control, ask: Ask) -> dict[str, Any]:
-    """Those of one type that the caller may read, wherever they are managed."""
+async def config(control: Control, ask: Ask) -> dict[str, Any]:
+    """The one of a type, wherever it is managed. Of some types there may be several: `data` has them all."""
     type_ = ask.path["type"]
     if type_ not in CONFIGS:
         raise NotFound(f"there is no configuration of type {type_[:200]!r}; there are: {', '.join(sorted(CONFIGS))}")
-    return {"data": await _readable(control, ask.caller, (type_,))}
+    rows = await _readable(control, ask.caller, (type_,))
+    if not rows:
+        raise NotFound(f"there is no {type_}")
+    return {**rows[0], "data": rows}
 
 
-async def put_budget(control: Control, ask: Ask) -> manifests.Applied:
+async def config_by_query(control: Control, ask: Ask) -> dict[str, Any]:
+    """The same for `?type=`, with the fields of the manifest beside the others."""
+    answer = await config(control, Ask(ask.caller, {"type": ask.query.get("type", "")}, ask.query))
+    return {**answer["manifest"], **answer}
+
+
+async def put_budget(control: Control, ask: Ask) -> dict[str, Any]:
     """Without a type, it is a team's if it names one."""
     manifest = ask.body.manifest
     type_ = manifest.get("type", TEAM_BUDGET if "team_name" in manifest else TENANT_BUDGET)
     if type_ not in BUDGETS:
         raise BadRequest(f"the type of the manifest has to be {TENANT_BUDGET} or {TEAM_BUDGET}", param="type")
-    return await manifests.put(control, ask.caller, {"type": type_, **manifest}, dry_run=ask.body.dry_run)
+    applied = await manifests.put(control, ask.caller, {"type": type_, **manifest}, dry_run=ask.body.dry_run)
+    return {**await manifests.entry_of(control, ask.caller, applied), **msgspec.to_builtins(applied)}
 
 
 async def get_budget(control: Control, ask: Ask) -> dict[str, Any]:
     manifest = _budget(control, ask)
-    stored = {(row.type, row.name): row for row in await control.store.manifests()}
-    return {"data": manifests.shown(control, manifest, stored.get((manifest.type, manifest.name)))}
+    [entry] = await entries(control, ask.caller, [manifest])
+    return entry
 
 
 async def delete_budget(control: Control, ask: Ask) -> manifests.Applied:
@@ -108,12 +126,12 @@ async def leaderboard(control: Control, ask: Ask) -> Leaderboard:
 
 async def _readable(control: Control, caller: Caller, types: Collection[str]) -> list[dict[str, Any]]:
     """`types`: whole ones, or what they begin with."""
-    stored = {(row.type, row.name): row for row in await control.store.manifests()}
-    return [
-        manifests.shown(control, manifest, stored.get(key))
+    wanted = [
+        manifest
         for key, manifest in sorted(control.config.snapshot.manifests.items())
         if manifest.type.partition("/")[0] in types and may_read(control.access, caller, *key, manifest.data)
     ]
+    return await entries(control, caller, wanted)
 
 
 def _budget(control: Control, ask: Ask) -> Manifest:

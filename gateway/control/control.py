@@ -73,13 +73,6 @@ class Control(msgspec.Struct, frozen=True):
         except Unavailable:
             return  # it is committed, and comes into force when the database can be read again
 
-    def managed_by(self, type_: str, name: str) -> str | None:
-        """`file:<path>:<line>` or `api`; None: there is no such manifest."""
-        manifest = self.config.snapshot.manifests.get((type_, name))
-        if manifest is None:
-            return None
-        return "api" if manifest.version is not None else f"file:{manifest.file}:{manifest.line}"
-
 
 def actor(caller: Caller, access: Access) -> Caller:
     """The caller, with what these grants give; those in force may be a moment older."""

@@ -3,8 +3,12 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
+
 from gateway.access import kind_of
+from gateway.access.roles import PROVIDER_ACCOUNT, VIRTUAL_ACCOUNT
 from gateway.control import manifests
+from gateway.control.answers import entries, page
 from gateway.control.control import Ask, Control, found
 from gateway.errors import BadRequest
 
@@ -19,11 +23,12 @@ def lister(type_: str) -> Handler:
 
 
 def putter(type_: str) -> Handler:
-    async def put_document(control: Control, ask: Ask) -> manifests.Applied:
+    async def put_document(control: Control, ask: Ask) -> dict[str, Any]:
         manifest = ask.body.manifest
         if str(manifest.get("type", type_)).partition("/")[0] != type_:
             raise BadRequest(f"the type of the manifest has to be {type_}", param="type")
-        return await manifests.put(control, ask.caller, {"type": type_, **manifest}, dry_run=ask.body.dry_run)
+        applied = await manifests.put(control, ask.caller, {"type": type_, **manifest}, dry_run=ask.body.dry_run)
+        return {**msgspec.to_builtins(applied), "data": await manifests.entry_of(control, ask.caller, applied)}
 
     return put_document
 
@@ -35,8 +40,8 @@ def getter(type_: str) -> Handler:
         manifest = found(_find(control, type_, name), f"there is no {type_} named {name}")
         if not control.access.holds(ask.caller, kind.read, kind.of(name)):
             found(None, f"there is no {type_} named {name}")
-        stored = {(row.type, row.name): row for row in await control.store.manifests()}
-        return {"data": manifests.shown(control, manifest, stored.get((manifest.type, name)))}
+        [entry] = await entries(control, ask.caller, [manifest])
+        return {"data": entry}
 
     return get_document
 
@@ -49,6 +54,34 @@ def deleter(type_: str) -> Handler:
         return await manifests.remove(control, ask.caller, actual, name)
 
     return delete_document
+
+
+async def integrations(control: Control, ask: Ask) -> dict[str, Any]:
+    """What accounts hold that the caller may read: their models with `?type=model`."""
+    access, wanted = control.access, ask.query.get("type")
+    accounts = [
+        manifest
+        for (type_, name), manifest in sorted(control.config.snapshot.manifests.items())
+        if kind_of(type_) is PROVIDER_ACCOUNT
+        and access.holds(ask.caller, PROVIDER_ACCOUNT.read, PROVIDER_ACCOUNT.of(name))
+    ]
+    rows = [
+        row
+        for entry in await entries(control, ask.caller, accounts)
+        for row in entry["integrations"]
+        if wanted in (None, row["type"].split("/")[1])
+        and all(ask.query.get(key) in (None, row[key]) for key in ("id", "fqn"))
+    ]
+    return page(ask.query, rows)
+
+
+async def virtual_account_exists(control: Control, ask: Ask) -> dict[str, Any]:
+    """One the caller may not read does not."""
+    name = ask.query.get("name", "")
+    manifest = _find(control, "virtual-account", name)
+    access = control.access
+    is_known = manifest is not None and access.holds(ask.caller, VIRTUAL_ACCOUNT.read, VIRTUAL_ACCOUNT.of(name))
+    return {"exists": is_known}
 
 
 def _find(control: Control, type_: str, name: str) -> Any:

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.asgi import ASGIApp, Receive, Scope, Send, send_body, too_large
 from gateway.bodies import Bodies
+from gateway.contract import Caller
 from gateway.control.control import Ask, Control
 from gateway.control.routes import BASE, ROUTES, Needs, Permission, Route
 from gateway.errors import BadRequest, NotFound
@@ -15,6 +16,8 @@ from gateway.exchange import Exchange
 from gateway.router import UrlPath
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+NOBODY = Caller("")
+"""Asks where no token is needed."""
 
 
 class ControlEndpoint:
@@ -32,8 +35,8 @@ class ControlEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
-        caller = exchange.caller
-        assert caller is not None, "AuthMiddleware has to come before this endpoint"
+        caller = exchange.caller or NOBODY
+        assert caller is not NOBODY or self.route.needs is Needs.NOTHING, "AuthMiddleware has to come before this"
         if self.control is None:
             raise NotFound("the control API keeps what it does in a database; name one in GATEWAY_DATABASE_URL")
         path = scope.get("path_params", {})
@@ -42,9 +45,11 @@ class ControlEndpoint:
             self.control.access.require(caller, permission.permission, permission.on(path))
         else:
             assert isinstance(self.route.needs, Needs)
-        if int(exchange.headers.get(b"content-length", b"0")) > MAX_BODY_BYTES:
-            raise too_large(MAX_BODY_BYTES)  # while it is still to be read, so that it is known to be
-        body = b"".join(await self.bodies.read(exchange, receive, max_bytes=MAX_BODY_BYTES))
+        body = b""
+        if caller is not NOBODY:  # of whom no byte is kept
+            if int(exchange.headers.get(b"content-length", b"0")) > MAX_BODY_BYTES:
+                raise too_large(MAX_BODY_BYTES)  # while it is still to be read, so that it is known to be
+            body = b"".join(await self.bodies.read(exchange, receive, max_bytes=MAX_BODY_BYTES))
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
         ask = Ask(caller, path, query, self._decode(body))
         answer = await self.route.handler(self.control, ask)
@@ -66,5 +71,6 @@ class ControlEndpoint:
 def paths(control: Control | None, *, bodies: Bodies, wrap: Any) -> Iterable[UrlPath]:
     """Each route behind `wrap`, which finds out who is calling."""
     for route in ROUTES:
-        app: ASGIApp = wrap(ControlEndpoint(route, control, bodies=bodies))
+        endpoint = ControlEndpoint(route, control, bodies=bodies)
+        app: ASGIApp = endpoint if route.needs is Needs.NOTHING else wrap(endpoint)
         yield UrlPath([route.method], BASE + route.path, app)

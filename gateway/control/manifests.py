@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -17,6 +17,7 @@ from gateway.access import ADMIN_PERMISSION, TENANT, kind_of
 from gateway.config import Stored
 from gateway.contract import Caller
 from gateway.control import escalation, secrecy
+from gateway.control.answers import entries, number, page
 from gateway.control.control import Ask, Control, actor, found
 from gateway.control.ownership import may_read, require
 from gateway.database.rows import Change, StoredManifest
@@ -41,6 +42,9 @@ MAX_FAULT_CHARS = 500
 USERS_SHOWN = 10
 HISTORY_SHOWN = 50
 HISTORY_MOST = 500
+
+
+Action = Literal["CREATE", "UPDATE", "DELETE"]
 
 
 class ApplyBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -69,17 +73,18 @@ class RollbackBody(msgspec.Struct, frozen=True, rename="camel"):
     dry_run: bool = False
 
 
-class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done, or would be; manifests with their secrets masked."""
+class Applied(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was done, or would be; nothing if not `changed`. Manifests have their secrets masked."""
 
-    action: str
+    action: Action
+    changed: bool = True
     type: str
     name: str
     manifest: Data | None
     existing_manifest: Data | None
     version: int | None
     warnings: Sequence[str] = ()
-    dry_run: bool = msgspec.field(default=False, name="dryRun")
+    dry_run: bool = False
 
 
 # --- the handlers ------------------------------------------------------------
@@ -140,16 +145,15 @@ async def rollback(control: Control, ask: Ask) -> Applied:
 
 async def list_manifests(control: Control, ask: Ask) -> Data:
     """What is in force and the caller may read, wherever it is managed."""
-    stored = {(row.type, row.name): row for row in await control.store.manifests()}
     wanted_type, wanted_name = ask.query.get("type"), ask.query.get("name")
-    rows = [
-        shown(control, manifest, stored.get(key))
+    wanted = [
+        manifest
         for key, manifest in sorted(control.config.snapshot.manifests.items())
         if wanted_type in (None, manifest.type, manifest.type.partition("/")[0])
         and wanted_name in (None, manifest.name)
         and may_read(control.access, ask.caller, *key, manifest.data)
     ]
-    return {"data": rows}
+    return page(ask.query, await entries(control, ask.caller, wanted))
 
 
 async def history(control: Control, ask: Ask) -> Data:
@@ -159,8 +163,8 @@ async def history(control: Control, ask: Ask) -> Data:
         control.access.require(ask.caller, ADMIN_PERMISSION)
     else:
         control.access.require(ask.caller, kind_of(type_).read, kind_of(type_).of(name))
-    limit = _number(ask.query, "limit", HISTORY_SHOWN) or HISTORY_SHOWN
-    before = _number(ask.query, "before", None)
+    limit = number(ask.query, "limit", HISTORY_SHOWN) or HISTORY_SHOWN
+    before = number(ask.query, "before", None)
     changes = await control.store.history(type_, name, limit=min(limit, HISTORY_MOST), before=before)
     return {"data": [await _change(control, change) for change in changes]}
 
@@ -246,7 +250,7 @@ async def _put(
         if made is not None and type_ == "secret-group":
             _refuse_leftovers(control, name, giver, others, stored)
         result = Applied(
-            action=action or ("updated" if existing is not None else "created"),
+            action="UPDATE" if existing is not None else "CREATE",
             type=type_,
             name=name,
             manifest=secrecy.masked(struct, data),
@@ -257,8 +261,9 @@ async def _put(
         )
         is_vouched = existing is None or existing.by_admin or not by_admin or not addresses
         if data == before_data and is_vouched:
-            return msgspec.structs.replace(result, action="unchanged")
-        row = await change.put_manifest(type_, name, data, action=result.action, by_admin=by_admin)
+            return msgspec.structs.replace(result, changed=False)
+        done = action or ("updated" if existing is not None else "created")
+        row = await change.put_manifest(type_, name, data, action=done, by_admin=by_admin)
     if dry_run:
         return result
     if within is None:
@@ -299,7 +304,7 @@ async def remove(
     if within is None and not dry_run:
         await control.changed()
     return Applied(
-        action="deleted",
+        action="DELETE",
         type=type_,
         name=name,
         manifest=None,
@@ -362,21 +367,12 @@ async def refuse_steering(control: Control, change: "Transaction", group: str, k
             raise Forbidden(f"a manifest sends other secrets to the address in {key} of {group}; ask an admin")
 
 
-def shown(control: Control, manifest: Manifest, row: StoredManifest | None) -> Data:
-    """A manifest for a list: where it is managed, who changed it when, and itself without its secrets."""
-    if manifest.version is None:
-        row = None  # of the same name, and not in force
-    return {
-        "type": manifest.type,
-        "name": manifest.name,
-        "managedBy": control.managed_by(manifest.type, manifest.name),
-        "version": manifest.version,
-        "createdAt": row.created_at if row is not None else None,
-        "createdBy": row.created_by if row is not None else None,
-        "updatedAt": row.updated_at if row is not None else None,
-        "updatedBy": row.updated_by if row is not None else None,
-        "manifest": secrecy.masked(_struct(control, manifest.type), manifest.data),
-    }
+async def entry_of(control: Control, caller: Caller, applied: Applied) -> Data:
+    """What was applied as lists show it; after a dry run, as they would."""
+    assert applied.manifest is not None
+    manifest = Manifest(applied.type, applied.name, "api", 0, applied.manifest, version=applied.version or 0)
+    [entry] = await entries(control, caller, [manifest])
+    return {**entry, "manifest": applied.manifest}
 
 
 def read_manifest(data: Data, *, by_admin: bool = False) -> Manifest:
@@ -589,15 +585,6 @@ def _masked_or_none(struct: type[msgspec.Struct] | None, row: StoredManifest | C
 
 def _struct(control: Control, type_: str) -> type[msgspec.Struct] | None:
     return struct_of(type_, control.config.providers)
-
-
-def _number(query: Mapping[str, str], name: str, default: int | None) -> int | None:
-    text = query.get(name)
-    if text is None:
-        return default
-    if not text.isdecimal() or len(text) > 18:
-        raise BadRequest(f"{name} has to be a number", param=name)
-    return int(text)
 
 
 def _text(fault: Fault) -> str:

@@ -17,7 +17,7 @@ from gateway.access.roles import (
     VIRTUAL_ACCOUNT,
     WRITE_DATA,
 )
-from gateway.control import allowances, budgets, documents, manifests, secrets, teams, tokens, usage, users
+from gateway.control import allowances, budgets, documents, manifests, secrets, teams, tenant, tokens, usage, users
 from gateway.control.control import Ask, Control
 from gateway.control.manifests import ApplyBody, BatchBody, RollbackBody
 
@@ -29,6 +29,7 @@ Handler = Callable[[Control, Ask], Awaitable[Any]]
 class Needs(Enum):
     """What the handler checks itself, because it takes more than the path to tell."""
 
+    NOTHING = "not even a token: the answer is the same for everybody"
     TOKEN = "a valid token; the answer holds what the caller may read"
     OWNER = "that the token is the caller's, or of somebody it manages"
     MANIFEST = "the permission to create, manage, read or delete such a manifest"
@@ -83,6 +84,10 @@ def _family(path: str, type_: str) -> list[Route]:
 
 
 ROUTES: Sequence[Route] = (
+    Route("GET", "/min-cli-version", Needs.NOTHING, tenant.min_cli_version),
+    Route("GET", "/tenant-id", Needs.NOTHING, tenant.tenant_id),
+    Route("GET", "/session", Needs.TOKEN, tenant.session),
+    Route("GET", "/x/users/info", Needs.TOKEN, tenant.user_info),
     Route("GET", "/me", Needs.TOKEN, users.me),
     # manifests
     Route("PUT", "/apply", Needs.MANIFEST, manifests.apply, ApplyBody),
@@ -117,14 +122,20 @@ ROUTES: Sequence[Route] = (
     ),
     Route("GET", "/virtual-accounts/{name}/token", _on_account(VIRTUAL_ACCOUNT.manage), tokens.shown_once),
     Route("DELETE", "/virtual-accounts/{name}/jwt/{id}", Needs.OWNER, tokens.revoke),
+    Route("GET", "/virtual-accounts/exists", Needs.TOKEN, documents.virtual_account_exists),
     *_family("/virtual-accounts", "virtual-account"),
     # users and teams
     Route("GET", "/users", _MANAGE_USERS, users.list_users),
     Route("POST", "/users/register", _MANAGE_USERS, users.register, users.RegisterBody),
     Route("PATCH", "/users/deactivate", _MANAGE_USERS, users.deactivate, users.EmailBody),
     Route("PATCH", "/users/activate", _MANAGE_USERS, users.activate, users.EmailBody),
+    Route("GET", "/users/{email}", _MANAGE_USERS, users.get),
     Route("DELETE", "/users/{email}", _MANAGE_USERS, users.delete),
+    Route("GET", "/x/users/{email}/teams", _MANAGE_USERS, users.teams_of),
     Route("GET", "/teams", Needs.TOKEN, teams.list_teams),
+    Route("GET", "/teams/user", Needs.TOKEN, teams.list_teams),
+    Route("GET", "/teams/{name}/members", _on_team(TEAM.read), teams.list_members),
+    Route("GET", "/teams/{name}/managers", _on_team(TEAM.read), teams.list_managers),
     Route("POST", "/teams/{name}/members", _on_team(TEAM.manage), teams.add_member, teams.MemberBody),
     Route("DELETE", "/teams/{name}/members/{email}", _on_team(TEAM.manage), teams.remove_member),
     *_family("/teams", "team")[1:],
@@ -132,11 +143,14 @@ ROUTES: Sequence[Route] = (
     *_family("/roles", "role"),
     *_family("/role-bindings", "role-binding"),
     *_family("/provider-accounts", "provider-account"),
+    Route("GET", "/provider-integrations", Needs.TOKEN, documents.integrations),
     *_family("/identity-providers", "identity-provider"),
     Route("GET", "/secret-groups/{name}/secrets", _on_group(SECRET_GROUP.read), secrets.list_keys),
     Route("PUT", "/secret-groups/{name}/secrets", _on_group(WRITE_DATA), secrets.write, secrets.SecretsBody),
     Route("GET", "/secret-groups/{name}/secrets/{key}", _on_group(READ_DATA), secrets.read),
     Route("DELETE", "/secret-groups/{name}/secrets/{key}", _on_group(WRITE_DATA), secrets.remove),
+    Route("GET", "/secrets/{name}:{key}", _on_group(READ_DATA), secrets.read),
+    Route("DELETE", "/secrets/{name}:{key}", _on_group(WRITE_DATA), secrets.remove),
     *_family("/secret-groups", "secret-group"),
     # limits, budgets and usage
     Route("GET", "/llm-gateway/budgets", Needs.TOKEN, budgets.list_budgets),
@@ -153,7 +167,8 @@ ROUTES: Sequence[Route] = (
     Route("DELETE", "/llm-gateway/budgets/{name}", Needs.MANIFEST, budgets.delete_budget),
     Route("GET", "/llm-gateway/budgets/{name}/leaderboard", Needs.MANIFEST, budgets.leaderboard),
     Route("GET", "/llm-gateway/rate-limits", Needs.TOKEN, budgets.list_rate_limits),
-    Route("GET", "/llm-gateway/config/{type}", Needs.TOKEN, budgets.list_config),
+    Route("GET", "/llm-gateway/config/{type}", Needs.TOKEN, budgets.config),
+    Route("GET", "/gateway/configs", Needs.TOKEN, budgets.config_by_query),
     Route("GET", "/llm-gateway/usage", Needs.TOKEN, usage.usage),
     Route("GET", "/llm-gateway/usage/requests/{request_id}", Needs.USER, usage.request),
 )

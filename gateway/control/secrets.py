@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gateway.control.answers import page, secret_entry
 from gateway.control.control import Ask, Control, found
 from gateway.control.manifests import refuse_breaking, refuse_in_use, refuse_steering
 from gateway.errors import BadRequest
@@ -35,13 +36,7 @@ class SecretsBody(msgspec.Struct, frozen=True):
 async def list_keys(control: Control, ask: Ask) -> dict[str, Any]:
     group = _group(control, ask)
     rows = await control.store.secrets()
-    return {
-        "data": [
-            {"key": row.key, "updatedAt": row.updated_at, "updatedBy": row.updated_by}
-            for row in rows
-            if row.group == group
-        ]
-    }
+    return page(ask.query, [secret_entry(row) for row in rows if row.group == group])
 
 
 async def write(control: Control, ask: Ask) -> dict[str, Any]:
@@ -73,7 +68,7 @@ async def read(control: Control, ask: Ask) -> dict[str, Any]:
     row = found(row, f"there is no {key} in {group}")
     async with control.change(by=ask.caller.subject) as change:
         await change.note("read", "secret", f"{group}/{key}")
-    return {"key": key, "value": control.seal.open(row.value)}
+    return {"data": {**secret_entry(row), "value": control.seal.open(row.value)}}
 
 
 async def remove(control: Control, ask: Ask) -> dict[str, Any]:

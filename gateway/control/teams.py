@@ -10,6 +10,7 @@ from gateway.access import canonical
 from gateway.access.roles import TEAM
 from gateway.contract import Caller
 from gateway.control import manifests
+from gateway.control.answers import entries, page, subject
 from gateway.control.control import Ask, Control, found
 from gateway.errors import BadRequest
 from gateway.manifests.identity import Email
@@ -27,20 +28,20 @@ class MemberBody(msgspec.Struct, frozen=True):
 
 
 async def list_teams(control: Control, ask: Ask) -> dict[str, Any]:
-    access = control.access
-    return {
-        "data": [
-            {
-                "name": name,
-                "members": manifest.data.get("members", []),
-                "managers": manifest.data.get("managers") or [],
-                "managedBy": control.managed_by(type_, name),
-                "version": manifest.version,
-            }
-            for (type_, name), manifest in sorted(control.config.snapshot.manifests.items())
-            if type_ == "team" and access.holds(ask.caller, TEAM.read, TEAM.of(name))
-        ]
-    }
+    wanted = [
+        manifest
+        for (type_, name), manifest in sorted(control.config.snapshot.manifests.items())
+        if type_ == "team" and control.access.holds(ask.caller, TEAM.read, TEAM.of(name))
+    ]
+    return page(ask.query, await entries(control, ask.caller, wanted))
+
+
+async def list_members(control: Control, ask: Ask) -> dict[str, Any]:
+    return _people(control, ask, "members")
+
+
+async def list_managers(control: Control, ask: Ask) -> dict[str, Any]:
+    return _people(control, ask, "managers")
 
 
 async def add_member(control: Control, ask: Ask) -> manifests.Applied:
@@ -97,6 +98,12 @@ def without(team: Team, email: str) -> Team:
         key: [member for member in value if member.lower() != email] if key in _LISTS and value else value
         for key, value in team.items()
     }
+
+
+def _people(control: Control, ask: Ask, place: str) -> dict[str, Any]:
+    manifest = control.config.snapshot.manifests.get(("team", ask.path["name"]))
+    team: Team = found(manifest, f"there is no team named {ask.path['name']}").data
+    return page(ask.query, [subject(f"user:{email}") for email in team.get(place) or ()])
 
 
 async def _edit(control: Control, ask: Ask, change: Callable[[Team], Team]) -> manifests.Applied:

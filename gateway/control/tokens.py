@@ -10,6 +10,7 @@ from gateway.access import ADMIN_PERMISSION, canonical
 from gateway.access.roles import MANAGE_USERS, VIRTUAL_ACCOUNT
 from gateway.callers import end_of
 from gateway.contract import Caller, Credential
+from gateway.control.answers import TENANT_NAME, kept, page
 from gateway.control.control import Ask, Control, found
 from gateway.control.escalation import require_all_of
 from gateway.control.teams import join_teams, user_subject
@@ -37,7 +38,10 @@ class PersonalBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ForUserBody(PersonalBody, frozen=True, rename="camel", kw_only=True):
-    email: str
+    """`user_email` is what the SDK calls it."""
+
+    email: str = ""
+    user_email: str = ""
     teams: tuple[str, ...] = ()
 
 
@@ -94,7 +98,7 @@ async def create_personal(control: Control, ask: Ask) -> New:
 async def create_for_user(control: Control, ask: Ask) -> New:
     if ask.caller.credential is Credential.PERSONAL:
         raise Forbidden("a personal access token cannot make another; use the admin token, or one of a virtual account")
-    subject = user_subject(ask.body.email)
+    subject = user_subject(ask.body.email or ask.body.user_email)
     _check(control, ask.body)  # before the user joins teams, or even is made
     await join_teams(control, ask.caller, subject.removeprefix("user:"), ask.body.teams)
     return await _create(control, ask.caller, subject, ask.body)
@@ -156,18 +160,19 @@ async def list_tokens(control: Control, ask: Ask) -> dict[str, Any]:
     wanted = ask.query.get("subject")
     wanted = canonical(wanted) or wanted if wanted is not None else None
     rows = await control.store.tokens(only_live=ask.query.get("all") not in ("true", "1"))
-    return {
-        "data": [
-            _listed(token, control.now())
-            for token in sorted(rows, key=lambda token: token.created_at)
-            if wanted in (None, token.subject) and may_manage(control, ask.caller, token.subject)
-        ]
-    }
+    shown = [
+        _listed(token, control.now())
+        for token in sorted(rows, key=lambda token: token.created_at)
+        if wanted in (None, token.subject) and may_manage(control, ask.caller, token.subject)
+    ]
+    return page(ask.query, shown)
 
 
 async def list_own(control: Control, ask: Ask) -> dict[str, Any]:
     rows = await control.store.tokens()
-    return {"data": [_listed(token, control.now()) for token in rows if token.subject == ask.caller.subject]}
+    part = ask.query.get("nameSearchQuery", "")
+    own = [token for token in rows if token.subject == ask.caller.subject and part in token.name]
+    return page(ask.query, [_listed(token, control.now()) for token in own])
 
 
 async def shown_once(control: Control, ask: Ask) -> None:
@@ -272,7 +277,9 @@ async def issue(
     now = control.now()
     if token_type == "jwt":
         end = int(expires.timestamp()) if expires is not None else None
-        minted = tokens.mint_jwt(control.pepper, subject, issued_at=int(now.timestamp()), expires_at=end)
+        minted = tokens.mint_jwt(
+            control.pepper, subject, tenant=TENANT_NAME, issued_at=int(now.timestamp()), expires_at=end
+        )
     else:
         minted = tokens.mint(tokens.PERSONAL if subject.startswith("user:") else tokens.VIRTUAL_ACCOUNT)
     await change.add_token(
@@ -326,13 +333,12 @@ def _listed(token: StoredToken, now: datetime) -> dict[str, Any]:
     elif token.replaced_by is not None:
         status = "rotating"
     return {
-        "id": token.id,
+        **kept(token.id, token.created_at, token.created_by),
+        "type": "pat" if token.subject.startswith("user:") else "virtual-account",
         "subject": token.subject,
         "name": token.name,
         "hint": token.hint,
         "tokenType": token.token_type,
-        "createdAt": token.created_at,
-        "createdBy": token.created_by,
         "expiresAt": token.expires_at,
         "revokedAt": token.revoked_at,
         "lastUsedAt": token.last_used_at,

@@ -4,17 +4,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gateway.control.answers import kept, page
 from gateway.control.control import Ask, Control, found
 from gateway.control.escalation import require_all_of
 from gateway.control.teams import join_teams, leave_teams, user_subject
 
 if TYPE_CHECKING:
+    from gateway.database.rows import User
     from gateway.database.store import Transaction  # SQLAlchemy takes 0.3 s
 
 
 class RegisterBody(msgspec.Struct, frozen=True):
     email: str
     teams: tuple[str, ...] = ()
+    dry_run: bool = msgspec.field(default=False, name="dryRun")
 
 
 class EmailBody(msgspec.Struct, frozen=True):
@@ -37,21 +40,28 @@ async def me(control: Control, ask: Ask) -> dict[str, Any]:
 
 
 async def list_users(control: Control, ask: Ask) -> dict[str, Any]:
-    """Everybody who was added, who has a token, or who is in a team."""
+    """Everybody who was added, who has a token, or who is in a team.
+
+    With a `query`, those whose address contains it; with `showInvalidUsers=false`, those who are not shut out.
+    """
     rows = {user.email: user for user in await control.store.users()}
-    teams = control.access.teams
+    part, everybody = ask.query.get("query", "").lower(), ask.query.get("showInvalidUsers") != "false"
+    known = [_entry(control, email, rows.get(email)) for email in sorted({*rows, *control.access.teams})]
+    return page(ask.query, [user for user in known if part in user["email"] and (user["active"] or everybody)])
+
+
+async def get(control: Control, ask: Ask) -> dict[str, Any]:
+    return {"data": await _known(control, ask)}
+
+
+async def teams_of(control: Control, ask: Ask) -> dict[str, Any]:
+    """What a user is in each team: `member` or `manager`."""
+    user = await _known(control, ask)
     data = []
-    for email in sorted({*rows, *teams}):
-        row = rows.get(email)
-        data.append(
-            {
-                "email": email,
-                "active": row is None or row.is_active,
-                "teams": sorted(teams.get(email, ())),
-                "createdAt": row.created_at if row is not None else None,
-                "createdBy": row.created_by if row is not None else None,
-            }
-        )
+    for name in user["teams"]:
+        managers = control.config.snapshot.manifests["team", name].data.get("managers") or ()
+        manages = user["email"] in {email.lower() for email in managers}
+        data.append({"teamName": name, "roles": ["manager" if manages else "member"]})
     return {"data": data}
 
 
@@ -59,10 +69,12 @@ async def register(control: Control, ask: Ask) -> dict[str, Any]:
     email = _email(ask.body.email)
     async with control.change(by=ask.caller.subject) as change:
         known = {user.email for user in await change.users()}
-        if email in known:
+        if email in known or ask.body.dry_run:
             change.discard()
         else:
             await change.put_user(email)
+    if ask.body.dry_run:
+        return await _shown(control, email)
     await control.changed()
     await join_teams(control, ask.caller, email, ask.body.teams)
     return await _shown(control, email)
@@ -113,11 +125,25 @@ async def _revoke_all(change: "Transaction", email: str) -> None:
 
 async def _shown(control: Control, email: str) -> dict[str, Any]:
     rows = {user.email: user for user in await control.store.users()}
-    row = rows.get(email)
+    return _entry(control, email, rows.get(email))
+
+
+async def _known(control: Control, ask: Ask) -> dict[str, Any]:
+    email = _email(ask.path["email"])
+    rows = {user.email: user for user in await control.store.users()}
+    found(email if email in {*rows, *control.access.teams} else None, f"there is no user {email}")
+    return _entry(control, email, rows.get(email))
+
+
+def _entry(control: Control, email: str, row: "User | None") -> dict[str, Any]:
+    """`row` None: known from a team alone."""
     return {
+        **(kept(email, row.created_at, row.created_by) if row is not None else kept(email, None, None)),
         "email": email,
-        "active": row is not None and row.is_active,
+        "active": row is None or row.is_active,
+        "isEditable": True,
         "teams": sorted(control.access.teams.get(email, ())),
+        "metadata": {},
     }
 
 

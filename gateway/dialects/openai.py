@@ -92,9 +92,10 @@ class OpenAIDialect:
         return StreamReading() if streamed else BodyReading()
 
     def error(self, error: GatewayError) -> bytes:
-        """OpenAI's shape, with `status` and `message` beside it for clients of the TrueFoundry gateway."""
+        """OpenAI's shape, with what clients of the TrueFoundry gateway and its SDK read beside it."""
         details = _details(error)
-        return msgspec.json.encode({"error": details, "status": "failure", "message": details["message"]})
+        more = {"status": "failure", "statusCode": error.status, "message": details["message"]}
+        return msgspec.json.encode({"error": details, **more})
 
     def stream_error(self, error: GatewayError) -> bytes:
         return b"data: %b\n\n" % msgspec.json.encode({"error": _details(error)})

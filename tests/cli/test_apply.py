@@ -13,8 +13,8 @@ type: team
 name: ops
 members: []
 """
-CREATED = {"action": "created", "manifest": {}, "existing_manifest": None, "version": 1, "warnings": []}
-UNCHANGED = {**CREATED, "action": "unchanged", "existing_manifest": {}, "version": 3}
+CREATED = {"action": "CREATE", "manifest": {}, "existingManifest": None, "version": 1, "warnings": []}
+UNCHANGED = {**CREATED, "changed": False, "existingManifest": {}, "version": 3}
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def sent(control):
 
 
 def test_applies_what_others_refer_to_first(cli, control, file):
-    control.answer(all_of(CREATED, {**CREATED, "action": "updated", "version": 4}))
+    control.answer(all_of(CREATED, {**CREATED, "action": "UPDATE", "version": 4}))
 
     result = cli("apply", "-f", file)
 
@@ -217,7 +217,7 @@ def test_shows_warnings_where_they_belong(cli, control, tmp_path):
 
 
 def test_dry_run(cli, control, file):
-    updated = {**CREATED, "action": "updated", "existing_manifest": {}, "version": 3}
+    updated = {**CREATED, "action": "UPDATE", "existingManifest": {}, "version": 3}
     control.answer(all_of({**CREATED, "version": None}, updated))
 
     result = cli("apply", "-f", file, "--dry-run")
@@ -231,7 +231,7 @@ def test_dry_run(cli, control, file):
 def differing(control):
     new = {"type": "provider-account/openai", "name": "main", "auth_data": {"api_key": "***1a2b3c4d"}}
     old = {"name": "main", "type": "provider-account/openai", "auth_data": {"api_key": "***99999999"}}
-    updated = {**CREATED, "action": "updated", "manifest": new, "existing_manifest": old, "version": 3}
+    updated = {**CREATED, "action": "UPDATE", "manifest": new, "existingManifest": old, "version": 3}
     control.answer(all_of(UNCHANGED, updated))
 
 

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-CREATED = {"action": "created", "manifest": {}, "existing_manifest": None, "version": 1, "warnings": []}
-DELETED = {"action": "deleted", "existing_manifest": {"type": "team", "name": "gone"}, "version": 2}
+CREATED = {"action": "CREATE", "manifest": {}, "existingManifest": None, "version": 1, "warnings": []}
+DELETED = {"action": "DELETE", "existingManifest": {"type": "team", "name": "gone"}, "version": 2}
 
 
 def team(name, members="[]"):

@@ -30,9 +30,9 @@ TABLE = [
     "9       2026-11-21 08:00 UTC  admin                 created  user  ana@example.com  -",
 ]
 ROLLED_BACK = {
-    "action": "rolled back to 1",
+    "action": "UPDATE",
     "manifest": {"type": "team", "name": "ops", "a": 1},
-    "existing_manifest": {"type": "team", "name": "ops", "a": 2},
+    "existingManifest": {"type": "team", "name": "ops", "a": 2},
     "version": 3,
     "warnings": ["a: odd"],
 }
@@ -41,7 +41,7 @@ DIFFERENCE = ["+++ ops (new)", "@@ -1,3 +1,3 @@", " type: team", " name: ops", "
 
 @pytest.mark.parametrize(("flags", "given"), [(["--yes"], None), ([], "y\n")])
 def test_delete(cli, control, flags, given):
-    control.answer({"action": "deleted", "existing_manifest": {}, "version": 2, "dryRun": False})
+    control.answer({"action": "DELETE", "existingManifest": {}, "version": 2, "dryRun": False})
 
     result = cli("delete", "team", "ops", *flags, given=given)
 
@@ -147,7 +147,7 @@ def test_rollback_dry(cli, control):
 
 
 def test_rollback_to_what_it_is(cli, control):
-    control.answer({**ROLLED_BACK, "action": "unchanged", "existing_manifest": ROLLED_BACK["manifest"], "warnings": []})
+    control.answer({**ROLLED_BACK, "changed": False, "existingManifest": ROLLED_BACK["manifest"], "warnings": []})
 
     result = cli("rollback", "team", "ops", "1", "--dry-run", "--show-diff")
 

@@ -54,7 +54,7 @@ def test_show_one_that_is_not_there(cli, control):
 
 def test_create(cli, control):
     control.answer({"data": []})
-    control.answer({"action": "created", "manifest": {}, "version": 1, "warnings": ["members: nobody known"]})
+    control.answer({"action": "CREATE", "manifest": {}, "version": 1, "warnings": ["members: nobody known"]})
 
     result = cli(
         "team", "create", "ops", "--member", "a@example.com", "--member", "b@example.com", "--manager", "c@d.e"

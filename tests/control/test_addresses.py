@@ -65,12 +65,12 @@ async def test_a_name_that_a_manager_wrote_is_vouched_for_by_nobody(api):
 
     await api.done(api.apply(account(NAME), by="bo"))
     assert not is_trusted(api)
-    assert (await api.done(api.apply(account(NAME), by="bo")))["action"] == "unchanged"
+    assert (await api.done(api.apply(account(NAME), by="bo")))["changed"] is False
 
-    assert (await api.done(api.apply(account(NAME))))["action"] == "updated"
+    assert (await api.done(api.apply(account(NAME))))["action"] == "UPDATE"
     assert is_trusted(api)
-    assert (await api.done(api.apply(account(NAME))))["action"] == "unchanged"
-    assert (await api.done(api.apply(account(NAME), by="bo")))["action"] == "unchanged"
+    assert (await api.done(api.apply(account(NAME))))["changed"] is False
+    assert (await api.done(api.apply(account(NAME), by="bo")))["changed"] is False
     assert is_trusted(api)
 
 

@@ -52,10 +52,11 @@ async def test_create_update_and_leave(api):
     updated = await api.done(api.apply(more))
     unchanged = await api.done(api.apply({"description": "d", **RED}))
 
-    about = {"type": "team", "name": "red", "warnings": [], "dryRun": False}
-    assert created == {"action": "created", "manifest": RED, "existing_manifest": None, "version": 1, **about}
-    assert updated == {"action": "updated", "manifest": more, "existing_manifest": RED, "version": 2, **about}
-    assert unchanged == {"action": "unchanged", "manifest": more, "existing_manifest": more, "version": 2, **about}
+    about = {"type": "team", "name": "red", "changed": True, "warnings": [], "dryRun": False}
+    same = {**about, "changed": False}
+    assert created == {"action": "CREATE", "manifest": RED, "existingManifest": None, "version": 1, **about}
+    assert updated == {"action": "UPDATE", "manifest": more, "existingManifest": RED, "version": 2, **about}
+    assert unchanged == {"action": "UPDATE", "manifest": more, "existingManifest": more, "version": 2, **same}
     assert await versions(api, "team", "red") == [("updated", 2), ("created", 1)]
 
 
@@ -66,9 +67,9 @@ async def test_a_dry_run_writes_nothing(api):
     new = await api.done(api.apply({**RED, "name": "blue"}, dry_run=True))
     gone = await api.done(api.ask("POST", "/delete", {"manifest": RED, "dryRun": True}))
 
-    assert (dry["action"], dry["version"], dry["dryRun"]) == ("updated", 1, True)
-    assert (new["action"], new["version"], new["dryRun"]) == ("created", None, True)
-    assert (gone["action"], gone["existing_manifest"], gone["dryRun"]) == ("deleted", RED, True)
+    assert (dry["action"], dry["version"], dry["dryRun"]) == ("UPDATE", 1, True)
+    assert (new["action"], new["version"], new["dryRun"]) == ("CREATE", None, True)
+    assert (gone["action"], gone["existingManifest"], gone["dryRun"]) == ("DELETE", RED, True)
     assert (await api.done(api.ask("GET", "/teams/red")))["data"]["manifest"] == RED
     assert (await api.ask("GET", "/teams/blue")).status == 404
     assert [change["action"] for change in (await api.done(api.ask("GET", "/history")))["data"]] == ["created"]
@@ -228,7 +229,7 @@ async def test_a_plan_of_a_file_that_is_broken_now(open_app, config):
 
     applied = await api.done(api.apply({**RED, "name": "blue"}))
 
-    assert applied["action"] == "created"
+    assert applied["action"] == "CREATE"
 
 
 # --- secrets -----------------------------------------------------------------
@@ -245,7 +246,7 @@ async def test_a_manifest_that_was_read_can_be_written_back(api):
     await api.chat("main/m", by="admin")
 
     assert mask == "***@v1"
-    assert (same["action"], edited["action"], edited["version"]) == ("unchanged", "updated", 2)
+    assert (same["changed"], edited["action"], edited["version"]) == (False, "UPDATE", 2)
     assert key_sent(api) == KEY
 
 
@@ -369,9 +370,9 @@ async def test_back_to_a_version(api):
     again = await api.done(api.ask("POST", "/rollback", body))
     await api.chat("main/m", by="admin")
 
-    assert (dry["action"], dry["version"]) == ("rolled back to 1", 2)
-    assert (done["action"], done["version"]) == ("rolled back to 1", 3)
-    assert (again["action"], again["version"]) == ("unchanged", 3)
+    assert (dry["action"], dry["version"]) == ("UPDATE", 2)
+    assert (done["action"], done["version"]) == ("UPDATE", 3)
+    assert (again["changed"], again["version"]) == (False, 3)
     assert key_sent(api) == KEY
     assert await versions(api, "provider-account/openai", "main") == [
         ("rolled back to 1", 3),
@@ -389,7 +390,7 @@ async def test_back_to_what_was_deleted(api):
         api.ask("POST", "/rollback", {"type": "provider-account/openai", "name": "main", "version": 1})
     )
 
-    assert (done["action"], done["version"], done["existing_manifest"]) == ("rolled back to 1", 2, None)
+    assert (done["action"], done["version"], done["existingManifest"]) == ("CREATE", 2, None)
     assert await api.chat("main/m", by="admin") == 200
 
 
@@ -411,11 +412,12 @@ async def test_deleting(api):
     deleted = await api.done(api.delete("team", "red"))
 
     assert deleted == {
-        "action": "deleted",
+        "action": "DELETE",
+        "changed": True,
         "type": "team",
         "name": "red",
         "manifest": None,
-        "existing_manifest": RED,
+        "existingManifest": RED,
         "version": 1,
         "warnings": [],
         "dryRun": False,
@@ -541,8 +543,8 @@ async def test_what_is_applied_together_may_need_each_other(api):
     done = await api.done(apply_all(api, *to_apply(account(), VIRTUAL)))
 
     assert [(each["action"], each["name"], each["version"]) for each in done["data"]] == [
-        ("created", "main", 1),
-        ("created", "v", 1),
+        ("CREATE", "main", 1),
+        ("CREATE", "v", 1),
     ]
     assert await api.chat("v/m", by="admin") == 200
 
@@ -566,11 +568,11 @@ async def test_a_dry_run_of_several_writes_nothing(api):
     steps = [*to_apply(account(), VIRTUAL, RED), {"manifest": {"type": "team", "name": "red"}, "delete": True}]
     dry = await api.done(apply_all(api, *steps, dry_run=True))
 
-    assert [(each["action"], each["version"], each["dryRun"]) for each in dry["data"]] == [
-        ("created", None, True),
-        ("created", None, True),
-        ("unchanged", 1, True),
-        ("deleted", 1, True),
+    assert [(each["action"], each["changed"], each["version"], each["dryRun"]) for each in dry["data"]] == [
+        ("CREATE", True, None, True),
+        ("CREATE", True, None, True),
+        ("UPDATE", False, 1, True),
+        ("DELETE", True, 1, True),
     ]
     assert await changes(api) == [("created", "red")]
 
@@ -581,7 +583,7 @@ async def test_deletes_among_others(api):
 
     done = await api.done(apply_all(api, *to_apply(RED), *gone))
 
-    assert [each["action"] for each in done["data"]] == ["created", "deleted", "deleted"]
+    assert [each["action"] for each in done["data"]] == ["CREATE", "DELETE", "DELETE"]
     assert await api.models(by="admin") == ["demo/echo"]
 
 
@@ -623,7 +625,7 @@ async def test_numbers_may_be_written_as_text(api):
         1_000_000_000_000_000,
         20_500_000_000,
     ]
-    assert (await api.done(api.apply(budget)))["action"] == "unchanged"
+    assert (await api.done(api.apply(budget)))["changed"] is False
 
 
 async def test_nothing_to_apply(api):

@@ -120,12 +120,12 @@ async def test_puts_and_shows_and_deletes_by_name(either):
     red = {key: value for key, value in team_budget().items() if key != "type"}
 
     made = [await either.done(either.ask("PUT", path, {"manifest": manifest})) for manifest in (org, red)]
-    shown = (await either.done(either.ask("GET", f"{path}/org-cap")))["data"]
+    shown = await either.done(either.ask("GET", f"{path}/org-cap"))
     gone = await either.done(either.ask("DELETE", f"{path}/red-cap"))
 
     assert in_short(made, "action", "type") == [
-        ("created", "tenant-budget-config"),
-        ("created", "team-budget-config"),
+        ("CREATE", "tenant-budget-config"),
+        ("CREATE", "team-budget-config"),
     ]
     assert (shown["type"], shown["manifest"], shown["managedBy"], shown["version"]) == (
         "tenant-budget-config",
@@ -133,7 +133,7 @@ async def test_puts_and_shows_and_deletes_by_name(either):
         "api",
         1,
     )
-    assert (gone["action"], gone["type"]) == ("deleted", "team-budget-config")
+    assert (gone["action"], gone["type"]) == ("DELETE", "team-budget-config")
     assert await names(either, path) == ["org-cap"]
     assert (await either.refused(either.ask("GET", f"{path}/red-cap")))[0] == 404
     assert (await either.refused(either.ask("DELETE", f"{path}/red-cap")))[0] == 404
@@ -162,7 +162,7 @@ async def test_a_budget_of_a_file(open_app, tmp_path):
     )
     api = await open_app(tmp_path / "gateway.yaml")
 
-    shown = (await api.done(api.ask("GET", "/llm-gateway/budgets/cap")))["data"]
+    shown = await api.done(api.ask("GET", "/llm-gateway/budgets/cap"))
 
     assert shown["managedBy"] == f"file:{tmp_path}/gateway.yaml:1"
     assert (await api.refused(api.ask("DELETE", "/llm-gateway/budgets/cap")))[0] == 409
@@ -175,8 +175,11 @@ async def test_configurations_by_type(timed):
 
     assert await names(timed, "/llm-gateway/config/gateway-budget-config", by="cy") == ["budgets"]
     assert await names(timed, "/llm-gateway/config/tenant-rate-limit-config", by="cy") == ["rate"]
-    assert await names(timed, "/llm-gateway/config/gateway-guardrails-config") == []
-    assert await names(timed, "/llm-gateway/config/gateway-budget-config", by="bo") == []
+    by_query = await timed.done(timed.ask("GET", "/gateway/configs?type=gateway-budget-config", by="cy"))
+    assert (by_query["id"], by_query["rules"], by_query["manifest"]["rules"]) == ("budgets", [], [])
+    for path, by in (("gateway-guardrails-config", "admin"), ("gateway-budget-config", "bo")):
+        answer = await timed.refused(timed.ask("GET", f"/llm-gateway/config/{path}", by=by))
+        assert answer == (404, f"there is no {path}")
     status, message = await timed.refused(timed.ask("GET", "/llm-gateway/config/provider-account"))
     assert (status, message.partition(";")[0]) == (404, "there is no configuration of type 'provider-account'")
 

@@ -53,12 +53,12 @@ async def test_a_manager_handles_the_budgets_of_the_team(teams):
     gone = await teams.done(teams.ask("DELETE", f"{PATH}/red-cap", by="bo"))
 
     assert [each["action"] for each in (made, raised, again, gone)] == [
-        "created",
-        "updated",
-        "rolled back to 1",
-        "deleted",
+        "CREATE",
+        "UPDATE",
+        "UPDATE",
+        "DELETE",
     ]
-    assert (shown["data"]["manifest"]["limits"], leaders, listed) == (
+    assert (shown["manifest"]["limits"], leaders, listed) == (
         {"cost_per_month": 500},
         {"data": []},
         [["red-cap"], ["red-cap"]],

@@ -234,7 +234,7 @@ async def test_back_to_the_key_of_somebody_elses_account(api):
         return api.ask("POST", "/rollback", body, by="bo")
 
     await refused(api, back_to(1), MANAGE_ACCOUNT)
-    assert (await api.done(back_to(2)))["action"] == "rolled back to 2"
+    assert (await api.done(back_to(2)))["action"] == "UPDATE"
 
 
 # --- secrets -----------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.access import ADMIN_PERMISSION, TENANT
-from gateway.control.routes import BASE, ROUTES, Permission
+from gateway.control.routes import BASE, ROUTES, Needs, Permission
 from gateway.entries import Entry
 from gateway.testing import http_scope
 
@@ -82,6 +82,8 @@ NO_GRACE = {"gracePeriodInMinutes": -1}
 OF_TOKEN = Case(MANAGE_VIRTUAL_ACCOUNT, refused=404)
 
 NEEDS = {
+    ("GET", "/session"): Case(),
+    ("GET", "/x/users/info"): Case(),
     ("GET", "/me"): Case(),
     ("PUT", "/apply"): Case(MANAGE_TEAM, unchanged("team")),
     ("PUT", "/apply/all"): Case(MANAGE_TEAM, {"steps": [unchanged("team")]}),
@@ -103,11 +105,13 @@ NEEDS = {
     ),
     ("DELETE", "/personal-access-tokens/{id}"): OF_TOKEN,
     ("DELETE", "/virtual-accounts/{name}/jwt/{id}"): OF_TOKEN,
+    ("GET", "/virtual-accounts/exists"): Case(),
     ("GET", "/virtual-accounts"): Case(),
     ("PUT", "/virtual-accounts"): Case(MANAGE_VIRTUAL_ACCOUNT, unchanged("virtual-account")),
     ("GET", "/virtual-accounts/{name}"): Case(READ_VIRTUAL_ACCOUNT, refused=404),
     ("DELETE", "/virtual-accounts/{name}"): Case(DELETE_VIRTUAL_ACCOUNT),
     ("GET", "/teams"): Case(),
+    ("GET", "/teams/user"): Case(),
     ("PUT", "/teams"): Case(MANAGE_TEAM, unchanged("team")),
     ("GET", "/teams/{name}"): Case(READ_TEAM, refused=404),
     ("DELETE", "/teams/{name}"): Case("team:DeleteTeam"),
@@ -123,6 +127,7 @@ NEEDS = {
     ("PUT", "/provider-accounts"): Case(MANAGE_ACCOUNT, unchanged("provider-account/demo")),
     ("GET", "/provider-accounts/{name}"): Case(READ_ACCOUNT, refused=404),
     ("DELETE", "/provider-accounts/{name}"): Case("provider-account:DeleteProviderAccount"),
+    ("GET", "/provider-integrations"): Case(),
     ("GET", "/identity-providers"): Case(),
     ("PUT", "/identity-providers"): Case(NOBODY, unchanged("identity-provider")),
     ("GET", "/identity-providers/{name}"): Case(NOBODY, refused=404),
@@ -138,7 +143,8 @@ NEEDS = {
     ("DELETE", "/llm-gateway/budgets/{name}"): Case(MANAGE_CONTROLS),
     ("GET", "/llm-gateway/budgets/{name}/leaderboard"): Case(LIST_CONTROLS, refused=404),
     ("GET", "/llm-gateway/rate-limits"): Case(),
-    ("GET", "/llm-gateway/config/{type}"): Case(),
+    ("GET", "/llm-gateway/config/{type}"): Case(LIST_CONTROLS, refused=404),
+    ("GET", "/gateway/configs"): Case(LIST_CONTROLS, refused=404, query="?type=tenant-budget-config"),
     ("GET", "/llm-gateway/usage"): Case(),
     ("GET", "/llm-gateway/usage/requests/{request_id}"): Case(
         LIST_CONTROLS, refused=404, others={"manager of another team": 200}
@@ -237,7 +243,7 @@ class World:
 
     def path(self, route):
         names = {"name": "red", "id": self.token_id, "email": "nobody@example.com", "key": "none"}
-        names |= {"type": "gateway-budget-config", "request_id": REQUEST.request_id}
+        names |= {"type": "tenant-budget-config", "request_id": REQUEST.request_id}
         return re.sub(r"\{(\w+)\}", lambda part: names[part[1]], route.path)
 
 
@@ -256,7 +262,8 @@ def named(route):
 
 
 WITH_PERMISSION = [route for route in ROUTES if isinstance(route.needs, Permission)]
-WITH_NEEDS = [route for route in ROUTES if not isinstance(route.needs, Permission)]
+OPEN = [route for route in ROUTES if route.needs is Needs.NOTHING]
+WITH_NEEDS = [route for route in ROUTES if isinstance(route.needs, Needs) and route not in OPEN]
 
 
 @pytest.mark.parametrize("route", WITH_PERMISSION, ids=named)
@@ -311,7 +318,12 @@ async def test_who_is_nobody(world, caller):
         await world.api.app(http_scope(route.method, BASE + world.path(route), headers, 0), receive, send)
         answers[named(route)] = sent[0]["status"]
 
-    assert answers == {named(route): 401 for route in ROUTES}
+    assert answers == {named(route): 200 if route in OPEN else 401 for route in ROUTES}
+
+
+async def test_what_is_open_to_all():
+    """It says nothing that depends on who asks, or on what is kept."""
+    assert [route.path for route in OPEN] == ["/min-cli-version", "/tenant-id"]
 
 
 async def test_the_table_of_this_test_has_no_more_than_there_is():

@@ -68,8 +68,8 @@ async def test_a_guess_looks_like_any_other_text(api):
 
     assert await answers(KEY) == await answers("a guess")
     dry = await api.done(api.apply(account(), by="bo", dry_run=True))
-    assert (dry["action"], dry["existing_manifest"], dry["manifest"]["auth_data"]["api_key"]) == (
-        "updated",
+    assert (dry["action"], dry["existingManifest"], dry["manifest"]["auth_data"]["api_key"]) == (
+        "UPDATE",
         read,
         "***@v2",
     )
@@ -119,7 +119,7 @@ async def test_what_an_older_gateway_wrote_can_be_written_back(api):
     same = await api.done(api.apply(read, by="bo"))
     edited = await api.done(api.apply({**read, "discount_percent": 5}, by="bo"))
 
-    assert (read["auth_data"]["api_key"], same["action"], edited["action"]) == ("***", "unchanged", "updated")
+    assert (read["auth_data"]["api_key"], same["changed"], edited["changed"]) == ("***", False, True)
     assert f"authorization: Bearer {KEY}\r\n".encode() in heads(api, "main/m")[0]
 
 
@@ -238,7 +238,7 @@ async def test_the_token_of_a_webhook(api, url):
     status, message = await api.refused(api.apply(hook(url, "***@v1")))
 
     assert (status, "integrations[costs].webhook_url has changed" in message) == (400, True)
-    assert (await api.done(api.apply(hook("***@v1", "***@v1"))))["action"] == "unchanged"
+    assert (await api.done(api.apply(hook("***@v1", "***@v1"))))["changed"] is False
 
 
 @pytest.mark.parametrize(

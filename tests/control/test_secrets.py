@@ -34,7 +34,7 @@ async def test_writing_reading_and_deleting(group):
     assert [(row["key"], row["updatedBy"], "value" in row) for row in listed] == [
         (key, "user:bo@example.com", False) for key in "abc"
     ]
-    assert read == {"key": "b", "value": "3"}
+    assert (read["data"]["id"], read["data"]["value"]) == ("llm:b", "3")
     for method in ("GET", "DELETE"):
         answer = await group.refused(group.ask(method, "/secret-groups/llm/secrets/a", by="bo"))
         assert answer == (404, "there is no a in llm")
@@ -112,7 +112,8 @@ async def test_what_is_around_a_value_is_none_of_it(group):
     await group.done(write(group, a="\ufeffsk-1\r\n", b="a\nb\n"))
 
     for key, value in {"a": "sk-1", "b": "a\nb"}.items():
-        assert await group.done(group.ask("GET", f"/secret-groups/llm/secrets/{key}")) == {"key": key, "value": value}
+        read = (await group.done(group.ask("GET", f"/secret-groups/llm/secrets/{key}")))["data"]
+        assert (read["key"], read["value"]) == (key, value)
     assert await group.refused(write(group, c="\n")) == (400, "the value of c is empty")
 
 

@@ -51,11 +51,23 @@ async def test_for_a_user(timed):
         {
             **about,
             "id": id_,
+            "type": "pat",
+            "tenantName": "default",
+            "accountId": "default",
             "tokenType": "opaque",
             "createdAt": "2026-01-01T00:00:00Z",
             "createdBy": "user:admin",
+            "createdBySubject": {
+                "subjectId": "admin",
+                "subjectType": "user",
+                "subjectSlug": "admin",
+                "subjectDisplayName": "admin",
+            },
+            "updatedAt": "2026-01-01T00:00:00Z",
+            "updatedBy": "user:admin",
             "revokedAt": None,
             "lastUsedAt": None,
+            "lastAccessedAt": None,
             "replacedBy": None,
             "status": "active",
         }
@@ -409,7 +421,7 @@ async def kept(timed):
 
 
 async def secret_of(api):
-    return (await api.done(api.ask("GET", "/secret-groups/vats/secrets/robot")))["value"]
+    return (await api.done(api.ask("GET", "/secret-groups/vats/secrets/robot")))["data"]["value"]
 
 
 async def test_the_first_one_is_made(kept):

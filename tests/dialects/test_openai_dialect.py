@@ -293,12 +293,13 @@ def test_a_name_that_no_model_has_is_not_read_further():
 
 
 def test_an_error_has_the_shape_of_openai_and_of_truefoundry():
-    """OpenAI's clients read `error.message`, those of the TrueFoundry gateway `status` and `message`."""
+    """OpenAI's clients read `error.message`, those of the TrueFoundry gateway and its SDK the others."""
     error = RateLimited("slow down", param="model", code="tokens_per_day")
 
     assert json.loads(CHAT.error(error)) == {
         "error": {"message": "slow down", "type": "rate_limit_error", "param": "model", "code": "tokens_per_day"},
         "status": "failure",
+        "statusCode": 429,
         "message": "slow down",
     }
 

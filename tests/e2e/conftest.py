@@ -181,6 +181,13 @@ def gateway_process(tmp_path, token):
         yield start
 
 
+@pytest.fixture(scope="module")
+def gateway_of_module(tmp_path_factory, token):
+    """The same, for all tests of a module."""
+    with ExitStack() as stack:
+        yield lambda **how: stack.enter_context(serving(tmp_path_factory.mktemp("gateway"), token, **how))
+
+
 @pytest.fixture(scope="session")
 def shared_gateway(tmp_path_factory, token, manifests):
     """`shared_gateway(server)`: one for all tests, started when the first of them asks."""

@@ -58,6 +58,7 @@ async def test_each_error_has_its_answer(error, status, type_, code, headers):
     assert answer.json() == {
         "error": {"message": MESSAGE, "type": type_, "param": None, "code": code},
         "status": "failure",
+        "statusCode": status,
         "message": MESSAGE,
     }
     length = {"content-type": "application/json", "content-length": str(len(answer.body))}
