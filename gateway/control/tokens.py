@@ -342,6 +342,7 @@ def _listed(token: StoredToken, now: datetime) -> dict[str, Any]:
         "expiresAt": token.expires_at,
         "revokedAt": token.revoked_at,
         "lastUsedAt": token.last_used_at,
+        "lastAccessedAt": token.last_used_at,
         "replacedBy": token.replaced_by,
         "status": status,
     }
