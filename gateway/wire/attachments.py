@@ -10,7 +10,7 @@ MOST_LOOKED_AT = 10_000
 
 _NAME_ENDS = (b'url"', b'data"', b'image"')
 """Of the fields that hold them. Base64 elsewhere, in a message's text say, is read by the model letter by letter."""
-_FILE = re.compile(rb'[a-z]+"\s*+:\s*+"(?:data:[^",]{0,200},)?([A-Za-z0-9+/=_\\-]{1000,}+)"')
+_FILE = re.compile(rb'(?:url|data|image)"\s*+:\s*+"(?:data:[^",]{0,200},)?([A-Za-z0-9+/=_\\-]{1000,}+)"')
 
 
 def attachments(data: bytes) -> Iterator[tuple[int, int]]:
