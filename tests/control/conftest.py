@@ -181,11 +181,11 @@ async def timed_on(clock):
         pepper, url = environ["GATEWAY_PEPPER"].encode(), environ["GATEWAY_DATABASE_URL"]
         callers = Callers(tokens_in(environ), pepper=Pepper(pepper), clock=lambda: clock().timestamp())
         config = Config(None, environ, callers=callers, seal=Seal(pepper))
-        store = Store(url, clock=clock)
+        store = Store(url, clock=clock, deadline_s=20.0)
         control = Control(
             config=config,
             store=store,
-            ledger=LedgerStore(url),
+            ledger=LedgerStore(url, deadline_s=20.0),
             counters=counters or MemoryCounters(lambda: clock().timestamp()),
             replica=Replica(store, config),
             seal=config.seal,

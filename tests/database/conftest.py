@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from gateway.database.engine import connected, engine_of
 from gateway.database.migrate import migrate
 from gateway.database.rows import StoredToken
 from gateway.database.store import Store
+from gateway.errors import Unavailable
 
 
 class Clock:
@@ -62,9 +64,22 @@ def empty_url(request, tmp_path):
 @pytest.fixture
 async def store(database_url, clock):
     await migrate(database_url)  # where a test begins without tables
-    store = Store(database_url, clock=clock)
+    store = Store(database_url, clock=clock, deadline_s=20.0)
     yield store
     await store.close()
+
+
+@pytest.fixture(scope="session")
+def in_the_end():
+    """`await in_the_end(ask)`: what `ask()` returns once the database is there for those who do not wait for long."""
+
+    async def answer(ask):
+        async with asyncio.timeout(60):
+            while True:
+                with suppress(Unavailable):
+                    return await ask()
+
+    return answer
 
 
 @pytest.fixture
