@@ -62,6 +62,23 @@ async def test_chat_on_every_server(gateway, token, llmock):
     assert text_of(chunks) == "one"
 
 
+async def test_a_stream_that_was_read_to_its_end_is_complete(gateway, token, provider, say):
+    """The SDK closes its connection as soon as it has read `[DONE]`: all of them were logged as clients that had left.
+    The provider may leave its own open."""
+    provider.on("real-chat", [say.STREAM, say.chunk(say.event("one")), say.chunk(say.DONE), provider.STALL])
+
+    def read():
+        with OpenAI(base_url=gateway.url, api_key=token, timeout=30) as client:
+            stream = client.chat.completions.create(model="mock/chat", messages=HELLO, stream=True)
+            assert text_of(stream) == "one"
+            return stream.response.headers["x-request-id"]
+
+    ids = [await asyncio.to_thread(read) for _ in range(5)]
+
+    records = [record for id_ in ids for record in await gateway.records_of(id_)]
+    assert [(record["outcome"], record["status"]) for record in records] == 5 * [("complete", 200)]
+
+
 def test_streamed_chat(client, llmock):
     llmock.reply("Hello over there")
 
