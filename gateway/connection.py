@@ -243,6 +243,8 @@ class Connection(asyncio.Protocol):
                 self._fail(BrokeOff(NO_ANSWER))
         if not self.closed.done():
             self.closed.set_result(None)
+        # It holds us: such a ring keeps what was read of a reply until the collector comes.
+        self.__dict__.pop("_parser", None)
         self._wake()
 
     def _ends_with_connection(self) -> bool:
