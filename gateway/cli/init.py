@@ -53,7 +53,7 @@ name: models
 integrations:
   - type: integration/model/virtual
     name: small # callers ask for models/small
-    alias: [gpt-4o-mini] # or for this, as clients do that have a list of names
+    alias: [$alias] # or for this; clients that have a list of names ask for one of theirs, such as gpt-4o-mini
     model_types: [chat]
     routing_config:
       type: priority-based-routing
@@ -101,9 +101,11 @@ def init(path: Path) -> None:
 
 def first_file(*, has_key: bool) -> str:
     if has_key:
-        return _FILE.substitute(account=_OPENAI, more="", vendor="openai", model="openai/gpt-4o-mini")
+        return _FILE.substitute(
+            account=_OPENAI, more="", vendor="openai", model="openai/gpt-4o-mini", alias="gpt-4o-mini"
+        )
     commented = "".join(f"# {line}\n" for line in ["---", *_OPENAI.splitlines()])
     more = (
         f"#\n# With a key, OpenAI's would be this one; put it into the grant and the virtual model, too:\n{commented}"
     )
-    return _FILE.substitute(account=_DEMO, more=more, vendor="demo", model="demo/echo")
+    return _FILE.substitute(account=_DEMO, more=more, vendor="demo", model="demo/echo", alias="echo")

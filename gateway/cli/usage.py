@@ -27,7 +27,7 @@ class _ReportUnlessNamed(click.Group):
 def usage() -> None:
     """Show what was used, what it cost, and what is left.
 
-    Without a command it is `report`: gateway usage --by team --since 2026-03-01
+    Without a command it is `report`: gateway usage --by subject --since 2026-03-01
     """
 
 

@@ -64,14 +64,14 @@ async def test_answers_by_every_name(tmp_path, has_key):
     environ = {"OPENAI_API_KEY": "sk-1", "GATEWAY_TOKENS": "user:ana@example.com=token-of-ana-0123456789"}
     app = build_app(path, environ=environ, network=FakeUpstream(*[REPLY] * 60), sinks=[])
     auth = {"authorization": "Bearer token-of-ana-0123456789"}
-    own = "openai/gpt-4o-mini" if has_key else "demo/echo"
+    own, alias = ("openai/gpt-4o-mini", "gpt-4o-mini") if has_key else ("demo/echo", "echo")
 
     listed = (await get(app, "/v1/models", headers=auth)).json()["data"]
     answers = [
         await post(app, "/v1/chat/completions", {"model": model, **ASK}, headers=auth)
-        for model in [own, "models/small", "gpt-4o-mini"] + [own] * 58
+        for model in [own, "models/small", alias] + [own] * 58
     ]
 
-    assert [model["id"] for model in listed] == [own, "models/small", "gpt-4o-mini"]
+    assert [model["id"] for model in listed] == [own, "models/small", alias]
     assert [answer.status for answer in answers] == [200] * 60 + [429]
     assert answers[1].json()["choices"][0]["message"]["content"] == "hello"
