@@ -20,6 +20,7 @@ import msgspec
 from gateway.address import address_of
 from gateway.errors import GatewayError, Refused, UpstreamError
 from gateway.headers import wrong_headers, wrong_value
+from gateway.logs import MASK
 from gateway.pricing import Price
 from gateway.routing import Room, Route, Tier
 from gateway.secret import Secret
@@ -183,6 +184,11 @@ class Tls(msgspec.Struct, frozen=True):
     ca_cert: str | None = None
 
 
+_NO_SECRETS = frozenset({b"host", b"accept-encoding", b"content-type"})
+SHORTEST_SECRET = 8
+"""Bytes; less is a word that may stand anywhere."""
+
+
 class Endpoint:
     """One URL of a provider, ready to be called: where to connect, and the request head, written once.
 
@@ -233,6 +239,15 @@ class Endpoint:
         other = copy(self)
         other.head = b"\r\n".join([request, *kept, *new, b""])
         return other
+
+    def hidden(self, data: bytes) -> bytes:
+        """Without the values of its headers, the key among them: some servers repeat them in errors."""
+        for line in self.head.split(b"\r\n")[1:-1]:
+            name, _, value = line.partition(b": ")
+            for part in (value, value.rpartition(b" ")[2]) if name not in _NO_SECRETS else ():
+                if len(part) >= SHORTEST_SECRET:
+                    data = data.replace(part, MASK.encode())
+        return data
 
     def __repr__(self) -> str:
         return f"Endpoint({self.url!r})"  # the head holds the key

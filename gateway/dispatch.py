@@ -303,6 +303,11 @@ class Dispatcher:
                 exchange.first_byte_at = exchange.last_byte_at = perf_counter()
                 raise target.provider.refusal(call, target, reply.status, reply.headers, body)
             await relay(exchange, call, target, reply, outlet, answered)
+        except UpstreamError as error:
+            error.message = request.endpoint.hidden(error.message.encode()).decode()
+            if isinstance(error, Refused) and error.body is not None:
+                error.body = request.endpoint.hidden(error.body)
+            raise
         finally:
             reply.close()
 

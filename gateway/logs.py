@@ -58,6 +58,12 @@ def redact_text(text: str, most: int | None = None) -> str:
     return text
 
 
+def holds_secret(body: bytes) -> bool:
+    """Whether anything in it looks like one, as it stands."""
+    text = body[:MOST_SHOWN].decode(errors="replace")
+    return redact_text(text) != text
+
+
 def redacted(value: Any) -> Any:
     """The same value with what looks like a secret masked, at any depth; of a large one, its first `MOST_SHOWN`."""
     return _Redaction().of(value, 0)
@@ -85,7 +91,9 @@ class _Redaction:
         return self.text(value if isinstance(value, str) else repr(value))  # which is how a renderer would write it
 
     def name(self, name: Any) -> Any:
-        return name if len(str(name)) <= MARGIN else self.text(str(name))
+        if len(str(name)) > MARGIN:
+            return self.text(str(name))
+        return redact_text(name) if isinstance(name, str) else name
 
     def text(self, text: str) -> str:
         shown = redact_text(text, max(0, self.left))

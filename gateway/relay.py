@@ -170,6 +170,8 @@ async def _large(exchange: Exchange, reply: Reply, out: bytes, reading: Reading,
             out = reading.feed(data) if data else reading.end()
     finally:
         exchange.usage = reading.usage()
+    if not reading.is_complete():
+        raise BrokeOff("the provider ended its answer before it was complete")
     await outlet.finish()
 
 

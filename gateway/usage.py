@@ -124,7 +124,7 @@ def _count(reported: int | None) -> int:
 def _whole(value: Any) -> int | None:
     """Numbers as servers write them: `100`, `100.0`, `"100"`. None: it is none."""
     if type(value) is int:
-        return value
+        return value if value >= 0 else None
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdecimal():
@@ -180,10 +180,14 @@ class OpenAIUsage(msgspec.Struct):
             return None
         try:
             usage = msgspec.convert(said, cls)
+            if (usage.prompt_tokens or 0) < 0 or (usage.completion_tokens or 0) < 0:
+                usage = cls._by_field(said)
         except msgspec.ValidationError:
             usage = cls._by_field(said)
-        if usage.prompt_tokens is None and usage.completion_tokens is None:
-            usage = cls._by_field({name: said.get(other) for other, name in _OTHER_NAMES} | {"total_tokens": None})
+        if not usage.prompt_tokens and not usage.completion_tokens:
+            other = cls._by_field({name: said.get(other) for other, name in _OTHER_NAMES})
+            if other.prompt_tokens is not None or other.completion_tokens is not None:
+                usage = other
         if usage.prompt_tokens is None and usage.completion_tokens is None:
             usage = cls(prompt_tokens=_whole(said.get("total_tokens")))  # Voyage and others, of embeddings
             return usage if usage.prompt_tokens is not None else None

@@ -177,6 +177,44 @@ async def test_an_error_far_from_the_end_is_found(ended):
     assert (record.outcome, record.error_message) == (Outcome.UPSTREAM_BROKE, "the model crashed, key ***")
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"object":"error","message":"boom","code":500}\n\n',
+        b'data: {"errors":[{"message":"boom"}]}\n\n',
+        b'data: {"code":500,"message":"boom"}\n\n',
+        b'data: {"detail":"boom"}\n\n',
+        b'data: [{"error":{"message":"boom"}}]\n\n',
+        b"data: boom\n\n",
+        b'event: Error\ndata: {"message":"boom"}\n\n',
+        b'event: error\ndata: {"message":"boom","usage":{"prompt_tokens":7}}\n\n',
+        b'data: {"choices":[{"delta":{},"error":{"message":"boom"}}]}\n\n',
+        b'{"error":{"message":"boom"}}\n\n',
+    ],
+)
+async def test_errors_behind_content_are_found_by_what_they_lack(ended, event):
+    """Before the first content all of these were errors, and behind it none."""
+    answer, record = await ended([HELLO, event, DONE])
+
+    assert answer.body == HELLO + event + DONE
+    assert (record.outcome, record.error_message) == (Outcome.UPSTREAM_BROKE, "boom")
+
+
+async def test_an_answer_among_several_that_has_not_ended_is_broken(ended):
+    second = HELLO.replace(b'"index":0', b'"index":1')
+
+    _, record = await ended([HELLO, STOP, second], WITH_USAGE)
+
+    assert record.outcome == Outcome.UPSTREAM_BROKE
+
+
+async def test_the_end_goes_out_though_blank_lines_are_of_two_kinds(ended):
+    """`[DONE]` was held back for the rest of its event, and nobody let it go."""
+    answer, _ = await ended([HELLO + STOP + USAGE + b"data: [DONE]\r\n\r\n"])
+
+    assert answer.body == HELLO + STOP + b"data: [DONE]\r\n\r\n"
+
+
 # --- errors before the first content ---------------------------------------------------------------------------------
 
 
@@ -287,6 +325,14 @@ async def test_a_large_answer_that_is_none_is_an_error(ended, body, status, mess
     assert (answer.status, error["message"], record.usage) == (status, message, None)
 
 
+async def test_a_large_answer_that_is_cut_short_is_no_answer(ended):
+    """It ended as if nothing had been, where one of less than 256 KiB was a 502."""
+    body = b'{"id":"1","choices":[{"message":{"content":"' + 300_000 * b"x" + b'"}}]'
+
+    with pytest.raises(BrokeOff):
+        await ended([body], ASK, {"content-type": "application/json"})
+
+
 async def test_an_error_inside_a_large_answers_content_is_none(ended):
     body = b'{"choices":[{"message":{"error":{"message":"x"},"content":"\\"error\\":{}' + 300_000 * b"x" + b'"}}]}'
 
@@ -313,6 +359,9 @@ data: }
     [
         ([USAGE, USAGE.replace(b":7,", b":0,").replace(b":3,", b":0,").replace(b":10}", b":0}")], COUNTED),
         ([USAGE, b'data: {"choices":[],"usage":{}}\n\n'], COUNTED),
+        ([USAGE, *(6 * [b'data: {"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}\n\n'])], COUNTED),
+        ([USAGE, *(20 * [b'data: {"choices":[],"usage":null}\n\n'])], COUNTED),
+        ([USAGE.replace(b"}}", b',"x":{"usage":{"prompt_tokens":1,"completion_tokens":1}}}}')], COUNTED),
         ([USAGE, b'data: {"choices":[],"usage":null}\n\n'], COUNTED),
         ([b'data: {"choices":[],"usage":{"input_tokens":7,"output_tokens":3}}\n\n'], COUNTED),
         ([PRETTY], COUNTED),
@@ -320,7 +369,10 @@ data: }
         ([b'data: {"choices":[],"usage":{"tokens":7}}\n\n'], Usage(input=9, output=3, estimated=True)),
         ([USAGE.replace(b"7", b'"7"').replace(b"3", b"3.0")], COUNTED),
     ],
-    ids=["zeros", "empty", "null", "other names", "several lines", "only empty", "unknown names", "odd numbers"],
+    ids=[
+        "zeros", "empty", "many zeros", "many nulls", "usage in usage", "null", "other names", "several lines",
+        "only empty", "unknown names", "odd numbers",
+    ],
 )  # fmt: skip
 async def test_usage_of_a_stream(ended, events, usage):
     """A stream whose usage could not be read cost nothing, or as much as a long one."""
@@ -345,6 +397,38 @@ async def test_usage_that_was_not_asked_for_by_the_gateway_stays(ended):
     answer, _ = await ended([HELLO, STOP, USAGE, DONE], WITH_USAGE)
 
     assert answer.body == HELLO + STOP + USAGE + DONE
+
+
+async def test_the_bill_is_not_written_by_the_model(ended):
+    """Some servers give the arguments of a call as an object; a model, and so a caller, chooses what is in it."""
+    call = b'{"function":{"arguments":{"usage":{"prompt_tokens":1,"completion_tokens":1}}}}'
+
+    _, record = await ended([b'{"choices":[{"message":{"tool_calls":[' + call + b"]}}]}"], ASK, {})
+
+    assert record.usage.estimated
+
+
+# --- secrets in errors -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"error":{"message":"you sent provider-key-of-mock"}}',
+        b"bad token provider-key-of-mock",
+        b'{"error":{"message":"sk-abcdefghijklmnop"},"error":{"message":"ok"}}',
+        b'{"error":{"message":"ok","x":"sk-abcdefghijklmnop","x":"fine"}}',
+        b'{"error":{"message":"ok","sk-abcdefghijklmnop":"fine"}}',
+    ],
+)
+@pytest.mark.parametrize("status", [403, 200])
+async def test_an_error_shows_no_key(ended, said, status):
+    """Neither the one that was sent, whatever it looks like, nor one behind a second field of its name."""
+    answer, record = await ended([said], ASK, {}, status)
+
+    shown = answer.body.decode() + str(record.error_message)
+    assert "provider-key-of-mock" not in shown
+    assert "sk-abcdefghijklmnop" not in shown
 
 
 # --- servers that do not know how to be asked for usage --------------------------------------------------------------

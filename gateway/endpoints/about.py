@@ -10,7 +10,7 @@ import msgspec
 from gateway._version import __version__
 from gateway.asgi import Receive, Scope, Send, send_body
 from gateway.contract import Dialect
-from gateway.control.routes import BASE, Permission, Route
+from gateway.control.routes import BASE, Needs, Permission, Route
 
 ABOUT = "An AI gateway: one API for the models of many providers, with tokens, limits and budgets."
 BEARER = {"token": {"type": "http", "scheme": "bearer"}}
@@ -78,6 +78,8 @@ class OpenApiEndpoint:
                 names=re.findall(r"\{(\w+)\}", route.path),
                 body=ref_of[route.body] if route.body is not None else None,
             )
+            if needs is Needs.NOTHING:
+                operation["security"] = []
             yield BASE + route.path, route.method, {**operation, "description": f"Needs {needed}."}
 
 

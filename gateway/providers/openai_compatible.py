@@ -10,7 +10,7 @@ import msgspec
 from gateway.address import below, path_of
 from gateway.contract import Call, Endpoint, Reading, Target, Tls, UpstreamRequest
 from gateway.errors import BadRequest, Refused, Unauthorized
-from gateway.logs import redact_text, redacted
+from gateway.logs import holds_secret, redact_text, redacted
 from gateway.manifests.accounts import (
     ApiKeyAuth,
     BasicAuth,
@@ -201,5 +201,5 @@ def _said(body: bytes) -> tuple[str | None, bytes | None]:
         return redact_text(message) if message is not None else None, None
     error = safe.get("error") if isinstance(safe, dict) else None
     if isinstance(error, dict) and isinstance(error.get("message"), str):
-        return error["message"], body if safe == value else _encoder.encode(safe)
+        return error["message"], body if safe == value and not holds_secret(body) else _encoder.encode(safe)
     return failure_as(safe).message, None

@@ -71,7 +71,8 @@ def failure_in(value: Any) -> Failure | None:
     """Of an answer or event that has no content, and might say why; None when it does not look like a failure."""
     found = failure_as(value)
     if isinstance(value, Mapping) and not value.get("error") and not value.get("errors"):
-        is_one = value.get("object") == "error" or (found.status is not None and found.message is not None)
+        says_so = value.get("object") == "error" or value.get("status") == "error" or value.get("success") is False
+        is_one = says_so or (found.status is not None and found.message is not None)
         return found if is_one else None
     return found if found.message is not None else None
 
@@ -126,4 +127,5 @@ def _plain(text: str) -> str | None:
     if text.startswith("<"):
         title = _TITLE.search(text)
         return f"a page with the title {title[1].strip()!r}" if title is not None else None
-    return " ".join(text.split()) or None if len(text) <= LONGEST_TEXT and "\ufffd" not in text else None
+    # Several lines are a traceback, which may hold a prompt.
+    return text if text.isprintable() and 0 < len(text) <= LONGEST_TEXT and "\ufffd" not in text else None

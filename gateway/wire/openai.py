@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import BrokeOff, Refused, UpstreamError
-from gateway.logs import redact_text, redacted
+from gateway.logs import holds_secret, redact_text, redacted
 from gateway.usage import Usage
 from gateway.wire import sse
 from gateway.wire.failure import Failure, failure_as, failure_in, failure_of, lenient_json
@@ -23,8 +23,9 @@ TAIL = 4 * 1024
 LONGEST_TAIL = 4 * TAIL
 MAX_TORN = 64 * 1024
 """What of an event that has not come whole is held back, or kept to be looked at."""
-LAST_FEW = 4
-"""So many of the last fields named `usage` are looked at: who writes more, writes them into every event."""
+LAST_FIELDS, LAST_OBJECTS = 64, 8
+"""So many of the last fields named `usage` are looked at, and of those that hold something. Who writes more, writes
+them into every event."""
 BEGINNING = 16 * 1024
 LOOKED_AT = 8 * 1024
 """So much of the end of what has come is searched for `[DONE]` and errors: in a burst, each look at all of it would
@@ -47,8 +48,8 @@ _CONTENT = re.compile(rb'"(?:content|text|reasoning_content|arguments)"\s*:\s*"[
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[{}\[\]]', re.DOTALL)
 _NAMED = re.compile(rb"\s*:\s*")
 _SERVICE_TIER = re.compile(rb'"service_tier"\s*:\s*"(\w+)"')
-_ERROR = re.compile(rb'"error"|event: ?error')
-_ERROR_EVENT = re.compile(rb"(?:\A|[\r\n])event: ?error[\r\n]")
+_ERROR = re.compile(rb'"error"(?!\s*+:\s*+null)|event: ?error')
+_ERROR_EVENT = re.compile(rb"(?:\A|[\r\n])event:[ ]*+error[ ]*+[\r\n]", re.IGNORECASE)
 _BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 LONGEST_BLANK = 3
 _ENVELOPE = frozenset(
@@ -56,6 +57,9 @@ _ENVELOPE = frozenset(
     | {"choices", "usage"}
 )
 """Fields of an event that say nothing by themselves."""
+_ANSWERS = frozenset({"id", "created", "choices", "usage"})
+"""An event that has none of them is no part of an answer."""
+_NOTHING = (b"", b"null", b"[]")
 _NOT_JSON = "the provider's answer is not a JSON object"
 _NO_MESSAGE = "the provider answered with an error"
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -134,8 +138,10 @@ class StreamReading(Tail):
         self.has_begun = False
         self.is_over = False
         self._opening: sse.EventSplitter | None = sse.EventSplitter()
+        self._most = LONGEST_TAIL
         self._seam = _START  # the end of the last chunk, where an event may have begun
         self._is_finished = False
+        self._has_ended = False
         self._error: UpstreamError | None = None
         self._cut = UsageCut() if cuts_usage else None
 
@@ -150,13 +156,17 @@ class StreamReading(Tail):
         self._seam = joined[-_SEAM:]
         self._parts.append(data)
         self._size += len(data)
-        if self._size > LONGEST_TAIL:
+        if self._size > self._most:
             self._let_go()
         if not self.has_begun:
             self._begin(data)
-        return data if self._cut is None else self._cut.feed(data)
+        if self._cut is None:
+            return data
+        out = self._cut.feed(data)
+        return out + self._cut.end() if self.is_over else out
 
     def end(self) -> bytes:
+        self._has_ended = True
         if (opening := self._opening) is not None and (rest := opening.end()):
             self._judge_first(rest)
         if not self.events and not self.has_begun:
@@ -165,13 +175,13 @@ class StreamReading(Tail):
 
     def is_complete(self) -> bool:
         """Some providers leave out `[DONE]`; a finish reason is as good, and so is usage with no choices beside it."""
-        if self.is_over or self._is_finished:
-            return True
         tail = self._tail()
-        return _FINISH_REASON.search(tail) is not None or _ends_with_usage(tail)
+        return self.is_over or self._finishes(tail) or _ends_with_usage(tail)
 
     def told_error(self) -> UpstreamError | None:
         self._look_for_error()
+        if self._error is None:
+            self._error = error_at_end(self._tail(), is_all=self._has_ended)
         return self._error
 
     def _last(self, joined: bytes, done: "re.Match[bytes]", data: bytes) -> bytes:
@@ -191,24 +201,25 @@ class StreamReading(Tail):
 
     def _let_go(self) -> None:
         tail = self._tail()
-        # Looks only at the last one, since many providers write it into every event, mostly as null.
-        if (reason := tail.rfind(b'"finish_reason"')) >= 0 and _FINISH_REASON.match(tail, reason):
-            self._is_finished = True
-        torn = self._look_for_error()
+        self._is_finished = self._finishes(tail)
+        self._look_for_error()
+        torn = len(tail) - (_last_blank(tail, 0) or 0)
         self._shorten(max(TAIL, torn if torn <= MAX_TORN else 0))
+        self._most = self._size + LONGEST_TAIL - TAIL  # or each byte of a torn event would be looked at again and again
 
-    def _look_for_error(self) -> int:
-        """Returns how long an event is that may be an error, and has not come whole."""
+    def _finishes(self, tail: bytes) -> bool:
+        """By the last event that says so, or says that it does not: of several answers one may end before another."""
+        last = tail.rfind(b'"finish_reason"')
+        return self._is_finished if last < 0 else _FINISH_REASON.match(tail, last) is not None
+
+    def _look_for_error(self) -> None:
         tail = self._tail()
-        end = tail if len(tail) <= 2 * LONGEST_TAIL else tail[-LOOKED_AT:]
+        end = tail if len(tail) <= MAX_TORN + LONGEST_TAIL else tail[-LOOKED_AT:]
         if self._error is not None or b"error" not in end or not _ERROR.search(end):
-            return 0
-        splitter = sse.EventSplitter()
-        for event in splitter.feed(tail):
+            return
+        for event in sse.EventSplitter().feed(tail):
             if self._error is None and _ERROR.search(event):
                 self._error = error_in_event(event)
-        torn = splitter.end()
-        return len(torn) if _ERROR.search(torn) else 0
 
     def _begin(self, data: bytes) -> None:
         """Nearly always the first words are seen without decoding anything."""
@@ -221,7 +232,8 @@ class StreamReading(Tail):
                 self._judge_first(event)
                 if self.has_begun:
                     break
-        if self.has_begun:
+        if self.has_begun or len(opening) > MAX_TORN:
+            self.has_begun = True
             self._opening = None
 
     def _judge_first(self, event: bytes) -> None:
@@ -255,6 +267,7 @@ class BodyReading(Tail):
         super().__init__()
         self.events = 0
         self.has_begun = False
+        self._is_whole = False
         self._held: list[bytes] | None = []
         self._held_size = 0
 
@@ -280,12 +293,12 @@ class BodyReading(Tail):
             return b""
         body = self._held[0] if len(self._held) == 1 else b"".join(self._held)
         self._usage = read_body(body)
-        self._held, self.has_begun = None, True
+        self._is_whole, self._held, self.has_begun = True, None, True
         self._parts = [body]
         return body
 
     def usage(self) -> Usage | None:
-        return self._usage or super().usage()
+        return self._usage if self._is_whole else super().usage()
 
     def is_complete(self) -> bool:
         return self._tail().rstrip().endswith(b"}")
@@ -336,12 +349,13 @@ def _first_blank(stream: bytearray, seen: int) -> int | None:
     return min(ends, default=None)
 
 
-def _last_blank(stream: bytearray, seen: int) -> int | None:
-    """Where the last blank line ends, of those that are written like the first kind that is found: streams have one."""
+def _last_blank(stream: bytes | bytearray, seen: int) -> int | None:
+    """Where the last blank line ends. Of a kind that is found, mostly near the end, only what follows is searched."""
+    end: int | None = None
     for blank in _BLANK_LINES:
         if (at := stream.rfind(blank, seen)) >= 0:
-            return at + len(blank)
-    return None
+            end = seen = at + len(blank)
+    return end
 
 
 def _without_usage(stream: bytes) -> bytes:
@@ -357,6 +371,8 @@ def _event_without_usage(event: bytes) -> bytes:
     on in parts."""
     if len(event) > MAX_TORN or not _USAGE.search(event):
         return event
+    if _ERROR_EVENT.search(event):
+        return event
     try:
         fields = _fields.decode(sse.data_of(event))
     except (msgspec.DecodeError, RecursionError):
@@ -369,7 +385,9 @@ def _event_without_usage(event: bytes) -> bytes:
     if fields.keys() <= _ENVELOPE:
         return b""
     del fields["usage"]
-    return b"data: %b\n\n" % _encode(fields)
+    others = [line for line in event.splitlines(keepends=True) if line.strip() and not line.startswith(b"data:")]
+    line_end = b"\r\n" if b"\r\n" in event else b"\r" if b"\r" in event else b"\n"
+    return b"%bdata: %b%b" % (b"".join(others), _encode(fields), 2 * line_end)
 
 
 def find_usage(data: bytes, earlier: Usage | None = None) -> Usage | None:
@@ -379,28 +397,36 @@ def find_usage(data: bytes, earlier: Usage | None = None) -> Usage | None:
         earlier: what was told before; a count of 0 does not replace it.
     """
     usage: Usage | None = None
-    end = len(data)
-    for _ in range(LAST_FEW):
+    end, objects = len(data), 0
+    for _ in range(LAST_FIELDS):
         end = data.rfind(_NAME, 0, end)
-        if end < 0:
+        if end < 0 or objects == LAST_OBJECTS:
             break
         found = _USAGE.match(data, end)
-        if found is None or (told := _usage_at(data[found.end() - 1 : end + TAIL])) is None:
+        if found is None:
             continue
+        objects += 1
+        if (told := _usage_at(data[found.end() - 1 : end + LONGEST_TAIL])) is None:
+            continue
+        around = data.rfind(_NAME, 0, end)
+        if around >= 0 and b"\n" not in data[around:end] and (outer := _USAGE.match(data, around)):
+            piece = data[outer.end() - 1 : around + LONGEST_TAIL]
+            told = _usage_at(piece, beyond=end - outer.end()) or told  # this one is a part of it
         usage = told if usage is None else usage.over(told)
         if usage.input_tokens and usage.output_tokens:
             return usage
     return earlier if usage is None else usage.over(earlier)
 
 
-def _usage_at(piece: bytes) -> Usage | None:
+def _usage_at(piece: bytes, beyond: int = 0) -> Usage | None:
+    """None, too: it does not reach `beyond`."""
     try:
-        said, _ = _scan(piece.decode(errors="replace"))
+        said, end = _scan(piece.decode(errors="replace"))
     except (ValueError, RecursionError):
         if not _DATA_LINE.search(piece):
             return None
-        return _usage_at(_DATA_LINE.sub(b" ", piece))  # it stands in several data lines
-    return Usage.from_openai(said)
+        return _usage_at(_DATA_LINE.sub(b" ", piece), beyond)  # it stands in several data lines
+    return Usage.from_openai(said) if end > beyond else None
 
 
 def read_body(body: bytes) -> Usage | None:
@@ -421,7 +447,8 @@ def read_body(body: bytes) -> Usage | None:
         read = Body(value.get("error"), value.get("usage"), *(_raw(name in value) for name in ("choices", "data")))
     if read.error:
         raise told({"error": read.error}, body)
-    if not read.choices and not read.data and (failure := failure_in(_decoded(body))) is not None:
+    is_empty = bytes(read.choices) in _NOTHING and bytes(read.data) in _NOTHING
+    if is_empty and (failure := failure_in(_decoded(body))) is not None:
         raise _refused(failure, None)
     return Usage.from_openai(read.usage)
 
@@ -484,7 +511,9 @@ def _member(text: bytes, name: bytes) -> int | None:
 def told(said: Any, body: bytes | None) -> Refused:
     """An error that stands in an answer or event. `body` is passed on, without what looks like a key."""
     safe = redacted(said)
-    if body is not None and safe != said:
+    if body is not None and (
+        safe != said or holds_secret(body)
+    ):  # the second of two fields of one name hides the first
         body = _encode(safe)
     return _refused(failure_as(safe), body)
 
@@ -505,9 +534,42 @@ def error_in_event(event: bytes) -> UpstreamError | None:
     if value.get("error"):
         return BrokeOff(told({"error": value["error"]}, None).message)
     choices = value.get("choices")
-    if isinstance(choices, list) and any(isinstance(it, dict) and it.get("finish_reason") == "error" for it in choices):
-        return BrokeOff("the provider ended its answer with an error")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and (choice.get("error") or str(choice.get("finish_reason")).lower() == "error"):
+            message = failure_as({"error": redacted(choice.get("error"))}).message
+            return BrokeOff(message or "the provider ended its answer with an error")
     return None
+
+
+def error_at_end(tail: bytes, *, is_all: bool) -> UpstreamError | None:
+    """What the last events say has gone wrong, in whatever shape, if they have nothing of an answer.
+
+    Args:
+        is_all: nothing will follow, so that the last event counts without its blank line.
+    """
+    splitter = sse.EventSplitter()
+    events = splitter.feed(tail[-TAIL // 2 :])
+    for event in (*events[-2:], splitter.end() if is_all else b""):
+        if b'"choices"' in event or not event.strip():
+            continue
+        data = _data_to_judge(event) or event.strip()
+        value = _decoded(data)
+        if data.startswith(b"data:") or (isinstance(value, dict) and not value.keys().isdisjoint(_ANSWERS)):
+            continue
+        if _is_ignored(event):
+            continue
+        failure = failure_of(data)
+        if failure.message is not None:
+            return BrokeOff(_refused(failure, None).message)
+    return None
+
+
+def _is_ignored(event: bytes) -> bool:
+    """Comments, and what is the end or no data."""
+    data = sse.data_of(event)
+    if data:
+        return data == sse.DONE
+    return not event.lstrip().startswith((b"{", b"["))
 
 
 def _data_to_judge(event: bytes) -> bytes | None:

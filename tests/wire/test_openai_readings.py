@@ -247,6 +247,30 @@ def test_hostile_streams_cost_no_more_than_they_are_long(name):
     assert (reading.usage(), reading.told_error(), reading.is_complete()) == (None, None, False)
 
 
+def test_a_torn_event_is_not_looked_at_again_with_every_piece():
+    """64 KiB in pieces of one byte held everybody up for 17 s."""
+    reading = StreamReading()
+    reading.feed(chunk(said("a")).encode())
+    looks = []
+    shorten, reading._shorten = reading._shorten, lambda keep: looks.append(keep) or shorten(keep)
+
+    for _ in range(64 * 1024):
+        reading.feed(b"x")
+
+    assert len(looks) < 10
+
+
+def test_a_first_event_without_end_is_not_kept():
+    reading = StreamReading()
+
+    reading.feed(b'data: {"a":"')
+    for _ in range(100):
+        reading.feed(64 * 1024 * b"x")
+
+    assert reading.has_begun
+    assert kept_by(reading) < 100 * 1024
+
+
 WHOLE = '{"id":"c1","choices":[{"message":{"content":"Hé"},"finish_reason":"stop"}],"usage":' + COUNTS + "}\n"
 USAGE_FIRST = '{"id":"c1","usage":' + COUNTS + ',"citations":' + CITATIONS + ',"choices":[]}'
 LONG_VECTORS = '{"data":[{"embedding":[' + "0.1," * 3000 + '0]}],"usage":{"prompt_tokens":9,"total_tokens":9}}'
