@@ -236,13 +236,13 @@ def test_every_pattern_is_found():
 @pytest.mark.parametrize(
     "source",
     [
-        rb"[A-Za-z0-9+/=_-]{1000,}",
         r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+",
         r"\s+$",
         r"x.*y",
     ],
 )
 def test_a_slow_one_would_be_noticed(source):
-    """Two that there were, and some of the usual kinds."""
-    text = source.decode("latin-1") if isinstance(source, bytes) else source
-    assert any(is_slow(re.compile(source), True, *attack) for attack in attacks(parser.parse(text)))
+    """One that there was, and some of the usual kinds. A busy machine may hide it once, but not each time."""
+    found = [*attacks(parser.parse(source))]
+
+    assert any(is_slow(re.compile(source), True, *attack) for _ in range(5) for attack in found)
