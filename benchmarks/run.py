@@ -26,6 +26,8 @@ from subjects import HERE, Place, Subject, subjects
 
 SERVERS = ("hypercorn", "uvicorn", "granian")
 SUBJECTS = ("bare", "gateway", "control", "hosted")
+LANES = ("ask", "crowd", "few", "burst", "silent_few", "silent_burst")
+"""`silent_`: by a client that does not ask for usage."""
 BURST_MODEL = "burst-2000"
 OPENING_S = 2
 """What a paced stream lasts longer than it is measured, so that all can be opened first."""
@@ -88,15 +90,23 @@ class Bench:
             return {**figures, "start_s": start_s, **self.measure_load(target)}
 
     def measure_load(self, target: Target) -> dict[str, float]:
-        return {
-            **self.load("ask", target, "ask", "instant", 32),
-            **self.measure_latency(target),
-            **self.load("crowd", target, "stream", self.crowd_model, 300),
-            **self.load("few", target, "stream", self.few_model, 100),
-            **self.load("burst", target, "burst", BURST_MODEL, 8),
-            **self.load("silent_few", target, "stream", self.few_model, 100, usage=False),
-            **self.load("silent_burst", target, "burst", BURST_MODEL, 8, usage=False),
-        }
+        figures = self.lane("ask", target) | self.measure_latency(target)
+        for name in LANES[1:]:
+            figures |= self.lane(name, target)
+        return figures
+
+    def lane(self, name: str, target: Target) -> dict[str, float]:
+        """One kind of traffic, by its name in `LANES`."""
+        match name.removeprefix("silent_"):
+            case "ask":
+                asked = ("ask", "instant", 32)
+            case "crowd":
+                asked = ("stream", self.crowd_model, 300)
+            case "few":
+                asked = ("stream", self.few_model, 100)
+            case _:
+                asked = ("burst", BURST_MODEL, 8)
+        return self.load(name, target, *asked, usage=not name.startswith("silent_"))
 
     def measure_latency(self, target: Target) -> dict[str, float]:
         return self.load("one", target, "ask", "instant", 1, max_s=LATENCY_S)

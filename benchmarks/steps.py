@@ -2,8 +2,9 @@
 
     python benchmarks/steps.py --server uvicorn --subjects gateway,again,weight
     BENCHMARK_REDIS_URL=redis://127.0.0.1/0 python benchmarks/steps.py --subjects gateway,limited,shared
+    BENCHMARK_BEFORE=../before/.venv/bin/python python benchmarks/steps.py --subjects before,gateway --lane silent_burst
 
-All figures are CPU time for each request, in microseconds; the ratios are to the first subject, round by round.
+All figures are CPU time for each request or event, in microseconds; ratios are to the first subject, round by round.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from proc import split_cores
-from run import SERVERS, Bench, Target, mock_running
+from run import LANES, SERVERS, Bench, Target, mock_running
 from subjects import subjects
 
 
@@ -34,9 +35,9 @@ def measure(options: argparse.Namespace) -> dict[str, list[float]]:
             targets[name], _ = stack.enter_context(bench.subject_running(known[name], options.server))
         for number in range(options.rounds + 1):
             for name, target in targets.items():
-                figures = bench.load("ask", target, "ask", "instant", options.connections)
+                figures = bench.lane(options.lane, target)
                 if number:  # the first round warms them up
-                    found[name].append(figures["ask.cpu_us"])
+                    found[name].append(figures[f"{options.lane}.cpu_us"])
             print(f"round {number} of {options.rounds}", file=sys.stderr)
     return found
 
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--subjects", type=lambda text: text.split(","), default=["gateway", "again", "weight"])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--lane", choices=LANES, default="ask", help="what is asked; see the table of `run.py`")
     options = parser.parse_args()
     found = measure(options)
     first = found[options.subjects[0]]

@@ -4,7 +4,6 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -65,14 +64,16 @@ def subjects(models: Sequence[str]) -> dict[str, Subject]:
         models: of the mock; a gateway has to be told of each.
     """
 
-    def gateway_command(place: Place, more: str = "") -> list[str]:
+    def gateway_command(place: Place, more: str = "", python: str = sys.executable) -> list[str]:
         config = place.directory / "gateway.yaml"
         config.write_text(manifest(models, place.upstream) + more)
         return [
-            *([sys.executable, "-m", "gateway"] if _is_module() else [str(Path(sys.executable).with_name("gateway"))]),
-            *("serve", "--config", str(config), "--host", "127.0.0.1"),
+            *(python, "-m", "gateway", "serve", "--config", str(config), "--host", "127.0.0.1"),
             *("--port", str(place.port), "--server", place.server),
         ]
+
+    def before_command(place: Place, more: str = "") -> list[str]:
+        return gateway_command(place, more, os.environ.get("BENCHMARK_BEFORE", sys.executable))
 
     def pooled(strategy: str) -> Subject:
         def command(place: Place) -> list[str]:
@@ -88,6 +89,9 @@ def subjects(models: Sequence[str]) -> dict[str, Subject]:
         Subject("hosted", lambda place: [*bare_command(place), "--gateway-servers"]),
         # For `steps.py`: the same gateway with one thing more.
         Subject("again", gateway_command, prefix="mock/", token=secrets.token_hex(32)),
+        # Another version, installed in an environment of its own: the path of its Python.
+        Subject("before", before_command, prefix="mock/", token=secrets.token_hex(32)),
+        Subject("before_limited", lambda place: before_command(place, LIMITS), "mock/", secrets.token_hex(32)),
         *(pooled(strategy) for strategy in ("weight", "latency", "priority")),
         Subject("limited", lambda place: gateway_command(place, LIMITS), "mock/", secrets.token_hex(32)),
         Subject(
@@ -144,7 +148,3 @@ def manifest(models: Sequence[str], upstream: str, name: str = "mock") -> str:
         f"    cost: {{metric: per_1000_tokens, value: {{input: 0.001, output: 0.002}}}}\n"
         for model in models
     )
-
-
-def _is_module() -> bool:
-    return find_spec("gateway") is not None and find_spec("gateway.__main__") is not None
