@@ -81,7 +81,8 @@ class Connection(asyncio.Protocol):
         self._header_bytes = 0
         self._bare_bytes = 0
         self._chunks: list[bytes] = []
-        self._size = 0
+        self.on_body = self._chunks.append  # the parser calls it for each piece, and in a burst that is each event
+        self._size = 0  # of what came for them on the wire
         self._is_done = False
         self._is_paused = False
         self._error: UpstreamError | None = None
@@ -216,19 +217,27 @@ class Connection(asyncio.Protocol):
             self._is_spent = True
             self.close()
             return
-        size = self._size
+        pieces = len(self._chunks)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(BrokeOff(_reason(error)))
             return
-        if self._size != size:
-            self._bare_bytes = 0
+        if len(self._chunks) != pieces:
+            self._on_more(len(data))
             return
         self._bare_bytes += len(data)
         if self._bare_bytes > MAX_BARE_BYTES:
             where = "between or behind the pieces of" if self.status else "in front of"
             self._fail(BrokeOff(f"the provider's answer has more than 64 KiB {where} its body"))
+
+    def _on_more(self, size: int) -> None:
+        self._bare_bytes = 0
+        self._size += size
+        if self._size > HIGH_WATER and not self._is_paused and self.transport is not None:
+            self._is_paused = True
+            self.transport.pause_reading()
+        self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
@@ -293,14 +302,6 @@ class Connection(asyncio.Protocol):
         if self._header_lines > MAX_HEADERS:
             raise ValueError(TOO_LONG)
         self._raw = {}
-
-    def on_body(self, data: bytes) -> None:
-        self._chunks.append(data)
-        self._size += len(data)
-        if self._size > HIGH_WATER and not self._is_paused and self.transport is not None:
-            self._is_paused = True
-            self.transport.pause_reading()
-        self._wake()
 
     def on_message_begin(self) -> None:
         if self._is_done:
