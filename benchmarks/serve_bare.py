@@ -80,8 +80,8 @@ SERVERS = {"hypercorn": serve_hypercorn, "uvicorn": serve_uvicorn, "granian": se
 
 
 def serve_as_gateway(app: Any, server: str, port: int) -> int:
-    from gateway.drain import Drain
-    from gateway.serve import run
+    from gateway.proxy.drain import Drain
+    from gateway.servers.run import run
 
     return run(app, drain=Drain(), host=HOST, port=port, server=server)
 

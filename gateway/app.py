@@ -11,30 +11,24 @@ from random import Random
 from time import perf_counter
 from typing import Any
 
-from gateway.accounting import Accounting, accounting_from, counters_from
-from gateway.admission import Admission
-from gateway.asgi import ASGIApp, Receive, Scope, Send
-from gateway.bodies import Bodies
-from gateway.bus import HEALTH, bus_from
-from gateway.callers import Callers, tokens_in
-from gateway.config import Config
+from gateway.config.live import Config
 from gateway.contract import Guard, Sink, Tokens, Upstream
+from gateway.contract.entry import Entry
+from gateway.contract.limits import Counters
+from gateway.control.about import OpenApiEndpoint, RootEndpoint
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
+from gateway.control.lifecycle import control_from, running
 from gateway.control.routes import ROUTES
-from gateway.control.running import control_from, running
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
-from gateway.dispatch import Dispatcher
-from gateway.drain import Drain
-from gateway.endpoints.about import OpenApiEndpoint, RootEndpoint
 from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
-from gateway.entries import Entry
+from gateway.endpoints.router import BASES, Paths, Router, UrlPath
 from gateway.errors import ConfigError, Fault, GatewayError, Stopping
-from gateway.holds import Counters
-from gateway.identities import Identities
-from gateway.identities.jwks import HttpFetch
+from gateway.identity.callers import Callers, tokens_in
+from gateway.identity.jwt import Identities
+from gateway.identity.jwt.jwks import HttpFetch
 from gateway.middleware import (
     AuthMiddleware,
     BudgetMiddleware,
@@ -49,18 +43,24 @@ from gateway.middleware import (
 )
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
-from gateway.outgoing import Ways, ways_from
 from gateway.plugins import MIDDLEWARES, load_plugins
-from gateway.records import Records
-from gateway.router import BASES, Paths, Router, UrlPath
-from gateway.routing import Health
-from gateway.sealing import Seal
-from gateway.shared_health import SharedHealth
-from gateway.sinks.log import LogSink
-from gateway.stalls import Stalls
-from gateway.tokens import Pepper
-from gateway.upstream import HttpUpstream
-from gateway.watch import Timing
+from gateway.proxy.admission import Admission
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.bodies import Bodies
+from gateway.proxy.dispatch import Dispatcher
+from gateway.proxy.drain import Drain
+from gateway.proxy.watch import Timing
+from gateway.rules.routing import Health
+from gateway.secrecy.sealing import Seal
+from gateway.secrecy.tokens import Pepper
+from gateway.state.accounting import Accounting, accounting_from, counters_from
+from gateway.state.bus import HEALTH, bus_from
+from gateway.state.records import Records
+from gateway.state.shared_health import SharedHealth
+from gateway.state.sinks.log import LogSink
+from gateway.state.stalls import Stalls
+from gateway.upstream.client import HttpUpstream
+from gateway.upstream.outgoing import Ways, ways_from
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 MIN_PEPPER_BYTES = 16
@@ -323,7 +323,7 @@ def callers_from(environ: Mapping[str, str], ways: Ways) -> tuple[Callers, Seal]
     """Raises ConfigError: tokens that cannot be used, or a database without the pepper they are hashed with there."""
     pepper, url = environ.get("GATEWAY_PEPPER", "").encode(), environ.get("GATEWAY_DATABASE_URL")
     if url and len(pepper) < MIN_PEPPER_BYTES:
-        from gateway.database.engine import engine_of
+        from gateway.state.database.engine import engine_of
 
         engine_of(url)  # no pepper helps if this cannot be used
         problem = f"has to be set, to at least {MIN_PEPPER_BYTES} characters: it keeps the tokens and secrets in the "

@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from gateway.asgi import ASGIApp, Message, Scope
 from gateway.contract import Record, UpstreamRequest
+from gateway.proxy.asgi import ASGIApp, Message, Scope
 
 Chunk = bytes | Exception | asyncio.Event
 """What `FakeReply.read` does next: gives bytes, raises, or waits until the event is set."""

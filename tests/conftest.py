@@ -16,7 +16,7 @@ import pytest
 import structlog
 
 from gateway import build_app
-from gateway.database.migrate import migrate
+from gateway.state.database.migrate import migrate
 from gateway.testing import ListSink, http_scope
 
 TOKEN = "gw-test-0123456789abcdef"

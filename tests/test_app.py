@@ -14,7 +14,7 @@ from gateway.app import config_path
 from gateway.contract import Endpoint, UpstreamRequest
 from gateway.errors import BrokeOff, ConfigError, Stopping, Unavailable, Unreachable
 from gateway.logs import configure_logs
-from gateway.sinks.log import LogSink
+from gateway.state.sinks.log import LogSink
 from gateway.testing import FakeUpstream, ListSink, get, http_scope, post, request
 
 CHAT = "/v1/chat/completions"
@@ -220,7 +220,7 @@ async def test_middlewares_of_ones_own(app_with, auth):
     def named(name):
         def wrap(app):
             async def middleware(scope, receive, send):
-                exchange = scope["state"]["gateway.exchange"]
+                exchange = scope["state"]["gateway.proxy.exchange"]
                 order.append((name, exchange.caller.subject, exchange.call.ask.model))
                 await app(scope, receive, send)
 
@@ -452,7 +452,7 @@ def logs_restored():
 
 def raising(app):
     async def middleware(scope, receive, send):
-        prompt = scope["state"]["gateway.exchange"].call.fields
+        prompt = scope["state"]["gateway.proxy.exchange"].call.fields
         raise ValueError(f"a fault beside {bool(prompt)}, Bearer {SECRET}")
 
     return middleware
@@ -565,10 +565,10 @@ async def test_there_is_a_network_for_those_nobody_vouches_for(manifest):
     call = UpstreamRequest(Endpoint("http://127.0.0.1:9/v1"), b"{}")
 
     with pytest.raises(Unreachable, match="in a private network, where only manifests in files"):
-        await gateway.config.guarded.call(call)
-    assert gateway.config.snapshot.find("mock/m").upstream is None
+        await gateway.config.live.guarded.call(call)
+    assert gateway.config.live.snapshot.find("mock/m").upstream is None
     await gateway.close()
-    await gateway.config.guarded.close()
+    await gateway.config.live.guarded.close()
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ import click
 import pytest
 import yaml
 
-from gateway import snapshot
 from gateway.cli import main
+from gateway.config.compile import snapshot
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -7,81 +7,134 @@ from pathlib import Path
 
 import gateway
 
-LAYERS = [
-    {"_version", "address", "errors", "headers", "secret", "sealing", "tokens"},
-    {"asgi", "egress", "usage", "logs", "windows", "unpacking", "urls"},
-    {"proxies", "wire", "routing", "holds", "pricing"},
-    {"entries"},
-    {"contract"},
-    {"exchange"},
-    {"plugins", "manifests", "connection", "database", "bus"},
-    {"outgoing"},
-    {"access", "identities", "shared_health"},
-    {
-        "upstream",
-        "providers",
-        "dialects",
-        "stores",
-        "sinks",
-        "records",
-        "drain",
-        "outlet",
-        "overdue",
-        "stalls",
-        "testing",
-        "callers",
-        "estimates",
-        "policies",
-        "refusals",
-        "prices",
-        "ledger",
-        "alerts",
-        "routes",
-        "tiers",
-        "wishes",
-    },
-    {"relay", "watch", "router", "bodies", "admission"},
-    {"dispatch", "middleware", "snapshot"},
-    {"config"},
-    {"replica"},
-    {"control"},
-    {"accounting"},
-    {"endpoints"},
-    {"app"},
-    {"servers"},
-    {"serve"},
-    {"cli"},
-    {"__main__"},
-]
-LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
+GROUND = {"ground"}
+VALUES = GROUND | {"documents"}
+STORED = VALUES | {"plugs", "rules", "upstream", "state"}
+WINGS = {
+    "ground": ({"_version", "errors", "logs", "plugins", "secrecy", "contract", "wire"}, set()),
+    "documents": ({"manifests"}, GROUND),
+    "plugs": ({"dialects", "translators", "providers", "guardrails"}, VALUES),
+    "rules": ({"rules"}, VALUES),
+    "upstream": ({"upstream"}, GROUND),
+    "proxy": ({"proxy", "testing"}, GROUND | {"rules", "upstream"}),
+    "pipeline": ({"middleware", "endpoints"}, GROUND | {"rules", "proxy"}),
+    "state": ({"state"}, STORED - {"state"}),
+    "identity": ({"identity"}, STORED),
+    "config": ({"config"}, STORED | {"identity"}),
+    "doors": ({"app", "control", "servers", "cli", "__main__"}, STORED | {"identity", "config", "proxy", "pipeline"}),
+}
+"""Wing -> the rooms in it, and the wings it may import from besides itself."""
+WING_OF = {room: wing for wing, (rooms, _) in WINGS.items() for room in rooms}
+PURE = ("contract", "wire", "rules", "dialects", "translators", "providers")
+IO = {"aiohttp", "redis", "sqlalchemy", "asyncpg", "aiosqlite"}
+PUBLIC = (
+    "gateway.contract",
+    "gateway.errors",
+    "gateway.wire",
+    "gateway.translators",
+    "gateway.providers.openai_compatible",
+    "gateway.manifests.accounts",
+    "gateway.testing",
+)
+"""What a plugin may import."""
 ROOT = Path(gateway.__file__).parent
+PLUGINS = [Path(__file__).parent / "acme_provider", Path(__file__).parent.parent / "plugins"]
 
 
-def part_of(path):
+def room_of(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imports(path):
-    """The parts of the gateway that a module imports, wherever in it that stands."""
+def imported(path):
+    """The modules that a file imports, wherever in it that stands."""
     for node in ast.walk(ast.parse(path.read_text())):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" if node.module == "gateway" else node.module for alias in node.names]
-        yield from {name.split(".")[1] for name in names if name.startswith("gateway.")} - {part_of(path)}
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            is_root = node.module == "gateway"
+            yield from (f"{node.module}.{alias.name}" if is_root else node.module for alias in node.names)
+
+
+def test_each_room_is_in_a_wing():
+    rooms = {room_of(path) for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"}
+
+    assert rooms - WING_OF.keys() == set()
 
 
 def test_imports_go_downwards():
-    """A module imports from layers below its own, so that each can be understood without those above."""
-    modules = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
-
+    """A room imports from its own wing and from those it may, so that each can be understood without those above."""
     wrong = [
-        f"{path.relative_to(ROOT)} (layer {LAYER_OF[part_of(path)]}) imports {name} (layer {LAYER_OF[name]})"
-        for path in modules
-        for name in imports(path)
-        if LAYER_OF[name] >= LAYER_OF[part_of(path)]
+        f"{path.relative_to(ROOT)} ({wing}) imports {name}"
+        for path in ROOT.rglob("*.py")
+        if path != ROOT / "__init__.py" and path.name not in ("accounting.py", "health.py")
+        for wing in [WING_OF[room_of(path)]]
+        for name in imported(path)
+        if name.startswith("gateway.") and WING_OF[name.split(".")[1]] not in WINGS[wing][1] | {wing}
     ]
 
     assert wrong == []
+
+
+def test_no_module_imports_itself_through_others():
+    """In a circle nothing can be understood, or tested, before all of it is."""
+    modules = {
+        ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in ROOT.rglob("*.py")
+    }
+    waiting = {}
+    for name, path in modules.items():
+        source = ast.walk(ast.parse(path.read_text()))
+        froms = [node for node in source if isinstance(node, ast.ImportFrom) and node.module]
+        named = {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+        waiting[name] = {each if each in modules else each.rpartition(".")[0] for each in named} & modules.keys() - {
+            name
+        }
+
+    while free := [name for name, names in waiting.items() if not names & waiting.keys()]:
+        for name in free:
+            del waiting[name]
+
+    assert sorted(waiting) == []
+
+
+def test_decisions_do_no_io():
+    """What decides, reads and writes formats can be tested with values alone."""
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for room in PURE
+        for path in (ROOT / room).rglob("*.py")
+        for name in imported(path)
+        if name.split(".")[0] in IO
+    ]
+
+    assert wrong == []
+
+
+def test_plugins_import_what_is_public():
+    """All else may be changed from one release to the next."""
+    wrong = [
+        f"{path.name} imports {name}"
+        for folder in PLUGINS
+        for path in folder.rglob("*.py")
+        if not path.name.startswith("test_")
+        for name in imported(path)
+        if name.startswith("gateway.") and not name.startswith(PUBLIC)
+    ]
+
+    assert wrong == []
+
+
+def test_the_root_has_few_files():
+    assert sorted(path.name for path in ROOT.glob("*.py")) == [
+        "__init__.py",
+        "__main__.py",
+        "_version.py",
+        "app.py",
+        "errors.py",
+        "logs.py",
+        "plugins.py",
+        "testing.py",
+    ]
 
 
 def test_importing_the_package_costs_nothing():

@@ -33,7 +33,7 @@ def check(path: Path, no_secrets: bool, strict: bool) -> None:
       1  they cannot, or no model can; with --strict: there are warnings
       2  wrong usage of this command
     """
-    from gateway import snapshot
+    from gateway.config.compile import snapshot
     from gateway.errors import ConfigError
 
     try:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.secret import cleaned_token
-from gateway.tokens import ADMIN, mint
+from gateway.secrecy.secret import cleaned_token
+from gateway.secrecy.tokens import ADMIN, mint
 
 VARIABLE = "GATEWAY_ADMIN_TOKEN"
 FOLDER = Path(".gateway")

@@ -24,8 +24,8 @@ def migrate(database_url: str | None) -> None:
     import asyncio
 
     from gateway.cli.first_run import FOLDER
-    from gateway.database.migrate import migrate as bring_up_to_date
     from gateway.errors import ConfigError, GatewayError
+    from gateway.state.database.migrate import migrate as bring_up_to_date
 
     url = database_url or f"sqlite:///{(FOLDER / 'gateway.db').absolute()}"
     try:

@@ -71,7 +71,7 @@ def credential_from(
     """
     from gateway.cli.client import Credential
     from gateway.cli.first_run import FOLDER, VARIABLE
-    from gateway.secret import cleaned_token
+    from gateway.secrecy.secret import cleaned_token
 
     kept = (folder or FOLDER) / "admin-token"
     if given and given.startswith("@"):

@@ -51,7 +51,7 @@ def serve(config: Path | None, host: str, port: int, server: str, drain_seconds:
     from gateway.cli.first_run import admin_from, start_text, with_database
     from gateway.errors import ConfigError
     from gateway.logs import configure_logs
-    from gateway.serve import raise_open_files, run
+    from gateway.servers.run import raise_open_files, run
 
     configure_logs()
     raise_open_files()  # the app takes its own limit from it

@@ -97,7 +97,7 @@ def explain(api: "ControlApi", request_id: str, as_json: bool) -> None:
     """
     from gateway.cli.answers import Request, Shown
     from gateway.cli.terminal import show_fields, show_json, when
-    from gateway.refusals import dollars_text
+    from gateway.rules.limits.refusals import dollars_text
 
     path = ("llm-gateway", "usage", "requests", request_id)
     if as_json:
@@ -168,7 +168,7 @@ def leaderboard(api: "ControlApi", name: str, limit: int, as_json: bool) -> None
 
 
 def _cells(row: "Used") -> tuple[str, ...]:
-    from gateway.refusals import dollars_text
+    from gateway.rules.limits.refusals import dollars_text
 
     counts = (str(row.requests), str(row.input_tokens), str(row.output_tokens))
     return (*counts, dollars_text(row.cost_nano_usd), str(row.unpriced))
@@ -181,7 +181,7 @@ def _standing(each: "Standing") -> tuple[str, ...]:
 
 
 def _amount(amount: float | None, nano_usd: int | None) -> str:
-    from gateway.refusals import dollars_text
+    from gateway.rules.limits.refusals import dollars_text
 
     if nano_usd is not None:
         return dollars_text(nano_usd)
@@ -192,7 +192,7 @@ def _end(each: "Standing") -> str:
     """Of a budget's window; those of limits slide."""
     from datetime import UTC, datetime
 
-    from gateway.windows import FOREVER_S
+    from gateway.contract.windows import FOREVER_S
 
     if each.end is None or not each.is_budget:
         return ""

@@ -5,16 +5,16 @@ from itertools import chain
 
 import msgspec
 
-from gateway.config import may_use
 from gateway.contract import Caller, Choice, Target
+from gateway.contract.limits import Amounts, Hold, Mode
 from gateway.control.control import Ask, Control
-from gateway.control.levels import Source, Standing, standing, used_of
+from gateway.control.standing import Source, Standing, standing, used_of
 from gateway.control.teams import user_subject
 from gateway.errors import BadRequest, Forbidden, NotFound, UnknownModel
-from gateway.holds import Amounts, Hold, Mode
-from gateway.policies import Rule
-from gateway.policies.rule import METADATA, Facts, facts_of
-from gateway.stores.refusal import refusing
+from gateway.rules.access.may_use import may_use
+from gateway.rules.limits import Rule
+from gateway.rules.limits.rule import METADATA, Facts, facts_of
+from gateway.rules.limits.verdict import refusing
 
 EACH = "*"
 """Stands for each model, or each value of the metadata, as long as nobody says which."""

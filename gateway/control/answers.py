@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from gateway.access.roles import VIRTUAL_ACCOUNT
+from gateway.config.compile.snapshot import struct_of
 from gateway.contract import Caller
-from gateway.control import secrecy
+from gateway.control import masking as secrecy
 from gateway.control.control import Control
-from gateway.database.rows import StoredManifest, StoredSecret, StoredToken
 from gateway.errors import BadRequest
 from gateway.manifests import Manifest
-from gateway.snapshot import struct_of
-from gateway.tokens import NEVER_S
+from gateway.rules.access.roles import VIRTUAL_ACCOUNT
+from gateway.secrecy.tokens import NEVER_S
+from gateway.state.database.rows import StoredManifest, StoredSecret, StoredToken
 
 D = TypeVar("D", int, None)
 Data = dict[str, Any]

@@ -6,17 +6,17 @@ from typing import Any
 import msgspec
 
 from gateway.contract import Caller
+from gateway.contract.limits import Hold
 from gateway.control import manifests
 from gateway.control.answers import entries, page
 from gateway.control.control import Ask, Control, found
-from gateway.control.levels import Standing, standing
 from gateway.control.ownership import TEAM_BUDGET, may_read
-from gateway.database.ledger_rows import Total
+from gateway.control.standing import Standing, standing
 from gateway.errors import BadRequest, NotFound
-from gateway.holds import Hold
 from gateway.manifests import Manifest
-from gateway.policies import Limit, Rule, policy_of
-from gateway.policies.keys import counter_key, policy_key
+from gateway.rules.limits import Limit, Rule, policy_of
+from gateway.rules.limits.keys import counter_key, policy_key
+from gateway.state.database.ledger_rows import Total
 
 TENANT_BUDGET = "tenant-budget-config"
 BUDGETS = (TENANT_BUDGET, TEAM_BUDGET)
@@ -162,7 +162,7 @@ def _all_limits(rule: Rule) -> Iterable[tuple[Limit, ...]]:
 
 def _special(rule: Rule) -> Mapping[str, int]:
     """Key, as the ledger has it, -> the limit of those who have one of their own."""
-    from gateway.database.charging import fitting  # with SQLAlchemy, which is there already
+    from gateway.state.database.charging import fitting  # with SQLAlchemy, which is there already
 
     return {
         fitting(counter_key(rule.policy, limit.unit, limit.window, [(rule.scopes[0], name)])): limit.amount

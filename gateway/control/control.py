@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from gateway.access import Access
-from gateway.callers import ADMIN
-from gateway.config import Config
+from gateway.config.live import Config
+from gateway.config.replica import Replica
 from gateway.contract import Caller, Credential
+from gateway.contract.limits import Counters
 from gateway.errors import NotFound, Unavailable
-from gateway.holds import Counters
-from gateway.replica import Replica
-from gateway.sealing import Seal
-from gateway.tokens import Pepper
+from gateway.identity.callers import ADMIN
+from gateway.rules.access import Access
+from gateway.secrecy.sealing import Seal
+from gateway.secrecy.tokens import Pepper
 
 if TYPE_CHECKING:
-    from gateway.database.ledger import LedgerStore
-    from gateway.database.store import Store, Transaction  # SQLAlchemy takes 0.3 s
+    from gateway.state.database.ledger import LedgerStore
+    from gateway.state.database.store import Store, Transaction  # SQLAlchemy takes 0.3 s
 
 
 def utc_now() -> datetime:

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from gateway.access import kind_of
-from gateway.access.roles import PROVIDER_ACCOUNT, VIRTUAL_ACCOUNT
 from gateway.control import manifests
 from gateway.control.answers import entries, page
 from gateway.control.control import Ask, Control, found
 from gateway.errors import BadRequest
+from gateway.rules.access import kind_of
+from gateway.rules.access.roles import PROVIDER_ACCOUNT, VIRTUAL_ACCOUNT
 
 Handler = Callable[[Control, Ask], Coroutine[Any, Any, Any]]
 

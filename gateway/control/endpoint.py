@@ -6,14 +6,14 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send, send_body, too_large
-from gateway.bodies import Bodies
 from gateway.contract import Caller
 from gateway.control.control import Ask, Control
 from gateway.control.routes import BASE, ROUTES, Needs, Permission, Route
+from gateway.endpoints.router import UrlPath
 from gateway.errors import BadRequest, NotFound
-from gateway.exchange import Exchange
-from gateway.router import UrlPath
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, send_body, too_large
+from gateway.proxy.bodies import Bodies
+from gateway.proxy.exchange import Exchange
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 NOBODY = Caller("")

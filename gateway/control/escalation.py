@@ -3,9 +3,19 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from gateway.access import Access, given_away, kind_of
-from gateway.access.delegation import beyond
-from gateway.access.roles import (
+from gateway.config.compile.snapshot import account_in
+from gateway.config.snapshot import ANY_MODEL, Snapshot
+from gateway.contract import Caller, Target
+from gateway.control.control import actor
+from gateway.control.ownership import TEAM_BUDGET, leads_its_team, require
+from gateway.errors import BadRequest, Forbidden
+from gateway.manifests.identity import StoredSecret
+from gateway.manifests.marks import Mark, marked
+from gateway.manifests.notifications import channel_key
+from gateway.rules.access import Access, given_away, kind_of
+from gateway.rules.access.delegation import beyond
+from gateway.rules.access.may_use import may_use
+from gateway.rules.access.roles import (
     BUDGET,
     NAME_MODELS,
     PROVIDER_ACCOUNT,
@@ -16,15 +26,6 @@ from gateway.access.roles import (
     model_resource,
     resources_over,
 )
-from gateway.config import may_use
-from gateway.contract import Caller, Target
-from gateway.control.control import actor
-from gateway.control.ownership import TEAM_BUDGET, leads_its_team, require
-from gateway.errors import BadRequest, Forbidden
-from gateway.manifests.identity import StoredSecret
-from gateway.manifests.marks import Mark, marked
-from gateway.manifests.notifications import channel_key
-from gateway.snapshot import ANY_MODEL, Snapshot, account_in
 
 
 def require_for_secrets(giver: Caller, before: Snapshot, secrets: Iterable[tuple[str, str]]) -> None:

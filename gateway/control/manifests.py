@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from gateway.access import ADMIN_PERMISSION, TENANT, kind_of
-from gateway.config import Stored
+from gateway.config.compile.snapshot import struct_of, types_of
+from gateway.config.live import Stored
+from gateway.config.replica import manifest_of
+from gateway.config.snapshot import Snapshot
 from gateway.contract import Caller
-from gateway.control import escalation, secrecy
+from gateway.control import escalation
+from gateway.control import masking as secrecy
 from gateway.control.answers import entries, number, page
 from gateway.control.control import Ask, Control, actor, found
 from gateway.control.ownership import may_read, require
-from gateway.database.rows import Change, StoredManifest
 from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden, GatewayError
 from gateway.manifests import Manifest
 from gateway.manifests.diff import difference
@@ -28,11 +30,11 @@ from gateway.manifests.loader import manifest_from
 from gateway.manifests.outward import addresses_in
 from gateway.manifests.routing import VIRTUAL_MODELS
 from gateway.manifests.unread import why_unread
-from gateway.replica import manifest_of
-from gateway.snapshot import Snapshot, struct_of, types_of
+from gateway.rules.access import ADMIN_PERMISSION, TENANT, kind_of
+from gateway.state.database.rows import Change, StoredManifest
 
 if TYPE_CHECKING:
-    from gateway.database.store import Transaction  # SQLAlchemy takes 0.3 s
+    from gateway.state.database.store import Transaction  # SQLAlchemy takes 0.3 s
 
 Data = dict[str, Any]
 

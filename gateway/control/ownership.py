@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.access import EVERYONE, Access, kind_of
-from gateway.access.roles import TEAM
 from gateway.contract import Caller
+from gateway.rules.access import EVERYONE, Access, kind_of
+from gateway.rules.access.roles import TEAM
 
 TEAM_BUDGET = "team-budget-config"
 

@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.access import ADMIN_PERMISSION, TENANT
-from gateway.access.roles import (
+from gateway.control import allowances, budgets, documents, manifests, secrets, teams, tenant, tokens, usage, users
+from gateway.control.control import Ask, Control
+from gateway.control.manifests import ApplyBody, BatchBody, RollbackBody
+from gateway.rules.access import ADMIN_PERMISSION, TENANT
+from gateway.rules.access.roles import (
     MANAGE_CONTROLS,
     MANAGE_USERS,
     READ_DATA,
@@ -17,9 +20,6 @@ from gateway.access.roles import (
     VIRTUAL_ACCOUNT,
     WRITE_DATA,
 )
-from gateway.control import allowances, budgets, documents, manifests, secrets, teams, tenant, tokens, usage, users
-from gateway.control.control import Ask, Control
-from gateway.control.manifests import ApplyBody, BatchBody, RollbackBody
 
 BASE = "/api/svc/v1"
 

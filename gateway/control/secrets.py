@@ -10,10 +10,10 @@ from gateway.control.answers import page, secret_entry
 from gateway.control.control import Ask, Control, found
 from gateway.control.manifests import refuse_breaking, refuse_in_use, refuse_steering
 from gateway.errors import BadRequest
-from gateway.secret import cleaned
+from gateway.secrecy.secret import cleaned
 
 if TYPE_CHECKING:
-    from gateway.database.store import Transaction  # SQLAlchemy takes 0.3 s
+    from gateway.state.database.store import Transaction  # SQLAlchemy takes 0.3 s
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 

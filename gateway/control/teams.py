@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from gateway.access import canonical
-from gateway.access.roles import TEAM
 from gateway.contract import Caller
 from gateway.control import manifests
 from gateway.control.answers import entries, page, subject
 from gateway.control.control import Ask, Control, found
 from gateway.errors import BadRequest
 from gateway.manifests.identity import Email
+from gateway.rules.access import canonical
+from gateway.rules.access.roles import TEAM
 
 Team = dict[str, Any]
 

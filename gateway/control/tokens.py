@@ -5,21 +5,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from gateway import tokens
-from gateway.access import ADMIN_PERMISSION, canonical
-from gateway.access.roles import MANAGE_USERS, VIRTUAL_ACCOUNT
-from gateway.callers import end_of
 from gateway.contract import Caller, Credential
 from gateway.control.answers import TENANT_NAME, kept, page
 from gateway.control.control import Ask, Control, found
 from gateway.control.escalation import require_all_of
 from gateway.control.teams import join_teams, user_subject
-from gateway.database.rows import StoredToken
 from gateway.errors import BadRequest, Conflict, Forbidden
+from gateway.identity.callers import end_of
 from gateway.manifests.identity import StoredSecret, VirtualAccount
+from gateway.rules.access import ADMIN_PERMISSION, canonical
+from gateway.rules.access.roles import MANAGE_USERS, VIRTUAL_ACCOUNT
+from gateway.secrecy import tokens
+from gateway.state.database.rows import StoredToken
 
 if TYPE_CHECKING:
-    from gateway.database.store import Transaction  # SQLAlchemy takes 0.3 s
+    from gateway.state.database.store import Transaction  # SQLAlchemy takes 0.3 s
 
 MAX_LIVE = 100
 """Tokens of one subject that work at the same time."""

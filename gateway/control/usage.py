@@ -6,17 +6,17 @@ from typing import Any
 
 import msgspec
 
-from gateway.access import canonical
-from gateway.access.roles import LIST_CONTROLS, TEAM, VIRTUAL_ACCOUNT
 from gateway.contract import Caller
+from gateway.contract.entry import Entry
+from gateway.contract.price import Bill, BillLine
+from gateway.contract.usage import Usage
 from gateway.control.control import Ask, Control, found
-from gateway.control.levels import dollars
-from gateway.database.ledger_rows import UsageRow
-from gateway.entries import Entry
+from gateway.control.standing import dollars
 from gateway.errors import BadRequest, Forbidden
-from gateway.prices import explained
-from gateway.pricing import Bill, BillLine
-from gateway.usage import Usage
+from gateway.rules.access import canonical
+from gateway.rules.access.roles import LIST_CONTROLS, TEAM, VIRTUAL_ACCOUNT
+from gateway.rules.prices import explained
+from gateway.state.database.ledger_rows import UsageRow
 
 MAX_DAYS = 366
 _METADATA = "metadata."

@@ -10,8 +10,8 @@ from gateway.control.escalation import require_all_of
 from gateway.control.teams import join_teams, leave_teams, user_subject
 
 if TYPE_CHECKING:
-    from gateway.database.rows import User
-    from gateway.database.store import Transaction  # SQLAlchemy takes 0.3 s
+    from gateway.state.database.rows import User
+    from gateway.state.database.store import Transaction  # SQLAlchemy takes 0.3 s
 
 
 class RegisterBody(msgspec.Struct, frozen=True):

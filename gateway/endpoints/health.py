@@ -5,15 +5,15 @@ from typing import Any
 import msgspec
 
 from gateway._version import __version__
-from gateway.accounting import Accounting
-from gateway.admission import Admission
-from gateway.asgi import Receive, Scope, Send, send_body
-from gateway.config import Config
+from gateway.config.live import Config
+from gateway.config.replica import Replica
 from gateway.control.control import Control
-from gateway.drain import Drain
-from gateway.records import Records
-from gateway.replica import Replica
-from gateway.stalls import Stalls
+from gateway.proxy.admission import Admission
+from gateway.proxy.asgi import Receive, Scope, Send, send_body
+from gateway.proxy.drain import Drain
+from gateway.state.accounting import Accounting
+from gateway.state.records import Records
+from gateway.state.stalls import Stalls
 
 
 class AliveEndpoint:

@@ -2,13 +2,13 @@
 
 import asyncio
 
-from gateway.asgi import Receive, Scope, Send
-from gateway.dispatch import Dispatcher
 from gateway.errors import ClientLeft, GatewayError
-from gateway.exchange import Exchange
-from gateway.outlet import Outlet
-from gateway.overdue import Overdue
-from gateway.watch import Timing, Watch
+from gateway.proxy.asgi import Receive, Scope, Send
+from gateway.proxy.deadlines import Overdue
+from gateway.proxy.dispatch import Dispatcher
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.watch import Timing, Watch
+from gateway.proxy.writer import Outlet
 
 
 class InferenceEndpoint:

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from gateway.asgi import Receive, Scope, Send, send_body
 from gateway.contract import Models
 from gateway.errors import UnknownModel
-from gateway.exchange import Exchange
+from gateway.proxy.asgi import Receive, Scope, Send, send_body
+from gateway.proxy.exchange import Exchange
 
 
 class Model(msgspec.Struct, frozen=True):

@@ -10,6 +10,6 @@ Both raise ConfigError with everything that is wrong, each fault with file, line
 
 from gateway.manifests.loader import Manifest, load, loads
 from gateway.manifests.reader import read
-from gateway.manifests.secrets import Secrets
+from gateway.manifests.references import Secrets
 
 __all__ = ["Manifest", "Secrets", "load", "loads", "read"]

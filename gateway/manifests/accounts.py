@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from gateway.manifests.costs import Cost
 from gateway.manifests.marks import Mark
-from gateway.secret import Secret, SecretText
+from gateway.secrecy.secret import Secret, SecretText
 
 AccountName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f/]+\Z", description="a name without whitespace and /")]
 ModelName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f]+\Z", description="a name without whitespace")]

@@ -22,7 +22,7 @@ from gateway.manifests.notifications import (
     TeamsChannel,
     WebhookChannel,
 )
-from gateway.manifests.secrets import without_tenant
+from gateway.manifests.references import without_tenant
 
 _LISTED = frozenset({"authorized_subjects"})
 HAVE_NO_SAY: Mapping[type[msgspec.Struct], frozenset[str]] = MappingProxyType(

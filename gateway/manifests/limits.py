@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from gateway.holds import WhenLost
+from gateway.contract.limits import WhenLost
 from gateway.manifests.accounts import Text
 from gateway.manifests.identity import SubjectName
 from gateway.manifests.notifications import NotificationTarget

@@ -15,7 +15,7 @@ from msgspec import Meta
 from gateway.manifests.accounts import AccountName, ModelName, Owner, Text
 from gateway.manifests.identity import Email
 from gateway.manifests.marks import Mark
-from gateway.secret import Secret, SecretText
+from gateway.secrecy.secret import Secret, SecretText
 
 ChannelFqn: TypeAlias = Text
 """`acme:slack:bot:notification-channel:tfy` is the integration `tfy` of the `provider-account/slack` named `bot`. Any

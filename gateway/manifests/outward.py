@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.address import address_of, host_of, path_of
-from gateway.egress import Egress
+from gateway.contract.egress import Egress
 from gateway.errors import Fault
-from gateway.headers import wrong_headers
 from gateway.manifests.accounts import ProviderAccount
 from gateway.manifests.loader import Manifest
 from gateway.manifests.marks import Mark, marked
-from gateway.manifests.secrets import PREFIX as SECRET_REFERENCE
-from gateway.secret import Secret
+from gateway.manifests.references import PREFIX as SECRET_REFERENCE
+from gateway.secrecy.secret import Secret
+from gateway.wire.address import address_of, host_of, path_of
+from gateway.wire.headers import wrong_headers
 
 API_PATHS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/models")
 """Which the gateway, as every client, puts behind a base URL by itself."""

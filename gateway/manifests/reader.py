@@ -14,11 +14,11 @@ from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.manifests.builder import Steps
 from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, is_struct, shape
 from gateway.manifests.loader import Manifest
+from gateway.manifests.references import PREFIX, Missing, Secrets
 from gateway.manifests.scalars import plain
-from gateway.manifests.secrets import PREFIX, Missing, Secrets
 from gateway.manifests.spelling import did_you_mean
-from gateway.sealing import MASK
-from gateway.secret import Secret, SecretText
+from gateway.secrecy.sealing import MASK
+from gateway.secrecy.secret import Secret, SecretText
 
 T = TypeVar("T")
 

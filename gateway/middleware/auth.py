@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from contextlib import suppress
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Tokens
 from gateway.errors import Unauthorized, Unavailable
-from gateway.exchange import Exchange
 from gateway.middleware.failures import Failures
-from gateway.secret import Secret
-from gateway.tokens import is_well_formed
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.exchange import Exchange
+from gateway.secrecy.secret import Secret
+from gateway.secrecy.tokens import is_well_formed
 
 
 class AuthMiddleware:

@@ -1,8 +1,8 @@
 """Reserves what a request may use before it is sent, and settles with what it did use, however it ended."""
 
-from gateway.admission import Admission
-from gateway.asgi import ASGIApp, Receive, Scope, Send
-from gateway.exchange import Exchange
+from gateway.proxy.admission import Admission
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.exchange import Exchange
 
 
 class BudgetMiddleware:

@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 from starlette.middleware.cors import CORSMiddleware
 
-from gateway.asgi import ASGIApp
 from gateway.errors import ConfigError, Fault
+from gateway.proxy.asgi import ASGIApp
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # As browsers write it, but for a default port. Source: RFC 6454, section 6.1.

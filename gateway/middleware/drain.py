@@ -1,9 +1,9 @@
 """Knows the open requests, so that none is cut off when the gateway stops."""
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send
-from gateway.drain import Drain
 from gateway.errors import Overloaded, Stopping
-from gateway.exchange import Exchange
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.drain import Drain
+from gateway.proxy.exchange import Exchange
 
 RETRY_AFTER_S = 1
 

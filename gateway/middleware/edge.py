@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection
 from itertools import chain
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send, too_large
 from gateway.errors import BadRequest, HeadersTooLarge, UnsupportedEncoding, UriTooLong
-from gateway.exchange import Exchange
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, too_large
+from gateway.proxy.exchange import Exchange
 
 # Characters of a host name, an IPv4 or a bracketed IPv6 address, and a port. Source: RFC 3986, section 3.2.2.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")

@@ -6,11 +6,12 @@ import math
 import structlog
 from starlette.exceptions import HTTPException
 
-from gateway.asgi import HEADER, ASGIApp, Headers, Receive, Scope, Send
 from gateway.contract import Dialect
 from gateway.errors import ClientLeft, GatewayError, MethodNotAllowed, Refused, Unauthorized, Unexpected
-from gateway.exchange import Exchange
 from gateway.logs import traceback_text
+from gateway.proxy.asgi import ASGIApp, Headers, Receive, Scope, Send
+from gateway.proxy.exchange import Exchange
+from gateway.wire.headers import HEADER
 
 RETRIED_BY_SDKS = frozenset({408, 409, 429}) | frozenset(range(500, 600))
 UNREAD_BODY_S = 2.0

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from time import monotonic
 
-from gateway.asgi import Scope
 from gateway.errors import RateLimited
+from gateway.proxy.asgi import Scope
 
 
 class Failures:

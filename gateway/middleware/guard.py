@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Guard
-from gateway.exchange import Exchange
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.exchange import Exchange
 
 
 class GuardMiddleware:

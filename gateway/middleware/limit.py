@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send
-from gateway.exchange import Exchange
-from gateway.holds import Hold
+from gateway.contract.limits import Hold
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.exchange import Exchange
 
 Rules = Callable[[Exchange], Sequence[Hold]]
 """What a request has to reserve: nothing when no rule is about it."""

@@ -9,11 +9,11 @@ from time import perf_counter
 
 import structlog
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send, route_path
 from gateway.contract import Outcome, Record
 from gateway.errors import ClientLeft, GatewayError, Unexpected
-from gateway.exchange import Exchange, outcome_of
 from gateway.logs import redact_text, traceback_text
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path
+from gateway.proxy.exchange import Exchange, outcome_of
 
 MAX_CHARS = 500
 """Of what callers choose: names of models, paths, their own user agent."""

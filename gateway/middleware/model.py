@@ -1,9 +1,9 @@
 """Finds the model that is asked for, so that whatever comes after knows where the request goes."""
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send
 from gateway.contract import Models
 from gateway.errors import BadRequest
-from gateway.exchange import Exchange
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.exchange import Exchange
 
 
 class ModelMiddleware:

@@ -5,12 +5,12 @@ import re
 
 import msgspec
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send
-from gateway.bodies import Bodies
 from gateway.contract import Ask, Call, Dialect
 from gateway.errors import BadRequest
-from gateway.exchange import Exchange
-from gateway.wishes import metadata_of
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.bodies import Bodies
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.options import metadata_of
 
 LARGE = 256 * 1024
 """Bytes. A smaller body is read in one go, which takes a few milliseconds at most, whatever is in it."""

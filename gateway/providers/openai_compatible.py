@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from gateway.address import below, path_of
 from gateway.contract import Call, Endpoint, Reading, Target, Tls, UpstreamRequest
 from gateway.errors import BadRequest, Refused, Unauthorized
 from gateway.logs import holds_secret, redact_text, redacted
@@ -24,6 +23,7 @@ from gateway.manifests.accounts import (
     WaferAccount,
 )
 from gateway.providers.catalog import SERVERS, VENDORS, Vendor
+from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.openai import StreamReading
 

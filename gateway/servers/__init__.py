@@ -1,6 +1,7 @@
 """The three servers, each as one async context manager: inside it the app is served, on the way out the server ends.
 
-They share the event loop, the socket and the limits, which belong to `gateway.serve`; so do signals and the lifespan.
+They share the event loop, the socket and the limits, which belong to `gateway.servers.run`; so do signals and the
+lifespan.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.asgi import ASGIApp
+from gateway.proxy.asgi import ASGIApp
 
 NAMES = ("hypercorn", "uvicorn", "granian")
 MAX_EARLY_BYTES = 64 * 1024

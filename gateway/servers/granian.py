@@ -21,7 +21,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import embed
 
-from gateway.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.servers import Limits
 
 make_holder: Any = SocketHolder  # its stub has no arguments

@@ -20,7 +20,7 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.typing import AppWrapper, ConnectionState
 
-from gateway.asgi import ASGIApp
+from gateway.proxy.asgi import ASGIApp
 from gateway.servers import Limits
 from gateway.servers.http1 import Head, Http1
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gateway.asgi import ASGIApp, Message
+from gateway.proxy.asgi import ASGIApp, Message
 
 
 class LifespanFailed(Exception):

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.asgi import ASGIApp
+from gateway.proxy.asgi import ASGIApp
 from gateway.servers import MAX_EARLY_BYTES, MAX_TRAILER_BYTES, Limits
 from gateway.servers.target import is_served, read_target, with_host
 

@@ -28,7 +28,7 @@ import asyncio, json, sys
 from pathlib import Path
 
 from gateway import build_app
-from gateway.snapshot import check
+from gateway.config.compile.snapshot import check
 from gateway.testing import FakeUpstream, post
 
 ENVIRON = {"ACME_KEY": "k-acme", "GATEWAY_ADMIN_TOKEN": "gw-test-0123456789abcdef"}

@@ -8,22 +8,22 @@ from functools import partial
 import pytest
 
 from gateway import build_app
-from gateway.bodies import Bodies
-from gateway.callers import Callers, tokens_in
-from gateway.config import Config
+from gateway.config.live import Config
+from gateway.config.replica import Replica
 from gateway.control.control import Control
 from gateway.control.endpoint import paths
-from gateway.database.ledger import LedgerStore
-from gateway.database.migrate import migrate
-from gateway.database.store import Store
 from gateway.dialects import CHAT
+from gateway.endpoints.router import Paths
+from gateway.identity.callers import Callers, tokens_in
 from gateway.middleware import AuthMiddleware, ErrorsMiddleware
-from gateway.replica import Replica
-from gateway.router import Paths
-from gateway.sealing import Seal
-from gateway.stores.memory import MemoryCounters
+from gateway.proxy.bodies import Bodies
+from gateway.secrecy.sealing import Seal
+from gateway.secrecy.tokens import Pepper
+from gateway.state.counters.memory import MemoryCounters
+from gateway.state.database.ledger import LedgerStore
+from gateway.state.database.migrate import migrate
+from gateway.state.database.store import Store
 from gateway.testing import FakeUpstream, ListSink, request
-from gateway.tokens import Pepper
 
 PEPPER = "pepper-of-the-tests-0123456789"
 PEOPLE = ("ana", "bo", "cy", "dee")

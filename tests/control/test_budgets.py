@@ -3,11 +3,11 @@
 import pytest
 
 from gateway.contract import Caller
-from gateway.entries import Charge, Entry
-from gateway.holds import Amounts, Hold, Mode, Unit
-from gateway.stores.failover import FailoverCounters
-from gateway.stores.redis import RedisCounters
-from gateway.windows import Window
+from gateway.contract.entry import Charge, Entry
+from gateway.contract.limits import Amounts, Hold, Mode, Unit
+from gateway.contract.windows import Window
+from gateway.state.counters.failover import FailoverCounters
+from gateway.state.counters.redis import RedisCounters
 
 DAY_S, DAY_ENDS_S = 1767225600, 1767312000  # 2026-01-01, where the clock of these tests stands
 MONTH_ENDS_S = 1769904000

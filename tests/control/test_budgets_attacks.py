@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.access.roles import PERMISSIONS
+from gateway.rules.access.roles import PERMISSIONS
 
 LIST = "gateway-controls:ListGatewayControls"
 MANAGE = "gateway-controls:ManageGatewayControls"

@@ -8,7 +8,7 @@ import json
 import msgspec
 import pytest
 
-from gateway.access.roles import PERMISSIONS
+from gateway.rules.access.roles import PERMISSIONS
 
 KEY = "canary-of-the-provider-key"
 EVIL = "https://evil.example/v1"

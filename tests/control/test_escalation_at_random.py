@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.access.roles import ROLES
+from gateway.rules.access.roles import ROLES
 
 CANARY = "canary-of-a-key"
 EVIL = "https://evil.example/v1"

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.control.routes import BASE, ROUTES
 from gateway.logs import configure_logs
-from gateway.sinks.log import LogSink
+from gateway.state.sinks.log import LogSink
 from gateway.testing import request
 
 LONG = "x" * 500_000

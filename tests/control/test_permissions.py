@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from gateway.access import ADMIN_PERMISSION, TENANT
+from gateway.contract.entry import Entry
 from gateway.control.routes import BASE, ROUTES, Needs, Permission
-from gateway.entries import Entry
+from gateway.rules.access import ADMIN_PERMISSION, TENANT
 from gateway.testing import http_scope
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from gateway.config.replica import Replica
 from gateway.control.control import Control
 from gateway.control.rotation import rotate_due
-from gateway.database.rows import StoredToken
-from gateway.database.store import Store
-from gateway.replica import Replica
+from gateway.state.database.rows import StoredToken
+from gateway.state.database.store import Store
 
 BO = "user:bo@example.com"
 ROBOT = "virtualaccount:robot"

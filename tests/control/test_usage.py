@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from gateway.entries import Entry
-from gateway.pricing import Bill, BillLine
-from gateway.usage import Usage
+from gateway.contract.entry import Entry
+from gateway.contract.price import Bill, BillLine
+from gateway.contract.usage import Usage
 
 LIST = "gateway-controls:ListGatewayControls"
 ANA, BO, APP = "user:ana@example.com", "user:bo@example.com", "virtualaccount:app"

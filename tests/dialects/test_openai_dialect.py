@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from gateway.contract import Ask
+from gateway.contract.usage import Usage
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.errors import BadRequest, BrokeOff, RateLimited, Refused, UpstreamError
-from gateway.usage import Usage
 
 fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from gateway import servers
-from gateway.serve import raise_open_files
+from gateway.servers.run import raise_open_files
 
 IN_TIME_S = 30
 """Far more than anything here takes; a test that waits this long has failed."""

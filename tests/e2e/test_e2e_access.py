@@ -126,7 +126,7 @@ def database(postgres):
 @pytest.fixture
 async def replicas(gateway_process, database, redis_url):
     """Two gateways that share a database and Redis."""
-    from gateway.database.migrate import migrate
+    from gateway.state.database.migrate import migrate
 
     await migrate(database)
     environ = {"GATEWAY_DATABASE_URL": database, "GATEWAY_REDIS_URL": redis_url, "GATEWAY_PEPPER": PEPPER}

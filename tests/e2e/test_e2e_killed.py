@@ -3,8 +3,8 @@
 import asyncio
 from datetime import date
 
-from gateway.database.ledger import LedgerStore
-from gateway.ledger import Ledger, OpenRequests
+from gateway.state.database.ledger import LedgerStore
+from gateway.state.ledger import Ledger, OpenRequests
 
 STREAMS = 100
 

@@ -28,7 +28,7 @@ import trustme
 
 from gateway.contract import Endpoint, UpstreamRequest
 from gateway.errors import BrokeOff, TimedOut
-from gateway.upstream import HttpUpstream
+from gateway.upstream.client import HttpUpstream
 
 SOON_S = 8.0
 """Far more than what is asserted takes, and less than the system's own patience."""

@@ -7,7 +7,7 @@ import pytest
 
 from gateway import __version__
 from gateway.app import PROBES
-from gateway.sinks.log import LogSink
+from gateway.state.sinks.log import LogSink
 from gateway.testing import FakeUpstream, get, post
 
 REPLY = (200, [b'{"choices":[]}'])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.router import BASES
+from gateway.endpoints.router import BASES
 from gateway.testing import FakeUpstream, post
 
 CASES = [

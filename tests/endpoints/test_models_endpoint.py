@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.router import BASES
+from gateway.endpoints.router import BASES
 from gateway.testing import FakeUpstream, get
 
 REPLY = (200, [b'{"choices":[]}'])

@@ -5,12 +5,12 @@ from typing import get_args
 import msgspec
 import pytest
 
+from gateway.config.compile.snapshot import OTHER_KINDS
 from gateway.manifests.destinations import HAVE_NO_SAY, Moves, place_of, place_text
 from gateway.manifests.kinds import holds
 from gateway.manifests.notifications import CustomAccount, SlackAccount, WebhookAccount
 from gateway.plugins import providers_by_type
-from gateway.secret import Secret
-from gateway.snapshot import OTHER_KINDS
+from gateway.secrecy.secret import Secret
 
 STRUCTS = {type_: provider.accounts[type_] for type_, provider in providers_by_type().items()} | OTHER_KINDS
 OPENAI = STRUCTS["provider-account/openai"]

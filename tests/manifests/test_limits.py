@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.contract.limits import WhenLost
 from gateway.errors import ConfigError
-from gateway.holds import WhenLost
 from gateway.manifests import Manifest, Secrets, loads, read
 from gateway.manifests.limits import (
     LIMIT_KINDS,

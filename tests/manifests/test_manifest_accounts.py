@@ -37,7 +37,7 @@ from gateway.manifests.costs import (
     TokenPrices,
 )
 from gateway.providers.openai_compatible import OpenAICompatible
-from gateway.secret import Secret
+from gateway.secrecy.secret import Secret
 
 CANARY = "canary-0123456789"
 ENVIRON = {f"LLM_KEYS_{name}": CANARY for name in ("OPENAI", "MISTRAL", "DBX", "VLLM", "TEI")} | {

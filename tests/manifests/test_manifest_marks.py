@@ -4,11 +4,11 @@ from typing import Annotated
 
 import msgspec
 
+from gateway.config.compile.snapshot import OTHER_KINDS
 from gateway.manifests.kinds import is_struct
 from gateway.manifests.marks import Mark, Marked, marked, parts_of
 from gateway.plugins import providers_by_type
-from gateway.secret import Secret
-from gateway.snapshot import OTHER_KINDS
+from gateway.secrecy.secret import Secret
 
 Name = Annotated[str, Mark.MODEL]
 

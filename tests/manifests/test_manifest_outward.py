@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.egress import egress_from
+from gateway.config.compile.snapshot import compile_snapshot
+from gateway.contract.egress import egress_from
 from gateway.errors import ConfigError
 from gateway.manifests import Secrets, loads
 from gateway.plugins import providers_by_type
-from gateway.sealing import Seal
-from gateway.snapshot import compile_snapshot
+from gateway.secrecy.sealing import Seal
 from gateway.testing import FakeUpstream
 
 MUST = "must be a URL, without spaces, backslashes and control characters"

@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from gateway.errors import ConfigError, Fault
 from gateway.manifests import Secrets, loads, read
-from gateway.manifests.secrets import FormOnly
-from gateway.secret import Secret, SecretText
+from gateway.manifests.references import FormOnly
+from gateway.secrecy.secret import Secret, SecretText
 
 
 class Colour(StrEnum):

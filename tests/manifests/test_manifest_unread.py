@@ -2,9 +2,9 @@
 
 import pytest
 
+from gateway.config.compile.snapshot import types_of
 from gateway.manifests.unread import NOT_YET, why_unread
 from gateway.plugins import providers_by_type
-from gateway.snapshot import types_of
 
 KNOWN = types_of(providers_by_type())
 

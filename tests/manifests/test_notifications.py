@@ -5,7 +5,6 @@ import pytest
 
 from gateway.errors import ConfigError
 from gateway.manifests import Secrets, loads, read
-from gateway.manifests.masking import change_secrets
 from gateway.manifests.notifications import (
     NOTIFICATION_KINDS,
     Alerts,
@@ -34,7 +33,8 @@ from gateway.manifests.notifications import (
     channels_of,
     why_undelivered,
 )
-from gateway.secret import Secret
+from gateway.manifests.secret_fields import change_secrets
+from gateway.secrecy.secret import Secret
 
 MAIL = """
 type: provider-account/custom

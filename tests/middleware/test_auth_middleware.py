@@ -2,15 +2,15 @@
 
 import pytest
 
-from gateway.callers import Callers
 from gateway.contract import Caller
 from gateway.errors import RateLimited, Unauthorized, Unavailable
-from gateway.exchange import Exchange
+from gateway.identity.callers import Callers
 from gateway.middleware import AuthMiddleware
 from gateway.middleware.auth import keys_of
 from gateway.middleware.failures import Failures
+from gateway.proxy.exchange import Exchange
+from gateway.secrecy.tokens import PERSONAL, VIRTUAL_ACCOUNT, mint
 from gateway.testing import get, http_scope
-from gateway.tokens import PERSONAL, VIRTUAL_ACCOUNT, mint
 
 ANA, CI, BOB = Caller("user:ana@example.com"), Caller("virtualaccount:ci"), Caller("user:bob@example.com")
 TOKENS = Callers([("token-of-ana", ANA), ("token-of-ci", CI), ("token-of-bob", BOB)])

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from gateway.drain import Drain
 from gateway.errors import Overloaded, Stopping
 from gateway.middleware import DrainMiddleware
+from gateway.proxy.drain import Drain
 from gateway.testing import get
 
 

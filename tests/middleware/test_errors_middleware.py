@@ -7,8 +7,8 @@ from starlette.exceptions import HTTPException
 
 from gateway import errors
 from gateway.dialects import CHAT
-from gateway.exchange import Exchange
 from gateway.middleware import ErrorsMiddleware
+from gateway.proxy.exchange import Exchange
 from gateway.testing import get, post
 
 MESSAGE = "what happened and what to do"

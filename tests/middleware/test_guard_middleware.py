@@ -5,8 +5,8 @@ import pytest
 from gateway.contract import Call, Outcome
 from gateway.dialects import CHAT
 from gateway.errors import Blocked
-from gateway.exchange import Exchange
 from gateway.middleware import GuardMiddleware
+from gateway.proxy.exchange import Exchange
 from gateway.testing import FakeUpstream, get, post
 
 REPLY = b'{"choices":[]}'

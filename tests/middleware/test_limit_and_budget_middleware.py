@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from gateway.admission import Admission
+from gateway.contract.limits import Amounts, Hold, Level, Ticket, Unit, Verdict
+from gateway.contract.windows import Window
 from gateway.dialects import CHAT
 from gateway.errors import RateLimited
-from gateway.exchange import Exchange
-from gateway.holds import Amounts, Hold, Level, Ticket, Unit, Verdict
 from gateway.middleware import BudgetMiddleware, ErrorsMiddleware, LimitMiddleware
+from gateway.proxy.admission import Admission
+from gateway.proxy.exchange import Exchange
 from gateway.testing import get
-from gateway.windows import Window
 
 LIMIT = Hold(key="per-user", rule="per-user", unit=Unit.REQUESTS, window=Window.MINUTE, limit=10)
 BUDGET = Hold(key="per-day", rule="per-day", unit=Unit.COST, window=Window.CALENDAR_DAY, limit=10_000, is_budget=True)

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.contract import Outcome
 from gateway.errors import Blocked, BrokeOff, ClientLeft, RateLimited, Refused, Stopping
-from gateway.exchange import Exchange
 from gateway.middleware import LogMiddleware
+from gateway.proxy.exchange import Exchange
 from gateway.testing import get, post
 
 

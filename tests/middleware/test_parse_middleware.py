@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bodies import Bodies
 from gateway.dialects import CHAT
 from gateway.errors import BadRequest, ClientLeft, TooLarge
-from gateway.exchange import Exchange
 from gateway.middleware import ParseMiddleware
+from gateway.proxy.bodies import Bodies
+from gateway.proxy.exchange import Exchange
 from gateway.testing import http_scope
 
 ASK = b'{"model":"m","messages":[]}'

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from gateway.app import build_app
+from gateway.contract.usage import Usage
 from gateway.testing import ListSink, post
-from gateway.usage import Usage
 from gateway.wire.sse import EventSplitter, data_of
 
 TOKEN = "gw-test-0123456789abcdef"

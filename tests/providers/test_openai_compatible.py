@@ -12,7 +12,7 @@ from gateway.dialects import CHAT
 from gateway.errors import BadRequest, Unauthorized
 from gateway.providers.catalog import Vendor
 from gateway.providers.openai_compatible import OpenAICompatible, Settings
-from gateway.secret import Secret
+from gateway.secrecy.secret import Secret
 from gateway.testing import FakeUpstream, post
 
 PROVIDER = OpenAICompatible()

@@ -13,9 +13,9 @@ import pytest
 
 from gateway import build_app, servers
 from gateway.errors import BrokeOff
+from gateway.proxy.watch import Timing
 from gateway.servers import Limits
 from gateway.testing import FakeUpstream
-from gateway.watch import Timing
 
 GET = b"GET / HTTP/1.1\r\nHost: gateway\r\n"
 IN_TIME_S = 10

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.usage import Usage
+from gateway.contract.usage import Usage
 from gateway.wire.openai import BodyReading, StreamReading, UsageCut, find_usage
 
 

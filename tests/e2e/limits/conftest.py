@@ -34,12 +34,12 @@ from functools import partial
 
 import asyncpg
 import gateway.app
-import gateway.database.store
+import gateway.state.database.store
 import gateway.servers.hypercorn
-import gateway.stores.redis
+import gateway.state.counters.redis
 from gateway.cli import main
 
-gateway.stores.redis.RedisCounters = partial(gateway.stores.redis.RedisCounters, lease_s=3.0)
+gateway.state.counters.redis.RedisCounters = partial(gateway.state.counters.redis.RedisCounters, lease_s=3.0)
 for line in sys.stdin:
     pid = os.fork()
     if not pid:
@@ -76,7 +76,7 @@ class Database:
 
 @pytest.fixture
 async def database(postgres):
-    from gateway.database.migrate import migrate
+    from gateway.state.database.migrate import migrate
 
     with postgres.database() as url:
         await migrate(url)

@@ -1,0 +1,1 @@
+"""Manifests -> the snapshot in force, and how a newer one takes its place."""

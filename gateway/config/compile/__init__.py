@@ -1,0 +1,1 @@
+"""Documents -> the parts of a snapshot, each by a compiler that collects what is wrong."""

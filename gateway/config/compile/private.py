@@ -1,0 +1,54 @@
+"""Prices that manifests give."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from gateway.contract.price import Tariff
+from gateway.manifests.costs import AudioCost, CharacterCost, EmbeddingCost, PageCost, Tier, TokenCost
+from gateway.rules.prices.listed import Listed, tariffs_of
+
+PrivateCost = TokenCost | EmbeddingCost | CharacterCost | AudioCost | PageCost
+
+
+def private_tariffs(cost: PrivateCost) -> tuple[Tariff, ...]:
+    """The tariffs of a private cost.
+
+    The tiers of all classes go by the input tokens of the call, and the one that is reached counts for all of its
+    tokens: a tier of `output_tiers` that counted output would never be reached by the models that have tiers.
+    Audio is charged by the second, not by minutes that have begun.
+
+    Source: truefoundry.com/docs/ai-gateway/cost-tracking; openrouter.ai/openai/whisper-1; read 2026-11.
+    """
+    return tariffs_of(_listed(cost))
+
+
+def _listed(cost: PrivateCost) -> dict[str, Listed]:
+    match cost:
+        case TokenCost(value=value):
+            prices = {
+                "input": _tokens(value.input, value.input_tiers),
+                "cache_read": _tokens(value.cache_read, value.cache_read_tiers),
+                "cache_write": _tokens(value.cache_write, value.cache_write_tiers),
+                "output": _tokens(value.output, value.output_tiers),
+            }
+        case EmbeddingCost(value=value):
+            prices = {"input": _tokens(value)}
+        case CharacterCost(value=value):
+            prices = {"characters": Listed(_dollars(value.input), 1_000_000)}
+        case AudioCost(value=value):
+            prices = {"audio_seconds": Listed(_dollars(value.input), 60)}
+        case PageCost(value=value):
+            prices = {
+                "pages": Listed(_dollars(value.pages), 1000),
+                "annotated_pages": Listed(_dollars(value.annotated_pages), 1000),
+            }
+    return prices
+
+
+def _tokens(dollars: float | None, tiers: Sequence[Tier] | None = None) -> Listed:
+    tiered = tuple((tier.start, Decimal(str(tier.cost_per_token))) for tier in tiers or ())
+    return Listed(_dollars(dollars), 1000, tiered)
+
+
+def _dollars(value: float | None) -> Decimal | None:
+    return Decimal(str(value)) if value is not None else None  # as it was written: 0.1 is a tenth

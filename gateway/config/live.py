@@ -1,0 +1,301 @@
+"""The configuration in force, and how a newer one takes its place."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from gateway.config.compile.snapshot import compile_snapshot, manifests_from, refuse_without_models
+from gateway.config.snapshot import Snapshot
+from gateway.contract import Caller, Choice, Target, Upstream
+from gateway.contract.egress import egress_from
+from gateway.contract.route import NO_METADATA, Retry, Route
+from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
+from gateway.identity.callers import Callers
+from gateway.manifests import Manifest, Secrets, load
+from gateway.plugins import providers_by_type
+from gateway.rules.access import kind_of
+from gateway.rules.access.may_use import may_use
+from gateway.rules.access.roles import PROVIDER_ACCOUNT, USE, missing
+from gateway.rules.routing.routes import VIRTUAL, direct
+from gateway.secrecy.sealing import Seal
+
+DEBOUNCE_MS = 400
+
+STEP_MS = 200
+
+LOOK_MS = 5000
+"""A change that brings no event, as on network file systems, is seen after this long."""
+
+log = structlog.get_logger(__name__)
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """The part of the configuration that is in the database. `secrets`: (group, key) -> sealed value."""
+
+    manifests: Sequence[Manifest] = ()
+    secrets: Mapping[tuple[str, str], str] = {}
+
+
+class Config:
+    """Holds one `Snapshot` and swaps it as a whole. A configuration that cannot be used leaves the one before in force.
+
+    Args:
+        path: of a file or directory; None when the environment is all there is.
+        callers: told of each new snapshot.
+        seal: opens the secrets of stored manifests.
+        guarded: calls the providers of stored manifests that no admin has applied; None: the network of all does.
+        waits: a database is read before the first request, and may bring what the files lack.
+
+    Raises:
+        ConfigError: the first one cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        environ: Mapping[str, str],
+        *,
+        callers: Callers | None = None,
+        seal: Seal | None = None,
+        guarded: Upstream | None = None,
+        waits: bool = False,
+    ) -> None:
+        self.path = path
+        self.generation = 0
+        self.reload_failures = 0
+        self.faults: tuple[Fault, ...] = ()
+        """Why the last reload failed; empty when it did not."""
+        self.stored = Stored()
+        self.callers = callers or Callers()
+        self.seal = seal
+        self.guarded = guarded
+        self.egress = egress_from(environ)
+        self.providers = providers_by_type()
+        self._environ = environ
+        secrets = environ.get("GATEWAY_SECRETS_DIR")
+        self._secrets = Path(secrets) if secrets else None
+        self._reloading = asyncio.Lock()
+        self._waits = waits
+        self._told: frozenset[str] = frozenset()
+        """The warnings about the snapshot in force, each told once."""
+        self.snapshot = Snapshot()
+        self.files = self._read_files()
+        """The manifests that are not stored; those of the snapshot in force."""
+        snapshot = self.compile(self.files, self.stored)
+        if not waits:
+            refuse_without_models(snapshot, str(path))
+        self._swap(snapshot)
+
+    # What a request asks: the protocol `Models`.
+
+    def find(
+        self,
+        name: str,
+        caller: Caller | None,
+        metadata: Mapping[str, str] = NO_METADATA,
+        model_type: str | None = None,
+    ) -> Choice:
+        routes = self.snapshot.routes
+        choice = self._choice(name, caller, metadata, model_type)
+        if routes.priorities:
+            priority = routes.priority_of(choice.target.name, caller, metadata)
+            return msgspec.structs.replace(choice, priority=priority)
+        return choice
+
+    def _choice(self, name: str, caller: Caller | None, metadata: Mapping[str, str], model_type: str | None) -> Choice:
+        target, routes = self.snapshot.find(name), self.snapshot.routes
+        is_virtual = target is not None and target.provider is VIRTUAL
+        if routes.rules and not is_virtual and (choice := self._by_rule(name, target, caller, metadata, model_type)):
+            return choice
+        if target is None:
+            raise UnknownModel(name, self.names(caller))
+        if caller is not None and not may_use(caller, target):
+            raise self._denied(name, caller, target)
+        if is_virtual:
+            return Choice(target, routes.by_model[target.name], classifier=routes.classifiers.get(target.name))
+        if routes.retry is not None:
+            return Choice(target, Route(target.name, "only", (direct(target, routes.retry),)))
+        return Choice(target)
+
+    def _by_rule(
+        self,
+        name: str,
+        target: Target | None,
+        caller: Caller | None,
+        metadata: Mapping[str, str],
+        model_type: str | None,
+    ) -> Choice | None:
+        """What the first rule that fits says, as far as the caller may use it."""
+        rule = self.snapshot.routes.rule_for(name, caller, metadata)
+        if rule is None:
+            return None
+        candidates = [
+            candidate
+            for candidate in rule.route.candidates
+            if self._may_use(caller, candidate.name)
+            and (model_type is None or model_type in candidate.what.target.model_types)
+        ]
+        if rule.fallback_statuses is not None:
+            if target is None or not self._may_use(caller, name):
+                return None  # the caller is told why, as without the rule
+            first = direct(target, self.snapshot.routes.retry or Retry(), rule.fallback_statuses)
+            candidates = [first, *(candidate for candidate in candidates if candidate.name != target.name)]
+        if not candidates:
+            return None
+        route = Route(rule.route.name, rule.route.strategy, tuple(candidates), rule.route.sticky)
+        return Choice(target or candidates[0].what.target, route, rule=rule.id)
+
+    def _may_use(self, caller: Caller | None, name: str) -> bool:
+        target = self.snapshot.find(name)
+        return target is not None and (caller is None or may_use(caller, target))
+
+    def names(self, caller: Caller | None) -> Sequence[str]:
+        targets = self.snapshot.targets
+        if caller is None:
+            return tuple(targets)
+        return tuple(name for name, target in targets.items() if may_use(caller, target))
+
+    def _denied(self, name: str, caller: Caller, target: Target) -> GatewayError:
+        """404 hides what the caller may not know of; 403 says what is missing."""
+        account = PROVIDER_ACCOUNT.of(target.name.partition("/")[0])
+        is_user = not target.users.isdisjoint(caller.subjects)
+        if not is_user and not self.snapshot.access.holds(caller, PROVIDER_ACCOUNT.read, account):
+            return UnknownModel(name, self.names(caller))
+        lacks = "a place in its authorized_subjects" if is_user else missing(USE, account)
+        return Forbidden(
+            f"{caller.subject} may not use {name}: it takes {lacks}, which an admin can grant", param="model"
+        )
+
+    # Reloading.
+
+    def _read_files(self) -> Sequence[Manifest]:
+        return load(self.path) if self.path is not None else manifests_from(self._environ)
+
+    def compile(self, files: Sequence[Manifest], stored: Stored) -> Snapshot:
+        """What would be in force with these manifests. Raises ConfigError: what stands in files cannot be used."""
+        manifests = [*files, *stored.manifests]
+        secrets = self.secrets(stored)
+        return compile_snapshot(manifests, self.providers, secrets, egress=self.egress, guarded=self.guarded)
+
+    def secrets(self, stored: Stored) -> Secrets:
+        """What references in files find."""
+        return Secrets(self._environ, self._secrets, stored=stored.secrets, seal=self.seal)
+
+    async def reload(self, stored: Stored | None = None) -> None:
+        """Compiles what the files say now, and the database, and puts it in force; or says why it cannot.
+
+        Args:
+            stored: what the database says; None: what it said before.
+        """
+        async with self._reloading:
+            is_new = stored is not None
+            is_start = is_new and self._waits and self.generation <= 1  # until now, only files were known
+            self._waits = self._waits and not is_new
+            self.stored = stored or self.stored
+            try:
+                files = await asyncio.to_thread(self._read_files)
+                snapshot = await asyncio.to_thread(self.compile, files, self.stored)
+                if not is_new:
+                    self._refuse_loss(files, snapshot)
+            except ConfigError as error:
+                self.reload_failures += 1
+                log.error("configuration not reloaded", faults=[*map(str, error.faults)], in_force=self.generation)
+                if is_new:
+                    await self._reload_stored()
+                self.faults = error.faults
+            else:
+                self.files = files
+                self._swap(snapshot)
+                if is_start:
+                    self.generation = 1
+                else:
+                    log.info("configuration reloaded", generation=self.generation, models=len(snapshot.targets))
+
+    def _refuse_loss(self, files: Sequence[Manifest], snapshot: Snapshot) -> None:
+        """Raises ConfigError: with these files, what can be used now could not be used any more."""
+        if self.snapshot.targets and not snapshot.targets:
+            # A file that is written in place is empty for a moment.
+            problem = "no models are left; the ones before stay in force"
+            raise ConfigError([*snapshot.left_out, Fault(str(self.path), 0, "", problem)])
+        wanted = _resources((manifest.type, manifest.name) for manifest in files)
+        if (wanted & _resources(self.snapshot.manifests)) - _resources(snapshot.manifests):
+            raise ConfigError(snapshot.left_out)
+
+    async def _reload_stored(self) -> None:
+        """What was changed over the API does not wait for files to be repaired: a grant may have been taken away."""
+        with suppress(ConfigError):
+            self._swap(await asyncio.to_thread(self.compile, self.files, self.stored))
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """While inside, a change of the files leads to a reload."""
+        if self.path is None:
+            yield
+            return
+        watching = asyncio.create_task(self._watch(self.path))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+    async def _watch(self, path: Path) -> None:
+        from watchfiles import awatch  # only now: it is not needed for the first answer
+
+        seen = await asyncio.to_thread(self._fingerprint)
+        while True:
+            places = self._watched(path)
+            try:
+                async for _ in awatch(
+                    *places, debounce=DEBOUNCE_MS, step=STEP_MS, rust_timeout=LOOK_MS, yield_on_timeout=True
+                ):
+                    now = await asyncio.to_thread(self._fingerprint)
+                    if now != seen:
+                        seen = now
+                        await self.reload()
+                        break  # what replaced a file has to be watched anew
+            except FileNotFoundError:  # it is being replaced just now
+                await asyncio.sleep(LOOK_MS / 1000)
+
+    def _watched(self, path: Path) -> list[Path]:
+        """A plain file by itself: beside it, logs may be written all the time. A link with its directory, where
+        Kubernetes swaps what it leads to."""
+        places = [path.absolute().parent if path.is_symlink() else path]
+        if self._secrets is not None and self._secrets.is_dir():
+            places.append(self._secrets)
+        return places
+
+    def _fingerprint(self) -> list[tuple[str, int, int]]:
+        """Tells whether any of the files was written or replaced."""
+        found = []
+        for place in filter(None, (self.path, self._secrets)):
+            files = sorted(place.rglob("*")) if place.is_dir() else [place]
+            for file in files:
+                with suppress(OSError):
+                    stat = file.stat()
+                    found.append((str(file), stat.st_mtime_ns, stat.st_ino))
+        return found
+
+    def _swap(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.callers.grant(snapshot.access)
+        if self.callers.identities is not None:
+            self.callers.identities.replace(snapshot.identity_providers)
+        self.generation += 1
+        self.faults = snapshot.left_out
+        warnings = [str(warning) for warning in snapshot.warnings]
+        for warning in warnings:
+            if warning not in self._told:
+                log.warning("manifest", problem=warning)
+        self._told = frozenset(warnings)
+        for fault in snapshot.left_out:
+            log.error("manifest left out", problem=str(fault))
+
+
+def _resources(keys: Iterable[tuple[str, str]]) -> set[str]:
+    """An account is the same under the type of another vendor."""
+    return {kind_of(type_).of(name) for type_, name in keys}

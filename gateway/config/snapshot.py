@@ -1,0 +1,66 @@
+"""One configuration, compiled: immutable, with every lookup made."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.contract import Target
+from gateway.errors import Fault
+from gateway.manifests import Manifest
+from gateway.manifests.identity import IdentityProvider
+from gateway.manifests.notifications import Channel, channel_key
+from gateway.rules.access import Access
+from gateway.rules.limits import Policies
+from gateway.rules.routing.routes import Routes
+
+ANY_MODEL = "*"
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """One configuration, compiled.
+
+    Args:
+        targets: `account/model` -> where it is; `account/*` is any other model. Virtual models are among them, under
+            all their names.
+        manifests: (type, name) -> as it was written.
+        documents: (type, name) -> what it was read into.
+        left_out: why manifests are not in force while all others are: what is wrong with stored ones, and why accounts
+            cannot be used for now.
+    """
+
+    targets: Mapping[str, Target] = {}
+    routes: Routes = Routes()
+    policies: Policies = Policies()
+    channels: Mapping[tuple[str, str, str], Channel] = {}
+    trusted_channels: frozenset[tuple[str, str, str]] = frozenset()
+    access: Access = Access()
+    identity_providers: tuple[IdentityProvider, ...] = ()
+    manifests: Mapping[tuple[str, str], Manifest] = {}
+    documents: Mapping[tuple[str, str], Any] = {}
+    warnings: tuple[Fault, ...] = ()
+    left_out: tuple[Fault, ...] = ()
+
+    def find(self, name: str) -> Target | None:
+        return find_target(self.targets, name)
+
+    def channel(self, fqn: str) -> Channel | None:
+        """Where alerts go, by a name such as `acme:slack:costs:notification-channel:webhook`."""
+        key = channel_key(fqn)
+        return self.channels.get(key) if key is not None else None
+
+    def trusts_channel(self, fqn: str) -> bool:
+        """Whether it may lead into a private network."""
+        return channel_key(fqn) in self.trusted_channels
+
+
+def find_target(targets: Mapping[str, Target], name: str) -> Target | None:
+    """`account/model`, or else any model of an account that offers all."""
+    if target := targets.get(name):
+        return target
+    account, _, model = name.partition("/")
+    if not model.isprintable() or " " in model:  # it becomes a header of the answer
+        return None
+    if model and (any_model := targets.get(f"{account}/{ANY_MODEL}")):
+        return msgspec.structs.replace(any_model, name=name, model=model)
+    return None

@@ -1,0 +1,43 @@
+"""Everything a plugin needs: the protocols it implements and the values that cross them.
+
+middleware  any ASGI app; entry point group `gateway.middlewares`
+Provider    how to speak to one vendor; entry point group `gateway.providers`
+Dialect     one client-facing API
+Observer    looks at a reply while it passes
+Counters    limits and budgets, taken and given back; in `gateway.contract.limits`
+Tokens      who is calling
+Sink        where request records go
+"""
+
+from gateway.contract.call import Ask, Call, Dialect, Reading
+from gateway.contract.caller import Caller, Credential, Tokens
+from gateway.contract.guard import Guard, Observer
+from gateway.contract.models import Choice, Classifier, Models
+from gateway.contract.provider import Endpoint, Provider, Reply, Target, Tls, Upstream, UpstreamRequest
+from gateway.contract.record import Attempt, Outcome, Record, Sink
+
+__all__ = [
+    "Ask",
+    "Attempt",
+    "Call",
+    "Caller",
+    "Choice",
+    "Classifier",
+    "Credential",
+    "Dialect",
+    "Endpoint",
+    "Guard",
+    "Models",
+    "Observer",
+    "Outcome",
+    "Provider",
+    "Reading",
+    "Record",
+    "Reply",
+    "Sink",
+    "Target",
+    "Tls",
+    "Tokens",
+    "Upstream",
+    "UpstreamRequest",
+]

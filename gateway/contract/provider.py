@@ -1,0 +1,174 @@
+"""How a vendor is spoken to, and how it is reached."""
+
+from collections.abc import Awaitable, Collection, Iterable, Mapping
+from copy import copy
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.contract.call import Call, Reading
+from gateway.contract.price import Price
+from gateway.contract.route import Room
+from gateway.errors import Refused
+from gateway.logs import MASK
+from gateway.wire.address import address_of
+from gateway.wire.headers import wrong_headers, wrong_value
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """How a provider's certificate is checked. `ca_cert` is PEM text added to the system's authorities."""
+
+    verify: bool = True
+    ca_cert: str | None = None
+
+
+_NO_SECRETS = frozenset({b"host", b"accept-encoding", b"content-type"})
+
+SHORTEST_SECRET = 8
+"""Bytes; less is a word that may stand anywhere."""
+
+
+class Endpoint:
+    """One URL of a provider, ready to be called: where to connect, and the request head, written once.
+
+    Args:
+        url: absolute, http or https, with the query if there is one.
+        headers: sent with every call, credentials included. Content-Length and Host are added.
+
+    Raises:
+        ValueError: it could not be called safely; worded for the operator, and without what is secret.
+    """
+
+    __slots__ = ("head", "host", "is_tls", "origin", "port", "tls", "url")
+
+    def __init__(
+        self, url: str, headers: Mapping[str, str] | None = None, *, method: str = "POST", tls: Tls | None = None
+    ) -> None:
+        try:
+            address = address_of(url)
+        except ValueError as error:
+            raise ValueError(f"the URL {error}") from None
+        # Of plugins, too: what ends a request, or hides another in it, is the gateway's to say.
+        if wrong := wrong_headers((headers or {}).items(), fixed=()):
+            raise ValueError(f"headers for {address.host}: {next(iter(wrong.values()))}")
+        self.url = url
+        self.is_tls = address.is_tls
+        self.host = address.host
+        self.port = address.port
+        self.tls = tls or Tls()
+        self.origin = (self.host, self.port, self.tls if self.is_tls else None)
+        lines = {"host": address.authority, "accept-encoding": "identity"}
+        lines |= {name.lower(): value for name, value in (headers or {}).items()}
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self.head = f"{method} {address.target} HTTP/1.1\r\n{text}".encode()
+
+    def with_headers(self, headers: Mapping[str, str], remove: Collection[str] = ()) -> "Endpoint":
+        """The same with other headers, for a single request; names in lower case.
+
+        Raises:
+            ValueError: a value cannot be one.
+        """
+        for name, value in headers.items():
+            if wrong := wrong_value(value):
+                raise ValueError(f"{name}: {wrong}")
+        gone = {name.encode() for name in (*headers, *remove)}
+        request, *lines = self.head.split(b"\r\n")[:-1]
+        kept = [line for line in lines if line.partition(b":")[0] not in gone]
+        new = [f"{name}: {value}".encode() for name, value in headers.items()]
+        other = copy(self)
+        other.head = b"\r\n".join([request, *kept, *new, b""])
+        return other
+
+    def hidden(self, data: bytes) -> bytes:
+        """Without the values of its headers, the key among them: some servers repeat them in errors."""
+        for line in self.head.split(b"\r\n")[1:-1]:
+            name, _, value = line.partition(b": ")
+            for part in (value, value.rpartition(b" ")[2]) if name not in _NO_SECRETS else ():
+                if len(part) >= SHORTEST_SECRET:
+                    data = data.replace(part, MASK.encode())
+        return data
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.url!r})"  # the head holds the key
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True, gc=False):
+    """`dropped_params`: fields of the call that this provider would refuse, and that were left out."""
+
+    endpoint: Endpoint
+    body: bytes
+    dropped_params: tuple[str, ...] = ()
+
+
+class Reply(Protocol):
+    """A provider's answer whose head has arrived."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Case-insensitive."""
+
+    def read(self) -> Awaitable[bytes]:
+        """What has arrived since the last call, at least one byte; `b""` at the end.
+
+        Raises:
+            BrokeOff: the connection ended before the reply did, or it is not HTTP.
+        """
+
+    def close(self) -> None:
+        """Gives the connection back, or closes it when the reply was not read to its end. Safe to call twice."""
+
+
+class Upstream(Protocol):
+    async def call(self, request: UpstreamRequest) -> Reply:
+        """Sends a request and waits for the head of the answer.
+
+        Raises:
+            Unreachable: no connection could be made.
+            BrokeOff: the connection ended before there was a head.
+            TimedOut: connecting took too long, or the connection died before there was a head.
+        """
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One model of one provider account, compiled from its manifest."""
+
+    name: str
+    """`account/model`: what callers ask for."""
+    model: str
+    """The provider's own name for it."""
+    model_types: frozenset[str]
+    provider: "Provider"
+    users: frozenset[str] = frozenset()
+    """Subjects that may use it, besides admins; compiled from the grants, not by the provider."""
+    only: frozenset[str] | None = None
+    """Of those, the ones that may; None is all."""
+    room: Room | None = None
+    """How much its account takes at once; None is any number."""
+    price: Price | None = None
+    """None: what it costs is not known."""
+    settings: Any = None
+    """What the provider prepared for itself when the manifest was compiled."""
+    upstream: Upstream | None = None
+    """Who answers; None is the network."""
+
+
+class Provider(Protocol):
+    """How to speak to one vendor: bytes in, bytes out, no network. Made once; serves all accounts of its types."""
+
+    accounts: Mapping[str, Any]
+    """Manifest `type` -> the msgspec.Struct its document is read into."""
+
+    def targets(self, account: Any) -> Iterable[Target]:
+        """The models of one account. Raises ValueError, worded for the operator, when it cannot be used."""
+
+    def request(self, call: Call, target: Target) -> UpstreamRequest:
+        """Raises BadRequest when this provider has no such API."""
+
+    def reading(self, call: Call, target: Target, *, streamed: bool) -> Reading | None:
+        """None: the provider speaks the caller's dialect, and its bytes are relayed as they are."""
+
+    def refusal(self, call: Call, target: Target, status: int, headers: Mapping[str, str], body: bytes) -> Refused:
+        """The provider's error answer, put into the caller's dialect."""

@@ -1,0 +1,79 @@
+"""What is written down of a request, and where that goes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from gateway.contract.usage import Usage
+
+
+class Outcome(StrEnum):
+    """How a request ended; every request has exactly one."""
+
+    REFUSED = "refused"
+    COMPLETE = "complete"
+    CLIENT_LEFT = "client_left"
+    UPSTREAM_BROKE = "upstream_broke"
+    BLOCKED = "blocked"
+    STOPPED = "stopped"
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """One target, asked once. `reason`: why it was no success. `started_ms` is counted from the request's own start."""
+
+    target: str
+    status: int
+    reason: str | None
+    started_ms: float
+    duration_ms: float
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="event", tag="request"):
+    """One request, as it is logged. Durations in milliseconds; null or left out: it did not come to that."""
+
+    timestamp: datetime
+    """When the request came in; UTC."""
+    level: str
+    """`error` when the gateway or a provider failed, else `info`."""
+    request_id: str
+    method: str
+    path: str
+    status: int
+    outcome: Outcome
+    duration_ms: float
+    request_type: str | None = None
+    subject: str | None = None
+    token_id: str | None = None
+    model: str | None = None
+    """As the caller asked for it."""
+    resolved_model: str | None = None
+    """`account/model` that answered."""
+    stream: bool = False
+    usage: Usage | None = None
+    cost_nanousd: int | None = None
+    """In nano-dollars; null: not known."""
+    over_limits: tuple[str, ...] = ()
+    """Rules that would have refused it, if they were enforced."""
+    time_to_first_token_ms: float | None = None
+    time_per_output_token_ms: float | None = None
+    overhead_ms: float | None = None
+    """What the gateway itself took: all of the duration that was not spent waiting for the provider."""
+    upstream_status: int | None = None
+    attempts: tuple[Attempt, ...] = ()
+    """All of them, when one was no success."""
+    gave_up: str | None = None
+    """Why there were no more: `retry_budget`, or the caller's `deadline`."""
+    dropped_params: tuple[str, ...] = ()
+    error_type: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    client: str | None = None
+    user_agent: str | None = None
+
+
+class Sink(Protocol):
+    async def write(self, records: Sequence[Record]) -> None:
+        """A batch, in the order in which the requests ended."""

@@ -1,0 +1,84 @@
+"""Which path leads where. One router decides the handler, and with it whether a token is needed."""
+
+from collections.abc import Awaitable, Collection, Iterable
+
+from starlette.convertors import PathConvertor
+from starlette.routing import compile_path
+
+from gateway.contract import Dialect
+from gateway.errors import MethodNotAllowed, NotFound
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, decoded, route_path
+from gateway.proxy.exchange import Exchange
+
+_PREFIXES = ("", "/api/llm", "/api/inference/openai", "/api/llm/api/inference/openai")
+BASES = tuple(prefix + version for prefix in _PREFIXES for version in ("", "/v1"))
+"""Every inference route is below each of them. Source: section 2.1 of the compatibility notes. The third is the last
+of a gateway that is mounted at `/api/llm`."""
+
+
+class Router:
+    """Inference routes by dictionary: walking along patterns costs more than all steps here. The rest: `other`."""
+
+    def __init__(self, dialects: Iterable[Dialect], *, inference: ASGIApp, other: ASGIApp) -> None:
+        self.dialects = {base + dialect.path: dialect for dialect in dialects for base in BASES}
+        self.inference = inference
+        self.other = other
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        dialect = self.dialects.get(route_path(scope))
+        if dialect is None:
+            return self.other(scope, receive, send)
+        Exchange.of(scope).dialect = dialect
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(["POST"])
+        return self.inference(scope, receive, send)
+
+
+class UrlPath:
+    """A pattern, the methods it answers, and the app behind it. Where there is GET, there is HEAD.
+
+    Args:
+        path: `{name}` stands for one segment, `{name:path}` for any number. Source: Starlette's routes.
+    """
+
+    def __init__(self, methods: Collection[str], path: str, app: ASGIApp) -> None:
+        if not methods:
+            raise ValueError(f"{path} has no methods")
+        self.methods = frozenset(methods) | ({"HEAD"} if "GET" in methods else set())
+        self.path = path
+        self.app = app
+        self._pattern, _, self._convertors = compile_path(path)
+
+    def match(self, scope: Scope, path: str) -> dict[str, str] | None:
+        """The values in the path, or None when it is another. Only `{name:path}` may hold slashes, encoded or not."""
+        found = self._pattern.match(path)
+        if found is None:
+            return None
+        values = {name: decoded(scope, text) for name, text in found.groupdict().items()}
+        for name, value in values.items():
+            if ("/" in value or "\\" in value) and not isinstance(self._convertors[name], PathConvertor):
+                return None
+        return values
+
+
+class Paths:
+    """Calls the app of the first path that matches, with what stands in the path as `path_params`."""
+
+    def __init__(self, paths: Iterable[UrlPath]) -> None:
+        self.paths = tuple(paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        written = route_path(scope)
+        allowed: set[str] = set()
+        for path in self.paths:
+            values = path.match(scope, written)
+            if values is None:
+                continue
+            if scope["method"] in path.methods:
+                await path.app({**scope, "path_params": values}, receive, send)
+                return
+            allowed |= path.methods
+        if allowed:
+            raise MethodNotAllowed(allowed)
+        where = "chat is at /v1/chat/completions, models are at /v1/models, and all else is in /openapi.json"
+        raise NotFound(f"nothing is at {scope['path'][:200]}; {where}")

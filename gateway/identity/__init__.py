@@ -1,0 +1,1 @@
+"""Who is calling: tokens of the gateway's own, and those that identity providers sign."""

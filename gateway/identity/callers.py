@@ -1,0 +1,218 @@
+"""Who there is: from what was presented to who presents it."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from time import time
+from typing import NamedTuple
+
+from gateway.contract import Caller, Credential
+from gateway.errors import ConfigError, Fault, Unavailable
+from gateway.identity.jwt import Identities, Identity, looks_like_jwt
+from gateway.rules.access import Access, canonical
+from gateway.rules.access.access import claim_subject
+from gateway.secrecy.secret import cleaned_token
+from gateway.secrecy.tokens import Pepper
+from gateway.state.database.rows import StoredToken
+
+ADMIN = Caller(subject="user:admin", is_admin=True)
+MIN_TOKEN_CHARS = 16
+
+
+class _Known(NamedTuple):
+    caller: Caller
+    expires_at: float | None
+
+
+_NOBODY = _Known(Caller(subject=""), 0.0)
+"""Whose time is over, so that it costs the same as any token that has expired."""
+
+
+class Callers:
+    """The `Tokens` of the gateway: token -> keyed hash -> caller. An unknown token costs the same as a dead one.
+
+    Args:
+        fixed: (token, caller): those which the environment holds.
+        identities: whose JWTs are taken as well.
+        is_stale: whether tokens may exist that are not known here, because the database cannot be asked.
+    """
+
+    def __init__(
+        self,
+        fixed: Iterable[tuple[str, Caller]] = (),
+        *,
+        pepper: Pepper | None = None,
+        identities: Identities | None = None,
+        is_stale: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self.pepper = pepper or Pepper(os.urandom(32))
+        self.identities = identities
+        self.is_stale = is_stale
+        self._clock = clock
+        self._fixed = {self.pepper.digest(token.encode()): caller for token, caller in fixed}
+        self._access = Access()
+        self._inactive: frozenset[str] = frozenset()
+        self._used: set[str] = set()
+        self._tokens: dict[bytes, StoredToken] = {}
+        self._known: dict[bytes, _Known] = {}
+        self._forget()
+
+    def find(self, token: bytes) -> Caller | None:
+        digest = self.pepper.digest(token)
+        known = self._known.get(digest)
+        if known is None:
+            known = self._recognise(digest)
+            if known is None:
+                return None
+        caller, expires_at = known
+        if expires_at is not None and expires_at <= self._clock():
+            return None
+        if caller.token_id is not None:
+            self._used.add(caller.token_id)
+        return caller
+
+    async def verify(self, token: bytes) -> Caller | None:
+        if self.identities is not None and looks_like_jwt(token):
+            identity = await self.identities.verify(token)
+            if identity is not None and (caller := self._caller_of(identity)) is not None:
+                return caller
+        if self.is_stale():
+            raise Unavailable(
+                "the token is not known here, and the database cannot be asked just now; try again soon",
+                retry_after_s=1,
+            )
+        return None
+
+    def grant(self, access: Access) -> None:
+        """Puts other grants in force, at once and as a whole. Who has a token is worked out when it is used."""
+        self._access = access
+        self._forget()
+
+    def update(self, tokens: Iterable[StoredToken], inactive: Iterable[str] = (), *, are_all: bool = False) -> None:
+        """Takes note of tokens that are new, or have changed.
+
+        Args:
+            inactive: emails of all users who have left.
+            are_all: there are no others.
+        """
+        if are_all:
+            self._tokens = {}
+        for token in tokens:
+            if token.revoked_at is None:
+                self._tokens[token.digest] = token
+            else:
+                self._tokens.pop(token.digest, None)
+        self._inactive = frozenset(inactive)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known = {
+            digest: _Known(_resolved(caller, self._access), _first(_end_of_account(self._access, caller.subject)))
+            for digest, caller in self._fixed.items()
+            if not _has_left(caller.subject, self._inactive)
+        }
+
+    def _recognise(self, digest: bytes) -> _Known | None:
+        """Who has a stored token, remembered until grants or the token change."""
+        token = self._tokens.get(digest)
+        if token is None:
+            return None
+        access, (kind, _, name) = self._access, token.subject.partition(":")
+        known = _NOBODY
+        if not _has_left(token.subject, self._inactive) and (kind == "user" or name in access.virtual_accounts):
+            credential = Credential.PERSONAL if kind == "user" else Credential.VIRTUAL_ACCOUNT
+            caller = access.caller(token.subject, credential=credential, token_id=token.id)
+            known = _Known(caller, _first(token.expires_at, _end_of_account(access, token.subject)))
+        self._known[digest] = known
+        return known
+
+    def take_used(self) -> set[str]:
+        """The ids of the tokens that were used since this was asked last."""
+        used, self._used = self._used, set()
+        return used
+
+    def _caller_of(self, identity: Identity) -> Caller | None:
+        access = self._access
+        if identity.kind == "user":
+            if identity.value in self._inactive:
+                return None
+            claims = [claim_subject(identity.provider, group) for group in identity.groups]
+            mapped = [subject for claim in claims for subject in access.mapped.get(claim, ())]
+            teams = [subject.removeprefix("team:") for subject in mapped if subject.startswith("team:")]
+            return access.caller(f"user:{identity.value}", more_teams=teams, credential=Credential.JWT)
+        for subject in sorted(access.mapped.get(claim_subject(identity.provider, identity.value), ())):
+            if not subject.startswith("virtualaccount:"):
+                continue
+            end = _end_of_account(access, subject)
+            if end is None or end.timestamp() > self._clock():
+                return access.caller(subject, credential=Credential.JWT)
+        return None
+
+
+def _has_left(subject: str, inactive: frozenset[str]) -> bool:
+    return subject.startswith("user:") and subject.removeprefix("user:") in inactive
+
+
+def _resolved(caller: Caller, access: Access) -> Caller:
+    return caller if caller.is_admin else access.caller(caller.subject, more_teams=caller.teams)
+
+
+def _end_of_account(access: Access, subject: str) -> datetime | None:
+    """When a virtual account ends, and with it all its tokens. None: never, or it is none that a manifest names."""
+    kind, _, name = subject.partition(":")
+    account = access.virtual_accounts.get(name) if kind == "virtualaccount" else None
+    return end_of(account.expiration_date) if account is not None and account.expiration_date is not None else None
+
+
+def _first(*ends: datetime | None) -> float | None:
+    """Seconds since 1970; None is never."""
+    return min((end.timestamp() for end in ends if end is not None), default=None)
+
+
+def end_of(date: str) -> datetime:
+    """The end of a day (yyyy-mm-dd) in UTC. Raises ValueError: there is no such day."""
+    day = datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC)
+    try:
+        return day + timedelta(days=1)
+    except OverflowError:  # 9999-12-31, as people write "never"
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def tokens_in(environ: Mapping[str, str]) -> list[tuple[str, Caller]]:
+    """`GATEWAY_ADMIN_TOKEN` is the admin's; `GATEWAY_TOKENS` holds others as `subject=token`, separated by commas. What
+    editors and shells leave around a token, such as a line break, is left out.
+
+    Raises:
+        ConfigError: an entry is not of that form, or a token cannot be one. It names the variable, and no token.
+    """
+    found: list[tuple[str, Caller]] = []
+    faults: list[Fault] = []
+
+    def add(token: str, caller: Caller, variable: str, of: str) -> None:
+        found.append((token, caller))
+        if problem := _problem_of(token):
+            faults.append(Fault("the environment", 0, variable, of + problem))
+
+    if admin := cleaned_token(environ.get("GATEWAY_ADMIN_TOKEN", "")):
+        add(admin, ADMIN, "GATEWAY_ADMIN_TOKEN", "")
+    entries = map(cleaned_token, environ.get("GATEWAY_TOKENS", "").split(","))
+    for number, entry in enumerate(filter(None, entries), 1):
+        text, _, token = map(cleaned_token, entry.partition("="))
+        subject = canonical(text)
+        if subject is None or subject.startswith("team:") or not token:
+            problem = f"entry {number} is not of the form user:name@example.com=token"
+            faults.append(Fault("the environment", 0, "GATEWAY_TOKENS", problem))
+            continue
+        add(token, Caller(subject=subject), "GATEWAY_TOKENS", f"entry {number}: the token of {subject} ")
+    if faults:
+        raise ConfigError(faults)
+    return found
+
+
+def _problem_of(token: str) -> str | None:
+    if len(token) < MIN_TOKEN_CHARS:
+        return f"has fewer than {MIN_TOKEN_CHARS} characters"
+    if " " in token or not token.isprintable():
+        return "holds a space, or a character that cannot be seen"
+    return None

@@ -1,0 +1,270 @@
+"""The one way into limits and budgets, and out of them again.
+
+Before a request is sent, what it may use is reserved; when it has ended, however it ended, that is replaced by what it
+did use, and written into the ledger: one bill for each request.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from copy import copy
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+
+from gateway.contract import Ask, Choice, Outcome, Target
+from gateway.contract.entry import Charge, Entry
+from gateway.contract.limits import Amounts, Counters, Hold, Level, Mode, Ticket, Verdict
+from gateway.contract.price import Price
+from gateway.contract.usage import Usage
+from gateway.errors import RateLimited
+from gateway.proxy.exchange import Exchange, outcome_of
+from gateway.rules.limits import Policies
+from gateway.rules.limits.estimates import Estimates
+from gateway.rules.limits.refusals import limit_headers, refusal, rule_header
+
+NOTHING = Amounts()
+
+
+class Ledger(Protocol):
+    def add(self, entry: Entry) -> None:
+        """Never waits and never raises."""
+
+
+class Admission:
+    """Lets requests in as long as there is room for them.
+
+    Args:
+        policies: those in force.
+        ledger: where bills are kept; None: nowhere.
+    """
+
+    def __init__(
+        self,
+        *,
+        counters: Counters,
+        policies: Callable[[], Policies] = Policies,
+        estimates: Estimates | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.counters = counters
+        self.policies = policies
+        self.estimates = estimates or Estimates()
+        self.ledger = ledger
+        self.refused: Counter[str] = Counter()
+        """Rule -> requests it has refused."""
+        self.audited: Counter[str] = Counter()
+        """Rule -> requests it would have refused, if it were enforced."""
+
+        self.unpriced = 0
+        """Requests that used something whose cost nobody knows."""
+
+    def holds(self, exchange: Exchange) -> Sequence[Hold]:
+        """What a request draws on, as far as its rules can tell before its target is chosen."""
+        choice = exchange.choice
+        policies = self.policies()
+        if choice is None or exchange.caller is None or policies.is_empty:
+            return ()
+        names = (choice.target.name,)
+        return policies.holds(exchange.caller, names, exchange.metadata, is_final=_is_final(choice))
+
+    async def enter(self, exchange: Exchange) -> None:
+        """Takes from all of `exchange.holds`, or nothing. Of a route's targets those are passed over for which there is
+        no room, if there is some for others that need less.
+
+        Raises:
+            RateLimited: there is no room.
+        """
+        targets = _targets(exchange.choice)
+        verdict, need = await self._verdict(exchange, exchange.holds, targets)
+        while verdict.refused is not None and (fewer := self._fewer(exchange, targets, need, verdict.refused)):
+            exchange.affordable = frozenset(target.name for target in fewer)
+            exchange.too_dear = self._error(exchange, verdict, need)
+            targets = fewer
+            verdict, need = await self._verdict(exchange, exchange.holds, targets)
+        exchange.ticket = self._taken(exchange, verdict, need)
+
+    def enter_target(self, exchange: Exchange, target: Target) -> Awaitable[None] | None:
+        """What a request draws on besides, because it goes to this target; asked before each attempt. None: nothing, as
+        no rule looks at models.
+
+        Raises:
+            RateLimited: there is no room for it there. Another target may have some.
+        """
+        if exchange.too_dear is not None and target.name not in exchange.affordable:
+            raise exchange.too_dear
+        return self._enter_target(exchange, target) if self.policies().looks_at_models else None
+
+    async def _enter_target(self, exchange: Exchange, target: Target) -> None:
+        choice = exchange.choice
+        if exchange.target_ticket is not None:  # of the attempt before, which used nothing
+            self.counters.settle(exchange.target_ticket, NOTHING)
+            exchange.target_ticket = None
+        if choice is None or exchange.caller is None or _is_final(choice):
+            return
+        asked, metadata = choice.target.name, exchange.metadata
+        more = self.policies().more_holds(exchange.caller, asked, target.name, metadata, exchange.holds)
+        if more:
+            exchange.target_ticket = self._taken(exchange, *await self._verdict(exchange, more, (target,)))
+
+    def leave(self, exchange: Exchange, error: BaseException | None) -> None:
+        """Settles, and writes down what it costs. Waits for nothing, so that no end of a request can keep it from that.
+
+        Args:
+            error: how the request ended; None: well.
+        """
+        outcome = outcome_of(error or exchange.error)
+        used: Amounts | None = None
+        if exchange.target is not None and exchange.call is not None and exchange.sent_at is not None:
+            used = self._charge(exchange, exchange.call.ask, exchange.target, outcome)
+            if exchange.usage is not None:
+                self.estimates.learn(exchange.call.ask, exchange.target, exchange.usage)
+                self.unpriced += exchange.price is None
+        tickets = _tickets(exchange)
+        for ticket in tickets:
+            self.counters.settle(ticket, used)
+        if self.ledger is not None and used is not None:
+            for entry in _entries(exchange, tickets, used, outcome):
+                self.ledger.add(entry)
+
+    def so_far(self, exchange: Exchange) -> Sequence[Entry]:
+        """The bills of a request under way, if the gateway stopped now; none when no provider was asked yet."""
+        call, target, reading = exchange.call, exchange.target, exchange.reading
+        if call is None or target is None or exchange.sent_at is None:
+            return ()
+        stopped = copy(exchange)
+        if stopped.usage is None and reading is not None and stopped.answered_at is not None:
+            passed = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
+            stopped.usage = reading.usage() or passed
+        used = self._charge(stopped, call.ask, target, Outcome.STOPPED)
+        return _entries(stopped, _tickets(stopped), used, Outcome.STOPPED)
+
+    def _charge(self, exchange: Exchange, ask: Ask, target: Target, outcome: Outcome) -> Amounts:
+        """What all of it comes to: the answer, and what was asked to find out who should answer."""
+        tokens = cost = 0
+        usage = exchange.usage = self._usage(exchange, ask, target, outcome)
+        if usage is not None:
+            price = exchange.price = _price(target, exchange.service_tier)
+            exchange.cost = price.cost(usage, exchange.at) if price is not None else None
+            tokens, cost = usage.input_tokens + usage.output_tokens, exchange.cost or 0
+        for judge, its_usage in exchange.asides:
+            tokens += its_usage.input_tokens + its_usage.output_tokens
+            cost += judge.price.cost(its_usage, exchange.at) if judge.price is not None else 0
+        return Amounts(tokens, cost)
+
+    def _usage(self, exchange: Exchange, ask: Ask, target: Target, outcome: Outcome) -> Usage | None:
+        """What the provider said, or what it probably was; None when it gave no answer."""
+        usage = exchange.usage
+        if usage is not None:
+            return self.estimates.corrected(usage, target) if usage.estimated else usage
+        match outcome:
+            case Outcome.COMPLETE | Outcome.BLOCKED:
+                return self.estimates.usage(ask, target)
+            case Outcome.CLIENT_LEFT | Outcome.STOPPED if (exchange.upstream_status or 200) < 300:
+                # It reads what it was sent, whether anybody waits for the answer or not.
+                return msgspec.structs.replace(self.estimates.usage(ask, target), output=0)
+        return None
+
+    async def _verdict(
+        self, exchange: Exchange, holds: Sequence[Hold], targets: Iterable[Target]
+    ) -> tuple[Verdict, Amounts]:
+        """With what is needed for the most expensive of the targets."""
+        call = exchange.call
+        need = self.estimates.need(call.ask, targets, exchange.at) if call is not None else NOTHING
+        return await self.counters.reserve(holds, need), need
+
+    def _taken(self, exchange: Exchange, verdict: Verdict, need: Amounts) -> Ticket:
+        exchange.told = limit_headers(verdict.levels)
+        if verdict.ticket is None:
+            assert verdict.refused is not None
+            self.refused[verdict.refused.hold.rule] += 1
+            exchange.told.append(rule_header(verdict.refused))
+            raise self._error(exchange, verdict, need)
+        for level in verdict.levels:
+            hold = level.hold
+            if level.used > hold.limit and hold.mode is Mode.AUDIT and need.of(hold.unit):
+                self.audited[hold.rule] += 1
+                exchange.over = (*exchange.over, hold.rule)
+        return verdict.ticket
+
+    def _error(self, exchange: Exchange, verdict: Verdict, need: Amounts) -> RateLimited:
+        return refusal(verdict, exchange.call.ask.model if exchange.call is not None else "", need)
+
+    def _fewer(self, exchange: Exchange, targets: Sequence[Target], need: Amounts, refused: Level) -> Sequence[Target]:
+        """Those that need less than what was refused, and for which there seems to be room."""
+        call, unit = exchange.call, refused.hold.unit
+        if call is None or len(targets) == 1:
+            return ()
+        most = min(need.of(unit) - 1, refused.remaining)
+        return [target for target in targets if self.estimates.need(call.ask, (target,), exchange.at).of(unit) <= most]
+
+
+def _is_final(choice: Choice) -> bool:
+    """Where the request goes is known without asking any target."""
+    return choice.route is None or choice.route.strategy == "only"
+
+
+def _targets(choice: Choice | None) -> Sequence[Target]:
+    """All that a request may go to."""
+    if choice is None:
+        return ()
+    return (choice.target,) if choice.route is None else [each.what.target for each in choice.route.candidates]
+
+
+def _price(target: Target, service_tier: str | None) -> Price | None:
+    price = target.price
+    return price if price is None or service_tier is None else price.for_variant(f"service_tier={service_tier}")
+
+
+def _tickets(exchange: Exchange) -> list[Ticket]:
+    return [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
+
+
+def _charges(tickets: Iterable[Ticket], used: Amounts) -> Iterator[Charge]:
+    for ticket in tickets:
+        for hold in ticket.holds:
+            if hold.window.is_calendar:
+                yield Charge(hold, used.of(hold.unit))
+
+
+def _entries(exchange: Exchange, tickets: Sequence[Ticket], used: Amounts, outcome: Outcome) -> list[Entry]:
+    at_s = tickets[0].at_s if tickets else exchange.at
+    entry = _entry(exchange, at_s, tuple(_charges(tickets, used)), outcome)
+    if not exchange.asides:
+        return [entry]
+    return [entry, *(_aside_entry(exchange, number, *aside) for number, aside in enumerate(exchange.asides))]
+
+
+def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome: Outcome) -> Entry:
+    caller, call, target = exchange.caller, exchange.call, exchange.target
+    assert call is not None
+    return Entry(
+        request_id=exchange.id,
+        at=_utc(at_s),
+        subject=caller.subject if caller is not None else "",
+        teams=caller.teams if caller is not None else frozenset(),
+        token_id=caller.token_id if caller is not None else None,
+        model=call.ask.model,
+        resolved_model=target.name if target is not None else None,
+        metadata=exchange.metadata,
+        outcome=outcome,
+        usage=exchange.usage,
+        price=exchange.price,
+        charges=charges,
+    )
+
+
+def _aside_entry(exchange: Exchange, number: int, judge: Target, usage: Usage) -> Entry:
+    """Its charges are in those of the request."""
+    entry = _entry(exchange, exchange.at, (), Outcome.COMPLETE)
+    return msgspec.structs.replace(
+        entry,
+        request_id=f"{exchange.id}/{number + 1}",
+        resolved_model=judge.name,
+        usage=usage,
+        price=judge.price,
+    )
+
+
+def _utc(at_s: float) -> datetime:
+    return datetime.fromtimestamp(at_s, UTC)

@@ -1,0 +1,46 @@
+"""Who is being served, and how that comes to an end."""
+
+import asyncio
+from collections.abc import Iterator
+
+from gateway.errors import Stopping
+from gateway.proxy.exchange import Exchange
+
+
+class Drain:
+    """The requests under way. They end in three steps: `begin` (take no more), `idle` (wait), `cut` (tell the rest)."""
+
+    def __init__(self) -> None:
+        self.is_stopping = False
+        self._open: set[Exchange] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        """Over those that are open now."""
+        return iter(tuple(self._open))
+
+    def enter(self, exchange: Exchange) -> None:
+        if not self._open:
+            self._idle.clear()
+        self._open.add(exchange)
+
+    def leave(self, exchange: Exchange) -> None:
+        self._open.discard(exchange)
+        if not self._open:
+            self._idle.set()
+
+    def begin(self) -> None:
+        self.is_stopping = True
+
+    async def idle(self) -> None:
+        """Returns when nobody is being served."""
+        await self._idle.wait()
+
+    def cut(self) -> None:
+        """Ends every open request: a stream gets its dialect's error event, an unanswered one a 503."""
+        for exchange in self._open:
+            exchange.interrupt(Stopping("the gateway is shutting down; ask again", retry_after_s=1))

@@ -1,0 +1,161 @@
+"""What is known of one request, from its first byte to its last."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, MutableMapping
+from time import perf_counter, time
+from typing import Any
+
+import msgspec
+
+from gateway.contract import Attempt, Call, Caller, Choice, Dialect, Observer, Outcome, Reading, Target
+from gateway.contract.limits import Hold, Ticket
+from gateway.contract.price import Price
+from gateway.contract.usage import Usage
+from gateway.errors import Blocked, ClientLeft, GatewayError, RateLimited, Refused, Stopping, UpstreamError
+from gateway.proxy.asgi import Message, Send
+from gateway.secrecy.secret import Secret
+
+KEY = "gateway.proxy.exchange"
+
+
+class Exchange(msgspec.Struct, kw_only=True, eq=False):
+    """One request. Each step fills its own fields and overwrites nobody else's; None means "not yet" or "none".
+
+    `at` is in seconds since 1970; `started` and the other moments are readings of one monotonic clock, in seconds.
+    """
+
+    # log
+    id: str = ""
+    at: float = msgspec.field(default_factory=time)
+    started: float = msgspec.field(default_factory=perf_counter)
+    task: "asyncio.Task[Any] | None" = None
+    # edge
+    headers: dict[bytes, bytes] = {}
+    body_is_read: bool = False
+    # router
+    dialect: Dialect | None = None
+    # auth
+    caller: Caller | None = None
+    provider_key: Secret | None = None
+    # parse
+    call: Call | None = None
+    metadata: Mapping[str, str] = {}
+    # model
+    choice: Choice | None = None
+    # limit, budget
+    holds: list[Hold] = []
+    ticket: Ticket | None = None
+    target_ticket: Ticket | None = None
+    affordable: frozenset[str] = frozenset()
+    too_dear: RateLimited | None = None
+    told: list[tuple[bytes, bytes]] = []
+    over: tuple[str, ...] = ()
+    price: Price | None = None
+    cost: int | None = None
+    # guard, third-party middlewares
+    observers: list[Observer] = []
+    # dispatch
+    target: Target | None = None
+    upstream_status: int | None = None
+    dropped_params: tuple[str, ...] = ()
+    sent_at: float | None = None
+    applied: dict[str, Any] | None = None
+    attempts: list[Attempt] = []
+    gave_up: str | None = None
+    asides: list[tuple[Target, Usage]] = []
+    # relay
+    first_byte_at: float | None = None
+    answered_at: float | None = None
+    last_byte_at: float | None = None
+    reading: Reading | None = None
+    usage: Usage | None = None
+    service_tier: str | None = None
+    # whoever ends it
+    is_noting: bool = False
+    status: int = 0
+    outcome: Outcome | None = None
+    error: GatewayError | None = None
+    interrupted: GatewayError | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Asking the task is cheaper than `asyncio.get_running_loop`, which makes a system call on Python 3.11."""
+        assert self.task is not None
+        return self.task.get_loop()
+
+    @property
+    def has_unread_body(self) -> bool:
+        headers = self.headers
+        if self.body_is_read:
+            return False
+        return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+
+    def __repr__(self) -> str:
+        return f"Exchange({self.id})"  # the headers hold the caller's token
+
+    @classmethod
+    def of(cls, scope: MutableMapping[str, Any]) -> "Exchange":
+        """The one of this request. The first to ask makes it, so that each middleware also works alone."""
+        try:
+            return scope["state"][KEY]  # type: ignore[no-any-return]
+        except KeyError:
+            exchange = cls(headers=dict(scope["headers"]), task=asyncio.current_task())
+            scope.setdefault("state", {})[KEY] = exchange
+            return exchange
+
+    def noting(self, send: Send) -> Send:
+        """`send` that notes the status of the answer and adds the request's id; made once, whoever asks first."""
+        if self.is_noting:
+            return send
+        self.is_noting = True
+
+        def send_and_note(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+                if self.has_unread_body:
+                    # uvicorn would wait for the rest as long as it trickles in.
+                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+                if self.id:
+                    # The OpenAI SDKs read the first name, the Anthropic SDKs the second.
+                    ids = ((b"x-request-id", self.id.encode()), (b"request-id", self.id.encode()))
+                    message = {**message, "headers": [*message.get("headers", ()), *self.told, *ids]}
+            return send(message)
+
+        return send_and_note
+
+    def interrupt(self, reason: GatewayError) -> None:
+        """Ends the request from outside: the client left, the provider fell silent, the gateway stops.
+
+        The request's task is cancelled; who catches that asks `resume`.
+        """
+        if self.interrupted is None and self.task is not None:
+            self.interrupted = reason
+            self.task.cancel()
+
+    def resume(self) -> GatewayError | None:
+        """After a CancelledError: the reason, when it came from `interrupt`, and the task may go on to say so."""
+        if self.interrupted is not None and self.task is not None:
+            self.task.uncancel()
+        return self.interrupted
+
+    def overcome(self) -> None:
+        """Instead of `resume`: the request goes on as if nothing had been, and may be interrupted again."""
+        self.resume()
+        self.interrupted = None
+
+
+def outcome_of(error: BaseException | None) -> Outcome:
+    """How a request ended that was ended by this."""
+    match error:
+        case None:
+            return Outcome.COMPLETE
+        case ClientLeft() | asyncio.CancelledError():
+            return Outcome.CLIENT_LEFT
+        case Stopping():
+            return Outcome.STOPPED
+        case Blocked():
+            return Outcome.BLOCKED
+        case UpstreamError() if not isinstance(error, Refused):
+            return Outcome.UPSTREAM_BROKE
+        case _:
+            return Outcome.REFUSED

@@ -1,0 +1,180 @@
+"""One reply, one pass: from the provider's socket to the client, looked at on the way and not changed without need."""
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+
+from gateway.contract import Call, Observer, Reading, Reply, Target
+from gateway.contract.usage import Usage
+from gateway.errors import BrokeOff, UpstreamError
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.writer import Outlet
+from gateway.wire import sse
+from gateway.wire.headers import HEADER
+
+TIER = "service_tier"
+"""Who asks for one may get another, and pays for what it got."""
+
+PEEK = 64 * 1024
+"""No more than this of a stream is held back while waiting for its first content."""
+
+EVENT_STREAM = "text/event-stream"
+
+Answered = Callable[[], None]
+
+
+async def relay(
+    exchange: Exchange, call: Call, target: Target, reply: Reply, outlet: Outlet, answered: Answered
+) -> None:
+    """Passes a reply on to its end. `answered` is called when it has begun well, before any of it goes to the client.
+
+    Raises:
+        UpstreamError: the provider did not bring it to an end.
+        Blocked: an observer stopped it.
+    """
+    try:
+        first, is_stream = b"", _is_labelled_stream(reply)
+        if is_stream != call.ask.stream:  # labels are often wrong; what it begins with is not
+            first = await _beginning(reply)
+            is_stream = sse.looks_like_events(first)
+            if is_stream and not call.ask.stream:
+                raise BrokeOff("the provider answered with a stream, which was not asked for")
+        if is_stream:
+            # In a task of its own: each event wakes a task up through its whole chain of awaits, and that of the
+            # request's own task is as long as the pipeline.
+            await asyncio.create_task(_stream(exchange, call, target, reply, first, outlet, answered))
+        else:
+            await _whole(exchange, call, target, reply, first, outlet, answered)
+    finally:
+        exchange.last_byte_at = perf_counter()
+
+
+def _is_labelled_stream(reply: Reply) -> bool:
+    return reply.headers.get("content-type", "")[: len(EVENT_STREAM)].lower() == EVENT_STREAM
+
+
+async def _beginning(reply: Reply) -> bytes:
+    """As much as is needed to tell a stream from a document."""
+    first = await reply.read()
+    while len(first) < sse.ENOUGH_TO_TELL and (data := await reply.read()):
+        first += data
+    return first
+
+
+def _reading(exchange: Exchange, call: Call, target: Target, *, streamed: bool) -> Reading:
+    reading = target.provider.reading(call, target, streamed=streamed) or call.dialect.reading(streamed=streamed)
+    exchange.reading = reading
+    return reading
+
+
+async def _stream(
+    exchange: Exchange, call: Call, target: Target, reply: Reply, first: bytes, outlet: Outlet, answered: Answered
+) -> None:
+    reading = _reading(exchange, call, target, streamed=True)
+    observers = exchange.observers
+    try:
+        out = await _peek(exchange, reply, first, reading)
+        answered()
+        await outlet.start_stream(reply.headers["content-type"] if _is_labelled_stream(reply) else EVENT_STREAM)
+        while not reading.is_over:
+            if out:
+                if observers:
+                    _observe(observers, out)
+                await outlet.write(out)
+                outlet.is_writing = False
+            data = await reply.read()
+            if not data:
+                out = reading.end()
+                break
+            out = reading.feed(data)
+        if (error := reading.told_error()) is None and not reading.is_complete():
+            error = BrokeOff("the provider ended its stream before the answer was complete")
+    except UpstreamError as broken:
+        if reading.has_begun and (told := reading.told_error()) is not None:
+            raise told from broken
+        raise
+    finally:
+        exchange.usage = reading.usage()
+        if TIER in call.fields:
+            exchange.service_tier = reading.service_tier()
+        if exchange.usage is None and exchange.answered_at is not None:
+            exchange.usage = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
+    _observe(observers, out)
+    if error is None:
+        await outlet.finish(out)
+        return
+    if out:
+        await outlet.write(out)
+        outlet.is_writing = False
+    raise error
+
+
+async def _peek(exchange: Exchange, reply: Reply, data: bytes, reading: Reading) -> bytes:
+    """The stream up to its first content: until then an error is still a status, and another target may answer."""
+    held: list[bytes] = []
+    size = 0
+    while data or (data := await reply.read()):
+        out = reading.feed(data)
+        data = b""
+        if out:
+            held.append(out)
+            size += len(out)
+        if reading.has_begun or reading.is_over or size > PEEK:
+            break
+    else:
+        held.append(reading.end())
+    exchange.first_byte_at = perf_counter()
+    return held[0] if len(held) == 1 else b"".join(held)
+
+
+async def _whole(
+    exchange: Exchange, call: Call, target: Target, reply: Reply, data: bytes, outlet: Outlet, answered: Answered
+) -> None:
+    reading = _reading(exchange, call, target, streamed=False)
+    out = b""
+    while data or (data := await reply.read()):
+        out = reading.feed(data)
+        data = b""
+        if out:
+            break
+    exchange.first_byte_at = perf_counter()
+    if outlet.is_stream:
+        reading.end()  # it may say why
+        raise BrokeOff("the provider did not answer with a stream")
+    if out:
+        answered()
+        await _large(exchange, reply, out, reading, outlet)
+        return
+    body = reading.end()
+    exchange.usage = reading.usage()
+    if TIER in call.fields:
+        exchange.service_tier = reading.service_tier()
+    answered()
+    if exchange.observers:
+        _observe(exchange.observers, body)
+    await outlet.whole(reply.status, reply.headers.get("content-type", "application/json"), body)
+
+
+async def _large(exchange: Exchange, reply: Reply, out: bytes, reading: Reading, outlet: Outlet) -> None:
+    headers = [(b"content-type", reply.headers.get("content-type", "application/json").encode(*HEADER))]
+    length = reply.headers.get("content-length")
+    if length and "content-encoding" not in reply.headers:  # else it is the length of what was unpacked
+        headers.append((b"content-length", length.encode(*HEADER)))
+    await outlet.start(reply.status, headers)
+    try:
+        while out:
+            _observe(exchange.observers, out)
+            await outlet.write(out)
+            outlet.is_writing = False
+            data = await reply.read()
+            out = reading.feed(data) if data else reading.end()
+    finally:
+        exchange.usage = reading.usage()
+    if not reading.is_complete():
+        raise BrokeOff("the provider ended its answer before it was complete")
+    await outlet.finish()
+
+
+def _observe(observers: list[Observer], data: bytes) -> None:
+    for observer in observers if data else ():
+        observer.chunk(data)

@@ -1,0 +1,99 @@
+"""The routes of a configuration: what is asked for a model, by whom, and what is changed on the way."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+import msgspec
+
+from gateway.contract import Call, Caller, Classifier, Target
+from gateway.contract.route import Candidate, Retry, Route
+from gateway.errors import BadRequest
+from gateway.manifests.routing import (
+    VirtualModelGroup,
+)
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """One target of a route, and what is changed on the way to it: fields of the body, headers to set and to remove."""
+
+    target: Target
+    params: Mapping[str, msgspec.Raw] = {}
+    set_headers: Mapping[str, str] = {}
+    remove_headers: frozenset[str] = frozenset()
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What it takes for a rule to decide; None and empty fit always. Models and subjects are as they are written."""
+
+    subjects: frozenset[str] | None = None
+    models: frozenset[str] | None = None
+    metadata: Mapping[str, str] = {}
+
+    def fits(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> bool:
+        if self.models is not None and name not in self.models:
+            return False
+        if self.subjects is not None and (caller is None or self.subjects.isdisjoint(caller.subjects)):
+            return False
+        return self.metadata.items() <= metadata.items()
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """`fallback_statuses`: the requested model itself comes first, and after these the route's candidates."""
+
+    id: str
+    route: Route
+    match: Match
+    fallback_statuses: frozenset[int] | None = None
+
+
+class Routes(msgspec.Struct, frozen=True):
+    """Virtual model -> its route, rules in their order, and how often a model is asked that was named directly.
+
+    `priorities`: who of those that wait goes first, by the first that fits.
+    """
+
+    by_model: Mapping[str, Route] = {}
+    classifiers: Mapping[str, Classifier] = {}
+    rules: tuple[Rule, ...] = ()
+    priorities: tuple[tuple[Match, int], ...] = ()
+    retry: Retry | None = None
+
+    def priority_of(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> int:
+        return next((number for match, number in self.priorities if match.fits(name, caller, metadata)), 0)
+
+    def rule_for(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> Rule | None:
+        return next((rule for rule in self.rules if rule.match.fits(name, caller, metadata)), None)
+
+
+class Virtual:
+    """The `Provider` of virtual models. Whoever asks it itself wants an API that has to know the real model."""
+
+    accounts: Mapping[str, Any] = {}
+
+    def targets(self, account: VirtualModelGroup) -> Iterable[Target]:
+        for model in account.integrations:
+            yield Target(
+                name=f"{account.name}/{model.name}", model="", model_types=frozenset(model.model_types), provider=self
+            )
+
+    def request(self, call: Call, target: Target) -> NoReturn:
+        raise BadRequest(
+            f"{target.name} is a virtual model, and {call.dialect.name} takes real ones only", param="model"
+        )
+
+    def reading(self, call: Call, target: Target, *, streamed: bool) -> NoReturn:
+        self.request(call, target)
+
+    def refusal(self, call: Call, target: Target, status: int, headers: Mapping[str, str], body: bytes) -> NoReturn:
+        raise AssertionError("a virtual model is never asked itself, so it cannot refuse")
+
+
+VIRTUAL = Virtual()
+
+
+def direct(target: Target, retry: Retry, fallback_statuses: frozenset[int] = frozenset()) -> Candidate:
+    """A model that was asked for by its own name."""
+    account = target.name.partition("/")[0]
+    return Candidate(
+        name=target.name, account=account, retry=retry, fallback_statuses=fallback_statuses, what=Leg(target)
+    )

@@ -1,0 +1,174 @@
+"""Serves the app until it is told to stop, and lets nobody down on the way out.
+
+SIGTERM, SIGINT   take no more, wait for those being served, tell the rest, exit 0; a second one exits at once
+SIGHUP            nothing, because manifests are watched
+"""
+
+import asyncio
+import errno
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from gateway import servers
+from gateway.errors import GatewayError
+from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send
+from gateway.proxy.drain import Drain
+from gateway.servers.lifespan import LifespanFailed, lifespan
+
+MAX_OPEN_FILES = 1_048_576
+SPARE_FILES = 256
+CUT_S = 5.0
+"""How long a stream may take to send its last event when the drain has run out."""
+LIFESPAN_END_S = 15.0
+GC_THRESHOLD = 20_000
+"""New objects between two runs of the collector. The default, 700, is what a handful of requests under way have."""
+
+
+class CannotListen(Exception):
+    """The port is taken, or not ours to take."""
+
+
+def run(
+    app: ASGIApp,
+    *,
+    drain: Drain,
+    host: str,
+    port: int,
+    server: str = "hypercorn",
+    drain_s: float = 300.0,
+    on_started: Callable[[], None] | None = None,
+) -> int:
+    """Serves until a signal comes.
+
+    Args:
+        drain: knows whom the app is serving.
+        server: one of `servers.NAMES`.
+        drain_s: how long requests may go on after the signal.
+        on_started: called once the app has started and the socket listens.
+
+    Returns:
+        The exit code: 0 after a signal, 1 if it could not start or end, 2 if the server is not installed. A second
+        signal `n` does not return but exits with 128 + n.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        serving = servers.find(server)
+        limits = servers.Limits(max_connections=(raise_open_files() - SPARE_FILES) // 2)
+        with _listen(host, port, limits.backlog) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(app, sock, serving, limits, drain, drain_s, on_started))
+    except servers.MissingPackage as error:
+        _say(str(error))
+        return 2
+    except (CannotListen, LifespanFailed) as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+async def _serve(
+    app: ASGIApp,
+    sock: socket.socket,
+    serving: servers.Serving,
+    limits: servers.Limits,
+    drain: Drain,
+    drain_s: float,
+    on_started: Callable[[], None] | None,
+) -> None:
+    starting = asyncio.current_task()
+    stopping = asyncio.Event()
+
+    def stop(number: int) -> None:
+        if stopping.is_set():
+            _say("stopped at once")
+            os._exit(128 + number)
+        stopping.set()
+        if starting:
+            starting.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    try:
+        async with lifespan(app, end_s=LIFESPAN_END_S) as state, serving(_parting(app, drain), sock, state, limits):
+            starting = None
+            gc.freeze()  # what is alive now stays; the collector need not look at it again
+            gc.set_threshold(GC_THRESHOLD, 20, 50)
+            if on_started:
+                on_started()
+            await stopping.wait()
+            await _end(drain, drain_s)
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
+
+
+async def _end(drain: Drain, drain_s: float) -> None:
+    drain.begin()
+    if drain:
+        _say(f"stopping: {len(drain)} requests under way may take {drain_s:g} s more; a second signal ends them now")
+    if not await _is_idle(drain, drain_s):
+        _say(f"ending {len(drain)} requests")
+        drain.cut()
+        await _is_idle(drain, CUT_S)
+
+
+async def _is_idle(drain: Drain, within_s: float) -> bool:
+    try:
+        async with asyncio.timeout(within_s):
+            await drain.idle()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _parting(app: ASGIApp, drain: Drain) -> ASGIApp:
+    """Once stopping, each answer closes its connection, so that the client's next one finds a gateway that stays."""
+
+    async def parting(scope: Scope, receive: Receive, send: Send) -> None:
+        def send_and_part(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                others = [header for header in message.get("headers", ()) if header[0].lower() != b"connection"]
+                message = {**message, "headers": [*others, (b"connection", b"close")]}
+            return send(message)
+
+        try:
+            await app(scope, receive, send_and_part if drain.is_stopping else send)
+        except GatewayError as error:
+            # It was logged already. An answer without its end makes the server cut the connection, as an error would.
+            error.__traceback__ = None  # its frames hold the exchange, which holds it
+
+    return parting
+
+
+def _listen(host: str, port: int, backlog: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=backlog, dualstack_ipv6=host == "::")
+        # Connections inherit it. granian leaves it to the socket, and then an answer in two parts takes 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason = "another program listens there; stop it, or choose another port with --port"
+        raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from error
+
+
+def raise_open_files() -> int:
+    """Raises the limit on open files as far as it goes, because each connection is one; returns the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"gateway: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,1 @@
+"""What outlives a request: counters, ledger, database, records and alerts."""

@@ -1,0 +1,264 @@
+"""The buffer between requests and the ledger in the database."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from gateway.contract.entry import Entry
+from gateway.contract.limits import Hold
+from gateway.errors import BadRequest, Conflict, Unavailable, Unexpected
+from gateway.logs import traceback_text
+from gateway.state.database.ledger_rows import Total
+from gateway.state.ledger.spool import MAX_BYTES, Spool
+
+BATCH = 200
+"""As many rows as one transaction writes without keeping others waiting."""
+FIRST_RETRY_S = 0.25
+LAST_RETRY_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Store(Protocol):
+    """What `gateway.state.database.ledger.LedgerStore` does for this."""
+
+    async def write(self, entries: Sequence[Entry], *, at: datetime) -> int: ...
+
+    async def totals(self, at: datetime) -> Sequence[Total]: ...
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Ledger:
+    """Writes entries in batches. What the database does not take goes to the spool at once, so that a process which is
+    killed loses no more than the last `flush_s` and what was on its way; without a spool, or when that is full or
+    broken, it waits in memory, and when `max_waiting` do, the newest are dropped. All of it is written when the
+    database is back, and counts once, because the database knows the ids of requests.
+
+    Args:
+        spool: a directory, which processes may share; None: there is no spool.
+        flush_s: an entry waits at most this long for its batch to fill.
+        random: from 0 to 1, so that replicas do not come back all at once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        spool: Path | None = None,
+        max_waiting: int = 20_000,
+        max_spool_bytes: int = MAX_BYTES,
+        flush_s: float = 0.2,
+        clock: Callable[[], datetime] = utc_now,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.dropped = 0
+        self._store = store
+        self._spool = Spool(spool, max_bytes=max_spool_bytes) if spool is not None else None
+        self._is_spooled = spool is not None  # as long as nobody has looked
+        self._max_waiting = max_waiting
+        self._flush_s = flush_s
+        self._clock = clock
+        self._random = random
+        self._buffer: list[Entry] = []
+        self._working: asyncio.Task[None] | None = None
+        self._batch_is_full = asyncio.Event()
+        self._spool_in_use = asyncio.Lock()
+        self._is_closing = False
+        self._database_problem: str | None = None
+        self._spool_problem: str | None = None
+        self._failures = 0
+        self._retry_at_s = 0.0  # by the clock of the event loop
+
+    @property
+    def waiting(self) -> int:
+        """Entries in memory."""
+        return len(self._buffer)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the ledger is behind; None: it is not. Requests go on all the same."""
+        return "; ".join(filter(None, (self._database_problem, self._spool_problem))) or None
+
+    def add(self, entry: Entry) -> None:
+        """Never waits and never raises."""
+        if len(self._buffer) >= self._max_waiting:
+            self._drop(entry, "too many are waiting for the database")
+            return
+        self._buffer.append(entry)
+        if self._working is None:
+            self._work()
+        elif len(self._buffer) == BATCH:
+            self._batch_is_full.set()
+
+    async def write(self, entries: Sequence[Entry]) -> None:
+        """At once. An entry that cannot be stored is left out, because all others would wait for it.
+
+        Raises:
+            Unavailable: the database does not take them now.
+        """
+        try:
+            await self._store.write(entries, at=self._clock())
+        except (BadRequest, Conflict, ValueError):
+            if len(entries) > 1:
+                for entry in entries:
+                    await self.write([entry])
+                return
+            log.error("ledger entry cannot be stored", traceback=traceback_text())
+            self._drop(entries[0], "the database refuses it")
+
+    async def used(self) -> list[tuple[Hold, float, int]]:
+        """What counters are restored with: (hold, a moment in its window, amount), for all windows that are open now.
+
+        Of the holds, key, unit and window are right. What a killed process has left in the spool is counted, too; what
+        waits here, or in other replicas, is not.
+
+        Raises:
+            Unavailable: the database cannot be reached, or has no tables yet.
+        """
+        try:
+            await self._replay()
+            totals = await self._store.totals(self._clock())
+        except (Unavailable, Unexpected):
+            self._work()
+            raise
+        return [(_hold_of(total), float(total.begins_s), total.amount) for total in totals]
+
+    async def close(self, *, deadline_s: float = 10.0) -> None:
+        """After the last `add`. What is left by then goes to the spool, or is lost and counted."""
+        self._is_closing = True
+        self._batch_is_full.set()
+        if self._working is not None:
+            await asyncio.wait([self._working], timeout=deadline_s)
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.wait([self._working])
+            await self._spill()
+        for entry in self._buffer:
+            self._drop(entry, "the gateway stops, and the database does not take them")
+        self._buffer.clear()
+        if self._spool is not None:
+            self._spool.close()
+
+    def _work(self) -> None:
+        if self._working is None:
+            self._working = asyncio.create_task(self._write_out())
+
+    async def _write_out(self) -> None:
+        try:
+            while self._buffer or (self._is_spooled and not self._is_closing):
+                is_last = self._is_closing
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._batch_is_full.wait(), self._flush_s)
+                self._batch_is_full.clear()
+                await self._turn()
+                if is_last:
+                    return
+        finally:
+            self._working = None
+
+    async def _turn(self) -> None:
+        problem = self._database_problem
+        if asyncio.get_running_loop().time() >= self._retry_at_s or self._is_closing:
+            try:
+                await self._write_waiting()
+                if self._database_problem is not None:
+                    self._note_spool(None)
+                if not self._is_closing:
+                    await self._replay(segments=1)
+                problem = None
+            except (Unavailable, Unexpected) as error:
+                problem = error.message
+            except Exception:
+                problem = "the ledger is not written; the log has more"
+                log.error("ledger not written", traceback=traceback_text())
+            self._note(problem)
+        if problem is not None:
+            await self._spill()
+
+    async def _write_waiting(self) -> None:
+        while self._buffer:
+            batch = [entry.billed() for entry in self._buffer[:BATCH]]
+            await self.write(batch)
+            del self._buffer[: len(batch)]
+
+    async def _replay(self, segments: int | None = None) -> None:
+        """Writes what is in the spool: so many of its files, or all."""
+        if self._spool is None:
+            return
+        async with self._spool_in_use:
+            while self._is_spooled and segments != 0:
+                try:
+                    oldest = await asyncio.to_thread(self._spool.oldest)
+                    if oldest is None:
+                        self._is_spooled = False
+                        self._note_spool(None)
+                        return
+                    path, entries = oldest
+                    for at in range(0, len(entries), BATCH):
+                        await self.write(entries[at : at + BATCH])
+                    await asyncio.to_thread(self._spool.remove, path)
+                except OSError as error:
+                    self._is_spooled = False  # until something is put into it again, or the gateway is started again
+                    self._note_spool(f"the spool cannot be read: {error.strerror or error}")
+                    return
+                segments = None if segments is None else segments - 1
+
+    async def _spill(self) -> None:
+        """To the spool, as many as it takes."""
+        if self._spool is None:
+            return
+        async with self._spool_in_use:
+            while batch := [entry.billed() for entry in self._buffer[: 10 * BATCH]]:
+                try:
+                    count = await asyncio.to_thread(self._spool.append, batch)
+                except (OSError, ValueError) as error:
+                    self._note_spool(f"the spool cannot be written: {getattr(error, 'strerror', None) or error}")
+                    return
+                del self._buffer[:count]
+                self._is_spooled = self._is_spooled or count > 0
+                self._note_spool("the spool is full" if count < len(batch) else None)
+                if count < len(batch):
+                    return
+
+    def _note(self, problem: str | None) -> None:
+        before, self._database_problem = self._database_problem, problem
+        if problem is None:
+            self._failures = 0
+            if before is not None:
+                log.info("ledger is written again", waiting=len(self._buffer), dropped=self.dropped)
+        else:
+            self._failures += 1
+            delay_s = retry_delay_s(self._failures, self._random())
+            self._retry_at_s = asyncio.get_running_loop().time() + delay_s
+            if problem != before:
+                log.error("ledger not written", problem=problem, waiting=len(self._buffer))
+
+    def _note_spool(self, problem: str | None) -> None:
+        if problem is not None and problem != self._spool_problem:
+            log.error("ledger not spooled", problem=problem)
+        self._spool_problem = problem
+
+    def _drop(self, entry: Entry, reason: str) -> None:
+        self.dropped += 1
+        if self.dropped & (self.dropped - 1) == 0:  # 1, 2, 4, 8, ...: it may be many
+            log.error("ledger entries dropped", dropped=self.dropped, request_id=entry.request_id, reason=reason)
+
+
+def retry_delay_s(failures: int, chance: float) -> float:
+    """`failures`: in a row, from 1. `chance`: from 0 to 1; with 0 it is half as long as with 1."""
+    return min(FIRST_RETRY_S * 2.0 ** min(failures - 1, 10), LAST_RETRY_S) * (0.5 + chance / 2)
+
+
+def _hold_of(total: Total) -> Hold:
+    return Hold(
+        key=total.key, rule=total.rule, unit=total.unit, window=total.window, limit=total.amount, scope=total.scope
+    )

@@ -1,0 +1,1 @@
+"""The way to providers: the only place that opens connections to them."""

@@ -1,0 +1,100 @@
+"""What plugins import: the endpoint and the values that cross."""
+
+import pickle
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from gateway.contract import Caller, Endpoint, Outcome, Record, Tls
+from gateway.contract.usage import Usage
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "first_lines"),
+    [
+        (
+            "https://api.vendor.example/v1/chat/completions",
+            ("api.vendor.example", 443, Tls()),
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: api.vendor.example\r\n",
+        ),
+        (
+            "http://10.0.0.7:8000/v1/embeddings?api-version=2",
+            ("10.0.0.7", 8000, None),
+            b"POST /v1/embeddings?api-version=2 HTTP/1.1\r\nhost: 10.0.0.7:8000\r\n",
+        ),
+        ("http://[::1]:8000", ("::1", 8000, None), b"POST / HTTP/1.1\r\nhost: [::1]:8000\r\n"),
+    ],
+)
+def test_an_endpoint_is_ready_to_be_called(url, origin, first_lines):
+    endpoint = Endpoint(url)
+
+    assert endpoint.origin == origin
+    assert endpoint.head == first_lines + b"accept-encoding: identity\r\n"
+
+
+def test_headers_are_lower_case_and_may_replace_the_defaults():
+    endpoint = Endpoint("http://h/", {"Authorization": "Bearer k", "Accept-Encoding": "gzip"}, method="GET")
+
+    assert endpoint.head == b"GET / HTTP/1.1\r\nhost: h\r\naccept-encoding: gzip\r\nauthorization: Bearer k\r\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "complaint"),
+    [
+        ("ftp://host/", {}, "must be an http or https URL"),
+        ("https://user:pw@host/v1", {}, "must not hold credentials"),
+        ("https://host/v1", {"x-key": "a\r\nx-other: b"}, "headers for host: the value holds a line break"),
+        ("https://host/v1", {"x-key\r\nx-other": "b"}, "is no name of a header"),
+        ("https://host/v1", {"Transfer-Encoding": "chunked"}, "Transfer-Encoding cannot be set"),
+        ("https://host/v1", {"host": "other"}, "host cannot be set"),
+    ],
+)
+def test_refuses_what_could_not_be_sent_safely(url, headers, complaint):
+    """A line break in a key would let it write headers of its own."""
+    with pytest.raises(ValueError, match=complaint):
+        Endpoint(url, headers)
+
+
+def test_an_endpoint_does_not_show_its_key():
+    assert repr(Endpoint("https://host/v1", {"authorization": "Bearer canary"})) == "Endpoint('https://host/v1')"
+
+
+def test_endpoints_that_check_certificates_differently_share_no_connection():
+    assert Endpoint("https://h/").origin != Endpoint("https://h/", tls=Tls(verify=False)).origin
+
+
+def test_a_record_leaves_out_what_did_not_happen():
+    """One line a request: null for each step that was not taken would double it."""
+    record = Record(
+        timestamp=datetime(2026, 11, 1, 12, tzinfo=UTC),
+        level="info",
+        request_id="r",
+        method="POST",
+        path="/v1",
+        status=200,
+        outcome=Outcome.COMPLETE,
+        duration_ms=2.0,
+        usage=Usage(input=1),
+    )
+
+    assert msgspec.json.decode(msgspec.json.encode(record)) == {
+        "event": "request",
+        "timestamp": "2026-11-01T12:00:00Z",
+        "level": "info",
+        "request_id": "r",
+        "method": "POST",
+        "path": "/v1",
+        "status": 200,
+        "outcome": "complete",
+        "duration_ms": 2.0,
+        "usage": {"input": 1},
+    }
+
+
+def test_a_caller_is_a_value():
+    """It is compared, hashed and carried between processes."""
+    caller = Caller("user:ana", frozenset({"team:a"}))
+
+    assert pickle.loads(pickle.dumps(caller)) == caller
+    assert hash(caller) == hash(Caller("user:ana", frozenset({"team:a"})))

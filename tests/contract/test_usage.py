@@ -1,0 +1,226 @@
+"""What providers report, put into classes that do not overlap."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.contract.usage import OpenAIDetails, OpenAIUsage, Usage
+
+
+def read(text):
+    return Usage.from_openai(msgspec.json.decode(text))
+
+
+OPENAI = """{"prompt_tokens": 1117, "completion_tokens": 46, "total_tokens": 1163,
+    "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 0, "cache_write_tokens": 64},
+    "completion_tokens_details": {"reasoning_tokens": 30, "audio_tokens": 0, "rejected_prediction_tokens": 0}}"""
+# Reasoning stands beside completion_tokens: 32 + 9 + 220 = 261.
+XAI = """{"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 261,
+    "prompt_tokens_details": {"text_tokens": 24, "audio_tokens": 0, "image_tokens": 8, "cached_tokens": 8},
+    "completion_tokens_details": {"reasoning_tokens": 220, "audio_tokens": 0}, "num_sources_used": 0}"""
+# Thinking is in the total, and nowhere else: 21 + 13 + 60 = 94.
+GEMINI = '{"prompt_tokens": 21, "completion_tokens": 13, "total_tokens": 94}'
+DEEPSEEK = """{"prompt_tokens": 16, "completion_tokens": 10, "total_tokens": 26,
+    "completion_tokens_details": {"reasoning_tokens": 4},
+    "prompt_cache_hit_tokens": 12, "prompt_cache_miss_tokens": 4}"""
+AUDIO = """{"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150,
+    "prompt_tokens_details": {"cached_tokens": 10, "audio_tokens": 60},
+    "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 40}}"""
+IMAGES = """{"prompt_tokens": 20, "completion_tokens": 1300, "total_tokens": 1320,
+    "prompt_tokens_details": {"cached_tokens": 0, "image_tokens": 15},
+    "completion_tokens_details": {"reasoning_tokens": 5, "image_tokens": 1290}}"""
+DATABRICKS = """{"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050,
+    "cache_read_input_tokens": 600, "cache_creation_input_tokens": 300, "reasoning_tokens": 20}"""
+LITELLM = """{"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050,
+    "cache_read_input_tokens": 600, "cache_creation_input_tokens": 300,
+    "prompt_tokens_details": {"cached_tokens": 600, "cache_creation_tokens": 300}}"""
+ALIBABA = """{"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050,
+    "prompt_tokens_details": {"cached_tokens": 0, "cache_creation_input_tokens": 900, "cache_type": "ephemeral"}}"""
+# Anthropic's way of counting under OpenAI's names: 10 + 600 + 390 + 50 = 1050.
+CACHE_BESIDE = """{"prompt_tokens": 10, "completion_tokens": 50, "total_tokens": 1050,
+    "cache_read_input_tokens": 600, "cache_creation_input_tokens": 390}"""
+MOONSHOT = '{"prompt_tokens": 19, "completion_tokens": 21, "total_tokens": 40, "cached_tokens": 10}'
+# 3 + 41 + 375 = 419, and the 375 are the 12 seconds.
+MISTRAL = """{"prompt_audio_seconds": 12, "prompt_tokens": 3, "total_tokens": 419, "completion_tokens": 41,
+    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 375}}"""
+PERPLEXITY = """{"prompt_tokens": 108, "completion_tokens": 3256, "total_tokens": 3364,
+    "citation_tokens": 7299, "num_search_queries": 74, "reasoning_tokens": 73248}"""
+EMBEDDINGS = '{"prompt_tokens": 8, "total_tokens": 8}'
+NULLS = """{"prompt_tokens": 5, "completion_tokens": null, "total_tokens": null,
+    "prompt_tokens_details": null, "completion_tokens_details": null}"""
+
+
+@pytest.mark.parametrize(
+    ("text", "usage"),
+    [
+        (OPENAI, Usage(input=29, cache_read=1024, cache_write=64, output=16, reasoning=30)),
+        (XAI, Usage(input=16, cache_read=8, image_input=8, output=9, reasoning=220)),
+        (GEMINI, Usage(input=21, output=13, reasoning=60)),
+        (DEEPSEEK, Usage(input=4, cache_read=12, output=6, reasoning=4)),
+        (AUDIO, Usage(input=30, cache_read=10, audio_input=60, output=10, audio_output=40)),
+        (IMAGES, Usage(input=5, image_input=15, output=5, reasoning=5, image_output=1290)),
+        (DATABRICKS, Usage(input=100, cache_read=600, cache_write=300, output=30, reasoning=20)),
+        (LITELLM, Usage(input=100, cache_read=600, cache_write=300, output=50)),
+        (ALIBABA, Usage(input=100, cache_write=900, output=50)),
+        (CACHE_BESIDE, Usage(input=10, cache_read=600, cache_write=390, output=50)),
+        (MOONSHOT, Usage(input=9, cache_read=10, output=21)),
+        (MISTRAL, Usage(input=3, output=41, audio_seconds=12)),
+        (PERPLEXITY, Usage(input=108, output=3256, reasoning=73248, citation=7299, searches=74)),
+        (EMBEDDINGS, Usage(input=8)),
+        (NULLS, Usage(input=5)),
+    ],
+    ids=[
+        "OpenAI",
+        "xAI",
+        "Gemini",
+        "DeepSeek",
+        "audio",
+        "images",
+        "Databricks",
+        "LiteLLM",
+        "Alibaba",
+        "cache beside",
+        "Moonshot",
+        "Mistral audio",
+        "Perplexity",
+        "embeddings",
+        "null",
+    ],
+)
+def test_reads_what_vendors_report(text, usage):
+    assert read(text) == usage
+
+
+def test_counts_audio_from_the_cache_once():
+    """80 of 100 tokens come from the cache and 40 are audio: 20 of them are both, and were billed twice."""
+    text = '{"prompt_tokens":100,"prompt_tokens_details":{"cached_tokens":80,"audio_tokens":40}}'
+
+    assert read(text) == Usage(input=0, cache_read=80, audio_input=20)
+
+
+def test_believes_the_whole_rather_than_a_part_that_is_larger():
+    """One vendor counted the tokens of its own system prompt as cached."""
+    text = '{"prompt_tokens":5,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":128}}'
+
+    assert read(text) == Usage(cache_read=5, output=2)
+
+
+def test_does_not_believe_absurd_counts():
+    """The sum of many calls has to fit into a column of the database."""
+    assert read('{"prompt_tokens":99999999999999999999999,"completion_tokens":-7}') == Usage(input=10**9)
+
+
+counts = st.none() | st.integers(-5, 10**6)
+details = st.none() | st.builds(
+    OpenAIDetails,
+    cached_tokens=counts,
+    cache_write_tokens=counts,
+    audio_tokens=counts,
+    image_tokens=counts,
+    reasoning_tokens=counts,
+)
+reports = st.builds(
+    OpenAIUsage,
+    prompt_tokens=counts,
+    completion_tokens=counts,
+    total_tokens=counts,
+    prompt_cache_hit_tokens=counts,
+    prompt_tokens_details=details,
+    completion_tokens_details=details,
+    cached_tokens=counts,
+    cache_read_input_tokens=counts,
+    cache_creation_input_tokens=counts,
+    reasoning_tokens=counts,
+)
+
+
+@settings(deadline=None)
+@given(reports)
+def test_adds_up_to_the_totals_and_is_never_negative(reported):
+    """Cached tokens were billed twice by other gateways five times in two years."""
+    usage = Usage.from_openai(msgspec.to_builtins(reported)) or Usage()
+
+    prompt, completion = max(0, reported.prompt_tokens or 0), max(0, reported.completion_tokens or 0)
+    assert all(getattr(usage, name) >= 0 for name in Usage.__struct_fields__)
+    assert usage.input_tokens >= prompt
+    assert usage.output_tokens >= completion
+    assert usage.input_tokens + usage.output_tokens == max(prompt + completion, reported.total_tokens or 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "usage"),
+    [
+        ('{"prompt_tokens":100.0,"completion_tokens":"20"}', Usage(input=100, output=20)),
+        ('{"prompt_tokens":100,"completion_tokens":20,"total_tokens":"many"}', Usage(input=100, output=20)),
+        ('{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":[]}', Usage(input=100, output=20)),
+        ('{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":"none"}', Usage(input=100, output=20)),
+        ('{"prompt_tokens":100,"completion_tokens":20,"reasoning_tokens":"7"}', Usage(100, output=13, reasoning=7)),
+        ('{"prompt_tokens":100,"completion_tokens":20,"cached_tokens":false}', Usage(input=100, output=20)),
+        ('{"prompt_tokens":100,"completion_tokens":20,"reasoning_tokens":7.5}', Usage(input=100, output=20)),
+        ('{"prompt_tokens":100,"completion_tokens":{"text":20}}', Usage(input=100)),
+        ('{"prompt_tokens":1e2,"completion_tokens":2e1}', Usage(input=100, output=20)),
+        ('{"prompt_tokens":true,"completion_tokens":20}', Usage(output=20)),
+        (
+            '{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":"40","audio_tokens":{}}}',
+            Usage(input=60, cache_read=40, output=20),
+        ),
+        (
+            '{"prompt_tokens":100,"completion_tokens":20,"total_tokens":495,"prompt_audio_seconds":1.5}',
+            Usage(input=100, output=20, audio_seconds=2),
+        ),
+        ('{"prompt_tokens":100,"completion_tokens":20,"prompt_audio_seconds":1e400}', Usage(input=100, output=20)),
+    ],
+)
+def test_a_broken_part_costs_only_itself(text, usage):
+    """One odd field made the gateway throw all of the usage away, and bill 500 tokens for one word."""
+    assert Usage.from_openai(json.loads(text)) == usage
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, [], "12", None, 7, {"prompt_tokens": None, "completion_tokens": None}, {"tokens": 7}, {"prompt_tokens": "x"}],
+)
+def test_usage_without_a_known_count_is_none(said):
+    """It was billed as nothing at all."""
+    assert Usage.from_openai(said) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "usage"),
+    [
+        ({"input_tokens": 9, "output_tokens": 2}, Usage(input=9, output=2)),
+        (
+            {"input_tokens": 9, "output_tokens": 5, "input_tokens_details": {"cached_tokens": 4}},
+            Usage(input=5, cache_read=4, output=5),
+        ),
+        (
+            {"input_tokens": 9, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 3}},
+            Usage(input=9, output=2, reasoning=3),
+        ),
+        ({"total_tokens": 8}, Usage(input=8)),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, Usage()),
+    ],
+)
+def test_knows_the_names_of_newer_apis(said, usage):
+    assert Usage.from_openai(said) == usage
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "usage"),
+    [
+        (Usage(input=9, output=4), Usage(), Usage(input=9, output=4)),
+        (Usage(input=9), Usage(output=4), Usage(input=9, output=4)),
+        (Usage(input=9, output=1), Usage(input=9, output=4), Usage(input=9, output=4)),
+        (Usage(cache_read=9, reasoning=3), Usage(input=2), Usage(input=2, reasoning=3)),
+        (None, Usage(), Usage()),
+    ],
+)
+def test_zero_replaces_no_earlier_count(earlier, later, usage):
+    assert later.over(earlier) == usage
+
+
+def test_leaves_zeros_out_of_the_log():
+    assert msgspec.json.encode(Usage(input=3, output=1, estimated=True)) == b'{"input":3,"output":1,"estimated":true}'

@@ -1,0 +1,246 @@
+"""Which path leads where."""
+
+import time
+from urllib.parse import unquote
+
+import msgspec
+import pytest
+
+from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.endpoints.router import BASES, Paths, Router, UrlPath
+from gateway.errors import MethodNotAllowed, NotFound
+from gateway.proxy.exchange import Exchange
+from gateway.testing import Answer, get, http_scope, post, request
+
+
+def saying(name):
+    async def app(scope, receive, send):
+        dialect = Exchange.of(scope).dialect
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": f"{name} {dialect and dialect.name}".encode()})
+
+    return app
+
+
+ROUTER = Router([CHAT, COMPLETIONS, EMBEDDINGS], inference=saying("inference"), other=saying("other"))
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("dialect", [CHAT, COMPLETIONS, EMBEDDINGS], ids=lambda dialect: dialect.name)
+async def test_each_api_is_below_each_base(base, dialect):
+    assert (await post(ROUTER, base + dialect.path)).body == f"inference {dialect.name}".encode()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1",
+        "/v1/models",
+        "/v2/chat/completions",
+        "/chat/completions/",
+        "//chat/completions",
+        "/v1//chat/completions",
+        "/v1/../chat/completions",
+        "/v1/chat/completions;x",
+        "/v1/chat/completions.",
+        "/v1/Chat/Completions",
+        "/v1/chat%2fcompletions",
+        "/v1/chat/completions\0",
+        " /v1/chat/completions",
+        "v1/chat/completions",
+    ],
+)
+async def test_all_else_is_the_others(path):
+    """One normal form: what looks like a route to something in front must not be one here, or the other way round."""
+    assert (await post(ROUTER, path)).body == b"other None"
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "OPTIONS", "post"])
+async def test_other_methods_are_refused(method, call):
+    with pytest.raises(MethodNotAllowed) as raised:
+        await call(ROUTER, method=method, path="/v1/chat/completions")
+
+    assert raised.value.allowed == ("POST",)
+
+
+async def test_below_a_mount(call):
+    sent = await call(ROUTER, path="/api/llm/v1/embeddings", root_path="/api/llm")
+
+    assert sent[1]["body"] == b"inference embeddings"
+
+
+async def test_queries_do_not_matter(call):
+    """Beta routes carry ?beta=true."""
+    sent = await call(ROUTER, path="/v1/chat/completions", query_string=b"beta=true")
+
+    assert sent[1]["body"] == b"inference chat"
+
+
+async def test_errors_of_a_path_are_worded_in_its_dialect():
+    scope = http_scope("GET", "/v1/embeddings", {}, 0)
+
+    with pytest.raises(MethodNotAllowed):
+        await ROUTER(scope, None, None)
+
+    assert Exchange.of(scope).dialect is EMBEDDINGS
+    assert (await get(ROUTER, "/x")).body == b"other None"
+
+
+# --- by pattern --------------------------------------------------------------
+
+
+def showing(name):
+    async def app(scope, receive, send):
+        body = msgspec.json.encode([name, scope["path_params"]])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+PATHS = Paths(
+    [
+        UrlPath(["GET"], "/models", showing("list")),
+        UrlPath(["GET"], "/models/{id:path}", showing("one")),
+        UrlPath(["GET"], "/api/teams/{name}", showing("read")),
+        UrlPath(["PUT"], "/api/teams/{name}", showing("write")),
+        UrlPath(["DELETE"], "/api/teams/{name}/members/{email}", showing("leave")),
+    ]
+)
+BEHIND = Router([CHAT], inference=saying("inference"), other=PATHS)
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "BREW", "get", ""])
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/models", ("GET", "HEAD")),
+        ("/models/a/b", ("GET", "HEAD")),
+        ("/api/teams/x", ("GET", "HEAD", "PUT")),
+        ("/api/teams/x/members/y", ("DELETE",)),
+    ],
+)
+async def test_methods_a_path_has_not(method, path, allowed):
+    """A route without methods answered all of them: DELETE on a model was a 200 with the model."""
+    with pytest.raises(MethodNotAllowed) as raised:
+        await request(PATHS, method, path)
+
+    assert raised.value.allowed == allowed
+
+
+def test_a_path_without_methods_cannot_be_made():
+    with pytest.raises(ValueError, match="/x has no methods"):
+        UrlPath([], "/x", showing("x"))
+
+
+async def test_head_is_answered_where_get_is():
+    answers = [await request(PATHS, method, "/api/teams/x") for method in ("GET", "HEAD", "PUT")]
+
+    assert [answer.json() for answer in answers] == [
+        ["read", {"name": "x"}],
+        ["read", {"name": "x"}],
+        ["write", {"name": "x"}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/models/openai/gpt-4o", ["one", {"id": "openai/gpt-4o"}]),
+        ("/models/openai%2Fgpt-4o", ["one", {"id": "openai/gpt-4o"}]),
+        ("/models/openai%2fgpt%2D4o", ["one", {"id": "openai/gpt-4o"}]),
+        ("/models/a%5Cb", ["one", {"id": "a\\b"}]),
+        ("/models/a%252Fb", ["one", {"id": "a%2Fb"}]),
+        ("/models/%C3%A9", ["one", {"id": "\xe9"}]),
+        ("/models/..%2f..%2fapi%2fteams%2fx", ["one", {"id": "../../api/teams/x"}]),
+        ("/api/teams/a%20b", ["read", {"name": "a b"}]),
+        ("/api/teams/a%252fb", ["read", {"name": "a%2fb"}]),
+        ("/api/teams/%C0%AF", ["read", {"name": "\ufffd\ufffd"}]),
+    ],
+)
+async def test_what_is_encoded_in_a_name(path, found):
+    """It is split first, and decoded then, once. Names of models hold slashes."""
+    assert (await request(BEHIND, "GET", path)).json() == found
+
+
+ENCODED = [
+    "/api%2fteams/x",
+    "/api%2Fteams%2Fx",
+    "/api%5cteams/x",
+    "/api\\teams/x",
+    "/api/%74eams/x",
+    "/%61pi/teams/x",
+    "/api/teams/a%2fb",
+    "/api/teams/a%5Cb",
+    "/api/teams/a\\b",
+    "/api%252fteams/x",
+    "/api/%2e/teams/x",
+    "/api/x/%2e%2e/teams/x",
+    "/api/x/../teams/x",
+    "/api//teams/x",
+    "/api/teams/x%2f",
+    "/api/teams%00/x",
+    "/api%c0%afteams/x",
+    "/api%e2%88%95teams/x",
+    "/models%2fx",
+    "/models%3fx",
+    "/v1%2fmodels",
+    "/v1/chat%2fcompletions",
+    "/v1/chat/%63ompletions",
+    "/chat%2Fcompletions",
+]
+
+
+@pytest.mark.parametrize("path", ENCODED)
+@pytest.mark.parametrize("root", ["", "/llm", "/models"])
+async def test_what_is_encoded_around_names_leads_nowhere(call, path, root):
+    """`/api%2fteams` reached the API past a proxy whose rule is about `/api/`."""
+    raw = root + path
+
+    for method in ("GET", "POST"):
+        with pytest.raises(NotFound):
+            await call(BEHIND, method=method, path=unquote(raw), raw_path=raw.encode(), root_path=root)
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [
+        ({"path": "/llm/models/a/b", "root_path": "/llm", "raw_path": b"/llm/models/a%2Fb"}, 200),
+        ({"path": "/models/a/b", "root_path": "/llm", "raw_path": b"/llm/models/a%2Fb"}, 200),
+        ({"path": "/models/a/b", "root_path": "", "raw_path": b"/llm/models/a%2Fb"}, 200),
+        ({"path": "/models/a/b", "root_path": "/llm", "raw_path": b"/models/a%2Fb"}, 200),
+        ({"path": "/l m/models/a/b", "root_path": "/l m", "raw_path": b"/l%20m/models/a%2Fb"}, 200),
+        ({"path": "/l m/models/a/b", "root_path": "/l m", "raw_path": b"/l%20m/models/a/b"}, 200),
+        ({"path": "/models/a/b", "root_path": "", "raw_path": None}, 200),
+        ({"path": "/models/a%2Fb", "root_path": ""}, 200),
+        ({"path": "/llm/models/a/b", "root_path": "/llm", "raw_path": b"/llm%2fmodels/a/b"}, 404),
+        ({"path": "/models/a/b", "root_path": "", "raw_path": b"/llm%2fmodels/a/b"}, 404),
+        ({"path": "/llm/models/a/b", "root_path": "/llm", "raw_path": b"/llm/models%2fa/b"}, 404),
+        ({"path": "/models/models/a", "root_path": "/models", "raw_path": b"/models/models%2fa"}, 404),
+    ],
+)
+async def test_encoded_below_a_mount(scope, status):
+    """Some apps cut off where they mount, some do not; the raw path they leave as it was, or drop."""
+    answer = Answer()
+    whole = {**http_scope("GET", "/", {}, 0), **scope}
+    if "raw_path" not in scope:
+        del whole["raw_path"]
+    try:
+        await BEHIND(whole, None, answer.take)
+    except NotFound as error:
+        answer.status = error.status
+
+    assert answer.status == status
+    assert answer.chunks == [b'["one",{"id":"%b"}]' % scope["path"].rpartition("models/")[2].encode()] * (status == 200)
+
+
+async def test_a_path_full_of_slashes_takes_no_time(call):
+    """Eight KiB are let in; looking for the mount in it must not take the square of that."""
+    raw = 4000 * "/" + 1000 * "%41"
+    started = time.process_time()
+
+    with pytest.raises(NotFound):
+        await call(BEHIND, method="GET", path=unquote(raw), raw_path=raw.encode(), root_path="/llm")
+
+    assert time.process_time() - started < 0.05

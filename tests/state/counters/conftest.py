@@ -1,0 +1,145 @@
+"""A clock that stands still, counters of either kind on it, and holds in few words."""
+
+import asyncio
+import itertools
+from contextlib import suppress
+
+import pytest
+
+from gateway.contract.limits import Hold, Unit
+from gateway.contract.windows import Window
+from gateway.state.counters.memory import MemoryCounters
+from gateway.state.counters.redis import RedisCounters
+
+BEGIN_S = 4102444800.0
+"""2100-01-01, a Friday. Not in the past: Redis forgets at once what has expired by its own clock."""
+
+prefixes = (f"{{test-{number}}}:" for number in itertools.count(1))
+
+
+class Clock:
+    def __init__(self):
+        self.now_s = BEGIN_S
+
+    def __call__(self):
+        return self.now_s
+
+    def move(self, seconds):
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock():
+    """Stands still at the start of 2100 until it is moved."""
+    return Clock()
+
+
+@pytest.fixture
+def prefix():
+    """Of keys that no other test has."""
+    return next(prefixes)
+
+
+@pytest.fixture
+async def shared(prefix):
+    """`shared(url, ...)`: counters in Redis, closed at the end. Those of one test see each other."""
+    made = []
+
+    def make(url, **options):
+        made.append(RedisCounters(url, **{"prefix": prefix, **options}))
+        return made[-1]
+
+    yield make
+    for counters in made:
+        await counters.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def counters(request, clock):
+    """Leases in Redis are long, since they are renewed as real time goes by, and not the clock's."""
+    if request.param == "memory":
+        return MemoryCounters(clock)
+    make = request.getfixturevalue("shared")
+    return make(request.getfixturevalue("redis_url"), server_now_s=clock, lease_s=3600)
+
+
+@pytest.fixture(scope="session")
+def hold():
+    """`hold(3)`: three requests a minute, under the key "requests-minute"; anything else by name."""
+
+    def make(limit, unit=Unit.REQUESTS, window=Window.MINUTE, key=None, **fields):
+        key = key or f"{unit}-{window}"
+        return Hold(key=key, unit=unit, window=window, limit=limit, **{"rule": key, **fields})
+
+    return make
+
+
+class Proxy:
+    """Stands between counters and Redis, and does what networks do."""
+
+    def __init__(self):
+        self.slow_s = 0.0
+        """How long each answer takes."""
+        self.answers_lost = 0
+        """So many of the next answers get lost, and their connections with them."""
+        self.requests = 0
+        self.url = ""
+        self.writers = set()
+
+    async def start(self, url):
+        host, port = url.removeprefix("redis://").removesuffix("/0").split(":")
+
+        async def serve(reader, writer):
+            try:
+                server_reader, server_writer = await asyncio.open_connection(host, port)
+            except OSError:  # it has gone
+                writer.close()
+                return
+            self.writers |= {writer, server_writer}
+            try:
+                await asyncio.gather(self.ask(reader, server_writer), self.answer(server_reader, writer))
+            finally:
+                for end in (writer, server_writer):
+                    end.close()
+
+        self.server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/0"
+
+    async def ask(self, reader, writer):
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                self.requests += 1
+                writer.write(data)
+        writer.close()
+
+    async def answer(self, reader, writer):
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if self.answers_lost:
+                    self.answers_lost -= 1
+                    break
+                if self.slow_s:
+                    await asyncio.sleep(self.slow_s)
+                writer.write(data)
+        writer.close()
+
+    async def stop(self):
+        self.server.close()
+        for writer in self.writers:
+            writer.close()
+        await self.server.wait_closed()
+
+
+@pytest.fixture
+async def proxy():
+    """`await proxy(url)`: stands before that Redis."""
+    made = []
+
+    async def make(url):
+        made.append(Proxy())
+        await made[-1].start(url)
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.stop()
