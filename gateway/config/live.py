@@ -137,7 +137,7 @@ class Config:
             candidate
             for candidate in rule.route.candidates
             if self._may_use(caller, candidate.name)
-            and (model_type is None or model_type in candidate.what.target.model_types)
+            and (model_type is None or model_type in candidate.route_target.target.model_types)
         ]
         if rule.fallback_statuses is not None:
             if target is None or not self._may_use(caller, name):
@@ -147,7 +147,7 @@ class Config:
         if not candidates:
             return None
         route = Route(rule.route.name, rule.route.strategy, tuple(candidates), rule.route.sticky)
-        return Choice(target or candidates[0].what.target, route, rule=rule.id)
+        return Choice(target or candidates[0].route_target.target, route, rule=rule.id)
 
     def _may_use(self, caller: Caller | None, name: str) -> bool:
         target = self.snapshot.find(name)
@@ -161,7 +161,7 @@ class Config:
 
     def _denied(self, name: str, caller: Caller, target: Target) -> GatewayError:
         """404 hides what the caller may not know of; 403 says what is missing."""
-        account = PROVIDER_ACCOUNT.of(target.name.partition("/")[0])
+        account = PROVIDER_ACCOUNT.of(target.account)
         is_user = not target.users.isdisjoint(caller.subjects)
         if not is_user and not self.snapshot.access.holds(caller, PROVIDER_ACCOUNT.read, account):
             return UnknownModel(name, self.names(caller))

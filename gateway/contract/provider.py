@@ -8,7 +8,6 @@ import msgspec
 
 from gateway.contract.call import Call, Reading
 from gateway.contract.price import Price
-from gateway.contract.route import Room
 from gateway.errors import Refused
 from gateway.logs import MASK
 from gateway.wire.address import address_of
@@ -132,6 +131,14 @@ class Upstream(Protocol):
         """
 
 
+class Concurrency(msgspec.Struct, frozen=True):
+    """How many calls run at once, how many more wait, and for how long."""
+
+    max_concurrent: int
+    max_queued: int = 100
+    wait_s: float = 1.0
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One model of one provider account, compiled from its manifest."""
 
@@ -145,7 +152,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Subjects that may use it, besides admins; compiled from the grants, not by the provider."""
     only: frozenset[str] | None = None
     """Of those, the ones that may; None is all."""
-    room: Room | None = None
+    concurrency: Concurrency | None = None
     """How much its account takes at once; None is any number."""
     price: Price | None = None
     """None: what it costs is not known."""
@@ -153,6 +160,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What the provider prepared for itself when the manifest was compiled."""
     upstream: Upstream | None = None
     """Who answers; None is the network."""
+
+    @property
+    def account(self) -> str:
+        return self.name.partition("/")[0]
 
 
 class Provider(Protocol):

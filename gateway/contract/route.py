@@ -1,9 +1,11 @@
 """What routing knows of a model: its candidates, and how to choose among them. Never changed."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
+
+from gateway.contract.provider import Target
 
 Strategy = Literal["only", "weight", "latency", "priority", "complexity"]
 Tier = Literal["simple", "medium", "complex"]
@@ -29,6 +31,15 @@ class Sla(msgspec.Struct, frozen=True):
     time_to_first_token_s: float | None = None
 
 
+class RouteTarget(msgspec.Struct, frozen=True):
+    """One target of a route, and what is changed on the way to it: fields of the body, headers to set and to remove."""
+
+    target: Target
+    params: Mapping[str, msgspec.Raw] = {}
+    set_headers: Mapping[str, str] = {}
+    remove_headers: frozenset[str] = frozenset()
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One target a route may choose. It equals nothing but itself.
 
@@ -51,8 +62,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     takes_fallbacks: bool = True
     """False: it is asked when it is chosen, and not in the place of another."""
     metadata_match: Mapping[str, str] = NO_METADATA
-    what: Any = None
-    """Whatever the compiler attaches: the target, overrides."""
+    route_target: RouteTarget
 
 
 class Sticky(msgspec.Struct, frozen=True):
@@ -86,11 +96,3 @@ class Route(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "is_conditional", conditional)
         choosy = not all(candidate.takes_fallbacks for candidate in self.candidates)
         msgspec.structs.force_setattr(self, "is_choosy", choosy)
-
-
-class Room(msgspec.Struct, frozen=True):
-    """How many calls run at once, how many more wait, and for how long."""
-
-    max_concurrent: int
-    max_queued: int = 100
-    wait_s: float = 1.0

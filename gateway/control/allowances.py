@@ -158,7 +158,7 @@ def _targets(choice: Choice) -> list[Target]:
         return []
     found: dict[str, Target] = {}
     for candidate in choice.route.candidates:
-        found.setdefault(candidate.name, candidate.what.target)
+        found.setdefault(candidate.name, candidate.route_target.target)
     return [*found.values()]
 
 

@@ -188,4 +188,4 @@ def _is_wider(old: Target, new: Target) -> bool:
 
 
 def _account(target: Target) -> str:
-    return target.name.partition("/")[0]
+    return target.account

@@ -87,7 +87,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         stream=call is not None and call.ask.stream,
         usage=exchange.usage,
         cost_nanousd=exchange.cost,
-        over_limits=exchange.over,
+        over_limits=exchange.audited_rules,
         time_to_first_token_ms=_ms(exchange.started, exchange.first_byte_at) if exchange.first_byte_at else None,
         time_per_output_token_ms=_per_token_ms(exchange) if call is not None and call.ask.stream else None,
         overhead_ms=_overhead_ms(exchange, ended),

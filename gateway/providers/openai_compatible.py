@@ -126,7 +126,7 @@ class OpenAICompatible:
 
 def _with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:
     if call.provider_key is None:
-        account = target.name.partition("/")[0]
+        account = target.account
         raise Unauthorized(
             f"the account {account} has no key: send your own in the Authorization header, after the word "
             "Bearer, and the gateway's token as x-tfy-api-key",

@@ -147,7 +147,7 @@ class Admission:
             price = exchange.price = _price(target, exchange.service_tier)
             exchange.cost = price.cost(usage, exchange.at) if price is not None else None
             tokens, cost = usage.input_tokens + usage.output_tokens, exchange.cost or 0
-        for judge, its_usage in exchange.asides:
+        for judge, its_usage in exchange.side_calls:
             tokens += its_usage.input_tokens + its_usage.output_tokens
             cost += judge.price.cost(its_usage, exchange.at) if judge.price is not None else 0
         return Amounts(tokens, cost)
@@ -174,17 +174,17 @@ class Admission:
         return await self.counters.reserve(holds, need), need
 
     def _taken(self, exchange: Exchange, verdict: Verdict, need: Amounts) -> Ticket:
-        exchange.told = limit_headers(verdict.levels)
+        exchange.limit_headers = limit_headers(verdict.levels)
         if verdict.ticket is None:
             assert verdict.refused is not None
             self.refused[verdict.refused.hold.rule] += 1
-            exchange.told.append(rule_header(verdict.refused))
+            exchange.limit_headers.append(rule_header(verdict.refused))
             raise self._error(exchange, verdict, need)
         for level in verdict.levels:
             hold = level.hold
             if level.used > hold.limit and hold.mode is Mode.AUDIT and need.of(hold.unit):
                 self.audited[hold.rule] += 1
-                exchange.over = (*exchange.over, hold.rule)
+                exchange.audited_rules = (*exchange.audited_rules, hold.rule)
         return verdict.ticket
 
     def _error(self, exchange: Exchange, verdict: Verdict, need: Amounts) -> RateLimited:
@@ -208,7 +208,7 @@ def _targets(choice: Choice | None) -> Sequence[Target]:
     """All that a request may go to."""
     if choice is None:
         return ()
-    return (choice.target,) if choice.route is None else [each.what.target for each in choice.route.candidates]
+    return (choice.target,) if choice.route is None else [each.route_target.target for each in choice.route.candidates]
 
 
 def _price(target: Target, service_tier: str | None) -> Price | None:
@@ -230,9 +230,9 @@ def _charges(tickets: Iterable[Ticket], used: Amounts) -> Iterator[Charge]:
 def _entries(exchange: Exchange, tickets: Sequence[Ticket], used: Amounts, outcome: Outcome) -> list[Entry]:
     at_s = tickets[0].at_s if tickets else exchange.at
     entry = _entry(exchange, at_s, tuple(_charges(tickets, used)), outcome)
-    if not exchange.asides:
+    if not exchange.side_calls:
         return [entry]
-    return [entry, *(_aside_entry(exchange, number, *aside) for number, aside in enumerate(exchange.asides))]
+    return [entry, *(_aside_entry(exchange, number, *aside) for number, aside in enumerate(exchange.side_calls))]
 
 
 def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome: Outcome) -> Entry:

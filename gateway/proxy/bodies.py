@@ -4,7 +4,7 @@ import asyncio
 
 from gateway.errors import BodyTooSlow
 from gateway.proxy.asgi import Receive, read_pieces
-from gateway.proxy.deadlines import Overdue
+from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.exchange import Exchange
 
 
@@ -12,7 +12,7 @@ class Bodies:
     """Reads request bodies, whoever needs one: all have the same time to arrive."""
 
     def __init__(self, timeout_s: float = 30.0) -> None:
-        self._slow = Overdue(timeout_s, self._give_up)
+        self._slow = Deadlines(timeout_s, self._give_up)
 
     async def read(self, exchange: Exchange, receive: Receive, *, max_bytes: int) -> list[bytes]:
         """The whole body, in the pieces in which it arrived.

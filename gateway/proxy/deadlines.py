@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Overdue(Generic[T]):
+class Deadlines(Generic[T]):
     """Calls `act` with each item that stays in for `after_s`, or up to a quarter of that longer.
 
     One timer for all items, and none while there are none: a timer each would cost a request more than most of what is

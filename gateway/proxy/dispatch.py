@@ -13,7 +13,8 @@ from time import perf_counter, time
 import msgspec
 
 from gateway.contract import Attempt, Call, Choice, Classifier, Reply, Target, Upstream, UpstreamRequest
-from gateway.contract.route import RETRIED, Retry, Room, Route
+from gateway.contract.provider import Concurrency
+from gateway.contract.route import RETRIED, Retry, Route, RouteTarget
 from gateway.errors import (
     BrokeOff,
     ClientLeft,
@@ -28,9 +29,9 @@ from gateway.errors import (
 )
 from gateway.proxy.classify import tier_of
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.options import Wishes, wishes_of
+from gateway.proxy.options import RequestOptions, options_of
 from gateway.proxy.relay import relay
-from gateway.proxy.writer import Outlet
+from gateway.proxy.writer import ResponseWriter
 from gateway.rules.routing import (
     AsyncBulkhead,
     Attempts,
@@ -39,11 +40,11 @@ from gateway.rules.routing import (
     Health,
     RetryBudget,
     Try,
-    lane_of,
     order,
+    owner_of,
     retry_after_s,
 )
-from gateway.rules.routing.routes import Leg, direct
+from gateway.rules.routing.routes import direct
 from gateway.rules.routing.sticky import session_of
 
 MAX_ERROR_BODY = 256 * 1024
@@ -85,27 +86,27 @@ class Dispatcher:
         self._budgets: dict[str, RetryBudget] = {}
         self._bulkheads: dict[str, AsyncBulkhead] = {}
 
-    async def answer(self, exchange: Exchange, call: Call, choice: Choice, outlet: Outlet) -> None:
+    async def answer(self, exchange: Exchange, call: Call, choice: Choice, writer: ResponseWriter) -> None:
         """Relays an answer to its end.
 
         Raises:
             UpstreamError: no target answered, or the one that did broke off.
         """
-        wishes = wishes_of(exchange.headers)
+        options = options_of(exchange.headers)
         route = choice.route
         if route is None:
-            if wishes.attempts is None and wishes.attempt_s is None and wishes.first_token_s is None:
-                await self._only(exchange, call, choice, outlet)
+            if options.attempts is None and options.attempt_s is None and options.first_token_s is None:
+                await self._only(exchange, call, choice, writer)
                 return
-            route = _route_of(choice.target, wishes)
-        await self._routed(exchange, call, route, choice, wishes, outlet)
+            route = _route_of(choice.target, options)
+        await self._routed(exchange, call, route, choice, options, writer)
 
-    async def _only(self, exchange: Exchange, call: Call, choice: Choice, outlet: Outlet) -> None:
+    async def _only(self, exchange: Exchange, call: Call, choice: Choice, writer: ResponseWriter) -> None:
         """A model that was named directly is asked once: what more it takes, the caller knows best."""
         target = choice.target
         answered = partial(self.health.answered, target.name)
         try:
-            await self._attempt(exchange, call, Leg(target), choice.priority, None, outlet, answered)
+            await self._attempt(exchange, call, RouteTarget(target), choice.priority, None, writer, answered)
         except UpstreamError as error:
             self._failed(call, target, error)
             self._note(exchange, target, exchange.sent_at or exchange.started, error.status, error.code)
@@ -116,9 +117,9 @@ class Dispatcher:
 
     def _failed(self, call: Call, target: Target, error: GatewayError) -> None:
         """For what `Attempts` is not told of."""
-        lane = lane_of(error.status, callers_key=call.provider_key is not None)
-        account = target.name.partition("/")[0]
-        self.health.failed(target.name, account, lane, self.clock(), _retry_after_s(error))
+        owner = owner_of(error.status, callers_key=call.provider_key is not None)
+        account = target.account
+        self.health.failed(target.name, account, owner, self.clock(), _retry_after_s(error))
 
     def _cancelled(self, exchange: Exchange, call: Call, target: Target) -> None:
         """The provider's fault only if it was silent for too long."""
@@ -126,7 +127,13 @@ class Dispatcher:
             self._failed(call, target, exchange.interrupted)
 
     async def _routed(
-        self, exchange: Exchange, call: Call, route: Route, choice: Choice, wishes: Wishes, outlet: Outlet
+        self,
+        exchange: Exchange,
+        call: Call,
+        route: Route,
+        choice: Choice,
+        options: RequestOptions,
+        writer: ResponseWriter,
     ) -> None:
         tier = await self._tier(exchange, call, choice.classifier) if choice.classifier is not None else None
         now_s = self.clock()
@@ -148,32 +155,32 @@ class Dispatcher:
             candidates,
             health=self.health,
             budget=self._budget(route.name),
-            deadline_s=exchange.started + wishes.deadline_s if wishes.deadline_s is not None else None,
-            attempts=wishes.attempts,
-            statuses=wishes.statuses,
+            deadline_s=exchange.started + options.deadline_s if options.deadline_s is not None else None,
+            attempts=options.attempts,
+            statuses=options.statuses,
             callers_key=call.provider_key is not None,
         )
-        limit = _timeout_of(call, wishes)
+        limit = _timeout_of(call, options)
         step = attempts.next(None, now_s, self.random)
         try:
             while isinstance(step, Try):
                 if step.after_s:
                     await asyncio.sleep(step.after_s)
                 began = self.clock()
-                leg: Leg = step.candidate.what
+                leg: RouteTarget = step.candidate.route_target
                 try:
                     if self.admit is not None and (admitted := self.admit(exchange, leg.target)) is not None:
                         await admitted
-                    await self._attempt(exchange, call, leg, choice.priority, limit, outlet, attempts.answered)
+                    await self._attempt(exchange, call, leg, choice.priority, limit, writer, attempts.answered)
                 except (UpstreamError, Overloaded, RateLimited) as error:
                     self._note(exchange, leg.target, began, error.status, error.code)
-                    if outlet.has_content:
+                    if writer.has_content:
                         self._failed(call, leg.target, error)
                         raise
                     step = attempts.next(_failure(error), self.clock(), self.random)
                 except asyncio.CancelledError:
                     silence = exchange.interrupted
-                    if outlet.has_content or not isinstance(silence, UpstreamError):
+                    if writer.has_content or not isinstance(silence, UpstreamError):
                         self._cancelled(exchange, call, leg.target)
                         if exchange.attempts:
                             ended = silence or ClientLeft("the server cancelled the request")
@@ -196,7 +203,7 @@ class Dispatcher:
         if step.reason in HELD_BACK:
             exchange.gave_up = HELD_BACK[step.reason]
             told = {**exchange.applied, "gave_up": exchange.gave_up}
-            exchange.told.append((b"x-tfy-applied-rules", msgspec.json.encode(told)))
+            exchange.limit_headers.append((b"x-tfy-applied-rules", msgspec.json.encode(told)))
         if step.failure is not None:
             raise step.failure.error
         if step.reason == "deadline":
@@ -207,17 +214,17 @@ class Dispatcher:
     async def _tier(self, exchange: Exchange, call: Call, classifier: Classifier) -> Complexity:
         judged = await tier_of(call, classifier, self.network)
         if judged.usage is not None and classifier.target is not None:
-            exchange.asides.append((classifier.target, judged.usage))
+            exchange.side_calls.append((classifier.target, judged.usage))
         return judged.complexity
 
     async def _attempt(
         self,
         exchange: Exchange,
         call: Call,
-        leg: Leg,
+        leg: RouteTarget,
         priority: float,
         limit: "AttemptTimeout | None",
-        outlet: Outlet,
+        writer: ResponseWriter,
         answered: Callable[[], None],
     ) -> None:
         """Asks one target, and relays what it answers. `answered` is called before anything goes to the client.
@@ -229,14 +236,14 @@ class Dispatcher:
         exchange.target = leg.target
         exchange.reading = exchange.usage = exchange.upstream_status = None
         exchange.first_byte_at = exchange.last_byte_at = None
-        room = leg.target.room
-        if room is None:
-            await self._within(exchange, call, leg, limit, outlet, answered)
+        concurrency = leg.target.concurrency
+        if concurrency is None:
+            await self._within(exchange, call, leg, limit, writer, answered)
             return
-        bulkhead = self._bulkhead(leg.target, room)
+        bulkhead = self._bulkhead(leg.target, concurrency)
         place = await bulkhead.enter(priority=priority)
         try:
-            await self._within(exchange, call, leg, limit, outlet, answered)
+            await self._within(exchange, call, leg, limit, writer, answered)
         finally:
             bulkhead.leave(place)
 
@@ -244,14 +251,14 @@ class Dispatcher:
         self,
         exchange: Exchange,
         call: Call,
-        leg: Leg,
+        leg: RouteTarget,
         limit: "AttemptTimeout | None",
-        outlet: Outlet,
+        writer: ResponseWriter,
         answered: Callable[[], None],
     ) -> None:
         """Gives up when no answer has begun in time."""
         if limit is None:
-            await self._ask(exchange, call, leg, outlet, answered)
+            await self._ask(exchange, call, leg, writer, answered)
             return
 
         def begun() -> None:
@@ -260,26 +267,26 @@ class Dispatcher:
 
         try:
             async with asyncio.timeout(limit.after_s) as timeout:
-                await self._ask(exchange, call, leg, outlet, begun)
+                await self._ask(exchange, call, leg, writer, begun)
         except (UpstreamError, TimeoutError) as error:
             if timeout.expired():
                 raise limit.error() from error
             raise  # a TimeoutError that is not ours is the client's connection
 
     async def _ask(
-        self, exchange: Exchange, call: Call, leg: Leg, outlet: Outlet, answered: Callable[[], None]
+        self, exchange: Exchange, call: Call, leg: RouteTarget, writer: ResponseWriter, answered: Callable[[], None]
     ) -> None:
         if leg.params:
             call = msgspec.structs.replace(call, fields={**call.fields, **leg.params})
         try:
-            await self._ask_once(exchange, call, leg, outlet, answered)
+            await self._ask_once(exchange, call, leg, writer, answered)
         except Refused as error:
             if not error.is_worth_asking_again:
                 raise
-            await self._ask_once(exchange, call, leg, outlet, answered)
+            await self._ask_once(exchange, call, leg, writer, answered)
 
     async def _ask_once(
-        self, exchange: Exchange, call: Call, leg: Leg, outlet: Outlet, answered: Callable[[], None]
+        self, exchange: Exchange, call: Call, leg: RouteTarget, writer: ResponseWriter, answered: Callable[[], None]
     ) -> None:
         target = leg.target
         request = target.provider.request(call, target)
@@ -299,7 +306,7 @@ class Dispatcher:
                 body = await read_error(reply)
                 exchange.first_byte_at = exchange.last_byte_at = perf_counter()
                 raise target.provider.refusal(call, target, reply.status, reply.headers, body)
-            await relay(exchange, call, target, reply, outlet, answered)
+            await relay(exchange, call, target, reply, writer, answered)
         except UpstreamError as error:
             error.message = request.endpoint.hidden(error.message.encode()).decode()
             if isinstance(error, Refused) and error.body is not None:
@@ -308,13 +315,13 @@ class Dispatcher:
         finally:
             reply.close()
 
-    def _bulkhead(self, target: Target, room: Room) -> AsyncBulkhead:
-        account = target.name.partition("/")[0]
+    def _bulkhead(self, target: Target, concurrency: Concurrency) -> AsyncBulkhead:
+        account = target.account
         bulkhead = self._bulkheads.get(account)
         if bulkhead is None:
-            bulkhead = self._bulkheads[account] = AsyncBulkhead(room)
-        elif bulkhead.room != room:
-            bulkhead.resize(room)
+            bulkhead = self._bulkheads[account] = AsyncBulkhead(concurrency)
+        elif bulkhead.concurrency != concurrency:
+            bulkhead.resize(concurrency)
         return bulkhead
 
     def _observe(self, exchange: Exchange, call: Call, target: Target) -> None:
@@ -351,9 +358,9 @@ class Dispatcher:
         return budget
 
 
-def _route_of(target: Target, wishes: Wishes) -> Route:
+def _route_of(target: Target, options: RequestOptions) -> Route:
     """For a model that was named directly, by a caller who wants more than one attempt, or a limit."""
-    retry = Retry(wishes.attempts or 1, statuses=wishes.statuses or RETRIED)
+    retry = Retry(options.attempts or 1, statuses=options.statuses or RETRIED)
     return Route(target.name, "only", (direct(target, retry),))
 
 
@@ -368,9 +375,9 @@ class AttemptTimeout(msgspec.Struct, frozen=True):
         return TimedOut(f"{what} within {self.after_s:g} s", code=FIRST_TOKEN if self.is_first_token else None)
 
 
-def _timeout_of(call: Call, wishes: Wishes) -> AttemptTimeout | None:
+def _timeout_of(call: Call, options: RequestOptions) -> AttemptTimeout | None:
     """The tighter of the two there may be."""
-    attempt_s, first_token_s = wishes.attempt_s, wishes.first_token_s if call.ask.stream else None
+    attempt_s, first_token_s = options.attempt_s, options.first_token_s if call.ask.stream else None
     if first_token_s is not None and (attempt_s is None or first_token_s <= attempt_s):
         return AttemptTimeout(first_token_s, is_first_token=True)
     return AttemptTimeout(attempt_s, is_first_token=False) if attempt_s is not None else None

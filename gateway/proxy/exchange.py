@@ -48,8 +48,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     target_ticket: Ticket | None = None
     affordable: frozenset[str] = frozenset()
     too_dear: RateLimited | None = None
-    told: list[tuple[bytes, bytes]] = []
-    over: tuple[str, ...] = ()
+    limit_headers: list[tuple[bytes, bytes]] = []
+    audited_rules: tuple[str, ...] = ()
     price: Price | None = None
     cost: int | None = None
     # guard, third-party middlewares
@@ -62,7 +62,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     applied: dict[str, Any] | None = None
     attempts: list[Attempt] = []
     gave_up: str | None = None
-    asides: list[tuple[Target, Usage]] = []
+    side_calls: list[tuple[Target, Usage]] = []
     # relay
     first_byte_at: float | None = None
     answered_at: float | None = None
@@ -118,7 +118,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
                 if self.id:
                     # The OpenAI SDKs read the first name, the Anthropic SDKs the second.
                     ids = ((b"x-request-id", self.id.encode()), (b"request-id", self.id.encode()))
-                    message = {**message, "headers": [*message.get("headers", ()), *self.told, *ids]}
+                    message = {**message, "headers": [*message.get("headers", ()), *self.limit_headers, *ids]}
             return send(message)
 
         return send_and_note

@@ -17,14 +17,14 @@ MAX_ATTEMPTS = 10
 _metadata = msgspec.json.Decoder(dict[str, str])
 
 
-class RetryWish(msgspec.Struct, frozen=True):
+class RetryOption(msgspec.Struct, frozen=True):
     """`x-tfy-retry-config`; `attempts` counts the first try."""
 
     attempts: int | None = None
     statuses: tuple[int, ...] | None = msgspec.field(default=None, name="onStatusCodes")
 
 
-class Wishes(msgspec.Struct, frozen=True):
+class RequestOptions(msgspec.Struct, frozen=True):
     """Seconds; None: nothing was said.
 
     Args:
@@ -40,23 +40,23 @@ class Wishes(msgspec.Struct, frozen=True):
     deadline_s: float | None = None
 
 
-NO_WISHES = Wishes()
-_retry = msgspec.json.Decoder(RetryWish)
+NO_OPTIONS = RequestOptions()
+_retry = msgspec.json.Decoder(RetryOption)
 _NAMES = (b"x-tfy-retry-config", b"x-tfy-request-timeout", b"x-tfy-ttft-timeout-ms", b"x-stainless-read-timeout")
 
 
-def wishes_of(headers: Mapping[bytes, bytes]) -> Wishes:
+def options_of(headers: Mapping[bytes, bytes]) -> RequestOptions:
     """Raises BadRequest: one of them cannot be understood; a limit that is not kept would be worse."""
     if headers.keys().isdisjoint(_NAMES):
-        return NO_WISHES
-    retry = _decoded(headers, "x-tfy-retry-config", _retry) or RetryWish()
+        return NO_OPTIONS
+    retry = _decoded(headers, "x-tfy-retry-config", _retry) or RetryOption()
     if retry.attempts is not None and not 1 <= retry.attempts <= MAX_ATTEMPTS:
         raise BadRequest(f"x-tfy-retry-config: attempts lies between 1 and {MAX_ATTEMPTS}, the first try included")
     if retry.statuses is not None and len(retry.statuses) > MAX_STATUSES:
         raise BadRequest(f"x-tfy-retry-config: onStatusCodes has more than {MAX_STATUSES}")
     attempt_ms = _number(headers, "x-tfy-request-timeout")
     first_token_ms = _number(headers, "x-tfy-ttft-timeout-ms")
-    return Wishes(
+    return RequestOptions(
         attempts=retry.attempts,
         statuses=frozenset(retry.statuses) if retry.statuses is not None else None,
         attempt_s=attempt_ms / 1000 if attempt_ms is not None else None,

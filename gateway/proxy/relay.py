@@ -8,7 +8,7 @@ from gateway.contract import Call, Observer, Reading, Reply, Target
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.writer import Outlet
+from gateway.proxy.writer import ResponseWriter
 from gateway.wire import sse
 from gateway.wire.headers import HEADER
 
@@ -24,7 +24,7 @@ Answered = Callable[[], None]
 
 
 async def relay(
-    exchange: Exchange, call: Call, target: Target, reply: Reply, outlet: Outlet, answered: Answered
+    exchange: Exchange, call: Call, target: Target, reply: Reply, writer: ResponseWriter, answered: Answered
 ) -> None:
     """Passes a reply on to its end. `answered` is called when it has begun well, before any of it goes to the client.
 
@@ -42,9 +42,9 @@ async def relay(
         if is_stream:
             # In a task of its own: each event wakes a task up through its whole chain of awaits, and that of the
             # request's own task is as long as the pipeline.
-            await asyncio.create_task(_stream(exchange, call, target, reply, first, outlet, answered))
+            await asyncio.create_task(_stream(exchange, call, target, reply, first, writer, answered))
         else:
-            await _whole(exchange, call, target, reply, first, outlet, answered)
+            await _whole(exchange, call, target, reply, first, writer, answered)
     finally:
         exchange.last_byte_at = perf_counter()
 
@@ -68,20 +68,26 @@ def _reading(exchange: Exchange, call: Call, target: Target, *, streamed: bool) 
 
 
 async def _stream(
-    exchange: Exchange, call: Call, target: Target, reply: Reply, first: bytes, outlet: Outlet, answered: Answered
+    exchange: Exchange,
+    call: Call,
+    target: Target,
+    reply: Reply,
+    first: bytes,
+    writer: ResponseWriter,
+    answered: Answered,
 ) -> None:
     reading = _reading(exchange, call, target, streamed=True)
     observers = exchange.observers
     try:
         out = await _peek(exchange, reply, first, reading)
         answered()
-        await outlet.start_stream(reply.headers["content-type"] if _is_labelled_stream(reply) else EVENT_STREAM)
+        await writer.start_stream(reply.headers["content-type"] if _is_labelled_stream(reply) else EVENT_STREAM)
         while not reading.is_over:
             if out:
                 if observers:
                     _observe(observers, out)
-                await outlet.write(out)
-                outlet.is_writing = False
+                await writer.write(out)
+                writer.is_writing = False
             data = await reply.read()
             if not data:
                 out = reading.end()
@@ -101,11 +107,11 @@ async def _stream(
             exchange.usage = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
     _observe(observers, out)
     if error is None:
-        await outlet.finish(out)
+        await writer.finish(out)
         return
     if out:
-        await outlet.write(out)
-        outlet.is_writing = False
+        await writer.write(out)
+        writer.is_writing = False
     raise error
 
 
@@ -128,7 +134,13 @@ async def _peek(exchange: Exchange, reply: Reply, data: bytes, reading: Reading)
 
 
 async def _whole(
-    exchange: Exchange, call: Call, target: Target, reply: Reply, data: bytes, outlet: Outlet, answered: Answered
+    exchange: Exchange,
+    call: Call,
+    target: Target,
+    reply: Reply,
+    data: bytes,
+    writer: ResponseWriter,
+    answered: Answered,
 ) -> None:
     reading = _reading(exchange, call, target, streamed=False)
     out = b""
@@ -138,12 +150,12 @@ async def _whole(
         if out:
             break
     exchange.first_byte_at = perf_counter()
-    if outlet.is_stream:
+    if writer.is_stream:
         reading.end()  # it may say why
         raise BrokeOff("the provider did not answer with a stream")
     if out:
         answered()
-        await _large(exchange, reply, out, reading, outlet)
+        await _large(exchange, reply, out, reading, writer)
         return
     body = reading.end()
     exchange.usage = reading.usage()
@@ -152,27 +164,27 @@ async def _whole(
     answered()
     if exchange.observers:
         _observe(exchange.observers, body)
-    await outlet.whole(reply.status, reply.headers.get("content-type", "application/json"), body)
+    await writer.whole(reply.status, reply.headers.get("content-type", "application/json"), body)
 
 
-async def _large(exchange: Exchange, reply: Reply, out: bytes, reading: Reading, outlet: Outlet) -> None:
+async def _large(exchange: Exchange, reply: Reply, out: bytes, reading: Reading, writer: ResponseWriter) -> None:
     headers = [(b"content-type", reply.headers.get("content-type", "application/json").encode(*HEADER))]
     length = reply.headers.get("content-length")
     if length and "content-encoding" not in reply.headers:  # else it is the length of what was unpacked
         headers.append((b"content-length", length.encode(*HEADER)))
-    await outlet.start(reply.status, headers)
+    await writer.start(reply.status, headers)
     try:
         while out:
             _observe(exchange.observers, out)
-            await outlet.write(out)
-            outlet.is_writing = False
+            await writer.write(out)
+            writer.is_writing = False
             data = await reply.read()
             out = reading.feed(data) if data else reading.end()
     finally:
         exchange.usage = reading.usage()
     if not reading.is_complete():
         raise BrokeOff("the provider ended its answer before it was complete")
-    await outlet.finish()
+    await writer.finish()
 
 
 def _observe(observers: list[Observer], data: bytes) -> None:

@@ -7,9 +7,9 @@ import msgspec
 
 from gateway.errors import ClientLeft, TimedOut
 from gateway.proxy.asgi import Receive
-from gateway.proxy.deadlines import Overdue
+from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.writer import Outlet
+from gateway.proxy.writer import ResponseWriter
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -35,11 +35,11 @@ class Watch:
     """
 
     def __init__(
-        self, exchange: Exchange, receive: Receive, outlet: Outlet, timing: Timing, waiting: "Overdue[Watch]"
+        self, exchange: Exchange, receive: Receive, writer: ResponseWriter, timing: Timing, waiting: "Deadlines[Watch]"
     ) -> None:
         self._exchange = exchange
         self._receive = receive
-        self._outlet = outlet
+        self._outlet = writer
         self._timing = timing
         self._waiting = waiting
         self._loop = exchange.loop
@@ -75,10 +75,10 @@ class Watch:
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(self._timing.keep_alive_s, self._tick)
-        outlet = self._outlet
-        is_still = outlet.chunks == self._chunks
-        self._chunks = outlet.chunks
-        if outlet.is_writing:
+        writer = self._outlet
+        is_still = writer.chunks == self._chunks
+        self._chunks = writer.chunks
+        if writer.is_writing:
             self._check_client(is_still)
         else:
             self._check_provider(is_still)

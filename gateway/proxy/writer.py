@@ -17,7 +17,7 @@ LAST_WORD_S = 5.0
 """How long a client that does not read may hold up the error event it is owed."""
 
 
-class Outlet:
+class ResponseWriter:
     """Sends one reply: a head, bytes, an end. While the provider is silent, comments; if it breaks off, an error event.
 
     `chunks`, `is_writing`, `is_ended` and `last` are there to be looked at: how far the reply is, whether it waits for

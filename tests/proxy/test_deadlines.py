@@ -2,12 +2,12 @@
 
 import asyncio
 
-from gateway.proxy.deadlines import Overdue
+from gateway.proxy.deadlines import Deadlines
 
 
 async def test_what_stays_in_is_told_once():
     told = asyncio.Queue()
-    overdue = Overdue(0.01, told.put_nowait)
+    overdue = Deadlines(0.01, told.put_nowait)
     loop = asyncio.get_running_loop()
     added = loop.time()
 
@@ -22,7 +22,7 @@ async def test_what_stays_in_is_told_once():
 
 async def test_what_was_taken_out_in_time_is_not_told():
     told = asyncio.Queue()
-    overdue = Overdue(0.01, told.put_nowait)
+    overdue = Deadlines(0.01, told.put_nowait)
     loop = asyncio.get_running_loop()
 
     overdue.add("in time", loop)
@@ -36,7 +36,7 @@ async def test_what_was_taken_out_in_time_is_not_told():
 
 async def test_all_that_are_due_are_told_in_their_order():
     told = asyncio.Queue()
-    overdue = Overdue(0.01, told.put_nowait)
+    overdue = Deadlines(0.01, told.put_nowait)
     loop = asyncio.get_running_loop()
 
     for item in range(3):
@@ -48,7 +48,7 @@ async def test_all_that_are_due_are_told_in_their_order():
 def test_a_loop_that_ended_takes_nothing_with_it():
     """A gateway may be closed and opened again in another event loop."""
     told = []
-    overdue = Overdue(0.001, told.append)
+    overdue = Deadlines(0.001, told.append)
 
     async def add(item):
         overdue.add(item, asyncio.get_running_loop())

@@ -16,8 +16,8 @@ from gateway.errors import BrokeOff, ConfigError, Refused, TimedOut, Unreachable
 from gateway.proxy.dispatch import MAX_ERROR_BODY, Dispatcher, read_error
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.watch import Timing
-from gateway.proxy.writer import Outlet
-from gateway.rules.routing import Health, Lane
+from gateway.proxy.writer import ResponseWriter
+from gateway.rules.routing import FaultOwner, Health
 from gateway.testing import Answer, FakeReply, FakeUpstream, http_scope, post
 
 CHAT = "/v1/chat/completions"
@@ -208,7 +208,7 @@ async def test_the_pause_is_spread(routed, drawn, at_least_s):
     call, choice = call_of(routed(upstream, repeated("a", delay=40)))
     exchange = Exchange()
 
-    await dispatcher_with(upstream, Draws(drawn)).answer(exchange, call, choice, Outlet(ignore, exchange))
+    await dispatcher_with(upstream, Draws(drawn)).answer(exchange, call, choice, ResponseWriter(ignore, exchange))
 
     assert upstream.at[1] - upstream.at[0] >= at_least_s - 0.001
 
@@ -580,7 +580,7 @@ async def test_no_attempt_begins_when_the_client_waits_no_longer(routed, takes_s
     exchange = Exchange(started=1000.0, headers={b"x-stainless-read-timeout": b"30"})
 
     with suppress(Refused):
-        await dispatcher_with(upstream, clock=clock).answer(exchange, call, choice, Outlet(ignore, exchange))
+        await dispatcher_with(upstream, clock=clock).answer(exchange, call, choice, ResponseWriter(ignore, exchange))
 
     assert asked(upstream) == order
 
@@ -592,7 +592,7 @@ async def test_nobody_is_asked_when_it_is_too_late_already(routed):
     exchange = Exchange(started=1000.0, headers={b"x-stainless-read-timeout": b"30"})
 
     with pytest.raises(TimedOut, match="the time the client allows was over"):
-        await dispatcher_with(upstream, clock=clock).answer(exchange, call, choice, Outlet(ignore, exchange))
+        await dispatcher_with(upstream, clock=clock).answer(exchange, call, choice, ResponseWriter(ignore, exchange))
 
     assert asked(upstream) == []
 
@@ -667,7 +667,7 @@ async def test_a_client_whose_connection_times_out_is_no_fault_of_a_target(route
         raise TimeoutError(110, "Connection timed out")
 
     with pytest.raises(TimeoutError, match="Connection timed out"):
-        await dispatcher_with(upstream).answer(exchange, call, choice, Outlet(send, exchange))
+        await dispatcher_with(upstream).answer(exchange, call, choice, ResponseWriter(send, exchange))
 
     assert asked(upstream) == ["a"]
     assert upstream.replies[0].is_closed
@@ -844,7 +844,7 @@ async def test_successes_of_direct_calls_count_as_well(routed):
     for _ in range(9):
         exchange = Exchange()
         with suppress(Refused):
-            await dispatcher.answer(exchange, call, choice, Outlet(ignore, exchange))
+            await dispatcher.answer(exchange, call, choice, ResponseWriter(ignore, exchange))
 
     assert dispatcher.health.may_ask("a/m", dispatcher.clock())
 
@@ -928,11 +928,11 @@ async def test_a_probe_whose_client_leaves_makes_room_for_another(routed, until)
     call, choice = call_of(routed(upstream))
     dispatcher, exchange = dispatcher_with(upstream, clock=clock), Exchange()
     for _ in range(5):
-        dispatcher.health.failed("a/m", "a", Lane.TARGET, 0.0)
+        dispatcher.health.failed("a/m", "a", FaultOwner.TARGET, 0.0)
     assert not dispatcher.health.may_ask("a/m", 0.0)
     clock.now_s = 100.0
 
-    probe = asyncio.create_task(dispatcher.answer(exchange, call, choice, Outlet(ignore, exchange)))
+    probe = asyncio.create_task(dispatcher.answer(exchange, call, choice, ResponseWriter(ignore, exchange)))
     await until(lambda: upstream.replies)
     assert not dispatcher.health.may_ask("a/m", 100.0)
     probe.cancel()
@@ -998,13 +998,13 @@ async def test_failures_leave_no_ring_behind(routed):
     upstream = FakeUpstream(no(503), Unreachable("nobody"), OK)
     call, choice = call_of(routed(upstream, target("a"), target("b"), target("c")))
     dispatcher, exchange = dispatcher_with(upstream), Exchange()
-    outlet = Outlet(ignore, exchange)
-    is_there = weakref.ref(outlet)
+    writer = ResponseWriter(ignore, exchange)
+    is_there = weakref.ref(writer)
 
     gc.disable()
     try:
-        await dispatcher.answer(exchange, call, choice, outlet)
-        del outlet
+        await dispatcher.answer(exchange, call, choice, writer)
+        del writer
         assert is_there() is None
     finally:
         gc.enable()
@@ -1017,7 +1017,7 @@ async def test_a_choice_without_a_route_is_asked_by_itself(routed):
     exchange = Exchange()
 
     alone = Choice(msgspec.structs.replace(choice.target, upstream=own))
-    await dispatcher_with(network).answer(exchange, call, alone, Outlet(ignore, exchange))
+    await dispatcher_with(network).answer(exchange, call, alone, ResponseWriter(ignore, exchange))
 
     assert (len(own.requests), len(network.requests)) == (1, 0)
     assert exchange.target.name == "a/m"

@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from gateway.errors import BadRequest
-from gateway.proxy.options import NO_WISHES, Wishes, metadata_of, wishes_of
+from gateway.proxy.options import NO_OPTIONS, RequestOptions, metadata_of, options_of
 from gateway.testing import FakeUpstream, post
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "wishes"),
+    ("name", "value", "options"),
     [
         ("x-tfy-retry-config", '{"attempts": 3, "onStatusCodes": [429, 500, 503]}', (3, {429, 500, 503})),
         ("x-tfy-retry-config", '{"attempts": 1}', (1, None)),
@@ -19,32 +19,32 @@ from gateway.testing import FakeUpstream, post
         ("x-tfy-retry-config", "", (None, None)),
     ],
 )
-def test_retries(name, value, wishes):
-    attempts, statuses = wishes
+def test_retries(name, value, options):
+    attempts, statuses = options
 
-    assert wishes_of({name.encode(): value.encode()}) == Wishes(
+    assert options_of({name.encode(): value.encode()}) == RequestOptions(
         attempts=attempts, statuses=None if statuses is None else frozenset(statuses)
     )
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "wishes"),
+    ("name", "value", "options"),
     [
-        ("x-tfy-request-timeout", "1500", Wishes(attempt_s=1.5)),
-        ("x-tfy-ttft-timeout-ms", "250", Wishes(first_token_s=0.25)),
-        ("x-tfy-ttft-timeout-ms", "999999999", Wishes(first_token_s=999999.999)),
-        ("x-stainless-read-timeout", "600", Wishes(deadline_s=600.0)),
-        ("x-stainless-read-timeout", "0.5", Wishes(deadline_s=0.5)),
+        ("x-tfy-request-timeout", "1500", RequestOptions(attempt_s=1.5)),
+        ("x-tfy-ttft-timeout-ms", "250", RequestOptions(first_token_s=0.25)),
+        ("x-tfy-ttft-timeout-ms", "999999999", RequestOptions(first_token_s=999999.999)),
+        ("x-stainless-read-timeout", "600", RequestOptions(deadline_s=600.0)),
+        ("x-stainless-read-timeout", "0.5", RequestOptions(deadline_s=0.5)),
     ],
 )
-def test_limits(name, value, wishes):
-    assert wishes_of({name.encode(): value.encode()}) == wishes
+def test_limits(name, value, options):
+    assert options_of({name.encode(): value.encode()}) == options
 
 
 @pytest.mark.parametrize("value", ["", "0", "-1", "inf", "nan", "none", "1e999"])
 def test_what_an_sdk_sends_is_not_for_us_to_judge(value):
     """Its header has no contract; a value that means no limit is none."""
-    assert wishes_of({b"x-stainless-read-timeout": value.encode()}) == NO_WISHES
+    assert options_of({b"x-stainless-read-timeout": value.encode()}) == NO_OPTIONS
 
 
 def test_together():
@@ -55,17 +55,17 @@ def test_together():
         b"x-stainless-read-timeout": b"60",
     }
 
-    assert wishes_of(headers) == Wishes(attempts=2, attempt_s=0.02, first_token_s=0.01, deadline_s=60.0)
+    assert options_of(headers) == RequestOptions(attempts=2, attempt_s=0.02, first_token_s=0.01, deadline_s=60.0)
 
 
 def test_most_requests_say_nothing():
-    assert wishes_of({b"authorization": b"Bearer x"}) is NO_WISHES
+    assert options_of({b"authorization": b"Bearer x"}) is NO_OPTIONS
 
 
 @pytest.mark.parametrize("attempts", ["0", "-1", "11"])
 def test_attempts_have_bounds(attempts):
     with pytest.raises(BadRequest, match="attempts lies between 1 and 10, the first try included"):
-        wishes_of({b"x-tfy-retry-config": b'{"attempts": %b}' % attempts.encode()})
+        options_of({b"x-tfy-retry-config": b'{"attempts": %b}' % attempts.encode()})
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_attempts_have_bounds(attempts):
 )
 def test_retries_that_cannot_be_read(value):
     with pytest.raises(BadRequest, match="x-tfy-retry-config cannot be read"):
-        wishes_of({b"x-tfy-retry-config": value.encode("latin-1")})
+        options_of({b"x-tfy-retry-config": value.encode("latin-1")})
 
 
 @pytest.mark.parametrize("name", ["x-tfy-request-timeout", "x-tfy-ttft-timeout-ms"])
 @pytest.mark.parametrize("value", ["", "0", "-1", "1.5", "1s", " 5", "1e3", "1000000000", "²"])
 def test_limits_that_cannot_be_kept(name, value):
     with pytest.raises(BadRequest, match=f"{name} has to be a number of milliseconds above 0"):
-        wishes_of({name.encode(): value.encode("latin-1")})
+        options_of({name.encode(): value.encode("latin-1")})
 
 
 # --- metadata --------------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def test_metadata_of_too_many_names():
 def test_retries_on_too_many_statuses():
     """Each candidate of a route would keep them all."""
     with pytest.raises(BadRequest, match="more than 64"):
-        wishes_of({b"x-tfy-retry-config": msgspec.json.encode({"onStatusCodes": [500] * 65})})
+        options_of({b"x-tfy-retry-config": msgspec.json.encode({"onStatusCodes": [500] * 65})})
 
 
 @pytest.mark.parametrize("metadata", ['{"%s": "a"}', '{"a": "%s"}'])

@@ -5,18 +5,18 @@ import asyncio
 import pytest
 
 from gateway.errors import ClientLeft, TimedOut
-from gateway.proxy.deadlines import Overdue
+from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.watch import Timing, Watch
-from gateway.proxy.writer import Outlet
+from gateway.proxy.writer import ResponseWriter
 
 
-async def watched(receive, timing, waiting, *, outlet=None):
+async def watched(receive, timing, waiting, *, writer=None):
     """Waits inside a Watch; returns why it was ended."""
     exchange = Exchange(task=asyncio.current_task())
     try:
-        young = Overdue(timing.watch_after_s, Watch.begin)
-        with Watch(exchange, receive, outlet or Outlet(None, exchange), timing, young):
+        young = Deadlines(timing.watch_after_s, Watch.begin)
+        with Watch(exchange, receive, writer or ResponseWriter(None, exchange), timing, young):
             await waiting
     except asyncio.CancelledError:
         return exchange.resume()
@@ -76,10 +76,10 @@ async def test_a_client_that_does_not_read():
     async def send(message):
         await asyncio.Event().wait()
 
-    outlet = Outlet(send, Exchange())
+    writer = ResponseWriter(send, Exchange())
     timing = Timing(watch_after_s=0.0, keep_alive_s=0.01, write_stall_s=0.02)
 
-    reason = await watched(stays, timing, outlet.write(b"x"), outlet=outlet)
+    reason = await watched(stays, timing, writer.write(b"x"), writer=writer)
 
     assert isinstance(reason, ClientLeft)
     assert reason.message == "the client stopped reading"

@@ -7,7 +7,7 @@ import pytest
 from gateway.dialects import CHAT
 from gateway.errors import BrokeOff, ClientLeft
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.writer import Outlet
+from gateway.proxy.writer import ResponseWriter
 
 
 @pytest.fixture
@@ -16,41 +16,41 @@ def sent():
 
 
 @pytest.fixture
-def outlet(sent):
+def writer(sent):
     async def send(message):
         sent.append(message)
 
-    return Outlet(send, Exchange())
+    return ResponseWriter(send, Exchange())
 
 
 def bodies(sent):
     return [message.get("body") for message in sent]
 
 
-async def test_an_error_before_the_head_is_raised(outlet, sent):
+async def test_an_error_before_the_head_is_raised(writer, sent):
     """It can still be a status."""
     with pytest.raises(BrokeOff, match="it broke"):
-        await outlet.fail(BrokeOff("it broke"), CHAT)
+        await writer.fail(BrokeOff("it broke"), CHAT)
 
     assert sent == []
 
 
-async def test_an_error_after_the_head_is_the_last_event(outlet, sent):
+async def test_an_error_after_the_head_is_the_last_event(writer, sent):
     error = BrokeOff("it broke")
-    await outlet.start_stream("text/event-stream")
-    await outlet.write(b"data: 1\n\n")
+    await writer.start_stream("text/event-stream")
+    await writer.write(b"data: 1\n\n")
 
-    await outlet.fail(error, CHAT)
+    await writer.fail(error, CHAT)
 
     assert bodies(sent) == [None, b"data: 1\n\n", CHAT.stream_error(error)]
     assert sent[-1]["more_body"] is False
 
 
-async def test_nothing_is_said_to_a_client_that_has_gone(outlet, sent):
-    await outlet.start_stream("text/event-stream")
+async def test_nothing_is_said_to_a_client_that_has_gone(writer, sent):
+    await writer.start_stream("text/event-stream")
 
     with pytest.raises(ClientLeft):
-        await outlet.fail(ClientLeft("gone"), CHAT)
+        await writer.fail(ClientLeft("gone"), CHAT)
 
     assert len(sent) == 1
 
@@ -64,30 +64,30 @@ async def test_an_error_nobody_hears_is_raised(raised):
         if is_gone:
             raise raised
 
-    outlet = Outlet(send, Exchange())
-    await outlet.start_stream("text/event-stream")
+    writer = ResponseWriter(send, Exchange())
+    await writer.start_stream("text/event-stream")
     is_gone = True
 
     with pytest.raises(BrokeOff):
-        await outlet.fail(BrokeOff("it broke"), CHAT)
+        await writer.fail(BrokeOff("it broke"), CHAT)
 
 
-async def test_a_comment_opens_the_stream(outlet, sent, until):
-    outlet.keep_alive()
+async def test_a_comment_opens_the_stream(writer, sent, until):
+    writer.keep_alive()
     await until(lambda: len(sent) == 2)
-    await outlet.start_stream("text/event-stream")
-    await outlet.write(b"data: 1\n\n")
+    await writer.start_stream("text/event-stream")
+    await writer.write(b"data: 1\n\n")
 
     assert [message["type"] for message in sent] == ["http.response.start"] + 2 * ["http.response.body"]
     assert bodies(sent)[1:] == [b": keep-alive\n\n", b"data: 1\n\n"]
 
 
 @pytest.mark.parametrize("last", [b"data: 1", b"data: 1\n", b"data: 1\r\n", b"d", b"data: 1\r\n\r"])
-async def test_no_comment_inside_an_event(outlet, sent, last):
-    await outlet.start_stream("text/event-stream")
-    await outlet.write(last)
+async def test_no_comment_inside_an_event(writer, sent, last):
+    await writer.start_stream("text/event-stream")
+    await writer.write(last)
 
-    outlet.keep_alive()
+    writer.keep_alive()
     await asyncio.sleep(0)
 
     assert bodies(sent) == [None, last]
@@ -102,14 +102,14 @@ async def test_one_comment_at_a_time_and_in_order():
         await accepts.wait()
         order.append(("ends", message.get("body")))
 
-    outlet = Outlet(send, Exchange())
+    writer = ResponseWriter(send, Exchange())
     accepts.set()
-    await outlet.start_stream("text/event-stream")
+    await writer.start_stream("text/event-stream")
     accepts.clear()
-    outlet.keep_alive()
+    writer.keep_alive()
     await asyncio.sleep(0)
-    outlet.keep_alive()
-    writing = asyncio.create_task(outlet.write(b"data: 1\n\n"))
+    writer.keep_alive()
+    writing = asyncio.create_task(writer.write(b"data: 1\n\n"))
     await asyncio.sleep(0)
     accepts.set()
     await writing
@@ -129,8 +129,8 @@ async def test_a_comment_that_finds_nobody_ends_the_request(until):
         raise OSError("gone")
 
     exchange = Exchange(task=current)
-    outlet = Outlet(send, exchange)
-    outlet.keep_alive()
+    writer = ResponseWriter(send, exchange)
+    writer.keep_alive()
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.Event().wait()

@@ -3,12 +3,17 @@
 from contextlib import AsyncExitStack
 from random import Random
 
-from gateway.contract.route import Candidate
-from gateway.rules.routing import Health, Lane
+from gateway.contract import Target
+from gateway.contract.route import Retry
+from gateway.providers.demo import Demo
+from gateway.rules.routing import FaultOwner, Health
+from gateway.rules.routing.routes import direct
 from gateway.state.bus import HEALTH, Bus
 from gateway.state.shared_health import SharedHealth
 
-TARGET = Candidate(name="openai-main/gpt-4o", account="openai-main")
+TARGET = direct(
+    Target(name="openai-main/gpt-4o", model="gpt-4o", model_types=frozenset({"chat"}), provider=Demo()), Retry()
+)
 
 
 async def test_a_target_that_fails_here_is_avoided_there(redis_url, until):
@@ -21,8 +26,8 @@ async def test_a_target_that_fails_here_is_avoided_there(redis_url, until):
             await stack.enter_async_context(shared.sharing())
             await until(lambda shared=shared: shared.bus.is_listening)
 
-        one.failed(TARGET.name, TARGET.account, Lane.TARGET, clock())
-        one.failed(TARGET.name, TARGET.account, Lane.TARGET, clock(), 30.0)
+        one.failed(TARGET.name, TARGET.account, FaultOwner.TARGET, clock())
+        one.failed(TARGET.name, TARGET.account, FaultOwner.TARGET, clock(), 30.0)
 
         await until(lambda: two.unwell([TARGET], clock()) == [TARGET])
     assert one.unwell([TARGET], clock()) == [TARGET]
@@ -35,5 +40,5 @@ async def test_nothing_waits_for_redis(own_redis, until):
     async with shared.sharing():
         await until(lambda: shared.bus.is_listening)
         with own_redis.frozen():
-            health.failed(TARGET.name, TARGET.account, Lane.TARGET, 0.0)
+            health.failed(TARGET.name, TARGET.account, FaultOwner.TARGET, 0.0)
             await until(lambda: not shared.bus.is_listening)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract import Classifier, Dialect, Target
-from gateway.contract.route import FALLEN_BACK, RETRIED, Candidate, Retry, Route, Sla, Sticky, Strategy
+from gateway.contract.route import FALLEN_BACK, RETRIED, Candidate, Retry, Route, RouteTarget, Sla, Sticky, Strategy
 from gateway.errors import Fault
 from gateway.manifests import Manifest
 from gateway.manifests.builder import Steps
@@ -33,7 +33,7 @@ from gateway.manifests.routing import (
     When,
 )
 from gateway.rules.access.subjects import canonical
-from gateway.rules.routing.routes import VIRTUAL, Leg, Match, Routes, Rule
+from gateway.rules.routing.routes import VIRTUAL, Match, Routes, Rule
 from gateway.wire.headers import CODING, wrong_headers, wrong_name
 
 FIXED_PARAMS = frozenset({"model", "stream", "stream_options"})
@@ -111,7 +111,7 @@ class RouteCompiler:
             candidate = self._candidate(manifest, (*at, "load_balance_targets", index), target)
             if candidate is None:
                 continue
-            if lacking := sorted(model_types - candidate.what.target.model_types):
+            if lacking := sorted(model_types - candidate.route_target.target.model_types):
                 message = f"{candidate.name} is not declared as {', '.join(lacking)} (model_types), which {name} is"
                 self._fault(manifest, (*at, "load_balance_targets", index, "target"), message)
             seen[candidate.name] = seen.get(candidate.name, 0) + 1
@@ -158,7 +158,7 @@ class RouteCompiler:
         codes = target.fallback_status_codes
         return Candidate(
             name=found.name,
-            account=found.name.partition("/")[0],
+            account=found.account,
             weight=target.weight if isinstance(target, WeightTarget) else 0,
             priority=target.priority if isinstance(target, PriorityTarget) else 0,
             sla=_sla(target) if isinstance(target, PriorityTarget) else None,
@@ -167,7 +167,7 @@ class RouteCompiler:
             fallback_statuses=FALLEN_BACK if codes is None else frozenset(map(int, codes)),
             takes_fallbacks=target.fallback_candidate,
             metadata_match=target.metadata_match or {},
-            what=Leg(
+            route_target=RouteTarget(
                 found,
                 params={name: msgspec.Raw(msgspec.json.encode(value)) for name, value in params.items()},
                 set_headers=to_set,

@@ -19,12 +19,12 @@ from gateway.contract import Provider, Target, Upstream
 from gateway.contract.egress import Egress, egress_from
 from gateway.contract.limits import Unit
 from gateway.contract.price import Price
-from gateway.contract.route import Room
+from gateway.contract.provider import Concurrency
 from gateway.dialects import CHAT
 from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.logs import traceback_text
-from gateway.manifests import Manifest, Secrets, load, read
-from gateway.manifests.accounts import Concurrency, Integration, Model, ProviderAccount, SelfHostedModel
+from gateway.manifests import Manifest, Secrets, accounts, load, read
+from gateway.manifests.accounts import Integration, Model, ProviderAccount, SelfHostedModel
 from gateway.manifests.identity import KINDS, IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
 from gateway.manifests.limits import LIMIT_KINDS
 from gateway.manifests.notifications import NOTIFICATION_KINDS, ChannelAccount, channels_of
@@ -251,7 +251,7 @@ class _Compiler:
             if self.guarded is not None and not is_trusted(manifest, account):
                 found = [msgspec.structs.replace(each, upstream=each.upstream or self.guarded) for each in found]
             for target in found:
-                if target.name.partition("/")[0] != manifest.name:
+                if target.account != manifest.name:
                     raise ValueError(f"the provider offers {target.name}, which is not in this account")
         except ConfigError as error:
             self._leave_out(manifest, error.faults)
@@ -276,7 +276,7 @@ class _Compiler:
 
     def _with_terms(self, manifest: Manifest, account: ProviderAccount, targets: Iterable[Target]) -> Iterator[Target]:
         """What is the same for all providers: how many requests an account takes at once, and what its models cost."""
-        room = _room(account.concurrency)
+        concurrency = _concurrency(account.concurrency)
         prices: dict[str, Price | None] = {}
         for index, model in enumerate(account.integrations):
             try:
@@ -286,7 +286,7 @@ class _Compiler:
                 price = None
             prices[f"{account.name}/{model.name}"] = price
         for target in targets:
-            yield msgspec.structs.replace(target, room=room, price=prices.get(target.name))
+            yield msgspec.structs.replace(target, concurrency=concurrency, price=prices.get(target.name))
 
     def _refuse(self, manifest: Manifest, faults: Sequence[Fault]) -> None:
         if manifest.version is None:
@@ -344,10 +344,10 @@ def account_in(name: str) -> str:
     return account if slash else ""
 
 
-def _room(concurrency: Concurrency | None) -> Room | None:
-    if concurrency is None:
+def _concurrency(declared: accounts.Concurrency | None) -> Concurrency | None:
+    if declared is None:
         return None
-    return Room(concurrency.max_requests, concurrency.max_queued, concurrency.queue_timeout_ms / 1000)
+    return Concurrency(declared.max_requests, declared.max_queued, declared.queue_timeout_ms / 1000)
 
 
 def _own_name(model: Model) -> str:
@@ -365,7 +365,7 @@ def _with_users(targets: Iterable[Target], access: Access) -> Iterator[Target]:
     nobody: frozenset[str] = frozenset()
     users, listed = access.users_by_resource(USE), access.users_by_resource(LISTED)
     for target in targets:
-        account, model = PROVIDER_ACCOUNT.of(target.name.partition("/")[0]), model_resource(target.name)
+        account, model = PROVIDER_ACCOUNT.of(target.account), model_resource(target.name)
         yield msgspec.structs.replace(
             target,
             users=nobody.union(*(users.get(resource, nobody) for resource in (model, account, TENANT))),
@@ -451,7 +451,7 @@ def check(path: Path, environ: Mapping[str, str], *, has_secrets: bool = True) -
     refuse_without_models(snapshot, str(path))
     return Report(
         models=tuple(snapshot.targets),
-        accounts=frozenset(target.name.partition("/")[0] for target in snapshot.targets.values()),
+        accounts=frozenset(target.account for target in snapshot.targets.values()),
         without_alias=_without_alias(snapshot),
         warnings=snapshot.warnings,
         left_out=snapshot.left_out,

@@ -13,12 +13,12 @@ from gateway.rules.routing.attempts import Attempts
 from gateway.rules.routing.budget import RetryBudget
 from gateway.rules.routing.bulkhead import AsyncBulkhead, Bulkhead, Stage, Ticket
 from gateway.rules.routing.complexity import Complexity, classify
+from gateway.rules.routing.failures import FaultOwner, owner_of
 from gateway.rules.routing.health import Condition, Health
 from gateway.rules.routing.order import order
 from gateway.rules.routing.retry_after import retry_after_s
 from gateway.rules.routing.step import Failure, GiveUp, Try
 from gateway.rules.routing.sticky import session_of
-from gateway.rules.routing.trouble import Lane, lane_of
 
 __all__ = [
     "AsyncBulkhead",
@@ -27,16 +27,16 @@ __all__ = [
     "Complexity",
     "Condition",
     "Failure",
+    "FaultOwner",
     "GiveUp",
     "Health",
-    "Lane",
     "RetryBudget",
     "Stage",
     "Ticket",
     "Try",
     "classify",
-    "lane_of",
     "order",
+    "owner_of",
     "retry_after_s",
     "session_of",
 ]

@@ -5,9 +5,9 @@ from random import Random
 
 from gateway.contract.route import Candidate
 from gateway.rules.routing.budget import RetryBudget
+from gateway.rules.routing.failures import FaultOwner, owner_of
 from gateway.rules.routing.health import Health
 from gateway.rules.routing.step import Failure, GiveUp, Reason, Try
-from gateway.rules.routing.trouble import Lane, lane_of
 
 LONGEST_PAUSE_S = 5.0
 """A provider that wants a longer one is not waited for."""
@@ -140,9 +140,9 @@ class Attempts:
 
     def _tell(self, candidate: Candidate, failure: Failure, now_s: float) -> None:
         self._failures.append(failure)
-        lane = lane_of(failure.status, callers_key=self._callers_key) if failure.was_asked else Lane.NOBODY
-        self._health.failed(candidate.name, candidate.account, lane, now_s, failure.retry_after_s)
-        if self._is_probe and lane is not Lane.TARGET:
+        owner = owner_of(failure.status, callers_key=self._callers_key) if failure.was_asked else FaultOwner.NOBODY
+        self._health.failed(candidate.name, candidate.account, owner, now_s, failure.retry_after_s)
+        if self._is_probe and owner is not FaultOwner.TARGET:
             self._health.released(candidate.name)
 
     def _give_up(self, reason: Reason) -> GiveUp:

@@ -4,7 +4,7 @@ import asyncio
 from bisect import insort
 from enum import StrEnum
 
-from gateway.contract.route import Room
+from gateway.contract.provider import Concurrency
 from gateway.errors import Overloaded
 
 BUSY = "account_busy"
@@ -112,9 +112,9 @@ class Bulkhead:
 class AsyncBulkhead:
     """The same for tasks of one event loop."""
 
-    def __init__(self, room: Room) -> None:
-        self.room = room
-        self.bulkhead = Bulkhead(room.max_concurrent, room.max_queued)
+    def __init__(self, concurrency: Concurrency) -> None:
+        self.concurrency = concurrency
+        self.bulkhead = Bulkhead(concurrency.max_concurrent, concurrency.max_queued)
         self._waiting: dict[Ticket, asyncio.Future[None]] = {}
 
     async def enter(self, *, priority: float = 0) -> Ticket:
@@ -125,7 +125,7 @@ class AsyncBulkhead:
         """
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        ticket = self.bulkhead.enter(now_s, priority=priority, deadline_s=now_s + self.room.wait_s)
+        ticket = self.bulkhead.enter(now_s, priority=priority, deadline_s=now_s + self.concurrency.wait_s)
         if ticket.stage is Stage.ADMITTED:
             return ticket
         if ticket.stage is Stage.REFUSED:
@@ -148,10 +148,11 @@ class AsyncBulkhead:
     def leave(self, ticket: Ticket) -> None:
         self._wake(self.bulkhead.leave(ticket, asyncio.get_running_loop().time()))
 
-    def resize(self, room: Room) -> None:
+    def resize(self, concurrency: Concurrency) -> None:
         """What counts from now on; nobody who is in has to leave."""
-        self.room = room
-        self._wake(self.bulkhead.resize(room.max_concurrent, room.max_queued, asyncio.get_running_loop().time()))
+        self.concurrency = concurrency
+        now_s = asyncio.get_running_loop().time()
+        self._wake(self.bulkhead.resize(concurrency.max_concurrent, concurrency.max_queued, now_s))
 
     def _wake(self, admitted: list[Ticket]) -> None:
         for ticket in admitted:

@@ -31,7 +31,7 @@ class Item(msgspec.Struct, array_like=True, gc=False):
 
     name: _Name
     failed_ago_s: Annotated[tuple[_Seconds, ...], Meta(max_length=2)] = ()
-    rests_for_s: _Seconds = 0.0
+    cooldown_s: _Seconds = 0.0
     output_calls: _Calls = 0
     output_total_s: _Total = 0.0
     first_calls: _Calls = 0
@@ -51,17 +51,17 @@ class News(msgspec.Struct, array_like=True, gc=False):
 class Seen:
     """What is to be told of one name."""
 
-    __slots__ = ("failed_at_s", "first_calls", "first_total_s", "output_calls", "output_total_s", "rests_until_s")
+    __slots__ = ("cooldown_until_s", "failed_at_s", "first_calls", "first_total_s", "output_calls", "output_total_s")
 
     def __init__(self) -> None:
         self.failed_at_s: tuple[float, ...] = ()
-        self.rests_until_s = 0.0
+        self.cooldown_until_s = 0.0
         self.output_calls = self.first_calls = 0
         self.output_total_s = self.first_total_s = 0.0
 
-    def failed(self, at_s: float, rests_until_s: float) -> None:
+    def failed(self, at_s: float, cooldown_until_s: float) -> None:
         self.failed_at_s = (*self.failed_at_s, at_s)[-2:]
-        self.rests_until_s = rests_until_s
+        self.cooldown_until_s = cooldown_until_s
 
     def observed_output(self, time_s: float) -> None:
         if self.output_calls < MAX_CALLS:
@@ -77,7 +77,7 @@ class Seen:
         return Item(
             name=name,
             failed_ago_s=tuple(now_s - at_s for at_s in self.failed_at_s if 0 <= now_s - at_s <= 300),
-            rests_for_s=min(max(0.0, self.rests_until_s - now_s), 300.0),
+            cooldown_s=min(max(0.0, self.cooldown_until_s - now_s), 300.0),
             output_calls=self.output_calls,
             output_total_s=self.output_total_s,
             first_calls=self.first_calls,

@@ -7,10 +7,10 @@ import msgspec
 
 from gateway.contract.route import Candidate
 from gateway.rules.routing.breaker import Breaker, State
+from gateway.rules.routing.failures import FaultOwner, RecentFailures
 from gateway.rules.routing.gossip import Gossip, Item
 from gateway.rules.routing.names import Names
 from gateway.rules.routing.speed import Speed, is_credible
-from gateway.rules.routing.trouble import Lane, Trouble
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -20,17 +20,17 @@ class Condition(msgspec.Struct, frozen=True):
     breaker: State
     failures: int
     """Of the last two minutes; two are too many, and more are not counted."""
-    rests_for_s: float
+    cooldown_s: float
     time_per_output_token_s: float | None
     time_to_first_token_s: float | None
 
 
 class _Target:
-    __slots__ = ("speed", "trouble")
+    __slots__ = ("recent", "speed")
 
     def __init__(self) -> None:
         self.speed = Speed()
-        self.trouble = Trouble()
+        self.recent = RecentFailures()
 
 
 class Health:
@@ -47,7 +47,7 @@ class Health:
     def __init__(self, random: Random, *, max_names: int = 10_000) -> None:
         self._random = random
         self._targets = Names(_Target, max_names)
-        self._accounts = Names(Trouble, max_names)
+        self._accounts = Names(RecentFailures, max_names)
         self._breakers = Names(Breaker, max_names)  # of targets whose last call failed
         self._gossip = Gossip(random.getrandbits(63), max_names)
         self._trouble_until_s = 0.0  # when the last trouble of all will be over
@@ -56,22 +56,22 @@ class Health:
         """A good answer has begun."""
         self._breakers.pop(name, None)
 
-    def failed(self, name: str, account: str, lane: Lane, now_s: float, rest_s: float | None = None) -> None:
-        """`rest_s`: the provider's Retry-After."""
-        if lane is Lane.NOBODY:
+    def failed(self, name: str, account: str, owner: FaultOwner, now_s: float, cooldown_s: float | None = None) -> None:
+        """`cooldown_s`: the provider's Retry-After."""
+        if owner is FaultOwner.NOBODY:
             return
-        if lane is Lane.TARGET:
-            trouble, seen = self._targets.at(name).trouble, self._gossip.targets.at(name)
+        if owner is FaultOwner.TARGET:
+            recent, seen = self._targets.at(name).recent, self._gossip.targets.at(name)
             breaker = self._breakers.at(name)
             breaker.failed(now_s, self._random)
             self._expect_trouble(breaker.until_s)
         else:
-            trouble, seen = self._accounts.at(account), self._gossip.accounts.at(account)
-        trouble.failed(now_s)
-        if rest_s is not None:
-            trouble.rest(rest_s, now_s)
-        self._expect_trouble(trouble.until_s)
-        seen.failed(now_s, trouble.rests_until_s)
+            recent, seen = self._accounts.at(account), self._gossip.accounts.at(account)
+        recent.failed(now_s)
+        if cooldown_s is not None:
+            recent.cool_down(cooldown_s, now_s)
+        self._expect_trouble(recent.until_s)
+        seen.failed(now_s, recent.cooldown_until_s)
 
     def observed(self, name: str, ttft_s: float | None, tpot_s: float | None, now_s: float) -> None:
         """Time to first token and time per output token of one call; None was not measured."""
@@ -125,8 +125,8 @@ class Health:
             Condition(
                 name=name,
                 breaker=self._state(name, now_s),
-                failures=target.trouble.failures(now_s),
-                rests_for_s=max(0.0, target.trouble.rests_until_s - now_s),
+                failures=target.recent.failures(now_s),
+                cooldown_s=max(0.0, target.recent.cooldown_until_s - now_s),
                 time_per_output_token_s=target.speed.time_per_output_token_s(now_s),
                 time_to_first_token_s=target.speed.time_to_first_token_s(now_s),
             )
@@ -134,7 +134,7 @@ class Health:
         ]
 
     def troubled_accounts(self, now_s: float) -> list[str]:
-        return [name for name, trouble in self._accounts.items() if now_s < trouble.until_s]
+        return [name for name, recent in self._accounts.items() if now_s < recent.until_s]
 
     def take_news(self, now_s: float) -> bytes:
         """What was seen since the last call, for `hear` of other replicas; empty when there is nothing to tell."""
@@ -151,7 +151,7 @@ class Health:
         for item in news.targets:
             if self._targets.has_room_for(item.name):
                 target = self._targets.at(item.name)
-                self._hear(item, target.trouble, now_s)
+                self._hear(item, target.recent, now_s)
                 if item.output_calls and is_credible(item.output_total_s, item.output_calls):
                     target.speed.observed_output(item.output_total_s, now_s, item.output_calls)
                 if item.first_calls and is_credible(item.first_total_s, item.first_calls):
@@ -160,18 +160,18 @@ class Health:
             if self._accounts.has_room_for(item.name):
                 self._hear(item, self._accounts.at(item.name), now_s)
 
-    def _hear(self, item: Item, trouble: Trouble, now_s: float) -> None:
+    def _hear(self, item: Item, recent: RecentFailures, now_s: float) -> None:
         for ago_s in item.failed_ago_s:
-            trouble.failed(now_s - ago_s)
-        if item.rests_for_s:
-            trouble.rest(item.rests_for_s, now_s)
-        self._expect_trouble(trouble.until_s)
+            recent.failed(now_s - ago_s)
+        if item.cooldown_s:
+            recent.cool_down(item.cooldown_s, now_s)
+        self._expect_trouble(recent.until_s)
 
     def _is_troubled(self, candidate: Candidate, now_s: float) -> bool:
         target = self._targets.get(candidate.name)
         account = self._accounts.get(candidate.account)
         return (
-            (target is not None and now_s < target.trouble.until_s)
+            (target is not None and now_s < target.recent.until_s)
             or (account is not None and now_s < account.until_s)
             or now_s < self.may_ask_at_s(candidate.name)
         )

@@ -6,20 +6,11 @@ from typing import Any, NoReturn
 import msgspec
 
 from gateway.contract import Call, Caller, Classifier, Target
-from gateway.contract.route import Candidate, Retry, Route
+from gateway.contract.route import Candidate, Retry, Route, RouteTarget
 from gateway.errors import BadRequest
 from gateway.manifests.routing import (
     VirtualModelGroup,
 )
-
-
-class Leg(msgspec.Struct, frozen=True):
-    """One target of a route, and what is changed on the way to it: fields of the body, headers to set and to remove."""
-
-    target: Target
-    params: Mapping[str, msgspec.Raw] = {}
-    set_headers: Mapping[str, str] = {}
-    remove_headers: frozenset[str] = frozenset()
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -93,7 +84,10 @@ VIRTUAL = Virtual()
 
 def direct(target: Target, retry: Retry, fallback_statuses: frozenset[int] = frozenset()) -> Candidate:
     """A model that was asked for by its own name."""
-    account = target.name.partition("/")[0]
     return Candidate(
-        name=target.name, account=account, retry=retry, fallback_statuses=fallback_statuses, what=Leg(target)
+        name=target.name,
+        account=target.account,
+        retry=retry,
+        fallback_statuses=fallback_statuses,
+        route_target=RouteTarget(target),
     )

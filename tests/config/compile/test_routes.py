@@ -14,7 +14,7 @@ from gateway.dialects import CHAT
 from gateway.errors import BadRequest, ConfigError, Forbidden, UnknownModel
 from gateway.manifests import Secrets, loads
 from gateway.plugins import providers_by_type
-from gateway.rules.routing.routes import VIRTUAL, Leg
+from gateway.rules.routing.routes import VIRTUAL, RouteTarget
 from gateway.testing import FakeUpstream, get, post
 
 ANA = Caller(subject="user:ana@example.com")
@@ -153,16 +153,16 @@ def test_a_target_with_all_there_is_to_say():
     assert first.retry == Retry(3, 0.25, frozenset({429}))
     assert (first.fallback_statuses, first.takes_fallbacks) == (frozenset({500}), False)
     assert first.metadata_match == {"tfy_gateway_region": "EU"}
-    assert first.what == Leg(
-        first.what.target,
+    assert first.route_target == RouteTarget(
+        first.route_target.target,
         params={"temperature": msgspec.Raw(b"0.2")},
         set_headers={"x-region": "eu"},
         remove_headers=frozenset({"x-internal"}),
     )
-    assert first.what.target.model == "real-gpt-4o"
+    assert first.route_target.target.model == "real-gpt-4o"
     assert (second.weight, second.retry) == (20, Retry(2, 0.1, RETRIED))
     assert (second.fallback_statuses, second.takes_fallbacks, second.metadata_match) == (FALLEN_BACK, True, {})
-    assert second.what == Leg(second.what.target)
+    assert second.route_target == RouteTarget(second.route_target.target)
 
 
 def test_strategies():
@@ -265,7 +265,7 @@ def test_credentials_may_be_taken_out():
 
     [candidate] = compiled(by_priority(without)).routes.by_model["v/m"].candidates
 
-    assert candidate.what.remove_headers == {"authorization"}
+    assert candidate.route_target.remove_headers == {"authorization"}
 
 
 @pytest.mark.parametrize("group", ["v", "w"])
@@ -327,7 +327,7 @@ def test_any_model_of_an_account_can_be_a_target():
     snapshot = compiled(account("any", '"*"'), by_priority("any/vendor/new"))
 
     [candidate] = snapshot.routes.by_model["v/m"].candidates
-    assert (candidate.name, candidate.what.target.model) == ("any/vendor/new", "vendor/new")
+    assert (candidate.name, candidate.route_target.target.model) == ("any/vendor/new", "vendor/new")
 
 
 def test_what_was_there_in_2025_is_ignored_aloud():
@@ -670,8 +670,8 @@ def test_the_model_itself_comes_first(config):
     assert (choice.target.name, choice.rule, choice.route.strategy) == ("a/m", "down", "priority")
     first, second = choice.route.candidates
     assert (first.name, first.priority, first.fallback_statuses) == ("a/m", 0, frozenset({429, 500}))
-    assert first.what == Leg(first.what.target)
-    assert (second.name, second.priority, second.what.params) == ("b/m", 1, {"n": msgspec.Raw(b"1")})
+    assert first.route_target == RouteTarget(first.route_target.target)
+    assert (second.name, second.priority, second.route_target.params) == ("b/m", 1, {"n": msgspec.Raw(b"1")})
     assert config.find("b/m", ANA).route is None
 
 

@@ -4,7 +4,9 @@ from random import Random
 
 import pytest
 
-from gateway.contract.route import Candidate
+from gateway.contract import Target
+from gateway.contract.route import Candidate, RouteTarget
+from gateway.providers.demo import Demo
 
 
 class Least(Random):
@@ -24,6 +26,7 @@ def candidate():
     """`candidate("azure/gpt", weight=80)`: the account is in the name."""
 
     def make(name, **fields):
-        return Candidate(name=name, account=name.partition("/")[0], **fields)
+        target = Target(name=name, model=name, model_types=frozenset({"chat"}), provider=Demo())
+        return Candidate(name=name, account=target.account, route_target=RouteTarget(target), **fields)
 
     return make

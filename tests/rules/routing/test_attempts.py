@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.route import Candidate, Retry
-from gateway.rules.routing import Attempts, Failure, GiveUp, Health, Lane, RetryBudget, Try
+from gateway.rules.routing import Attempts, Failure, FaultOwner, GiveUp, Health, RetryBudget, Try
 
 ONCE = Retry(attempts=1)
 
@@ -207,7 +207,7 @@ def test_a_request_that_is_final_or_exhausted_anyway_does_not_blame_the_budget(t
 def break_open(health, *names, now_s=0.0):
     for name in names:
         for _ in range(5):
-            health.failed(name, "x", Lane.TARGET, now_s)
+            health.failed(name, "x", FaultOwner.TARGET, now_s)
 
 
 def test_whose_breaker_is_open_is_passed_over(told, three, health):
@@ -218,7 +218,7 @@ def test_whose_breaker_is_open_is_passed_over(told, three, health):
 
 def test_no_second_try_when_the_first_one_opened_the_breaker(told, three, health):
     for _ in range(4):
-        health.failed("a/m", "a", Lane.TARGET, 0.0)
+        health.failed("a/m", "a", FaultOwner.TARGET, 0.0)
 
     assert told(three, Failure(503)) == [("a/m", 0.0), ("b/m", 0.0)]
 
@@ -282,9 +282,9 @@ def test_health_hears_of_each_failure(attempts, three, health, least):
     for failure in (None, Failure(429, 60.0), Failure(401), Failure(400)):
         asked.next(failure, 1.0, least)
 
-    assert [(condition.name, condition.rests_for_s) for condition in health.conditions(1.0)] == [("a/m", 60.0)]
+    assert [(condition.name, condition.cooldown_s) for condition in health.conditions(1.0)] == [("a/m", 60.0)]
     assert health.unwell(three, 1.0) == [three[0]]
-    health.failed("b/m", "b", Lane.ACCOUNT, 1.0)
+    health.failed("b/m", "b", FaultOwner.ACCOUNT, 1.0)
     assert health.unwell(three, 1.0) == three[:2]
 
 
@@ -351,7 +351,7 @@ def test_ends_in_time_and_asks_nobody_too_often(
     random, budget = Random(seed), RetryBudget()
     health = Health(random)
     for name in failed_before:
-        health.failed(name, name[0], Lane.TARGET, 0.0)
+        health.failed(name, name[0], FaultOwner.TARGET, 0.0)
     for _ in range(requests):
         budget.requested(0.0)
     asked = Attempts(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.contract.route import Room
+from gateway.contract.provider import Concurrency
 from gateway.errors import Overloaded
 from gateway.rules.routing import AsyncBulkhead, Bulkhead, Stage
 
@@ -177,7 +177,7 @@ def test_never_too_many_and_nobody_is_lost(most, queued, steps):
 
 
 async def test_tasks_wait_for_each_other():
-    bulkhead = AsyncBulkhead(Room(2, 100, wait_s=60))
+    bulkhead = AsyncBulkhead(Concurrency(2, 100, wait_s=60))
     running, most, done = 0, 0, []
 
     async def call(number):
@@ -198,7 +198,7 @@ async def test_tasks_wait_for_each_other():
 
 
 async def test_a_full_queue_and_a_long_wait_are_refused():
-    bulkhead = AsyncBulkhead(Room(1, 1, wait_s=0.001))
+    bulkhead = AsyncBulkhead(Concurrency(1, 1, wait_s=0.001))
     running = await bulkhead.enter()
     waiting = asyncio.create_task(bulkhead.enter())
     await asyncio.sleep(0)
@@ -213,7 +213,7 @@ async def test_a_full_queue_and_a_long_wait_are_refused():
 
 
 async def test_a_task_cancelled_while_it_waits_or_just_admitted_passes_its_place_on():
-    bulkhead = AsyncBulkhead(Room(1, 10, wait_s=60))
+    bulkhead = AsyncBulkhead(Concurrency(1, 10, wait_s=60))
     running = await bulkhead.enter()
     tired, unlucky, lucky = (asyncio.create_task(bulkhead.enter()) for _ in range(3))
     await asyncio.sleep(0)
@@ -231,11 +231,11 @@ async def test_a_task_cancelled_while_it_waits_or_just_admitted_passes_its_place
 
 
 async def test_more_room_wakes_those_who_wait():
-    bulkhead = AsyncBulkhead(Room(1, 10, wait_s=60))
+    bulkhead = AsyncBulkhead(Concurrency(1, 10, wait_s=60))
     await bulkhead.enter()
     waiting = [asyncio.create_task(bulkhead.enter()) for _ in range(2)]
     await asyncio.sleep(0)
 
-    bulkhead.resize(Room(3, 10))
+    bulkhead.resize(Concurrency(3, 10))
 
     assert stages(await asyncio.gather(*waiting)) == ["admitted", "admitted"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.route import Sla
-from gateway.rules.routing import Health, Lane
+from gateway.rules.routing import FaultOwner, Health
 from gateway.rules.routing.gossip import MAX_BYTES, Item, News
 
 
@@ -37,8 +37,8 @@ def test_nothing_to_tell(here):
 def test_one_failure_here_and_one_there_are_two(here, there, is_unwell):
     """Their clocks differ by a week: only ages are told."""
     week = 604_800.0
-    here.failed("p/a", "p", Lane.TARGET, 100.0)
-    there.failed("p/a", "p", Lane.TARGET, week + 140.0)
+    here.failed("p/a", "p", FaultOwner.TARGET, 100.0)
+    there.failed("p/a", "p", FaultOwner.TARGET, week + 140.0)
 
     there.hear(here.take_news(150.0), week + 150.0)
     here.hear(there.take_news(week + 150.0), 150.0)
@@ -48,9 +48,9 @@ def test_one_failure_here_and_one_there_are_two(here, there, is_unwell):
 
 
 def test_rests_and_accounts_are_told(here, there, is_unwell):
-    here.failed("p/a", "p", Lane.TARGET, 0.0, rest_s=60.0)
+    here.failed("p/a", "p", FaultOwner.TARGET, 0.0, cooldown_s=60.0)
     for _ in range(2):
-        here.failed("q/a", "q", Lane.ACCOUNT, 0.0)
+        here.failed("q/a", "q", FaultOwner.ACCOUNT, 0.0)
 
     there.hear(here.take_news(10.0), 1010.0)
 
@@ -76,7 +76,7 @@ def test_speeds_are_put_together(here, there, is_unwell):
 def test_breakers_are_not_shared(here, there):
     """What this replica cannot reach, another may."""
     for _ in range(5):
-        here.failed("p/a", "p", Lane.TARGET, 0.0)
+        here.failed("p/a", "p", FaultOwner.TARGET, 0.0)
 
     there.hear(here.take_news(0.0), 0.0)
 
@@ -85,7 +85,7 @@ def test_breakers_are_not_shared(here, there):
 
 
 def test_what_was_heard_is_not_told_on(here, there):
-    here.failed("p/a", "p", Lane.TARGET, 0.0)
+    here.failed("p/a", "p", FaultOwner.TARGET, 0.0)
 
     there.hear(here.take_news(0.0), 0.0)
 
@@ -94,9 +94,9 @@ def test_what_was_heard_is_not_told_on(here, there):
 
 
 def test_hearing_it_twice_or_from_oneself_or_too_late_changes_nothing(here, there, is_unwell):
-    here.failed("p/a", "p", Lane.TARGET, 0.0)
+    here.failed("p/a", "p", FaultOwner.TARGET, 0.0)
     first = here.take_news(0.0)
-    here.failed("q/a", "q", Lane.TARGET, 0.0)
+    here.failed("q/a", "q", FaultOwner.TARGET, 0.0)
     second = here.take_news(0.0)
 
     there.hear(second, 0.0)
@@ -111,7 +111,7 @@ def test_hearing_it_twice_or_from_oneself_or_too_late_changes_nothing(here, ther
 
 def test_much_news_comes_in_several_messages(here, there):
     for number in range(1200):
-        here.failed(f"p/{number}", "p", Lane.TARGET, 0.0)
+        here.failed(f"p/{number}", "p", FaultOwner.TARGET, 0.0)
 
     messages = [here.take_news(0.0) for _ in range(4)]
     for message in messages:
@@ -128,7 +128,7 @@ def test_what_is_heard_displaces_nothing_that_was_seen(is_unwell):
         full.observed(name, 0.1, 0.1, 0.0)
     other = Health(Random(2))
     for name in ("x/1", "p/a"):
-        other.failed(name, name[0], Lane.TARGET, 0.0, rest_s=60.0)
+        other.failed(name, name[0], FaultOwner.TARGET, 0.0, cooldown_s=60.0)
 
     full.hear(other.take_news(0.0), 0.0)
 

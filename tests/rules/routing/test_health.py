@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from gateway.contract.route import Sla
-from gateway.rules.routing import Condition, Health, Lane, lane_of
+from gateway.rules.routing import Condition, FaultOwner, Health, owner_of
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def unwell(health, candidate):
 
 
 @pytest.mark.parametrize(
-    ("status", "lane", "with_callers_key"),
+    ("status", "owner", "with_callers_key"),
     [
         (400, "nobody", "nobody"),
         (401, "account", "nobody"),
@@ -42,45 +42,45 @@ def unwell(health, candidate):
         (529, "target", "target"),
     ],
 )
-def test_whose_failure_it_is(status, lane, with_callers_key):
+def test_whose_failure_it_is(status, owner, with_callers_key):
     """A caller who brings a bad key, or uses its own up, must not spoil the target for the others."""
-    assert lane_of(status) == lane
-    assert lane_of(status, callers_key=True) == with_callers_key
+    assert owner_of(status) == owner
+    assert owner_of(status, callers_key=True) == with_callers_key
 
 
 def test_two_failures_within_two_minutes_until_they_are_old(health, unwell):
-    health.failed("p/a", "p", Lane.TARGET, 100.0)
+    health.failed("p/a", "p", FaultOwner.TARGET, 100.0)
     assert unwell(100.0) == []
 
-    health.failed("p/a", "p", Lane.TARGET, 219.9)
+    health.failed("p/a", "p", FaultOwner.TARGET, 219.9)
     assert unwell(219.9) == ["p/a"]
     assert unwell(220.0) == []
 
-    health.failed("p/a", "p", Lane.TARGET, 221.0)
+    health.failed("p/a", "p", FaultOwner.TARGET, 221.0)
     assert unwell(221.0) == ["p/a"]
     assert unwell(339.8) == ["p/a"]
     assert unwell(339.9) == []
 
 
 def test_two_failures_further_apart_are_forgiven(health, unwell):
-    health.failed("p/a", "p", Lane.TARGET, 100.0)
-    health.failed("p/a", "p", Lane.TARGET, 220.0)
+    health.failed("p/a", "p", FaultOwner.TARGET, 100.0)
+    health.failed("p/a", "p", FaultOwner.TARGET, 220.0)
 
     assert unwell(220.0) == []
 
 
 def test_an_answer_in_between_does_not_make_up_for_them(health, unwell):
     """Half of the calls failing is unhealthy too."""
-    health.failed("p/a", "p", Lane.TARGET, 0.0)
+    health.failed("p/a", "p", FaultOwner.TARGET, 0.0)
     health.answered("p/a")
-    health.failed("p/a", "p", Lane.TARGET, 1.0)
+    health.failed("p/a", "p", FaultOwner.TARGET, 1.0)
 
     assert unwell(1.0) == ["p/a"]
 
 
 def test_a_refused_key_is_the_matter_of_all_models_of_the_account(health, unwell):
-    health.failed("p/a", "p", Lane.ACCOUNT, 0.0)
-    health.failed("p/b", "p", Lane.ACCOUNT, 60.0)
+    health.failed("p/a", "p", FaultOwner.ACCOUNT, 0.0)
+    health.failed("p/b", "p", FaultOwner.ACCOUNT, 60.0)
 
     assert unwell(60.0) == ["p/a", "p/b"]
     assert health.troubled_accounts(60.0) == ["p"]
@@ -90,31 +90,33 @@ def test_a_refused_key_is_the_matter_of_all_models_of_the_account(health, unwell
 
 def test_what_is_nobodys_failure_changes_nothing(health, unwell):
     for _ in range(10):
-        health.failed("p/a", "p", Lane.NOBODY, 0.0, rest_s=60.0)
+        health.failed("p/a", "p", FaultOwner.NOBODY, 0.0, cooldown_s=60.0)
 
     assert unwell(0.0) == []
     assert health.conditions(0.0) == []
 
 
-@pytest.mark.parametrize(("rest_s", "until_s"), [(1.0, 11.0), (60.0, 70.0), (86400.0, 310.0), (float("inf"), 310.0)])
-def test_rests_as_long_as_the_provider_asks_but_not_for_ever(health, unwell, rest_s, until_s):
-    health.failed("p/a", "p", Lane.TARGET, 10.0, rest_s=rest_s)
+@pytest.mark.parametrize(
+    ("cooldown_s", "until_s"), [(1.0, 11.0), (60.0, 70.0), (86400.0, 310.0), (float("inf"), 310.0)]
+)
+def test_rests_as_long_as_the_provider_asks_but_not_for_ever(health, unwell, cooldown_s, until_s):
+    health.failed("p/a", "p", FaultOwner.TARGET, 10.0, cooldown_s=cooldown_s)
 
     assert unwell(10.0) == ["p/a"]
     assert unwell(until_s - 0.001) == ["p/a"]
     assert unwell(until_s) == []
 
 
-@pytest.mark.parametrize("rest_s", [0.0, -5.0, None])
-def test_no_rest_is_none(health, unwell, rest_s):
-    health.failed("p/a", "p", Lane.TARGET, 10.0, rest_s=rest_s)
+@pytest.mark.parametrize("cooldown_s", [0.0, -5.0, None])
+def test_no_rest_is_none(health, unwell, cooldown_s):
+    health.failed("p/a", "p", FaultOwner.TARGET, 10.0, cooldown_s=cooldown_s)
 
     assert unwell(10.0) == []
 
 
 def test_a_shorter_rest_does_not_end_a_longer_one(health, unwell):
-    health.failed("p/a", "p", Lane.TARGET, 0.0, rest_s=200.0)
-    health.failed("p/a", "p", Lane.TARGET, 1.0, rest_s=1.0)
+    health.failed("p/a", "p", FaultOwner.TARGET, 0.0, cooldown_s=200.0)
+    health.failed("p/a", "p", FaultOwner.TARGET, 1.0, cooldown_s=1.0)
 
     assert unwell(199.9) == ["p/a"]
     assert unwell(200.0) == []
@@ -123,9 +125,9 @@ def test_a_shorter_rest_does_not_end_a_longer_one(health, unwell):
 def test_the_breaker_keeps_a_target_from_being_asked(health, unwell):
     """Five in a row, however far apart. Its other models and what is slow go on."""
     for now_s in (0.0, 200.0, 400.0, 600.0):
-        health.failed("p/a", "p", Lane.TARGET, now_s)
+        health.failed("p/a", "p", FaultOwner.TARGET, now_s)
         assert health.may_ask("p/a", now_s)
-    health.failed("p/a", "p", Lane.TARGET, 800.0)
+    health.failed("p/a", "p", FaultOwner.TARGET, 800.0)
 
     assert [health.may_ask(name, 800.0) for name in ("p/a", "p/b", "q/a")] == [False, True, True]
     assert unwell(804.9) == ["p/a"]
@@ -136,7 +138,7 @@ def test_the_breaker_keeps_a_target_from_being_asked(health, unwell):
 def test_a_success_closes_the_breaker_and_the_next_time_is_short_again(health):
     for now_s in (0.0, 5.0, 15.0):  # open for 5, 10, 20 s
         for _ in range(5):
-            health.failed("p/a", "p", Lane.TARGET, now_s)
+            health.failed("p/a", "p", FaultOwner.TARGET, now_s)
     assert health.may_ask_at_s("p/a") == 35.0
     assert health.asked("p/a", 35.0)
     assert not health.may_ask("p/a", 35.0)
@@ -145,7 +147,7 @@ def test_a_success_closes_the_breaker_and_the_next_time_is_short_again(health):
 
     assert health.may_ask("p/a", 35.0)
     for _ in range(5):
-        health.failed("p/a", "p", Lane.TARGET, 40.0)
+        health.failed("p/a", "p", FaultOwner.TARGET, 40.0)
     assert health.may_ask_at_s("p/a") == 45.0
 
 
@@ -158,11 +160,11 @@ def test_nobody_is_a_probe_while_all_is_well(health):
 
 
 def test_says_how_targets_are(health):
-    health.failed("p/a", "p", Lane.TARGET, 0.0, rest_s=30.0)
+    health.failed("p/a", "p", FaultOwner.TARGET, 0.0, cooldown_s=30.0)
     for now_s in (1.0, 2.0, 3.0):
         health.observed("p/b", 0.5, 0.02, now_s)
     for _ in range(5):
-        health.failed("q/a", "q", Lane.TARGET, 4.0)
+        health.failed("q/a", "q", FaultOwner.TARGET, 4.0)
 
     assert health.conditions(8.0) == [
         Condition("p/a", "closed", 1, 22.0, None, None),
@@ -185,14 +187,14 @@ def test_a_time_that_cannot_be_is_not_counted(health, candidate, value):
 def test_forgets_those_heard_of_least_lately():
     health = Health(Random(1), max_names=3)
     for name in ("a", "b", "c"):
-        health.failed(f"{name}/m", name, Lane.TARGET, 0.0)
-        health.failed(f"{name}/m", name, Lane.ACCOUNT, 0.0)
-        health.failed(f"{name}/m", name, Lane.ACCOUNT, 0.0)
-    health.failed("a/m", "a", Lane.TARGET, 1.0)
-    health.failed("a/m", "a", Lane.ACCOUNT, 1.0)
+        health.failed(f"{name}/m", name, FaultOwner.TARGET, 0.0)
+        health.failed(f"{name}/m", name, FaultOwner.ACCOUNT, 0.0)
+        health.failed(f"{name}/m", name, FaultOwner.ACCOUNT, 0.0)
+    health.failed("a/m", "a", FaultOwner.TARGET, 1.0)
+    health.failed("a/m", "a", FaultOwner.ACCOUNT, 1.0)
 
-    health.failed("d/m", "d", Lane.TARGET, 2.0)
-    health.failed("d/m", "d", Lane.ACCOUNT, 2.0)
+    health.failed("d/m", "d", FaultOwner.TARGET, 2.0)
+    health.failed("d/m", "d", FaultOwner.ACCOUNT, 2.0)
 
     assert [condition.name for condition in health.conditions(2.0)] == ["c/m", "a/m", "d/m"]
     assert health.troubled_accounts(2.0) == ["c", "a"]
@@ -202,9 +204,9 @@ def test_takes_no_more_room_however_much_it_sees(health):
     """A window of calls is bounded by their number, one of time by its slots."""
     for number in range(50_000):
         health.observed("p/a", 0.5, 0.02, number / 100)
-        health.failed("p/a", "p", Lane.TARGET, number / 100)
+        health.failed("p/a", "p", FaultOwner.TARGET, number / 100)
 
     target = health._targets["p/a"]
     assert [len(window._entries) for window in (target.speed._latency, target.speed._output)] == [100, 36]
-    assert len(target.trouble.failed_at_s) == 2
+    assert len(target.recent.failed_at_s) == 2
     assert health.conditions(500.0)[0].time_per_output_token_s == pytest.approx(0.02)

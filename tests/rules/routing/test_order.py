@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.route import Candidate, Route, Sla
-from gateway.rules.routing import Health, Lane, order
+from gateway.rules.routing import FaultOwner, Health, order
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def health(least):
 def fail(health, *names, now_s=0.0):
     for name in names:
         for _ in range(2):
-            health.failed(name, name.partition("/")[0], Lane.TARGET, now_s)
+            health.failed(name, name.partition("/")[0], FaultOwner.TARGET, now_s)
 
 
 def names(candidates):
@@ -79,7 +79,7 @@ def test_an_account_takes_all_its_models_with_it(health, candidate):
         "r", "priority", (candidate("a/x", priority=0), candidate("a/y", priority=1), candidate("b/x", priority=2))
     )
     for _ in range(2):
-        health.failed("a/x", "a", Lane.ACCOUNT, 0.0)
+        health.failed("a/x", "a", FaultOwner.ACCOUNT, 0.0)
 
     assert names(order(route, health=health, now_s=1.0, random=Random(1))) == ["b/x", "a/x", "a/y"]
 
@@ -152,7 +152,7 @@ CANDIDATES = st.lists(
     st.sampled_from([{}, {"region": "EU"}]),
     st.none() | st.text(),
     st.none() | st.sampled_from(["simple", "medium", "complex"]),
-    st.lists(st.tuples(st.sampled_from(["a/1", "b/2", "c/1"]), st.sampled_from(list(Lane)))),
+    st.lists(st.tuples(st.sampled_from(["a/1", "b/2", "c/1"]), st.sampled_from(list(FaultOwner)))),
     st.lists(st.tuples(st.sampled_from(["a/1", "b/1"]), st.floats(0, 1), st.floats(0, 1))),
     st.integers(),
 )
@@ -160,8 +160,8 @@ def test_an_order_is_a_permutation_of_the_eligible(
     strategy, candidates, metadata, session, tier, failures, speeds, seed
 ):
     health = Health(Random(seed))
-    for name, lane in failures:
-        health.failed(name, name[0], lane, 0.0)
+    for name, owner in failures:
+        health.failed(name, name[0], owner, 0.0)
     for name, ttft_s, tpot_s in speeds:
         health.observed(name, ttft_s, tpot_s, 0.0)
     route = Route("r", strategy, tuple(candidates))

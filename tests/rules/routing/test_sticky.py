@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from gateway.contract.route import Route, Sticky
-from gateway.rules.routing import Health, Lane, order, session_of
+from gateway.rules.routing import FaultOwner, Health, order, session_of
 
 SESSIONS = [f"session-{number}" for number in range(10_000)]
 STICKY = Sticky(3600, (("headers", "X-Session-Id"), ("metadata", "user")))
@@ -94,7 +94,7 @@ def test_an_unhealthy_target_lends_its_sessions_and_gets_them_back(candidate):
     health = Health(Random(1))
     before = firsts(weighted, health)
     for _ in range(2):
-        health.failed("p/a", "p", Lane.TARGET, 0.0)
+        health.failed("p/a", "p", FaultOwner.TARGET, 0.0)
 
     moved = moves(before, firsts(weighted, health, now_s=119.9))
 

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from gateway.contract.route import Route, Sla
-from gateway.rules.routing import Health, Lane, order
+from gateway.rules.routing import FaultOwner, Health, order
 
 DRAWS = 100_000
 
@@ -71,7 +71,7 @@ def test_no_weight_comes_after_the_others_and_as_often_as_its_like(route, health
 def test_what_an_unhealthy_target_loses_goes_to_the_others_by_weight(route, health):
     weighted = route("weight", {"p/a": 60, "p/b": 30, "p/c": 10})
     for _ in range(2):
-        health.failed("p/a", "p", Lane.TARGET, 0.0)
+        health.failed("p/a", "p", FaultOwner.TARGET, 0.0)
 
     assert drawn(weighted, health, now_s=1.0) == near(b=0.75, c=0.25)
     assert drawn(weighted, health, now_s=1.0, place=2, draws=1000) == near(a=1.0)
@@ -113,7 +113,7 @@ def test_an_unhealthy_fastest_does_not_narrow_the_band(route, health):
     fastest = route("latency", dict.fromkeys(["p/a", "p/b", "p/c"]))
     observe(health, {"p/a": 0.010, "p/b": 0.013, "p/c": 0.014})
     for _ in range(2):
-        health.failed("p/a", "p", Lane.TARGET, 0.0)
+        health.failed("p/a", "p", FaultOwner.TARGET, 0.0)
 
     assert drawn(fastest, health, now_s=1.0) == near(b=0.5, c=0.5)
     assert drawn(fastest, health, now_s=1.0, place=2, draws=100) == {"p/a": 1.0}

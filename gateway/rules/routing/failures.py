@@ -5,11 +5,11 @@ from enum import StrEnum
 FAILURES = 2
 WINDOW_S = 120.0
 """So many failures within so long are too many."""
-LONGEST_REST_S = 300.0
+LONGEST_COOLDOWN_S = 300.0
 """A provider may ask for no more."""
 
 
-class Lane(StrEnum):
+class FaultOwner(StrEnum):
     """Whose a failure is: the target's, its account's (and so that of all its models), or neither's."""
 
     TARGET = "target"
@@ -17,28 +17,28 @@ class Lane(StrEnum):
     NOBODY = "nobody"
 
 
-def lane_of(status: int, *, callers_key: bool = False) -> Lane:
+def owner_of(status: int, *, callers_key: bool = False) -> FaultOwner:
     """408 stands for a timeout, 502 for no connection.
 
     Args:
         callers_key: the caller brought the key for the provider: what is wrong with it, or used up, is the caller's.
     """
     if status in (401, 403):
-        return Lane.NOBODY if callers_key else Lane.ACCOUNT
+        return FaultOwner.NOBODY if callers_key else FaultOwner.ACCOUNT
     if status == 429:
-        return Lane.NOBODY if callers_key else Lane.TARGET
-    return Lane.TARGET if status == 408 or status >= 500 else Lane.NOBODY
+        return FaultOwner.NOBODY if callers_key else FaultOwner.TARGET
+    return FaultOwner.TARGET if status == 408 or status >= 500 else FaultOwner.NOBODY
 
 
-class Trouble:
+class RecentFailures:
     """The failures of one name. It is over by itself at `until_s`, as they grow old."""
 
-    __slots__ = ("failed_at_s", "rests_until_s", "until_s")
+    __slots__ = ("cooldown_until_s", "failed_at_s", "until_s")
 
     def __init__(self) -> None:
         self.failed_at_s: tuple[float, ...] = ()
         """The latest, oldest first; no more than are too many."""
-        self.rests_until_s = 0.0
+        self.cooldown_until_s = 0.0
         self.until_s = 0.0
 
     def failed(self, at_s: float) -> None:
@@ -47,9 +47,9 @@ class Trouble:
         if len(self.failed_at_s) == FAILURES:
             self.until_s = max(self.until_s, self.failed_at_s[0] + WINDOW_S)
 
-    def rest(self, rest_s: float, now_s: float) -> None:
-        self.rests_until_s = max(self.rests_until_s, now_s + min(max(rest_s, 0.0), LONGEST_REST_S))
-        self.until_s = max(self.until_s, self.rests_until_s)
+    def cool_down(self, cooldown_s: float, now_s: float) -> None:
+        self.cooldown_until_s = max(self.cooldown_until_s, now_s + min(max(cooldown_s, 0.0), LONGEST_COOLDOWN_S))
+        self.until_s = max(self.until_s, self.cooldown_until_s)
 
     def failures(self, now_s: float) -> int:
         """How many count just now."""
