@@ -129,7 +129,7 @@ def build_app(
     bus = bus_from(environ, HEALTH)
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=accounting.ledger)
     dispatcher = Dispatcher(upstream, health=health, random=Random(), admit=admission.enter_target)
-    app: ASGIApp = InferenceEndpoint(dispatcher=dispatcher, timing=timing or Timing())
+    app: ASGIApp = InferenceEndpoint(responder=dispatcher, timing=timing or Timing())
     app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)
     app = LimitMiddleware(app, rules=admission.holds)

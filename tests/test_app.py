@@ -565,10 +565,10 @@ async def test_there_is_a_network_for_those_nobody_vouches_for(manifest):
     call = UpstreamRequest(Endpoint("http://127.0.0.1:9/v1"), b"{}")
 
     with pytest.raises(Unreachable, match="in a private network, where only manifests in files"):
-        await gateway.config.live.guarded.call(call)
-    assert gateway.config.live.snapshot.find("mock/m").upstream is None
+        await gateway.config.guarded.call(call)
+    assert gateway.config.snapshot.find("mock/m").upstream is None
     await gateway.close()
-    await gateway.config.live.guarded.close()
+    await gateway.config.guarded.close()
 
 
 @pytest.mark.parametrize(

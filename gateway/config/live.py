@@ -106,6 +106,13 @@ class Config:
             return msgspec.structs.replace(choice, priority=priority)
         return choice
 
+    def find_account(self, account: str, caller: Caller | None, model_type: str) -> Choice:
+        for target in self.snapshot.targets.values():
+            is_one = target.account == account and model_type in target.model_types and target.provider is not VIRTUAL
+            if is_one and (caller is None or may_use(caller, target)):
+                return Choice(target)
+        raise UnknownModel(account, self.names(caller))
+
     def _choice(self, name: str, caller: Caller | None, metadata: Mapping[str, str], model_type: str | None) -> Choice:
         target, routes = self.snapshot.find(name), self.snapshot.routes
         is_virtual = target is not None and target.provider is VIRTUAL

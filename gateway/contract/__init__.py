@@ -9,16 +9,17 @@ Tokens      who is calling
 Sink        where request records go
 """
 
-from gateway.contract.call import Ask, Call, Dialect, Reading
+from gateway.contract.call import Ask, Call, Dialect, Head, Reading
 from gateway.contract.caller import Caller, Credential, Tokens
 from gateway.contract.guard import Guard, Observer
 from gateway.contract.models import Choice, Classifier, Models
 from gateway.contract.provider import Endpoint, Provider, Reply, Target, Tls, Upstream, UpstreamRequest
-from gateway.contract.record import Attempt, Outcome, Record, Sink
+from gateway.contract.record import Outcome, Record, Sink, Span
+from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request
+from gateway.contract.translator import Translator
 
 __all__ = [
     "Ask",
-    "Attempt",
     "Call",
     "Caller",
     "Choice",
@@ -26,18 +27,26 @@ __all__ = [
     "Credential",
     "Dialect",
     "Endpoint",
+    "FormBody",
+    "FormPart",
     "Guard",
+    "Head",
+    "JsonBody",
     "Models",
     "Observer",
     "Outcome",
     "Provider",
+    "RawBody",
     "Reading",
     "Record",
     "Reply",
+    "Request",
     "Sink",
+    "Span",
     "Target",
     "Tls",
     "Tokens",
+    "Translator",
     "Upstream",
     "UpstreamRequest",
 ]

@@ -1,46 +1,84 @@
 """What is asked, in which of the client APIs, and how a reply is read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
+from gateway.contract.request import Body, JsonBody, Request
 from gateway.contract.usage import Usage
 from gateway.errors import GatewayError, UpstreamError
 from gateway.secrecy.secret import Secret
+
+NO_FIELDS: Mapping[str, msgspec.Raw] = {}
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
     """What every dialect can say of a request without looking at its content.
 
+    `model` is None where the API names none, as with `GET /responses/{id}`; then `account` says whose it is.
     `input_tokens` is an estimate from the size of the body; `max_output_tokens` is the caller's own limit for each of
     so many `choices`. Without `has_output` an answer has no tokens of its own, as with embeddings.
     """
 
-    model: str
+    model: str | None
     stream: bool = False
     wants_usage: bool = False
     max_output_tokens: int | None = None
     input_tokens: int = 0
     choices: int = 1
     has_output: bool = True
+    account: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the caller asked for, to be shown."""
+        return self.model or self.account or ""
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """One request, decoded once. `fields`: the top-level fields of the body, each as the very bytes the client sent.
+    """One request, decoded once.
 
     `provider_key` is the Authorization which the caller sent for the provider, scheme included.
     """
 
     dialect: "Dialect"
     ask: Ask
-    fields: Mapping[str, msgspec.Raw]
+    request: Request
     provider_key: Secret | None = None
+
+    @property
+    def fields(self) -> Mapping[str, msgspec.Raw]:
+        """The top-level fields of a JSON body, each as the very bytes the client sent; none of another body."""
+        body = self.request.body
+        return body.fields if isinstance(body, JsonBody) else NO_FIELDS
+
+    def with_fields(self, fields: Mapping[str, msgspec.Raw]) -> "Call":
+        """The same with another JSON body."""
+        request = msgspec.structs.replace(self.request, body=JsonBody(fields))
+        return msgspec.structs.replace(self, request=request)
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """A reply before its content.
+
+    Args:
+        headers: case-insensitive.
+        is_stream: what has come of the content looks like an event stream, whatever the headers say.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    is_stream: bool = False
 
 
 class Reading(Protocol):
     """One reply, read as it comes, and put into the caller's dialect; made for one attempt. No I/O."""
 
+    content_type: str | None
+    """Of what the client gets; None: the provider's own, as its bytes are."""
+    is_stream: bool
+    """What comes out is an event stream, to be passed on as it comes; else one document."""
     events: int
     """Events of content so far; keep-alive comments are not events."""
     has_begun: bool
@@ -62,7 +100,7 @@ class Reading(Protocol):
         """True once the reply has come to its proper end."""
 
     def told_error(self) -> UpstreamError | None:
-        """What the provider said has gone wrong after it had begun. It has been passed on as it came."""
+        """What the provider said has gone wrong after it had begun. It has been passed on, in the caller's dialect."""
 
     def usage(self) -> Usage | None:
         """What the provider says was used, once it has said so."""
@@ -75,19 +113,23 @@ class Dialect(Protocol):
     """One client-facing API: how its requests and its replies are read, and how its errors are written."""
 
     name: str
-    path: str
-    """Below every base path, for example `/chat/completions`."""
+    routes: Sequence[tuple[str, str]]
+    """(method, path below every base path), for example `("POST", "/chat/completions")`, `("GET", "/files/{id}")`."""
     model_type: str
     """What a model must be declared as in `model_types`, for example `chat`."""
+    accepts: type[Body] | None
+    """What its bodies are; None: it takes none."""
+    max_body_bytes: int | None
+    """None: as many as the gateway takes of any."""
 
-    def parse(self, fields: Mapping[str, msgspec.Raw], body: bytes) -> Ask:
-        """What a body asks for, which is said in its top-level fields and, how much there is to read, by its size.
+    def parse(self, request: Request) -> Ask:
+        """What a request asks for.
 
         Raises:
-            BadRequest: a field it needs is missing or of the wrong type.
+            BadRequest: something it needs is missing or of the wrong type.
         """
 
-    def reading(self, *, streamed: bool) -> Reading:
+    def reading(self, call: Call, head: Head) -> Reading:
         """How the replies of this API itself are read."""
 
     def error(self, error: GatewayError) -> bytes:

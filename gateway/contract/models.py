@@ -56,5 +56,12 @@ class Models(Protocol):
             Forbidden: the caller may know of it, and not use it.
         """
 
+    def find_account(self, account: str, caller: Caller | None, model_type: str) -> Choice:
+        """What to ask for something that belongs to an account, and not to a model: any of its models of that type.
+
+        Raises:
+            UnknownModel: there is none that the caller may use.
+        """
+
     def names(self, caller: Caller | None) -> Sequence[str]:
         """All that the caller may use."""

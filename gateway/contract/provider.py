@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.contract.call import Call, Reading
+from gateway.contract.call import Call, Head, Reading
 from gateway.contract.price import Price
 from gateway.errors import Refused
 from gateway.logs import MASK
@@ -178,8 +178,11 @@ class Provider(Protocol):
     def request(self, call: Call, target: Target) -> UpstreamRequest:
         """Raises BadRequest when this provider has no such API."""
 
-    def reading(self, call: Call, target: Target, *, streamed: bool) -> Reading | None:
+    def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
         """None: the provider speaks the caller's dialect, and its bytes are relayed as they are."""
 
-    def refusal(self, call: Call, target: Target, status: int, headers: Mapping[str, str], body: bytes) -> Refused:
-        """The provider's error answer, put into the caller's dialect."""
+    def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
+        """The provider's error answer in neutral words, for the dialect to put into its own.
+
+        `Refused.body` is for those whose errors are in the dialect already.
+        """

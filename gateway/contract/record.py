@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -21,10 +21,14 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
 
 
-class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """One target, asked once. `reason`: why it was no success. `started_ms` is counted from the request's own start."""
+class Span(msgspec.Struct, frozen=True, gc=False):
+    """One thing that a request waited for: a model, by `account/model`, a guardrail, a tool, the cache.
 
-    target: str
+    `reason`: why it was no success. `started_ms` is counted from the request's own start.
+    """
+
+    kind: Literal["model", "guardrail", "mcp", "cache"]
+    name: str
     status: int
     reason: str | None
     started_ms: float
@@ -62,7 +66,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     overhead_ms: float | None = None
     """What the gateway itself took: all of the duration that was not spent waiting for the provider."""
     upstream_status: int | None = None
-    attempts: tuple[Attempt, ...] = ()
+    spans: tuple[Span, ...] = ()
     """All of them, when one was no success."""
     gave_up: str | None = None
     """Why there were no more: `retry_budget`, or the caller's `deadline`."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway._version import __version__
-from gateway.contract import Dialect
+from gateway.contract import Dialect, JsonBody
 from gateway.control.routes import BASE, Needs, Permission, Route
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 
@@ -64,7 +64,10 @@ class OpenApiEndpoint:
     def _inference(self) -> Iterable[tuple[str, str, Operation]]:
         model = {"type": "object", "required": ["model"], "properties": {"model": {"type": "string"}}}
         for dialect in self.dialects:
-            yield f"/v1{dialect.path}", "POST", _operation(f"As OpenAI's {dialect.path}", "inference", body=model)
+            for method, route in dialect.routes:
+                body = model if dialect.accepts is JsonBody else None
+                about = _operation(f"As OpenAI's {route}", "inference", body=body, names=_names_in(route))
+                yield f"/v1{route}", method, about
         yield "/v1/models", "GET", _operation("The models the caller may use", "inference")
         yield "/v1/models/{id}", "GET", _operation("One of them; its name may hold slashes", "inference", names=["id"])
 
@@ -75,12 +78,16 @@ class OpenApiEndpoint:
             operation = _operation(
                 route.handler.__name__.replace("_", " ").capitalize(),
                 "control",
-                names=re.findall(r"\{(\w+)\}", route.path),
+                names=_names_in(route.path),
                 body=ref_of[route.body] if route.body is not None else None,
             )
             if needs is Needs.NOTHING:
                 operation["security"] = []
             yield BASE + route.path, route.method, {**operation, "description": f"Needs {needed}."}
+
+
+def _names_in(path: str) -> list[str]:
+    return re.findall(r"\{(\w+)\}", path)
 
 
 def _probes() -> Iterable[tuple[str, str, Operation]]:

@@ -3,13 +3,14 @@
 Source: platform.openai.com/docs/api-reference, read 2026-11.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
 import msgspec
 
-from gateway.contract import Ask, Reading
+from gateway.contract import Ask, Call, Head, JsonBody, Reading, Request
+from gateway.contract.request import Body
 from gateway.errors import BadRequest, GatewayError
 from gateway.logs import redact_text
 from gateway.wire.attachments import SMALLEST, attachments
@@ -47,6 +48,9 @@ class OpenAIDialect:
         answers_each: whether `prompt` may hold several, each of which is answered.
     """
 
+    accepts: type[Body] | None = JsonBody
+    max_body_bytes: int | None = None
+
     def __init__(
         self,
         name: str,
@@ -59,14 +63,17 @@ class OpenAIDialect:
         answers_each: bool = False,
     ) -> None:
         self.name = name
-        self.path = path
+        self.routes: Sequence[tuple[str, str]] = (("POST", path),)
         self.model_type = model_type
         self._limits = limits
         self._multiples = multiples
         self._prompt = prompt
         self._answers_each = answers_each
 
-    def parse(self, fields: Mapping[str, msgspec.Raw], body: bytes) -> Ask:
+    def parse(self, request: Request) -> Ask:
+        body = request.body
+        assert isinstance(body, JsonBody)
+        fields = body.fields
         if "model" not in fields:
             raise BadRequest('the field "model" is missing; GET /models lists what you may use', param="model")
         model: str = _read(fields, "model", _text)
@@ -83,13 +90,13 @@ class OpenAIDialect:
             stream=stream,
             wants_usage=bool(options and options.include_usage),
             max_output_tokens=_largest(fields, self._limits),
-            input_tokens=estimated_tokens(prompt, body),
+            input_tokens=estimated_tokens(prompt, body.data),
             choices=choices,
             has_output=bool(self._limits),
         )
 
-    def reading(self, *, streamed: bool) -> Reading:
-        return StreamReading() if streamed else BodyReading()
+    def reading(self, call: Call, head: Head) -> Reading:
+        return StreamReading() if head.is_stream else BodyReading()
 
     def error(self, error: GatewayError) -> bytes:
         """OpenAI's shape, with what clients of the TrueFoundry gateway and its SDK read beside it."""

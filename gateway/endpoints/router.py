@@ -1,6 +1,7 @@
 """Which path leads where. One router decides the handler, and with it whether a token is needed."""
 
 from collections.abc import Awaitable, Collection, Iterable
+from functools import partial
 
 from starlette.convertors import PathConvertor
 from starlette.routing import compile_path
@@ -17,20 +18,37 @@ of a gateway that is mounted at `/api/llm`."""
 
 
 class Router:
-    """Inference routes by dictionary: walking along patterns costs more than all steps here. The rest: `other`."""
+    """Inference routes without places in them by dictionary: walking along patterns costs more than all steps here.
+    Then those with places, then the rest: `other`."""
 
     def __init__(self, dialects: Iterable[Dialect], *, inference: ASGIApp, other: ASGIApp) -> None:
-        self.dialects = {base + dialect.path: dialect for dialect in dialects for base in BASES}
+        self.fixed: dict[str, dict[str, tuple[Dialect, str]]] = {}
         self.inference = inference
-        self.other = other
+        templates = []
+        for dialect in dialects:
+            for method, route in dialect.routes:
+                if "{" in route:
+                    app = partial(self._infer, dialect, route)
+                    templates += [UrlPath([method], base + route, app) for base in BASES]
+                else:
+                    for base in BASES:
+                        self.fixed.setdefault(base + route, {})[method] = dialect, route
+        self.other = Paths(templates, other=other) if templates else other
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        dialect = self.dialects.get(route_path(scope))
-        if dialect is None:
+        methods = self.fixed.get(route_path(scope))
+        if methods is None:
             return self.other(scope, receive, send)
-        Exchange.of(scope).dialect = dialect
-        if scope["method"] != "POST":
-            raise MethodNotAllowed(["POST"])
+        found = methods.get(scope["method"])
+        if found is None:
+            Exchange.of(scope).dialect = next(iter(methods.values()))[0]
+            raise MethodNotAllowed(methods)
+        return self._infer(*found, scope, receive, send)
+
+    def _infer(self, dialect: Dialect, route: str, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        exchange = Exchange.of(scope)
+        exchange.dialect = dialect
+        exchange.route = route
         return self.inference(scope, receive, send)
 
 
@@ -62,10 +80,15 @@ class UrlPath:
 
 
 class Paths:
-    """Calls the app of the first path that matches, with what stands in the path as `path_params`."""
+    """Calls the app of the first path that matches, with what stands in the path as `path_params`.
 
-    def __init__(self, paths: Iterable[UrlPath]) -> None:
+    Args:
+        other: for what matches none; without it, that is not found.
+    """
+
+    def __init__(self, paths: Iterable[UrlPath], *, other: ASGIApp | None = None) -> None:
         self.paths = tuple(paths)
+        self.other = other
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         written = route_path(scope)
@@ -80,5 +103,8 @@ class Paths:
             allowed |= path.methods
         if allowed:
             raise MethodNotAllowed(allowed)
+        if self.other is not None:
+            await self.other(scope, receive, send)
+            return
         where = "chat is at /v1/chat/completions, models are at /v1/models, and all else is in /openapi.json"
         raise NotFound(f"nothing is at {scope['path'][:200]}; {where}")

@@ -34,12 +34,8 @@ class ErrorsMiddleware:
         exchange = Exchange.of(scope)
         send = exchange.noting(send)
         try:
-            await self.app(scope, receive, send)
-        except asyncio.CancelledError:
-            reason = exchange.resume()
-            if reason is None:
-                raise
-            error = reason
+            with exchange.interruptible():
+                await self.app(scope, receive, send)
         except GatewayError as raised:
             error = raised
         except HTTPException as raised:  # from a middleware that was written for Starlette

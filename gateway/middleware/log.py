@@ -9,10 +9,11 @@ from time import perf_counter
 
 import structlog
 
-from gateway.contract import Outcome, Record
+from gateway.contract import Outcome, Record, Span
 from gateway.errors import ClientLeft, GatewayError, Unexpected
 from gateway.logs import redact_text, traceback_text
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path
+from gateway.proxy.attempt import Attempt
 from gateway.proxy.exchange import Exchange, outcome_of
 
 MAX_CHARS = 500
@@ -67,7 +68,9 @@ class LogMiddleware:
 
 
 def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
-    call, error = exchange.call, exchange.error
+    call, attempt, error = exchange.call, exchange.attempt, exchange.error
+    is_stream = call is not None and call.ask.stream
+    first_byte_at = attempt.first_byte_at if attempt is not None else None
     status = exchange.status or (error.status if error is not None else 500)
     client = scope.get("client")
     return Record(
@@ -82,19 +85,19 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         request_type=exchange.dialect.name if exchange.dialect is not None else None,
         subject=exchange.caller.subject if exchange.caller is not None else None,
         token_id=exchange.caller.token_id if exchange.caller is not None else None,
-        model=_safe(call.ask.model) if call is not None else None,
-        resolved_model=exchange.target.name if exchange.target is not None else None,
-        stream=call is not None and call.ask.stream,
-        usage=exchange.usage,
+        model=_safe(call.ask.name) if call is not None else None,
+        resolved_model=attempt.target.name if attempt is not None else None,
+        stream=is_stream,
+        usage=attempt.usage if attempt is not None else None,
         cost_nanousd=exchange.cost,
         over_limits=exchange.audited_rules,
-        time_to_first_token_ms=_ms(exchange.started, exchange.first_byte_at) if exchange.first_byte_at else None,
-        time_per_output_token_ms=_per_token_ms(exchange) if call is not None and call.ask.stream else None,
+        time_to_first_token_ms=_ms(exchange.started, first_byte_at) if first_byte_at else None,
+        time_per_output_token_ms=_per_token_ms(attempt) if attempt is not None and is_stream else None,
         overhead_ms=_overhead_ms(exchange, ended),
-        upstream_status=exchange.upstream_status,
-        attempts=tuple(exchange.attempts),
+        upstream_status=attempt.status if attempt is not None else None,
+        spans=_spans(exchange),
         gave_up=exchange.gave_up,
-        dropped_params=exchange.dropped_params,
+        dropped_params=attempt.dropped_params if attempt is not None else (),
         error_type=error.type if error is not None else None,
         error_code=error.code if error is not None else None,
         error_message=_visible(error.message) if error is not None else None,
@@ -124,9 +127,17 @@ def _ms(start: float, end: float) -> float:
     return int((end - start) * 1e6) / 1e3
 
 
-def _per_token_ms(exchange: Exchange) -> float | None:
-    first, last = exchange.first_byte_at, exchange.last_byte_at
-    tokens = exchange.usage.output_tokens if exchange.usage is not None else 0
+def _spans(exchange: Exchange) -> tuple[Span, ...]:
+    """None of a request whose only attempt was a success: the record says it all."""
+    attempts = exchange.attempts
+    if not attempts or (len(attempts) == 1 and attempts[0].error is None):
+        return ()
+    return tuple(attempt.span(exchange.started) for attempt in attempts)
+
+
+def _per_token_ms(attempt: Attempt) -> float | None:
+    first, last = attempt.first_byte_at, attempt.last_byte_at
+    tokens = attempt.usage.output_tokens if attempt.usage is not None else 0
     if first is None or last is None or tokens < 2:
         return None
     return _ms(0.0, (last - first) / (tokens - 1))
@@ -135,13 +146,14 @@ def _per_token_ms(exchange: Exchange) -> float | None:
 def _overhead_ms(exchange: Exchange, ended: float) -> float | None:
     """Before the first provider was asked, between the first byte of the one that answered and the answer's head, and
     after its last byte."""
-    if exchange.sent_at is None:
+    attempt = exchange.attempt
+    if attempt is None or attempt.sent_at is None:
         return _ms(exchange.started, ended)
-    own = exchange.sent_at - exchange.started
-    if attempts := exchange.attempts:
-        own -= (attempts[-1].started_ms - attempts[0].started_ms) / 1e3
-    if exchange.first_byte_at is not None and exchange.answered_at is not None:
-        own += max(0.0, exchange.answered_at - exchange.first_byte_at)
-    if exchange.last_byte_at is not None:
-        own += ended - max(exchange.last_byte_at, exchange.answered_at or 0.0)
+    own = attempt.sent_at - exchange.started
+    if len(exchange.attempts) > 1:
+        own -= attempt.began_at - exchange.attempts[0].began_at
+    if attempt.first_byte_at is not None and exchange.answered_at is not None:
+        own += max(0.0, exchange.answered_at - attempt.first_byte_at)
+    if attempt.last_byte_at is not None:
+        own += ended - max(attempt.last_byte_at, exchange.answered_at or 0.0)
     return _ms(0.0, own)

@@ -18,8 +18,12 @@ class ModelMiddleware:
         call = exchange.call
         if call is not None:
             kind = call.dialect.model_type
-            choice = self.models.find(call.ask.model, exchange.caller, exchange.metadata, kind)
+            model, account = call.ask.model, call.ask.account
+            if model is not None:
+                choice = self.models.find(model, exchange.caller, exchange.metadata, kind)
+            else:
+                choice = self.models.find_account(account or "", exchange.caller, kind)
             if kind not in choice.target.model_types:
-                raise BadRequest(f"{call.ask.model} is not declared as {kind} (model_types)", param="model")
+                raise BadRequest(f"{call.ask.name} is not declared as {kind} (model_types)", param="model")
             exchange.choice = choice
         await self.app(scope, receive, send)

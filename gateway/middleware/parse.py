@@ -5,12 +5,14 @@ import re
 
 import msgspec
 
-from gateway.contract import Ask, Call, Dialect
+from gateway.contract import Call, Dialect, FormBody, JsonBody, RawBody, Request
+from gateway.contract.request import Body
 from gateway.errors import BadRequest
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.options import metadata_of
+from gateway.proxy.options import metadata_of, options_of
+from gateway.wire.form import FormReader
 
 LARGE = 256 * 1024
 """Bytes. A smaller body is read in one go, which takes a few milliseconds at most, whatever is in it."""
@@ -23,8 +25,6 @@ _value = msgspec.json.Decoder(msgspec.Raw)
 _NAME = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:[^"\\]++|\\.)*+"[ \t\r\n]*+:', re.DOTALL)
 _VALUE_ENDS = re.compile(r"trailing characters \(byte ([0-9]+)\)")
 """How msgspec says where a value ends that something follows: it has no other way."""
-
-Parsed = tuple[dict[str, msgspec.Raw], Ask]
 
 
 class ParseMiddleware:
@@ -44,56 +44,89 @@ class ParseMiddleware:
         exchange = Exchange.of(scope)
         dialect = exchange.dialect
         if dialect is not None:
-            pieces = await self.bodies.read(exchange, receive, max_bytes=self.max_body_bytes)
-            if len(pieces) == 1 and len(pieces[0]) <= LARGE:
-                fields, ask = parse(pieces[0], dialect)
+            pieces: list[bytes] = []
+            if dialect.accepts is not None:
+                max_bytes = dialect.max_body_bytes or self.max_body_bytes
+                pieces = await self.bodies.read(exchange, receive, max_bytes=max_bytes)
+            if sum(map(len, pieces)) <= LARGE:
+                request = _request(scope, exchange, _body(pieces, exchange, dialect))
+                ask = dialect.parse(request)
             else:
-                fields, ask = await self._parse_pieces(pieces, dialect)
-            if b"x-tfy-metadata" in exchange.headers:
-                exchange.metadata = metadata_of(exchange.headers)
-            exchange.call = Call(dialect=dialect, ask=ask, fields=fields, provider_key=exchange.provider_key)
+                async with self.large:
+                    request = _request(scope, exchange, await _large_body(pieces, exchange, dialect))
+                    await asyncio.sleep(0)
+                    ask = dialect.parse(request)
+                    await asyncio.sleep(0)
+            exchange.options = options_of(exchange.headers)
+            exchange.metadata = metadata_of(exchange.headers)
+            exchange.call = Call(dialect=dialect, ask=ask, request=request, provider_key=exchange.provider_key)
         await self.app(scope, receive, send)
 
-    async def _parse_pieces(self, pieces: list[bytes], dialect: Dialect) -> Parsed:
-        if sum(map(len, pieces)) <= LARGE:
-            return parse(b"".join(pieces), dialect)
-        async with self.large:
-            return await parse_large(pieces, dialect)
+
+def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
+    return Request(scope["method"], exchange.route, scope.get("path_params", {}), scope.get("query_string", b""), body)
 
 
-def parse(body: bytes, dialect: Dialect) -> Parsed:
-    """The top-level fields of a JSON object, each as the bytes that stand there, and what they ask for.
+def _body(pieces: list[bytes], exchange: Exchange, dialect: Dialect) -> Body | None:
+    """What a small body holds."""
+    if dialect.accepts is JsonBody:
+        return json_body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+    if dialect.accepts is FormBody:
+        form = FormReader(_content_type(exchange))
+        for piece in pieces:
+            form.feed(piece)
+        return form.end()
+    if dialect.accepts is RawBody:
+        return RawBody(b"".join(pieces), _content_type(exchange))
+    return None
+
+
+async def _large_body(pieces: list[bytes], exchange: Exchange, dialect: Dialect) -> Body | None:
+    """The same, with a turn of the event loop after each look at all of it, or at a piece where that takes longer."""
+    if dialect.accepts is JsonBody:
+        return await large_json_body(pieces)
+    if dialect.accepts is FormBody:
+        form = FormReader(_content_type(exchange))
+        while pieces:
+            piece = pieces.pop(0)
+            for begin in range(0, len(piece), PIECE):
+                form.feed(piece[begin : begin + PIECE])
+                await asyncio.sleep(0)
+        return form.end()
+    return _body(pieces, exchange, dialect)
+
+
+def _content_type(exchange: Exchange) -> str:
+    return exchange.headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
+
+
+def json_body(data: bytes) -> JsonBody:
+    """The top-level fields of a JSON object, each as the bytes that stand there.
 
     Raises:
-        BadRequest: it is not a JSON object in UTF-8, or not what the dialect asks for. The text never repeats any of
-            the body.
+        BadRequest: it is not a JSON object in UTF-8. The text never repeats any of the body.
     """
-    if not body.isascii():
-        _check_text(memoryview(body))  # msgspec does not look inside the strings it skips
-    fields = _decoded(body)
-    return fields, dialect.parse(fields, body)
+    if not data.isascii():
+        _check_text(memoryview(data))  # msgspec does not look inside the strings it skips
+    return JsonBody(_decoded(data), data)
 
 
-async def parse_large(pieces: list[bytes], dialect: Dialect) -> Parsed:
-    """The same, with a turn of the event loop after each look at all of it, or at a piece where that takes longer."""
-    body = b"".join(pieces)
+async def large_json_body(pieces: list[bytes]) -> JsonBody:
+    """The same in several turns."""
+    data = b"".join(pieces)
     pieces.clear()
     await asyncio.sleep(0)
-    if not body.isascii():
+    if not data.isascii():
         begin = 0
-        while begin < len(body):
-            end = _end_of_piece(body, begin)
-            _check_text(memoryview(body)[begin:end], begin)
+        while begin < len(data):
+            end = _end_of_piece(data, begin)
+            _check_text(memoryview(data)[begin:end], begin)
             await asyncio.sleep(0)
             begin = end
-    if has_too_many_fields(body):
+    if has_too_many_fields(data):
         raise _too_many_fields()
     await asyncio.sleep(0)
-    fields = _decoded(body)
-    await asyncio.sleep(0)
-    ask = dialect.parse(fields, body)
-    await asyncio.sleep(0)
-    return fields, ask
+    return JsonBody(_decoded(data), data)
 
 
 def _decoded(body: bytes) -> dict[str, msgspec.Raw]:

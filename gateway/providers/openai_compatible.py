@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract import Call, Endpoint, Reading, Target, Tls, UpstreamRequest
+from gateway.contract import Call, Endpoint, Head, Reading, Target, Tls, UpstreamRequest
 from gateway.errors import BadRequest, Refused, Unauthorized
 from gateway.logs import holds_secret, redact_text, redacted
 from gateway.manifests.accounts import (
@@ -93,11 +93,12 @@ class OpenAICompatible:
             fields["stream_options"] = _with_usage(call.fields.get("stream_options"))
         return UpstreamRequest(endpoint, _encoder.encode(fields), dropped)
 
-    def reading(self, call: Call, target: Target, *, streamed: bool) -> Reading | None:
-        return StreamReading(cuts_usage=True) if streamed and self._asks_for_usage(call, target) else None
+    def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
+        return StreamReading(cuts_usage=True) if head.is_stream and self._asks_for_usage(call, target) else None
 
-    def refusal(self, call: Call, target: Target, status: int, headers: Mapping[str, str], body: bytes) -> Refused:
-        passed_on = {name: value for name, value in headers.items() if PASSED_ON.fullmatch(name)}
+    def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
+        status = head.status
+        passed_on = {name: value for name, value in head.headers.items() if PASSED_ON.fullmatch(name)}
         if status < 400:
             return Refused("the provider redirects to another address; name that one in the account", status=502)
         if status == 401:

@@ -18,6 +18,7 @@ from gateway.contract.limits import Amounts, Counters, Hold, Level, Mode, Ticket
 from gateway.contract.price import Price
 from gateway.contract.usage import Usage
 from gateway.errors import RateLimited
+from gateway.proxy.attempt import Attempt
 from gateway.proxy.exchange import Exchange, outcome_of
 from gateway.rules.limits import Policies
 from gateway.rules.limits.estimates import Estimates
@@ -115,10 +116,11 @@ class Admission:
         """
         outcome = outcome_of(error or exchange.error)
         used: Amounts | None = None
-        if exchange.target is not None and exchange.call is not None and exchange.sent_at is not None:
-            used = self._charge(exchange, exchange.call.ask, exchange.target, outcome)
-            if exchange.usage is not None:
-                self.estimates.learn(exchange.call.ask, exchange.target, exchange.usage)
+        attempt = exchange.attempt
+        if attempt is not None and exchange.call is not None and attempt.sent_at is not None:
+            used = self._charge(exchange, exchange.call.ask, attempt, outcome)
+            if attempt.usage is not None:
+                self.estimates.learn(exchange.call.ask, attempt.target, attempt.usage)
                 self.unpriced += exchange.price is None
         tickets = _tickets(exchange)
         for ticket in tickets:
@@ -129,22 +131,23 @@ class Admission:
 
     def so_far(self, exchange: Exchange) -> Sequence[Entry]:
         """The bills of a request under way, if the gateway stopped now; none when no provider was asked yet."""
-        call, target, reading = exchange.call, exchange.target, exchange.reading
-        if call is None or target is None or exchange.sent_at is None:
+        call, attempt = exchange.call, copy(exchange.attempt)
+        if call is None or attempt is None or attempt.sent_at is None:
             return ()
-        stopped = copy(exchange)
-        if stopped.usage is None and reading is not None and stopped.answered_at is not None:
+        stopped, reading = copy(exchange), attempt.reading
+        stopped.attempt = attempt
+        if attempt.usage is None and reading is not None and stopped.answered_at is not None:
             passed = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
-            stopped.usage = reading.usage() or passed
-        used = self._charge(stopped, call.ask, target, Outcome.STOPPED)
+            attempt.usage = reading.usage() or passed
+        used = self._charge(stopped, call.ask, attempt, Outcome.STOPPED)
         return _entries(stopped, _tickets(stopped), used, Outcome.STOPPED)
 
-    def _charge(self, exchange: Exchange, ask: Ask, target: Target, outcome: Outcome) -> Amounts:
+    def _charge(self, exchange: Exchange, ask: Ask, attempt: Attempt, outcome: Outcome) -> Amounts:
         """What all of it comes to: the answer, and what was asked to find out who should answer."""
         tokens = cost = 0
-        usage = exchange.usage = self._usage(exchange, ask, target, outcome)
+        usage = attempt.usage = self._usage(ask, attempt, outcome)
         if usage is not None:
-            price = exchange.price = _price(target, exchange.service_tier)
+            price = exchange.price = _price(attempt.target, attempt.service_tier)
             exchange.cost = price.cost(usage, exchange.at) if price is not None else None
             tokens, cost = usage.input_tokens + usage.output_tokens, exchange.cost or 0
         for judge, its_usage in exchange.side_calls:
@@ -152,15 +155,15 @@ class Admission:
             cost += judge.price.cost(its_usage, exchange.at) if judge.price is not None else 0
         return Amounts(tokens, cost)
 
-    def _usage(self, exchange: Exchange, ask: Ask, target: Target, outcome: Outcome) -> Usage | None:
+    def _usage(self, ask: Ask, attempt: Attempt, outcome: Outcome) -> Usage | None:
         """What the provider said, or what it probably was; None when it gave no answer."""
-        usage = exchange.usage
+        usage, target = attempt.usage, attempt.target
         if usage is not None:
             return self.estimates.corrected(usage, target) if usage.estimated else usage
         match outcome:
             case Outcome.COMPLETE | Outcome.BLOCKED:
                 return self.estimates.usage(ask, target)
-            case Outcome.CLIENT_LEFT | Outcome.STOPPED if (exchange.upstream_status or 200) < 300:
+            case Outcome.CLIENT_LEFT | Outcome.STOPPED if (attempt.status or 200) < 300:
                 # It reads what it was sent, whether anybody waits for the answer or not.
                 return msgspec.structs.replace(self.estimates.usage(ask, target), output=0)
         return None
@@ -188,7 +191,7 @@ class Admission:
         return verdict.ticket
 
     def _error(self, exchange: Exchange, verdict: Verdict, need: Amounts) -> RateLimited:
-        return refusal(verdict, exchange.call.ask.model if exchange.call is not None else "", need)
+        return refusal(verdict, exchange.call.ask.name if exchange.call is not None else "", need)
 
     def _fewer(self, exchange: Exchange, targets: Sequence[Target], need: Amounts, refused: Level) -> Sequence[Target]:
         """Those that need less than what was refused, and for which there seems to be room."""
@@ -236,7 +239,7 @@ def _entries(exchange: Exchange, tickets: Sequence[Ticket], used: Amounts, outco
 
 
 def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome: Outcome) -> Entry:
-    caller, call, target = exchange.caller, exchange.call, exchange.target
+    caller, call, attempt = exchange.caller, exchange.call, exchange.attempt
     assert call is not None
     return Entry(
         request_id=exchange.id,
@@ -244,11 +247,11 @@ def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome
         subject=caller.subject if caller is not None else "",
         teams=caller.teams if caller is not None else frozenset(),
         token_id=caller.token_id if caller is not None else None,
-        model=call.ask.model,
-        resolved_model=target.name if target is not None else None,
+        model=call.ask.name,
+        resolved_model=attempt.target.name if attempt is not None else None,
         metadata=exchange.metadata,
         outcome=outcome,
-        usage=exchange.usage,
+        usage=attempt.usage if attempt is not None else None,
         price=exchange.price,
         charges=charges,
     )

@@ -1,7 +1,5 @@
 """Reads what clients send, and for no longer than it may take."""
 
-import asyncio
-
 from gateway.errors import BodyTooSlow
 from gateway.proxy.asgi import Receive, read_pieces
 from gateway.proxy.deadlines import Deadlines
@@ -23,12 +21,8 @@ class Bodies:
         """
         self._slow.add(exchange, exchange.loop)
         try:
-            pieces = await read_pieces(receive, max_bytes=max_bytes)
-        except asyncio.CancelledError:
-            reason = exchange.resume()
-            if reason is None:
-                raise
-            raise reason from None
+            with exchange.interruptible():
+                pieces = await read_pieces(receive, max_bytes=max_bytes)
         finally:
             self._slow.discard(exchange)
         exchange.body_is_read = True

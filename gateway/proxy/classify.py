@@ -1,12 +1,12 @@
 """How hard a request is, for routes that choose by it: from its text or, where a manifest says so, a model."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
 
-from gateway.contract import Call, Classifier, Upstream
+from gateway.contract import Call, Classifier, JsonBody, Request, Target
 from gateway.contract.route import Tier
 from gateway.contract.usage import Usage
 from gateway.errors import GatewayError
@@ -16,7 +16,9 @@ from gateway.wire.attachments import without_attachments
 MAX_READ_BYTES = 64 * 1024
 """Of messages, and of tools. More of them, files left out, are judged by their beginning and end, as they stand."""
 MAX_ASKED_CHARS = 8_000
-MAX_ANSWER_BYTES = 64 * 1024
+
+AskModel = Callable[[Call, Target], Awaitable[bytes]]
+"""Raises GatewayError."""
 
 _PROMPT = (
     "Judge how hard the request between the lines is for a language model. Answer with one word: simple (facts, small "
@@ -46,7 +48,7 @@ class Judged(msgspec.Struct, frozen=True):
     usage: Usage | None = None
 
 
-async def tier_of(call: Call, classifier: Classifier, network: Upstream) -> Judged:
+async def tier_of(call: Call, classifier: Classifier, ask: AskModel) -> Judged:
     """Never fails: when the model that should judge does not, its manifest's fallback does, or the text itself."""
     text, turns = text_of(call)
     if classifier.target is None:
@@ -54,7 +56,7 @@ async def tier_of(call: Call, classifier: Classifier, network: Upstream) -> Judg
     said = usage = None
     try:
         async with asyncio.timeout(classifier.timeout_s):
-            said, usage = await _asked(call, classifier, text, network)
+            said, usage = await _asked(call, classifier, text, ask)
         return Judged(Complexity(_tier_in(said), 0, "llm-classifier"), usage)
     except (GatewayError, TimeoutError, msgspec.DecodeError, ValueError, LookupError, RecursionError):
         if classifier.tier is not None:
@@ -80,7 +82,7 @@ def text_of(call: Call) -> tuple[str, int]:
     return text, len(value) if isinstance(value, list) else 1
 
 
-async def _asked(call: Call, classifier: Classifier, text: str, network: Upstream) -> tuple[str, Usage | None]:
+async def _asked(call: Call, classifier: Classifier, text: str, ask_model: AskModel) -> tuple[str, Usage | None]:
     """What the model says, and what that used. Raises ValueError: it does not answer."""
     target = classifier.target
     assert target is not None
@@ -89,16 +91,8 @@ async def _asked(call: Call, classifier: Classifier, text: str, network: Upstrea
     body = {"messages": [{"role": "user", "content": _PROMPT.format(text=shown)}], "temperature": 0, "max_tokens": 8}
     fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
     ask = msgspec.structs.replace(call.ask, model=target.name, stream=False, wants_usage=False)
-    asked = Call(dialect=classifier.dialect, ask=ask, fields={"model": msgspec.Raw(b'""'), **fields})
-    reply = await (target.upstream or network).call(target.provider.request(asked, target))
-    try:
-        data = b""
-        while (more := await reply.read()) and len(data) < MAX_ANSWER_BYTES:
-            data += more
-    finally:
-        reply.close()
-    if reply.status >= 300:
-        raise ValueError(f"status {reply.status}")
+    request = Request(body=JsonBody({"model": msgspec.Raw(b'""'), **fields}))
+    data = await ask_model(Call(dialect=classifier.dialect, ask=ask, request=request), target)
     completion = msgspec.json.decode(data, type=Completion)
     return completion.choices[0].message.content or "", Usage.from_openai(completion.usage)
 

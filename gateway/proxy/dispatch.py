@@ -6,14 +6,12 @@ long as nothing of an answer has gone to the client: comments that keep a stream
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from random import Random
 from time import perf_counter, time
 
 import msgspec
 
-from gateway.contract import Attempt, Call, Choice, Classifier, Reply, Target, Upstream, UpstreamRequest
-from gateway.contract.provider import Concurrency
+from gateway.contract import Call, Choice, Classifier, Head, Reply, Target, Upstream, UpstreamRequest
 from gateway.contract.route import RETRIED, Retry, Route, RouteTarget
 from gateway.errors import (
     BrokeOff,
@@ -27,9 +25,10 @@ from gateway.errors import (
     Unreachable,
     UpstreamError,
 )
+from gateway.proxy.attempt import Attempt
 from gateway.proxy.classify import tier_of
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.options import RequestOptions, options_of
+from gateway.proxy.options import RequestOptions
 from gateway.proxy.relay import relay
 from gateway.proxy.writer import ResponseWriter
 from gateway.rules.routing import (
@@ -37,7 +36,9 @@ from gateway.rules.routing import (
     Attempts,
     Complexity,
     Failure,
+    GiveUp,
     Health,
+    Once,
     RetryBudget,
     Try,
     order,
@@ -48,6 +49,8 @@ from gateway.rules.routing.routes import direct
 from gateway.rules.routing.sticky import session_of
 
 MAX_ERROR_BODY = 256 * 1024
+MAX_ASKED_BODY = 64 * 1024
+"""Of an answer to a call of our own."""
 ERROR_BODY_S = 5.0
 """The rest of it is not waited for: another target may be waiting to be asked."""
 MAX_BUDGETS = 10_000
@@ -86,61 +89,90 @@ class Dispatcher:
         self._budgets: dict[str, RetryBudget] = {}
         self._bulkheads: dict[str, AsyncBulkhead] = {}
 
-    async def answer(self, exchange: Exchange, call: Call, choice: Choice, writer: ResponseWriter) -> None:
+    async def respond(self, exchange: Exchange, writer: ResponseWriter) -> None:
         """Relays an answer to its end.
 
         Raises:
             UpstreamError: no target answered, or the one that did broke off.
         """
-        options = options_of(exchange.headers)
-        route = choice.route
-        if route is None:
-            if options.attempts is None and options.attempt_s is None and options.first_token_s is None:
-                await self._only(exchange, call, choice, writer)
-                return
-            route = _route_of(choice.target, options)
-        await self._routed(exchange, call, route, choice, options, writer)
-
-    async def _only(self, exchange: Exchange, call: Call, choice: Choice, writer: ResponseWriter) -> None:
-        """A model that was named directly is asked once: what more it takes, the caller knows best."""
-        target = choice.target
-        answered = partial(self.health.answered, target.name)
+        call, choice = exchange.call, exchange.choice
+        assert call is not None
+        assert choice is not None
+        chooses_by_speed = choice.route is not None and choice.route.strategy == "latency"
+        attempts = await self._attempts(exchange, call, choice)
+        step = attempts.next(None, self.clock(), self.random)
         try:
-            await self._attempt(exchange, call, RouteTarget(target), choice.priority, None, writer, answered)
+            while isinstance(step, Try):
+                if step.after_s:
+                    await asyncio.sleep(step.after_s)
+                route_target = step.candidate.route_target
+                attempt = Attempt(route_target.target, self.clock(), attempts.answered)
+                error: GatewayError | None = None
+                try:
+                    with exchange.interruptible():
+                        await self._ask(exchange, call, choice, attempt, route_target, writer)
+                except GatewayError as raised:
+                    error = raised
+                    if writer.has_content or not isinstance(raised, (UpstreamError, Overloaded, RateLimited)):
+                        if isinstance(raised, UpstreamError):
+                            self._failed(call, attempt.target, raised)
+                        raise
+                    exchange.interrupted = None
+                    step = attempts.next(_failure(raised), self.clock(), self.random)
+                except asyncio.CancelledError:
+                    error = ClientLeft("the server cancelled the request")
+                    raise
+                else:
+                    if chooses_by_speed or step.candidate.sla is not None:
+                        self._observe(call, attempt)
+                    return
+                finally:
+                    attempt.ended(self.clock(), error)
+        except BaseException:
+            attempts.abandoned()
+            raise
+        raise self._given_up(exchange, choice, step)
+
+    async def ask(self, call: Call, target: Target) -> bytes:
+        """A call of our own: the whole answer of one target, which counts for its health and its account.
+
+        Raises:
+            UpstreamError: it did not answer as it should.
+            Overloaded: it was not asked, because its account is busy.
+        """
+        attempt = Attempt(target, self.clock(), lambda: self.health.answered(target.name))
+        bulkhead = self._bulkhead(target)
+        place = await bulkhead.enter() if bulkhead is not None else None
+        try:
+            reply = await self._reply(call, attempt, RouteTarget(target))
+            try:
+                body = b""
+                while (more := await reply.read()) and len(body) < MAX_ASKED_BODY:
+                    body += more
+            finally:
+                reply.close()
         except UpstreamError as error:
             self._failed(call, target, error)
-            self._note(exchange, target, exchange.sent_at or exchange.started, error.status, error.code)
             raise
-        except asyncio.CancelledError:
-            self._cancelled(exchange, call, target)
-            raise
+        finally:
+            if bulkhead is not None and place is not None:
+                bulkhead.leave(place)
+        attempt.answered()
+        return body
 
-    def _failed(self, call: Call, target: Target, error: GatewayError) -> None:
-        """For what `Attempts` is not told of."""
-        owner = owner_of(error.status, callers_key=call.provider_key is not None)
-        account = target.account
-        self.health.failed(target.name, account, owner, self.clock(), _retry_after_s(error))
-
-    def _cancelled(self, exchange: Exchange, call: Call, target: Target) -> None:
-        """The provider's fault only if it was silent for too long."""
-        if isinstance(exchange.interrupted, UpstreamError):
-            self._failed(call, target, exchange.interrupted)
-
-    async def _routed(
-        self,
-        exchange: Exchange,
-        call: Call,
-        route: Route,
-        choice: Choice,
-        options: RequestOptions,
-        writer: ResponseWriter,
-    ) -> None:
+    async def _attempts(self, exchange: Exchange, call: Call, choice: Choice) -> "Attempts | Once":
+        """Who is asked, in which order, and how often."""
+        options, route, health = exchange.options, choice.route, self.health
+        callers_key = call.provider_key is not None
+        if route is None:
+            if not options.is_about_attempts:
+                return Once(direct(choice.target, Retry(1)), health=health, callers_key=callers_key)
+            route = _route_of(choice.target, options)
         tier = await self._tier(exchange, call, choice.classifier) if choice.classifier is not None else None
-        now_s = self.clock()
         candidates = order(
             route,
-            health=self.health,
-            now_s=now_s,
+            health=health,
+            now_s=self.clock(),
             random=self.random,
             session=session_of(route.sticky, _texts(exchange), exchange.metadata, time()) if route.sticky else None,
             metadata=exchange.metadata,
@@ -151,203 +183,136 @@ class Dispatcher:
             exchange.applied["rule"] = choice.rule
         if tier is not None:
             exchange.applied["complexity"] = {"tier": tier.tier, "cause": tier.cause}
-        attempts = Attempts(
+        return Attempts(
             candidates,
-            health=self.health,
+            health=health,
             budget=self._budget(route.name),
             deadline_s=exchange.started + options.deadline_s if options.deadline_s is not None else None,
             attempts=options.attempts,
             statuses=options.statuses,
-            callers_key=call.provider_key is not None,
+            callers_key=callers_key,
         )
-        limit = _timeout_of(call, options)
-        step = attempts.next(None, now_s, self.random)
+
+    async def _ask(
+        self,
+        exchange: Exchange,
+        call: Call,
+        choice: Choice,
+        attempt: Attempt,
+        route_target: RouteTarget,
+        writer: ResponseWriter,
+    ) -> None:
+        """Asks one target, and relays what it answers.
+
+        Raises:
+            UpstreamError: it did not answer as it should.
+            Overloaded, RateLimited: it was not asked, because its account is busy, or a limit of it used up.
+        """
+        exchange.attempt = attempt
+        exchange.attempts.append(attempt)
+        target = attempt.target
+        if self.admit is not None and choice.route is not None:  # else it was admitted with the request
+            admitted = self.admit(exchange, target)
+            if admitted is not None:
+                await admitted
+        bulkhead = self._bulkhead(target)
+        place = await bulkhead.enter(priority=choice.priority) if bulkhead is not None else None
         try:
-            while isinstance(step, Try):
-                if step.after_s:
-                    await asyncio.sleep(step.after_s)
-                began = self.clock()
-                leg: RouteTarget = step.candidate.route_target
-                try:
-                    if self.admit is not None and (admitted := self.admit(exchange, leg.target)) is not None:
-                        await admitted
-                    await self._attempt(exchange, call, leg, choice.priority, limit, writer, attempts.answered)
-                except (UpstreamError, Overloaded, RateLimited) as error:
-                    self._note(exchange, leg.target, began, error.status, error.code)
-                    if writer.has_content:
-                        self._failed(call, leg.target, error)
-                        raise
-                    step = attempts.next(_failure(error), self.clock(), self.random)
-                except asyncio.CancelledError:
-                    silence = exchange.interrupted
-                    if writer.has_content or not isinstance(silence, UpstreamError):
-                        self._cancelled(exchange, call, leg.target)
-                        if exchange.attempts:
-                            ended = silence or ClientLeft("the server cancelled the request")
-                            self._note(
-                                exchange, leg.target, began, exchange.upstream_status or ended.status, ended.code
-                            )
-                        raise
-                    exchange.overcome()
-                    self._note(exchange, leg.target, began, silence.status, silence.code)
-                    step = attempts.next(_failure(silence), self.clock(), self.random)
-                else:
-                    if exchange.attempts:
-                        self._note(exchange, leg.target, began, exchange.upstream_status or 200, None)
-                    if route.strategy == "latency" or step.candidate.sla is not None:
-                        self._observe(exchange, call, leg.target)
-                    return
-        except BaseException:
-            attempts.abandoned()
+            if (timeout := _timeout_of(call, exchange.options)) is not None:
+                attempt.timer = exchange.loop.call_later(timeout.after_s, exchange.interrupt, timeout.error())
+            reply = await self._reply(call, attempt, route_target)
+            try:
+                await relay(exchange, call, attempt, reply, writer)
+            finally:
+                reply.close()
+        except UpstreamError as error:
+            _hide(error, attempt)
             raise
+        finally:
+            if bulkhead is not None and place is not None:
+                bulkhead.leave(place)
+
+    async def _reply(self, call: Call, attempt: Attempt, route_target: RouteTarget) -> Reply:
+        """A reply that is no refusal. One that refuses what only the gateway wanted is asked for once more, without."""
+        target = attempt.target
+        if route_target.params:
+            call = call.with_fields({**call.fields, **route_target.params})
+        is_second = False
+        while True:
+            request = target.provider.request(call, target)
+            if route_target.set_headers or route_target.remove_headers:
+                endpoint = request.endpoint.with_headers(route_target.set_headers, route_target.remove_headers)
+                request = UpstreamRequest(endpoint, request.body, request.dropped_params)
+            attempt.request = request
+            attempt.sent_at = perf_counter()
+            try:
+                reply = await (target.upstream or self.network).call(request)
+            except Unreachable as error:
+                # Without the frames of the first one, which hold the attempt: see `_failure`.
+                raise Unreachable(f"{target.name}: {error.message}") from error.with_traceback(None)
+            attempt.status = reply.status
+            if reply.status < 300:
+                return reply
+            try:
+                body = await read_error(reply)
+            finally:
+                reply.close()
+            attempt.first_byte_at = attempt.last_byte_at = perf_counter()
+            refused = target.provider.refusal(call, target, Head(reply.status, reply.headers), body)
+            if is_second or not refused.is_worth_asking_again:
+                raise refused
+            is_second = True
+
+    def _given_up(self, exchange: Exchange, choice: Choice, step: GiveUp) -> GatewayError:
+        """What to say when there is nobody left to ask."""
         if step.reason in HELD_BACK:
             exchange.gave_up = HELD_BACK[step.reason]
-            told = {**exchange.applied, "gave_up": exchange.gave_up}
+            told = {**(exchange.applied or {}), "gave_up": exchange.gave_up}
             exchange.limit_headers.append((b"x-tfy-applied-rules", msgspec.json.encode(told)))
         if step.failure is not None:
-            raise step.failure.error
+            error: GatewayError = step.failure.error
+            return error
         if step.reason == "deadline":
-            raise TimedOut("the time the client allows was over before a provider could be asked")
-        why = "none matches its metadata" if route.candidates else "none of those in its manifest is there"
-        raise NoTarget(f"{route.name} has no target for this request: {why}")
+            return TimedOut("the time the client allows was over before a provider could be asked")
+        route = choice.route
+        name, has_any = (route.name, bool(route.candidates)) if route is not None else (choice.target.name, True)
+        why = "none matches its metadata" if has_any else "none of those in its manifest is there"
+        return NoTarget(f"{name} has no target for this request: {why}")
+
+    def _failed(self, call: Call, target: Target, error: GatewayError) -> None:
+        """For what `Attempts` is not told of."""
+        owner = owner_of(error.status, callers_key=call.provider_key is not None)
+        self.health.failed(target.name, target.account, owner, self.clock(), _retry_after_s(error))
 
     async def _tier(self, exchange: Exchange, call: Call, classifier: Classifier) -> Complexity:
-        judged = await tier_of(call, classifier, self.network)
+        judged = await tier_of(call, classifier, self.ask)
         if judged.usage is not None and classifier.target is not None:
             exchange.side_calls.append((classifier.target, judged.usage))
         return judged.complexity
 
-    async def _attempt(
-        self,
-        exchange: Exchange,
-        call: Call,
-        leg: RouteTarget,
-        priority: float,
-        limit: "AttemptTimeout | None",
-        writer: ResponseWriter,
-        answered: Callable[[], None],
-    ) -> None:
-        """Asks one target, and relays what it answers. `answered` is called before anything goes to the client.
-
-        Raises:
-            UpstreamError: it did not answer as it should.
-            Overloaded: it was not asked, because its account is busy.
-        """
-        exchange.target = leg.target
-        exchange.reading = exchange.usage = exchange.upstream_status = None
-        exchange.first_byte_at = exchange.last_byte_at = None
-        concurrency = leg.target.concurrency
+    def _bulkhead(self, target: Target) -> AsyncBulkhead | None:
+        concurrency = target.concurrency
         if concurrency is None:
-            await self._within(exchange, call, leg, limit, writer, answered)
-            return
-        bulkhead = self._bulkhead(leg.target, concurrency)
-        place = await bulkhead.enter(priority=priority)
-        try:
-            await self._within(exchange, call, leg, limit, writer, answered)
-        finally:
-            bulkhead.leave(place)
-
-    async def _within(
-        self,
-        exchange: Exchange,
-        call: Call,
-        leg: RouteTarget,
-        limit: "AttemptTimeout | None",
-        writer: ResponseWriter,
-        answered: Callable[[], None],
-    ) -> None:
-        """Gives up when no answer has begun in time."""
-        if limit is None:
-            await self._ask(exchange, call, leg, writer, answered)
-            return
-
-        def begun() -> None:
-            timeout.reschedule(None)
-            answered()
-
-        try:
-            async with asyncio.timeout(limit.after_s) as timeout:
-                await self._ask(exchange, call, leg, writer, begun)
-        except (UpstreamError, TimeoutError) as error:
-            if timeout.expired():
-                raise limit.error() from error
-            raise  # a TimeoutError that is not ours is the client's connection
-
-    async def _ask(
-        self, exchange: Exchange, call: Call, leg: RouteTarget, writer: ResponseWriter, answered: Callable[[], None]
-    ) -> None:
-        if leg.params:
-            call = msgspec.structs.replace(call, fields={**call.fields, **leg.params})
-        try:
-            await self._ask_once(exchange, call, leg, writer, answered)
-        except Refused as error:
-            if not error.is_worth_asking_again:
-                raise
-            await self._ask_once(exchange, call, leg, writer, answered)
-
-    async def _ask_once(
-        self, exchange: Exchange, call: Call, leg: RouteTarget, writer: ResponseWriter, answered: Callable[[], None]
-    ) -> None:
-        target = leg.target
-        request = target.provider.request(call, target)
-        if leg.set_headers or leg.remove_headers:
-            endpoint = request.endpoint.with_headers(leg.set_headers, leg.remove_headers)
-            request = UpstreamRequest(endpoint, request.body, request.dropped_params)
-        exchange.dropped_params = request.dropped_params
-        exchange.sent_at = perf_counter()
-        try:
-            reply = await (target.upstream or self.network).call(request)
-        except Unreachable as error:
-            # Without the frames of the first one, which hold the attempt: see `_failure`.
-            raise Unreachable(f"{target.name}: {error.message}") from error.with_traceback(None)
-        exchange.upstream_status = reply.status
-        try:
-            if reply.status >= 300:
-                body = await read_error(reply)
-                exchange.first_byte_at = exchange.last_byte_at = perf_counter()
-                raise target.provider.refusal(call, target, reply.status, reply.headers, body)
-            await relay(exchange, call, target, reply, writer, answered)
-        except UpstreamError as error:
-            error.message = request.endpoint.hidden(error.message.encode()).decode()
-            if isinstance(error, Refused) and error.body is not None:
-                error.body = request.endpoint.hidden(error.body)
-            raise
-        finally:
-            reply.close()
-
-    def _bulkhead(self, target: Target, concurrency: Concurrency) -> AsyncBulkhead:
-        account = target.account
-        bulkhead = self._bulkheads.get(account)
+            return None
+        bulkhead = self._bulkheads.get(target.account)
         if bulkhead is None:
-            bulkhead = self._bulkheads[account] = AsyncBulkhead(concurrency)
+            bulkhead = self._bulkheads[target.account] = AsyncBulkhead(concurrency)
         elif bulkhead.concurrency != concurrency:
             bulkhead.resize(concurrency)
         return bulkhead
 
-    def _observe(self, exchange: Exchange, call: Call, target: Target) -> None:
+    def _observe(self, call: Call, attempt: Attempt) -> None:
         """How fast a target was, for routes that choose by it."""
-        first, last, sent = exchange.first_byte_at, exchange.last_byte_at, exchange.sent_at
+        first, last, sent = attempt.first_byte_at, attempt.last_byte_at, attempt.sent_at
         if first is None or last is None or sent is None:
             return
-        tokens = exchange.usage.output_tokens if exchange.usage is not None else 0
+        tokens = attempt.usage.output_tokens if attempt.usage is not None else 0
         per_token_s = None
         if call.ask.stream and tokens > 1:
             per_token_s = (last - first) / (tokens - 1)
         elif not call.ask.stream and tokens:
             per_token_s = (last - sent) / tokens
-        self.health.observed(target.name, first - sent if call.ask.stream else None, per_token_s, self.clock())
-
-    def _note(self, exchange: Exchange, target: Target, began: float, status: int, reason: str | None) -> None:
-        now_s = self.clock()
-        exchange.attempts.append(
-            Attempt(
-                target=target.name,
-                status=status,
-                reason=reason,
-                started_ms=int((began - exchange.started) * 1e6) / 1e3,
-                duration_ms=int((now_s - began) * 1e6) / 1e3,
-            )
-        )
+        self.health.observed(attempt.target.name, first - sent if call.ask.stream else None, per_token_s, self.clock())
 
     def _budget(self, route: str) -> RetryBudget:
         budget = self._budgets.get(route)
@@ -393,6 +358,13 @@ def _failure(error: GatewayError) -> Failure:
         was_asked=isinstance(error, UpstreamError),
         error=error,
     )
+
+
+def _hide(error: UpstreamError, attempt: Attempt) -> None:
+    """Takes out what was secret in the request, if the provider repeats it."""
+    error.message = attempt.hidden(error.message.encode()).decode()
+    if isinstance(error, Refused) and error.body is not None:
+        error.body = attempt.hidden(error.body)
 
 
 def _retry_after_s(error: GatewayError) -> float | None:

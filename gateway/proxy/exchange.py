@@ -7,12 +7,15 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract import Attempt, Call, Caller, Choice, Dialect, Observer, Outcome, Reading, Target
+from gateway.contract import Call, Caller, Choice, Dialect, Observer, Outcome, Target
 from gateway.contract.limits import Hold, Ticket
 from gateway.contract.price import Price
+from gateway.contract.route import NO_METADATA
 from gateway.contract.usage import Usage
 from gateway.errors import Blocked, ClientLeft, GatewayError, RateLimited, Refused, Stopping, UpstreamError
 from gateway.proxy.asgi import Message, Send
+from gateway.proxy.attempt import Attempt
+from gateway.proxy.options import NO_OPTIONS, RequestOptions
 from gateway.secrecy.secret import Secret
 
 KEY = "gateway.proxy.exchange"
@@ -34,12 +37,14 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     body_is_read: bool = False
     # router
     dialect: Dialect | None = None
+    route: str = ""
     # auth
     caller: Caller | None = None
     provider_key: Secret | None = None
     # parse
     call: Call | None = None
-    metadata: Mapping[str, str] = {}
+    metadata: Mapping[str, str] = NO_METADATA
+    options: RequestOptions = NO_OPTIONS
     # model
     choice: Choice | None = None
     # limit, budget
@@ -55,21 +60,14 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     # guard, third-party middlewares
     observers: list[Observer] = []
     # dispatch
-    target: Target | None = None
-    upstream_status: int | None = None
-    dropped_params: tuple[str, ...] = ()
-    sent_at: float | None = None
-    applied: dict[str, Any] | None = None
+    attempt: Attempt | None = None
     attempts: list[Attempt] = []
+    """All of them, `attempt` last."""
+    applied: dict[str, Any] | None = None
     gave_up: str | None = None
     side_calls: list[tuple[Target, Usage]] = []
-    # relay
-    first_byte_at: float | None = None
+    # writer
     answered_at: float | None = None
-    last_byte_at: float | None = None
-    reading: Reading | None = None
-    usage: Usage | None = None
-    service_tier: str | None = None
     # whoever ends it
     is_noting: bool = False
     status: int = 0
@@ -126,22 +124,33 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     def interrupt(self, reason: GatewayError) -> None:
         """Ends the request from outside: the client left, the provider fell silent, the gateway stops.
 
-        The request's task is cancelled; who catches that asks `resume`.
+        The request's task is cancelled; where it is `interruptible`, the reason is raised.
         """
         if self.interrupted is None and self.task is not None:
             self.interrupted = reason
             self.task.cancel()
 
-    def resume(self) -> GatewayError | None:
-        """After a CancelledError: the reason, when it came from `interrupt`, and the task may go on to say so."""
-        if self.interrupted is not None and self.task is not None:
-            self.task.uncancel()
-        return self.interrupted
+    def interruptible(self) -> "Interruptible":
+        """`with` it, an interrupt is an error like any other: its reason is raised in place of the CancelledError."""
+        return Interruptible(self)
 
-    def overcome(self) -> None:
-        """Instead of `resume`: the request goes on as if nothing had been, and may be interrupted again."""
-        self.resume()
-        self.interrupted = None
+
+class Interruptible:
+    """Of one exchange, once it is made for each use. A cancelled task that nobody interrupted stays cancelled."""
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        reason, task = self._exchange.interrupted, self._exchange.task
+        if kind is asyncio.CancelledError and reason is not None and task is not None and task.cancelling():
+            task.uncancel()
+            raise reason from None
 
 
 def outcome_of(error: BaseException | None) -> Outcome:

@@ -39,6 +39,11 @@ class RequestOptions(msgspec.Struct, frozen=True):
     first_token_s: float | None = None
     deadline_s: float | None = None
 
+    @property
+    def is_about_attempts(self) -> bool:
+        """A model that was named directly is then routed, too."""
+        return self.attempts is not None or self.attempt_s is not None or self.first_token_s is not None
+
 
 NO_OPTIONS = RequestOptions()
 _retry = msgspec.json.Decoder(RetryOption)

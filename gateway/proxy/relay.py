@@ -1,12 +1,12 @@
 """One reply, one pass: from the provider's socket to the client, looked at on the way and not changed without need."""
 
 import asyncio
-from collections.abc import Callable
 from time import perf_counter
 
-from gateway.contract import Call, Observer, Reading, Reply, Target
+from gateway.contract import Call, Head, Observer, Reading, Reply
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
+from gateway.proxy.attempt import Attempt
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.writer import ResponseWriter
 from gateway.wire import sse
@@ -19,14 +19,11 @@ PEEK = 64 * 1024
 """No more than this of a stream is held back while waiting for its first content."""
 
 EVENT_STREAM = "text/event-stream"
+JSON = "application/json"
 
-Answered = Callable[[], None]
 
-
-async def relay(
-    exchange: Exchange, call: Call, target: Target, reply: Reply, writer: ResponseWriter, answered: Answered
-) -> None:
-    """Passes a reply on to its end. `answered` is called when it has begun well, before any of it goes to the client.
+async def relay(exchange: Exchange, call: Call, attempt: Attempt, reply: Reply, writer: ResponseWriter) -> None:
+    """Passes a reply on to its end. `attempt.answered` when it has begun well, before any of it goes to the client.
 
     Raises:
         UpstreamError: the provider did not bring it to an end.
@@ -37,16 +34,19 @@ async def relay(
         if is_stream != call.ask.stream:  # labels are often wrong; what it begins with is not
             first = await _beginning(reply)
             is_stream = sse.looks_like_events(first)
-            if is_stream and not call.ask.stream:
-                raise BrokeOff("the provider answered with a stream, which was not asked for")
-        if is_stream:
+        head, target = Head(reply.status, reply.headers, is_stream), attempt.target
+        reading = target.provider.reading(call, target, head) or call.dialect.reading(call, head)
+        attempt.reading = reading
+        if not reading.is_stream:
+            await _whole(exchange, call, attempt, reply, reading, first, writer)
+        elif call.ask.stream:
             # In a task of its own: each event wakes a task up through its whole chain of awaits, and that of the
             # request's own task is as long as the pipeline.
-            await asyncio.create_task(_stream(exchange, call, target, reply, first, writer, answered))
+            await asyncio.create_task(_stream(exchange, call, attempt, reply, reading, first, writer))
         else:
-            await _whole(exchange, call, target, reply, first, writer, answered)
+            raise BrokeOff("the provider answered with a stream, which was not asked for")
     finally:
-        exchange.last_byte_at = perf_counter()
+        attempt.last_byte_at = perf_counter()
 
 
 def _is_labelled_stream(reply: Reply) -> bool:
@@ -61,27 +61,21 @@ async def _beginning(reply: Reply) -> bytes:
     return first
 
 
-def _reading(exchange: Exchange, call: Call, target: Target, *, streamed: bool) -> Reading:
-    reading = target.provider.reading(call, target, streamed=streamed) or call.dialect.reading(streamed=streamed)
-    exchange.reading = reading
-    return reading
-
-
 async def _stream(
     exchange: Exchange,
     call: Call,
-    target: Target,
+    attempt: Attempt,
     reply: Reply,
+    reading: Reading,
     first: bytes,
     writer: ResponseWriter,
-    answered: Answered,
 ) -> None:
-    reading = _reading(exchange, call, target, streamed=True)
     observers = exchange.observers
     try:
-        out = await _peek(exchange, reply, first, reading)
-        answered()
-        await writer.start_stream(reply.headers["content-type"] if _is_labelled_stream(reply) else EVENT_STREAM)
+        out = await _peek(attempt, reply, first, reading)
+        attempt.answered()
+        labelled = reply.headers["content-type"] if _is_labelled_stream(reply) else EVENT_STREAM
+        await writer.start_stream(reading.content_type or labelled)
         while not reading.is_over:
             if out:
                 if observers:
@@ -100,11 +94,9 @@ async def _stream(
             raise told from broken
         raise
     finally:
-        exchange.usage = reading.usage()
-        if TIER in call.fields:
-            exchange.service_tier = reading.service_tier()
-        if exchange.usage is None and exchange.answered_at is not None:
-            exchange.usage = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
+        _note_usage(call, attempt, reading)
+        if attempt.usage is None and exchange.answered_at is not None:
+            attempt.usage = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
     _observe(observers, out)
     if error is None:
         await writer.finish(out)
@@ -115,7 +107,7 @@ async def _stream(
     raise error
 
 
-async def _peek(exchange: Exchange, reply: Reply, data: bytes, reading: Reading) -> bytes:
+async def _peek(attempt: Attempt, reply: Reply, data: bytes, reading: Reading) -> bytes:
     """The stream up to its first content: until then an error is still a status, and another target may answer."""
     held: list[bytes] = []
     size = 0
@@ -129,62 +121,77 @@ async def _peek(exchange: Exchange, reply: Reply, data: bytes, reading: Reading)
             break
     else:
         held.append(reading.end())
-    exchange.first_byte_at = perf_counter()
+    attempt.first_byte_at = perf_counter()
     return held[0] if len(held) == 1 else b"".join(held)
 
 
 async def _whole(
     exchange: Exchange,
     call: Call,
-    target: Target,
+    attempt: Attempt,
     reply: Reply,
+    reading: Reading,
     data: bytes,
     writer: ResponseWriter,
-    answered: Answered,
 ) -> None:
-    reading = _reading(exchange, call, target, streamed=False)
     out = b""
     while data or (data := await reply.read()):
         out = reading.feed(data)
         data = b""
         if out:
             break
-    exchange.first_byte_at = perf_counter()
+    attempt.first_byte_at = perf_counter()
     if writer.is_stream:
         reading.end()  # it may say why
         raise BrokeOff("the provider did not answer with a stream")
     if out:
-        answered()
-        await _large(exchange, reply, out, reading, writer)
+        attempt.answered()
+        await _large(exchange, call, attempt, reply, reading, out, writer)
         return
     body = reading.end()
-    exchange.usage = reading.usage()
-    if TIER in call.fields:
-        exchange.service_tier = reading.service_tier()
-    answered()
+    _note_usage(call, attempt, reading)
+    attempt.answered()
     if exchange.observers:
         _observe(exchange.observers, body)
-    await writer.whole(reply.status, reply.headers.get("content-type", "application/json"), body)
+    await writer.whole(reply.status, reading.content_type or reply.headers.get("content-type", JSON), body)
 
 
-async def _large(exchange: Exchange, reply: Reply, out: bytes, reading: Reading, writer: ResponseWriter) -> None:
-    headers = [(b"content-type", reply.headers.get("content-type", "application/json").encode(*HEADER))]
+async def _large(
+    exchange: Exchange,
+    call: Call,
+    attempt: Attempt,
+    reply: Reply,
+    reading: Reading,
+    out: bytes,
+    writer: ResponseWriter,
+) -> None:
+    content_type = reading.content_type or reply.headers.get("content-type", JSON)
+    headers = [(b"content-type", content_type.encode(*HEADER))]
     length = reply.headers.get("content-length")
-    if length and "content-encoding" not in reply.headers:  # else it is the length of what was unpacked
-        headers.append((b"content-length", length.encode(*HEADER)))
+    if length and reading.content_type is None and "content-encoding" not in reply.headers:
+        headers.append((b"content-length", length.encode(*HEADER)))  # else it is the length of something else
     await writer.start(reply.status, headers)
     try:
-        while out:
-            _observe(exchange.observers, out)
-            await writer.write(out)
-            writer.is_writing = False
+        data = out
+        while data:
+            if out:
+                _observe(exchange.observers, out)
+                await writer.write(out)
+                writer.is_writing = False
             data = await reply.read()
             out = reading.feed(data) if data else reading.end()
     finally:
-        exchange.usage = reading.usage()
+        _note_usage(call, attempt, reading)
     if not reading.is_complete():
         raise BrokeOff("the provider ended its answer before it was complete")
-    await writer.finish()
+    _observe(exchange.observers, out)
+    await writer.finish(out)
+
+
+def _note_usage(call: Call, attempt: Attempt, reading: Reading) -> None:
+    attempt.usage = reading.usage()
+    if TIER in call.fields:
+        attempt.service_tier = reading.service_tier()
 
 
 def _observe(observers: list[Observer], data: bytes) -> None:

@@ -90,7 +90,8 @@ class Watch:
 
     def _check_provider(self, is_still: bool) -> None:
         exchange, timing = self._exchange, self._timing
-        events = exchange.reading.events if exchange.reading is not None else 0
+        reading = exchange.attempt.reading if exchange.attempt is not None else None
+        events = reading.events if reading is not None else 0
         self._silent_s = self._silent_s + timing.keep_alive_s if events == self._events else 0.0
         self._events = events
         limit_s = timing.idle_s if events else timing.first_byte_s

@@ -143,13 +143,15 @@ class ResponseWriter:
 
     def _has_told_error(self) -> bool:
         """The provider's own event says it, and has been passed on as it came."""
-        reading = self._exchange.reading
+        attempt = self._exchange.attempt
+        reading = attempt.reading if attempt is not None else None
         return reading is not None and reading.told_error() is not None
 
     def _timing(self) -> bytes:
         """Milliseconds until the model that answered was asked, and of that model. Source: W3C Server Timing."""
         exchange = self._exchange
-        sent, last = exchange.sent_at, exchange.answered_at
+        sent = exchange.attempt.sent_at if exchange.attempt is not None else None
+        last = exchange.answered_at
         if sent is None or last is None:
             return b"gateway"
         return b"gateway;dur=%.3f, model;dur=%.3f" % ((sent - exchange.started) * 1e3, (last - sent) * 1e3)
@@ -158,14 +160,14 @@ class ResponseWriter:
         """What the gateway itself has to say about the reply."""
         headers = []
         exchange = self._exchange
-        applied = exchange.applied
+        attempt, applied = exchange.attempt, exchange.applied
         is_open = self._comment is not None and applied is not None  # a comment goes first: another may yet answer
-        if exchange.target is not None and not is_open:
-            headers.append((b"x-tfy-resolved-model", exchange.target.name.encode()))
+        if attempt is not None and not is_open:
+            headers.append((b"x-tfy-resolved-model", attempt.target.name.encode()))
             if applied is not None:
-                applied = {"resolved_model": exchange.target.name, **applied}
+                applied = {"resolved_model": attempt.target.name, **applied}
         if applied is not None:
             headers.append((b"x-tfy-applied-rules", msgspec.json.encode(applied)))
-        if exchange.dropped_params and not is_open:
-            headers.append((b"x-gateway-dropped-params", ",".join(exchange.dropped_params).encode()))
+        if attempt is not None and attempt.dropped_params and not is_open:
+            headers.append((b"x-gateway-dropped-params", ",".join(attempt.dropped_params).encode()))
         return headers

@@ -132,6 +132,9 @@ class StreamReading(Tail):
             event, without choices, on which clients fail that index `choices[0]`. All other bytes stay as they are.
     """
 
+    content_type: str | None = None
+    is_stream = True
+
     def __init__(self, *, cuts_usage: bool = False) -> None:
         super().__init__()
         self.events = 0
@@ -262,6 +265,8 @@ def _done_in(joined: bytes) -> "re.Match[bytes] | None":
 class BodyReading(Tail):
     """A `Reading` of one JSON value. It is held back until it is whole, or larger than `HOLD`."""
 
+    content_type: str | None = None
+    is_stream = False
     is_over = False
 
     def __init__(self) -> None:

@@ -5,16 +5,17 @@ import json
 import msgspec
 import pytest
 
-from gateway.contract import Ask
+from gateway.contract import Ask, Head, JsonBody, Request
 from gateway.contract.usage import Usage
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.errors import BadRequest, BrokeOff, RateLimited, Refused, UpstreamError
 
+STREAMED = Head(200, {}, is_stream=True)
 fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def parse(dialect, body):
-    return dialect.parse(fields(body), body)
+    return dialect.parse(Request(body=JsonBody(fields(body), body)))
 
 
 @pytest.mark.parametrize(
@@ -175,14 +176,14 @@ BEGINNING = [
 
 
 def begun(stream):
-    reading = CHAT.reading(streamed=True)
+    reading = CHAT.reading(None, STREAMED)
     reading.feed(stream)
     return reading.has_begun
 
 
 def read(body):
     """The usage of an answer that is not streamed."""
-    reading = CHAT.reading(streamed=False)
+    reading = CHAT.reading(None, Head(200, {}))
     reading.feed(body)
     assert reading.end() is body
     return reading.usage()
@@ -197,7 +198,7 @@ def refusal_of(body):
 @pytest.mark.parametrize("first", BEGINNING)
 def test_an_answer_begins_with_its_first_content(first):
     """Until then another provider may answer instead, so an event that says nothing must not count."""
-    reading = CHAT.reading(streamed=True)
+    reading = CHAT.reading(None, STREAMED)
 
     assert [(reading.feed(each), reading.has_begun) for each in PREPARING] == [(each, False) for each in PREPARING]
     assert (reading.feed(first), reading.has_begun) == (first, True)
@@ -232,7 +233,7 @@ def test_an_error_after_the_first_content_is_not():
 def test_the_last_event_counts_without_its_blank_line():
     error = b'data: {"error":{"message":"overloaded"}}'
 
-    reading = CHAT.reading(streamed=True)
+    reading = CHAT.reading(None, STREAMED)
 
     assert (reading.feed(error), reading.has_begun) == (error, False)
     with pytest.raises(Refused, match="overloaded"):
@@ -423,8 +424,8 @@ def test_a_key_in_an_error_inside_a_200_is_masked():
 
 
 def test_has_the_paths_clients_call():
-    assert [(d.name, d.path, d.model_type) for d in (CHAT, COMPLETIONS, EMBEDDINGS)] == [
-        ("chat", "/chat/completions", "chat"),
-        ("completions", "/completions", "completion"),
-        ("embeddings", "/embeddings", "embedding"),
+    assert [(d.name, d.routes, d.model_type) for d in (CHAT, COMPLETIONS, EMBEDDINGS)] == [
+        ("chat", (("POST", "/chat/completions"),), "chat"),
+        ("completions", (("POST", "/completions"),), "completion"),
+        ("embeddings", (("POST", "/embeddings"),), "embedding"),
     ]

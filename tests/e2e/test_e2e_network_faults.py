@@ -83,7 +83,7 @@ def asked(connect, ask):
 async def attempts_of(gateway, answer):
     """Who was asked for it, in order, and what came of that."""
     [record] = await gateway.records_of(answer.id)
-    return [(each["target"], (each["status"], each["reason"])) for each in record["attempts"]]
+    return [(each["name"], (each["status"], each["reason"])) for each in record["spans"]]
 
 
 def url_of(sock, scheme="http"):

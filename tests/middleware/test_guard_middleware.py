@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.contract import Call, Outcome
+from gateway.contract import Call, Outcome, Request
 from gateway.dialects import CHAT
 from gateway.errors import Blocked
 from gateway.middleware import GuardMiddleware
@@ -54,7 +54,7 @@ def asking(app, call):
 
 
 async def test_guards_see_the_call_and_attach_observers():
-    call = Call(CHAT, None, {})
+    call = Call(CHAT, None, Request())
     guards = [Watching(Ends()), Watching(), Watching(Ends(), Ends())]
 
     answer = await get(asking(GuardMiddleware(hello, guards=guards), call), "/")
@@ -67,7 +67,7 @@ async def test_one_that_refuses_is_the_last():
     guards = [Watching(refuses=True), Watching()]
 
     with pytest.raises(Blocked, match="not with us"):
-        await get(asking(GuardMiddleware(hello, guards=guards), Call(CHAT, None, {})), "/")
+        await get(asking(GuardMiddleware(hello, guards=guards), Call(CHAT, None, Request())), "/")
 
     assert guards[1].calls == []
 
@@ -77,7 +77,7 @@ async def test_requests_without_a_call_are_none_of_their_business():
 
 
 async def test_observers_are_not_shared_between_requests():
-    app = asking(GuardMiddleware(hello, guards=[Watching(Ends())]), Call(CHAT, None, {}))
+    app = asking(GuardMiddleware(hello, guards=[Watching(Ends())]), Call(CHAT, None, Request()))
 
     assert [(await get(app, "/")).body for _ in range(3)] == [b"1"] * 3
 

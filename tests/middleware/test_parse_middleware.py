@@ -218,7 +218,7 @@ async def test_a_large_body_is_read_like_a_small_one(text):
     call = await App().take(body)
 
     assert bytes(call.fields["messages"]) == body[body.index(b"[") : -1]
-    assert call.ask == CHAT.parse(call.fields, body)
+    assert call.ask == CHAT.parse(call.request)
 
 
 @pytest.mark.parametrize("at", [30, 1024 * 1024 - 1, 1024 * 1024, 1024 * 1024 + 3, 2_999_990])
@@ -279,9 +279,9 @@ async def test_large_bodies_are_read_one_after_the_other():
     read_in = []
 
     class Noting(type(CHAT)):
-        def parse(self, fields, body):
+        def parse(self, request):
             read_in.append(turns)
-            return super().parse(fields, body)
+            return super().parse(request)
 
     app = App(Noting("chat", "/chat/completions", "chat", prompt="messages"))
     body = body_of(3_000_000, "é")

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gateway.contract import Call, Tls
+from gateway.contract import Call, JsonBody, Request, Tls
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
@@ -71,7 +71,8 @@ def self_hosted(rest):
 
 def call(body, dialect=CHAT):
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    return Call(dialect, dialect.parse(fields, body), fields)
+    request = Request(body=JsonBody(fields, body))
+    return Call(dialect, dialect.parse(request), request)
 
 
 def ask(target, body=CHAT_BODY, dialect=CHAT):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.contract import Call, Endpoint, Target
+from gateway.contract import Call, Endpoint, Head, JsonBody, Request, Target
 from gateway.dialects import CHAT
 from gateway.errors import BadRequest, Unauthorized
 from gateway.providers.catalog import Vendor
@@ -31,7 +31,8 @@ def target(**vendor):
 
 def call(body):
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    return Call(CHAT, CHAT.parse(fields, body), fields)
+    request = Request(body=JsonBody(fields, body))
+    return Call(CHAT, CHAT.parse(request), request)
 
 
 CALL = call(b'{"model":"a/m"}')
@@ -150,7 +151,7 @@ def test_refuses_options_that_are_nested_too_deeply():
     options = msgspec.Raw(b'{"x":' + 5_000 * b"[" + 5_000 * b"]" + b"}")
 
     with pytest.raises(BadRequest, match="nested too deeply"):
-        PROVIDER.request(Call(CHAT, STREAM.ask, {"stream_options": options}), target())
+        PROVIDER.request(STREAM.with_fields({"stream_options": options}), target())
 
 
 # --- the caller's own key ----------------------------------------------------
@@ -277,7 +278,7 @@ async def test_the_gateways_token_never_leaves_the_house(app_with, tmp_path, tok
     ],
 )
 def test_a_stream_is_relayed_verbatim_unless_usage_was_asked_for_by_the_gateway(asked, vendor, is_read):
-    assert (PROVIDER.reading(asked, target(**vendor), streamed=asked.ask.stream) is not None) is is_read
+    assert (PROVIDER.reading(asked, target(**vendor), Head(200, {}, asked.ask.stream)) is not None) is is_read
 
 
 def test_an_account_may_say_that_usage_is_not_to_be_asked_for():
@@ -285,7 +286,7 @@ def test_an_account_may_say_that_usage_is_not_to_be_asked_for():
     silent = msgspec.structs.replace(target(), settings=Settings(ENDPOINTS, Vendor(), asks_for_usage=False))
 
     assert json.loads(PROVIDER.request(STREAM, silent).body) == {"model": "real-m", "stream": True}
-    assert PROVIDER.reading(STREAM, silent, streamed=True) is None
+    assert PROVIDER.reading(STREAM, silent, Head(200, {}, is_stream=True)) is None
 
 
 @pytest.mark.parametrize(
@@ -302,24 +303,24 @@ def test_remembers_who_refuses_to_be_asked_for_usage(status, body, is_worth_it):
     """Every stream was refused, for a field that the caller had never sent."""
     stubborn = target()
 
-    refused = PROVIDER.refusal(STREAM, stubborn, status, {}, body)
+    refused = PROVIDER.refusal(STREAM, stubborn, Head(status, {}), body)
 
     assert refused.is_worth_asking_again is is_worth_it
     assert (b"stream_options" in PROVIDER.request(STREAM, stubborn).body) is not is_worth_it
-    assert not PROVIDER.refusal(STREAM, stubborn, status, {}, body).is_worth_asking_again or not is_worth_it
+    assert not PROVIDER.refusal(STREAM, stubborn, Head(status, {}), body).is_worth_asking_again or not is_worth_it
 
 
 def test_what_the_caller_asks_for_is_for_the_provider_to_refuse():
     asked = call(b'{"model":"a/m","stream":true,"stream_options":{"include_usage":true}}')
 
-    assert not PROVIDER.refusal(asked, target(), 400, {}, b"stream_options").is_worth_asking_again
+    assert not PROVIDER.refusal(asked, target(), Head(400, {}), b"stream_options").is_worth_asking_again
 
 
 # --- errors ------------------------------------------------------------------
 
 
 def refusal(status, body, headers=None):
-    return PROVIDER.refusal(CALL, target(), status, headers or {}, body)
+    return PROVIDER.refusal(CALL, target(), Head(status, headers or {}), body)
 
 
 OPENAI_ERROR = (
@@ -398,7 +399,7 @@ def test_a_401_shows_nothing_of_the_providers_text(body):
 def test_a_401_may_be_about_the_callers_own_key():
     asked = msgspec.structs.replace(CALL, provider_key=Secret("Bearer sk-caller"))
 
-    refused = PROVIDER.refusal(asked, target(), 401, {}, b"bad key sk-caller")
+    refused = PROVIDER.refusal(asked, target(), Head(401, {}), b"bad key sk-caller")
 
     assert refused.message == "the provider does not accept the key: yours, if the account has none of its own"
     assert refused.body is None

@@ -232,12 +232,12 @@ async def test_what_a_request_under_way_comes_to_by_now(limited, auth, until):
     app = limited(upstream, budget("org", 1.0), timing=Timing(watch_after_s=0.0))
     asking = asyncio.create_task(post(app, CHAT, STREAM, headers=auth, leaves=leaves))
     await until(
-        lambda: upstream.replies and [exchange.reading.events for exchange in app.drain if exchange.reading] == [3]
+        lambda: upstream.replies and [each.attempt.reading.events for each in app.drain if each.attempt.reading] == [3]
     )
 
     [open_request] = app.drain
     by_now = [entry.billed() for _ in range(2) for entry in app.admission.so_far(open_request)]
-    usage_then = open_request.usage
+    usage_then = open_request.attempt.usage
     leaves.set()
     await asking
 

@@ -47,7 +47,7 @@ async def test_being_cancelled_is_not_being_slow():
 
 def test_nobody_else_reads_them():
     """The control API did, without a deadline: a slow body was still open after 45 s."""
-    imported = re.compile(r"from gateway\.asgi import .*\bread_pieces\b")
+    imported = re.compile(r"from gateway\.proxy\.asgi import .*\bread_pieces\b")
 
     readers = {path.name for path in Path(gateway.__file__).parent.rglob("*.py") if imported.search(path.read_text())}
 

@@ -2,18 +2,21 @@
 
 import asyncio
 import json
+from random import Random
 
 import msgspec
 import pytest
 
 from gateway.config.compile.snapshot import compile_snapshot
-from gateway.contract import Call, Classifier
+from gateway.contract import Call, Classifier, JsonBody, Request
 from gateway.contract.usage import Usage
 from gateway.dialects import CHAT
 from gateway.errors import BrokeOff, TimedOut, Unreachable
 from gateway.manifests import Secrets, loads
 from gateway.plugins import providers_by_type
 from gateway.proxy.classify import text_of, tier_of
+from gateway.proxy.dispatch import Dispatcher
+from gateway.rules.routing import Health
 from gateway.testing import FakeUpstream, post
 
 ACCOUNT = """\
@@ -37,19 +40,28 @@ HARD = "Prove that the algorithm is optimal, and derive its complexity:\n```pyth
 def call(content="hi", **fields):
     body = {"model": "v/m", "messages": [{"role": "user", "content": content}], **fields}
     raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
-    return Call(CHAT, CHAT.parse(raw, b""), raw)
+    request = Request(body=JsonBody(raw))
+    return Call(CHAT, CHAT.parse(request), request)
 
 
 def fields(**values):
-    return Call(CHAT, None, {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in values.items()})
+    return Call(
+        CHAT,
+        None,
+        Request(body=JsonBody({name: msgspec.Raw(msgspec.json.encode(value)) for name, value in values.items()})),
+    )
 
 
 def says(text):
     return (200, [json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode()])
 
 
+def asking(upstream):
+    return Dispatcher(upstream, health=Health(Random(0)), random=Random(0)).ask
+
+
 async def tier(upstream, classifier=JUDGE, asked=None):
-    found = (await tier_of(asked or call(), classifier, upstream)).complexity
+    found = (await tier_of(asked or call(), classifier, asking(upstream))).complexity
     assert all(reply.is_closed for reply in upstream.replies)
     return found.tier, found.cause
 
@@ -242,7 +254,7 @@ def test_text_that_is_nested_too_deeply_is_none(depth, opens, closes):
     """Whoever sends it must not see the gateway fail."""
     raw = msgspec.Raw((opens * depth + '"a"' + closes * depth).encode())
 
-    text, _ = text_of(Call(CHAT, None, {"messages": raw}))
+    text, _ = text_of(Call(CHAT, None, Request(body=JsonBody({"messages": raw}))))
 
     assert text in ("", "a")
 
@@ -298,6 +310,6 @@ async def test_what_the_model_used_is_told(text):
         "usage": {"prompt_tokens": 90, "completion_tokens": 2, "total_tokens": 92},
     }
 
-    judged = await tier_of(call(), JUDGE, FakeUpstream((200, [json.dumps(reply).encode()])))
+    judged = await tier_of(call(), JUDGE, asking(FakeUpstream((200, [json.dumps(reply).encode()]))))
 
     assert judged.usage == Usage(input=90, output=2)

@@ -10,11 +10,12 @@ from random import Random
 import msgspec
 import pytest
 
-from gateway.contract import Call, Choice, Outcome
+from gateway.contract import Call, Choice, JsonBody, Outcome, Request
 from gateway.dialects import CHAT as DIALECT
 from gateway.errors import BrokeOff, ConfigError, Refused, TimedOut, Unreachable
 from gateway.proxy.dispatch import MAX_ERROR_BODY, Dispatcher, read_error
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.options import RequestOptions
 from gateway.proxy.watch import Timing
 from gateway.proxy.writer import ResponseWriter
 from gateway.rules.routing import FaultOwner, Health
@@ -167,7 +168,13 @@ def asked(upstream):
 def call_of(app, body=ASK):
     """A call and what was chosen for it, to be given to a `Dispatcher`."""
     fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
-    return Call(DIALECT, DIALECT.parse(fields, b""), fields), app.models.find(body["model"], None)
+    request = Request(body=JsonBody(fields))
+    return Call(DIALECT, DIALECT.parse(request), request), app.models.find(body["model"], None)
+
+
+def respond(dispatcher, exchange, call, choice, writer=None):
+    exchange.call, exchange.choice = call, choice
+    return dispatcher.respond(exchange, writer or ResponseWriter(ignore, exchange))
 
 
 async def ignore(message):
@@ -208,7 +215,7 @@ async def test_the_pause_is_spread(routed, drawn, at_least_s):
     call, choice = call_of(routed(upstream, repeated("a", delay=40)))
     exchange = Exchange()
 
-    await dispatcher_with(upstream, Draws(drawn)).answer(exchange, call, choice, ResponseWriter(ignore, exchange))
+    await respond(dispatcher_with(upstream, Draws(drawn)), exchange, call, choice)
 
     assert upstream.at[1] - upstream.at[0] >= at_least_s - 0.001
 
@@ -414,7 +421,7 @@ async def test_a_stream_that_breaks_later_is_not(routed, auth, sink, end):
     assert upstream.replies[0].is_closed
     [record] = sink.records
     assert record.outcome == Outcome.UPSTREAM_BROKE
-    assert [(each.target, each.status, each.reason) for each in record.attempts] == [("a/m", 502, "stream_interrupted")]
+    assert [(each.name, each.status, each.reason) for each in record.spans] == [("a/m", 502, "stream_interrupted")]
 
 
 async def test_a_stream_that_breaks_later_counts_against_its_target(routed, auth):
@@ -514,8 +521,8 @@ async def test_each_attempt_may_take_so_long(routed, auth, sink):
     assert answer.json()["error"]["message"] == "the provider did not answer within 0.02 s"
     assert asked(upstream) == ["a", "b"]
     assert [reply.is_closed for reply in upstream.replies] == [True, True]
-    attempts = sink.records[0].attempts
-    assert [(each.target, each.status) for each in attempts] == [("a/m", 408), ("b/m", 408)]
+    attempts = sink.records[0].spans
+    assert [(each.name, each.status) for each in attempts] == [("a/m", 408), ("b/m", 408)]
     assert min(each.duration_ms for each in attempts) >= 19
 
 
@@ -577,10 +584,10 @@ async def test_no_attempt_begins_when_the_client_waits_no_longer(routed, takes_s
     clock = Clock(1000.0)
     upstream = SlowUpstream(clock, takes_s, no(503), OK)
     call, choice = call_of(routed(upstream, target("a"), target("b")))
-    exchange = Exchange(started=1000.0, headers={b"x-stainless-read-timeout": b"30"})
+    exchange = Exchange(started=1000.0, options=RequestOptions(deadline_s=30.0))
 
     with suppress(Refused):
-        await dispatcher_with(upstream, clock=clock).answer(exchange, call, choice, ResponseWriter(ignore, exchange))
+        await respond(dispatcher_with(upstream, clock=clock), exchange, call, choice)
 
     assert asked(upstream) == order
 
@@ -589,10 +596,10 @@ async def test_nobody_is_asked_when_it_is_too_late_already(routed):
     clock = Clock(1030.0)
     upstream = FakeUpstream(OK)
     call, choice = call_of(routed(upstream, target("a")))
-    exchange = Exchange(started=1000.0, headers={b"x-stainless-read-timeout": b"30"})
+    exchange = Exchange(started=1000.0, options=RequestOptions(deadline_s=30.0))
 
     with pytest.raises(TimedOut, match="the time the client allows was over"):
-        await dispatcher_with(upstream, clock=clock).answer(exchange, call, choice, ResponseWriter(ignore, exchange))
+        await respond(dispatcher_with(upstream, clock=clock), exchange, call, choice)
 
     assert asked(upstream) == []
 
@@ -642,7 +649,7 @@ async def test_a_client_that_leaves_in_a_pause_ends_it(routed, auth, sink, until
     assert asked(upstream) == ["a"]
     [record] = sink.records
     assert (record.outcome, record.status) == (Outcome.CLIENT_LEFT, 499)
-    assert [(each.target, each.status, each.reason) for each in record.attempts] == [("a/m", 503, "upstream_error")]
+    assert [(each.name, each.status, each.reason) for each in record.spans] == [("a/m", 503, "upstream_error")]
 
 
 async def test_a_client_that_leaves_in_the_second_attempt_ends_it(routed, auth, until):
@@ -667,7 +674,7 @@ async def test_a_client_whose_connection_times_out_is_no_fault_of_a_target(route
         raise TimeoutError(110, "Connection timed out")
 
     with pytest.raises(TimeoutError, match="Connection timed out"):
-        await dispatcher_with(upstream).answer(exchange, call, choice, ResponseWriter(send, exchange))
+        await respond(dispatcher_with(upstream), exchange, call, choice, ResponseWriter(send, exchange))
 
     assert asked(upstream) == ["a"]
     assert upstream.replies[0].is_closed
@@ -747,14 +754,14 @@ async def test_the_record_has_all_attempts(routed, auth, sink):
     await app.close()
 
     [record] = sink.records
-    assert [(each.target, each.status, each.reason) for each in record.attempts] == [
+    assert [(each.name, each.status, each.reason) for each in record.spans] == [
         ("a/m", 503, "upstream_error"),
         ("a/m", 502, "upstream_unreachable"),
         ("b/m", 200, None),
     ]
-    started = [each.started_ms for each in record.attempts]
+    started = [each.started_ms for each in record.spans]
     assert started == sorted(started)
-    assert all(0 <= each.started_ms + each.duration_ms <= record.duration_ms for each in record.attempts)
+    assert all(0 <= each.started_ms + each.duration_ms <= record.duration_ms for each in record.spans)
     assert (record.resolved_model, record.model, record.upstream_status) == ("b/m", "v/m", 200)
 
 
@@ -764,7 +771,7 @@ async def test_an_answer_at_once_needs_no_attempts(routed, auth, sink):
     await post(app, CHAT, ASK, headers=auth)
     await app.close()
 
-    assert sink.records[0].attempts == ()
+    assert sink.records[0].spans == ()
 
 
 async def test_the_status_of_the_record_is_that_of_the_last_attempt(routed, auth, sink):
@@ -844,7 +851,7 @@ async def test_successes_of_direct_calls_count_as_well(routed):
     for _ in range(9):
         exchange = Exchange()
         with suppress(Refused):
-            await dispatcher.answer(exchange, call, choice, ResponseWriter(ignore, exchange))
+            await respond(dispatcher, exchange, call, choice)
 
     assert dispatcher.health.may_ask("a/m", dispatcher.clock())
 
@@ -866,7 +873,7 @@ async def test_a_provider_that_is_silent_is_replaced(routed, auth, sink, ask, ch
     assert answer.body.replace(KEEP_ALIVE, b"") == (HELLO + STOP + DONE if ask is STREAM else REPLY)
     assert [reply.is_closed for reply in upstream.replies] == [True, True]
     [record] = sink.records
-    tried = [(each.target, each.status, each.reason) for each in record.attempts]
+    tried = [(each.name, each.status, each.reason) for each in record.spans]
     assert tried == [("a/m", 408, "upstream_timeout"), ("b/m", 200, None)]
 
 
@@ -932,7 +939,7 @@ async def test_a_probe_whose_client_leaves_makes_room_for_another(routed, until)
     assert not dispatcher.health.may_ask("a/m", 0.0)
     clock.now_s = 100.0
 
-    probe = asyncio.create_task(dispatcher.answer(exchange, call, choice, ResponseWriter(ignore, exchange)))
+    probe = asyncio.create_task(respond(dispatcher, exchange, call, choice))
     await until(lambda: upstream.replies)
     assert not dispatcher.health.may_ask("a/m", 100.0)
     probe.cancel()
@@ -1003,7 +1010,7 @@ async def test_failures_leave_no_ring_behind(routed):
 
     gc.disable()
     try:
-        await dispatcher.answer(exchange, call, choice, writer)
+        await respond(dispatcher, exchange, call, choice, writer)
         del writer
         assert is_there() is None
     finally:
@@ -1017,10 +1024,10 @@ async def test_a_choice_without_a_route_is_asked_by_itself(routed):
     exchange = Exchange()
 
     alone = Choice(msgspec.structs.replace(choice.target, upstream=own))
-    await dispatcher_with(network).answer(exchange, call, alone, ResponseWriter(ignore, exchange))
+    await respond(dispatcher_with(network), exchange, call, alone)
 
     assert (len(own.requests), len(network.requests)) == (1, 0)
-    assert exchange.target.name == "a/m"
+    assert exchange.attempt.target.name == "a/m"
 
 
 async def test_a_model_that_was_named_directly_has_its_attempt_in_the_record(routed, auth, sink):
@@ -1029,7 +1036,7 @@ async def test_a_model_that_was_named_directly_has_its_attempt_in_the_record(rou
     await post(app, CHAT, {**ASK, "model": "a/m"}, headers=auth)
     await app.close()
 
-    assert [(each.target, each.status) for each in sink.records[0].attempts] == [("a/m", 503)]
+    assert [(each.name, each.status) for each in sink.records[0].spans] == [("a/m", 503)]
 
 
 async def test_what_failed_attempts_took_is_not_the_gateways_time(routed, auth, sink):
@@ -1057,7 +1064,7 @@ async def test_the_attempt_that_a_client_left_is_listed(routed, auth, sink, unti
     await app.close()
 
     [record] = sink.records
-    tried = [(each.target, each.status, each.reason) for each in record.attempts]
+    tried = [(each.name, each.status, each.reason) for each in record.spans]
     assert tried == [("a/m", 503, "upstream_error"), ("a/m", 200, "client_closed_request")]
     assert record.overhead_ms < record.duration_ms - 35
 
@@ -1137,7 +1144,7 @@ async def test_who_finds_no_room_goes_to_the_next_target(routed, auth, sink, unt
 
     assert statuses == [200] * 20
     assert asked(upstream) == ["a", *["b"] * 20, "a"]
-    tried = [(each.target, each.status, each.reason) for each in sink.records[0].attempts]
+    tried = [(each.name, each.status, each.reason) for each in sink.records[0].spans]
     assert tried == [("a/m", 503, "account_busy"), ("b/m", 200, None)]
 
 

@@ -42,9 +42,10 @@ async def test_cuts_all_who_are_left():
         exchange = Exchange(task=asyncio.current_task())
         drain.enter(exchange)
         try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            ends.append(exchange.resume())
+            with exchange.interruptible():
+                await asyncio.Event().wait()
+        except Stopping as error:
+            ends.append(error)
         finally:
             drain.leave(exchange)
 

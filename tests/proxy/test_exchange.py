@@ -76,9 +76,10 @@ async def test_an_interrupt_ends_the_waiting_and_tells_why():
     async def request():
         exchange = Exchange.of(current)
         try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            reasons.append(exchange.resume())
+            with exchange.interruptible():
+                await asyncio.Event().wait()
+        except ClientLeft as error:
+            reasons.append(error)
         await asyncio.sleep(0)
         return "still running"
 
@@ -98,11 +99,8 @@ async def test_a_cancel_from_outside_is_no_interrupt():
 
     async def request():
         exchange = Exchange.of(current)
-        try:
+        with exchange.interruptible():
             await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            assert exchange.resume() is None
-            raise
 
     task = asyncio.create_task(request())
     await asyncio.sleep(0)

@@ -800,7 +800,7 @@ async def test_the_record_of_a_stream(app_with, auth, sink):
         "client": "127.0.0.1",
         "user_agent": "tests/1",
         "token_id": None,
-        "attempts": (),
+        "spans": (),
         "gave_up": None,
     }
     assert 0 < record.time_to_first_token_ms <= record.duration_ms

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.errors import ClientLeft, TimedOut
+from gateway.errors import ClientLeft, GatewayError, TimedOut
 from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.watch import Timing, Watch
@@ -16,10 +16,11 @@ async def watched(receive, timing, waiting, *, writer=None):
     exchange = Exchange(task=asyncio.current_task())
     try:
         young = Deadlines(timing.watch_after_s, Watch.begin)
-        with Watch(exchange, receive, writer or ResponseWriter(None, exchange), timing, young):
+        watch = Watch(exchange, receive, writer or ResponseWriter(None, exchange), timing, young)
+        with exchange.interruptible(), watch:
             await waiting
-    except asyncio.CancelledError:
-        return exchange.resume()
+    except GatewayError as error:
+        return error
     return None
 
 

@@ -41,13 +41,12 @@ async def stream(scope, send):
     exchange = Exchange.of(scope)
     drain.enter(exchange)
     try:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"first,", "more_body": True})
-        await (release.wait() if scope["path"] == "/some" else asyncio.Event().wait())
-        await send({"type": "http.response.body", "body": b"last."})
-    except asyncio.CancelledError:
-        if exchange.resume() is None:
-            raise
+        with exchange.interruptible():
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"first,", "more_body": True})
+            await (release.wait() if scope["path"] == "/some" else asyncio.Event().wait())
+            await send({"type": "http.response.body", "body": b"last."})
+    except GatewayError:
         await send({"type": "http.response.body", "body": b"stopped."})
     finally:
         drain.leave(exchange)

@@ -9,7 +9,7 @@
 Times called `now_s` are of one monotonic clock, those called `wall_s` are seconds since 1970.
 """
 
-from gateway.rules.routing.attempts import Attempts
+from gateway.rules.routing.attempts import Attempts, Once
 from gateway.rules.routing.budget import RetryBudget
 from gateway.rules.routing.bulkhead import AsyncBulkhead, Bulkhead, Stage, Ticket
 from gateway.rules.routing.complexity import Complexity, classify
@@ -30,6 +30,7 @@ __all__ = [
     "FaultOwner",
     "GiveUp",
     "Health",
+    "Once",
     "RetryBudget",
     "Stage",
     "Ticket",

@@ -166,3 +166,31 @@ def _pause_s(candidate: Candidate, failure: Failure, random: Random) -> float | 
     if failure.retry_after_s is None:
         return delay_s
     return max(failure.retry_after_s, delay_s) if failure.retry_after_s <= LONGEST_PAUSE_S else None
+
+
+class Once:
+    """A model that was named directly is asked once: what more it takes, the caller knows best.
+
+    To be used like `Attempts`. It is asked whatever its health, and what becomes of that is told.
+    """
+
+    __slots__ = ("_callers_key", "_candidate", "_health")
+
+    def __init__(self, candidate: Candidate, *, health: Health, callers_key: bool = False) -> None:
+        self._candidate = candidate
+        self._health = health
+        self._callers_key = callers_key
+
+    def next(self, failure: Failure | None, now_s: float, random: Random) -> Try | GiveUp:
+        candidate = self._candidate
+        if failure is None:
+            return Try(candidate)
+        owner = owner_of(failure.status, callers_key=self._callers_key) if failure.was_asked else FaultOwner.NOBODY
+        self._health.failed(candidate.name, candidate.account, owner, now_s, failure.retry_after_s)
+        return GiveUp(failure, "final")
+
+    def answered(self) -> None:
+        self._health.answered(self._candidate.name)
+
+    def abandoned(self) -> None:
+        """It was no probe, so nothing waits for its fate."""

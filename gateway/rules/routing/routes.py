@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from gateway.contract import Call, Caller, Classifier, Target
+from gateway.contract import Call, Caller, Classifier, Head, Target
 from gateway.contract.route import Candidate, Retry, Route, RouteTarget
 from gateway.errors import BadRequest
 from gateway.manifests.routing import (
@@ -72,10 +72,10 @@ class Virtual:
             f"{target.name} is a virtual model, and {call.dialect.name} takes real ones only", param="model"
         )
 
-    def reading(self, call: Call, target: Target, *, streamed: bool) -> NoReturn:
+    def reading(self, call: Call, target: Target, head: Head) -> NoReturn:
         self.request(call, target)
 
-    def refusal(self, call: Call, target: Target, status: int, headers: Mapping[str, str], body: bytes) -> NoReturn:
+    def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> NoReturn:
         raise AssertionError("a virtual model is never asked itself, so it cannot refuse")
 
 

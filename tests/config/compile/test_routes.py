@@ -8,7 +8,7 @@ import pytest
 
 from gateway.config.compile.snapshot import compile_snapshot
 from gateway.config.live import Config, Stored
-from gateway.contract import Ask, Call, Caller, Credential
+from gateway.contract import Ask, Call, Caller, Credential, Request
 from gateway.contract.route import Retry, Sla, Sticky
 from gateway.dialects import CHAT
 from gateway.errors import BadRequest, ConfigError, Forbidden, UnknownModel
@@ -468,7 +468,7 @@ async def test_a_virtual_model_has_the_apis_it_was_declared_for(app_with, auth, 
 def test_whoever_asks_a_virtual_model_itself_is_told():
     """An API that no route can serve says so."""
     target = compiled(by_priority("azure-eu/gpt-4o")).targets["v/m"]
-    call = Call(CHAT, Ask("v/m"), {})
+    call = Call(CHAT, Ask("v/m"), Request())
 
     with pytest.raises(BadRequest, match="v/m is a virtual model, and chat takes real ones only"):
         target.provider.request(call, target)

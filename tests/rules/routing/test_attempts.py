@@ -327,6 +327,7 @@ FAILURES = st.builds(Failure, STATUSES, st.none() | st.floats(0, 10) | st.just(8
     st.lists(
         st.builds(
             Candidate,
+            route_target=st.none(),
             name=st.sampled_from(["a/1", "a/2", "b/1", "b/2", "c/1"]),
             account=st.sampled_from("abc"),
             retry=st.builds(Retry, st.integers(1, 4), st.floats(0, 2), SETS),

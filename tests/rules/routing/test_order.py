@@ -134,6 +134,7 @@ STRATEGIES = st.sampled_from(["only", "weight", "latency", "priority", "complexi
 CANDIDATES = st.lists(
     st.builds(
         Candidate,
+        route_target=st.none(),
         name=st.sampled_from(["a/1", "a/2", "b/1", "b/2", "c/1"]),
         account=st.sampled_from("abc"),
         weight=st.sampled_from([0, 0.5, 1, 50, 1e12]),
