@@ -16,6 +16,8 @@ import pytest
 import structlog
 
 from gateway import build_app
+from gateway.contract.limits import Hold, Unit
+from gateway.contract.windows import Window
 from gateway.state.database.migrate import migrate
 from gateway.testing import ListSink, http_scope
 
@@ -274,3 +276,14 @@ def own_redis(tmp_path):
     server = Redis(tmp_path)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def hold():
+    """`hold(3)`: three requests a minute, under the key "requests-minute"; anything else by name."""
+
+    def make(limit, unit=Unit.REQUESTS, window=Window.MINUTE, key=None, **fields):
+        key = key or f"{unit}-{window}"
+        return Hold(key=key, unit=unit, window=window, limit=limit, **{"rule": key, **fields})
+
+    return make

@@ -23,9 +23,10 @@ APP = '''
 import asyncio
 import sys
 
-from gateway import serve
+from gateway.errors import GatewayError
 from gateway.proxy.drain import Drain
 from gateway.proxy.exchange import Exchange
+from gateway.servers import run as serve
 
 server, port, drain_s, fault = sys.argv[1:]
 drain = Drain()

@@ -132,7 +132,7 @@ def refuse(event, args):
 sys.addaudithook(refuse)
 
 from gateway.manifests.costs import PublicCost
-from gateway.rules.prices import price_of
+from gateway.config.compile.prices import price_of
 assert "genai_prices" not in sys.modules, "imported before it is needed"
 
 from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot

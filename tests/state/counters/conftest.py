@@ -6,8 +6,6 @@ from contextlib import suppress
 
 import pytest
 
-from gateway.contract.limits import Hold, Unit
-from gateway.contract.windows import Window
 from gateway.state.counters.memory import MemoryCounters
 from gateway.state.counters.redis import RedisCounters
 
@@ -61,17 +59,6 @@ def counters(request, clock):
         return MemoryCounters(clock)
     make = request.getfixturevalue("shared")
     return make(request.getfixturevalue("redis_url"), server_now_s=clock, lease_s=3600)
-
-
-@pytest.fixture(scope="session")
-def hold():
-    """`hold(3)`: three requests a minute, under the key "requests-minute"; anything else by name."""
-
-    def make(limit, unit=Unit.REQUESTS, window=Window.MINUTE, key=None, **fields):
-        key = key or f"{unit}-{window}"
-        return Hold(key=key, unit=unit, window=window, limit=limit, **{"rule": key, **fields})
-
-    return make
 
 
 class Proxy:
