@@ -55,7 +55,9 @@ def sqlite_engine(path: str, *, busy_s: float, **pool: Any) -> AsyncEngine:
             cursor.close()
             record.info["log"] = file.opened()
         except BaseException:
-            connection.terminate()  # the pool does not know it yet, and its thread would stay
+            # The pool does not know it yet, and its thread would stay. Waited for: `terminate` leaves it behind, to
+            # speak to an event loop that may have been closed meanwhile.
+            connection.close()
             raise
 
     @event.listens_for(engine.sync_engine, "checkout")
