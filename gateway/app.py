@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from gateway.config.live import Config
-from gateway.contract import Guard, Sink, Tokens, Upstream
+from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Counters
 from gateway.control.about import OpenApiEndpoint, RootEndpoint
@@ -77,6 +77,8 @@ def build_app(
     environ: Mapping[str, str] | None = None,
     middlewares: Sequence[Middleware] = (),
     guards: Sequence[Guard] = (),
+    dialects: Sequence[Dialect] = (),
+    providers: Sequence[Provider] = (),
     counters: Counters | None = None,
     tokens: Tokens | None = None,
     sinks: Sequence[Sink] | None = None,
@@ -94,6 +96,8 @@ def build_app(
             else an account for each vendor key in the environment, and the model `demo/echo`.
         environ: `os.environ` unless given.
         middlewares: of your own, from the outside in. They run once caller and call are known.
+        dialects: APIs of your own for clients, besides those that are built in.
+        providers: of your own, besides those that are installed.
         sinks: where request records go; standard output unless given.
         network: who calls providers; HTTP unless given. Your own decides by itself where it may connect to.
         hosts: names the gateway answers to; empty means any.
@@ -111,7 +115,13 @@ def build_app(
     upstream = network or HttpUpstream(ways=ways)
     guarded = HttpUpstream(ways=ways, is_trusted=False) if network is None else None
     live = Config(
-        config_path(config, environ), environ, callers=callers, seal=seal, guarded=guarded, waits=has_database
+        config_path(config, environ),
+        environ,
+        callers=callers,
+        seal=seal,
+        guarded=guarded,
+        waits=has_database,
+        providers=providers,
     )
     kept = counters or counters_from(environ, restore=lambda: accounting.restore())
     control = control_from(environ, live, seal, callers.pepper, kept)
@@ -122,6 +132,7 @@ def build_app(
     failures = Failures()
     stalls = Stalls()
     bodies = Bodies()
+    apis = (*DIALECTS, *dialects)
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
     # From the inside out.
@@ -155,7 +166,7 @@ def build_app(
     other = Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
-            UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=DIALECTS, control=ROUTES if control else ())),
+            UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=apis, control=ROUTES if control else ())),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ready),
             UrlPath(["GET"], "/metrics", metrics),
@@ -163,7 +174,7 @@ def build_app(
             *control_paths(control, bodies=bodies, wrap=asks),
         ]
     )
-    app = Router(DIALECTS, inference=app, other=other)
+    app = Router(apis, inference=app, other=other)
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or words(environ.get("GATEWAY_CORS_ORIGINS", "")))

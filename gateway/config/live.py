@@ -10,7 +10,7 @@ import structlog
 
 from gateway.config.compile.snapshot import compile_snapshot, manifests_from, refuse_without_models
 from gateway.config.snapshot import Snapshot
-from gateway.contract import Caller, Choice, Target, Upstream
+from gateway.contract import Caller, Choice, Provider, Target, Upstream
 from gateway.contract.egress import egress_from
 from gateway.contract.route import NO_METADATA, Retry, Route
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
@@ -48,6 +48,7 @@ class Config:
         callers: told of each new snapshot.
         seal: opens the secrets of stored manifests.
         guarded: calls the providers of stored manifests that no admin has applied; None: the network of all does.
+        providers: besides those that are installed.
         waits: a database is read before the first request, and may bring what the files lack.
 
     Raises:
@@ -63,6 +64,7 @@ class Config:
         seal: Seal | None = None,
         guarded: Upstream | None = None,
         waits: bool = False,
+        providers: Sequence[Provider] = (),
     ) -> None:
         self.path = path
         self.generation = 0
@@ -74,7 +76,7 @@ class Config:
         self.seal = seal
         self.guarded = guarded
         self.egress = egress_from(environ)
-        self.providers = providers_by_type()
+        self.providers = {**providers_by_type(), **{type_: each for each in providers for type_ in each.accounts}}
         self._environ = environ
         secrets = environ.get("GATEWAY_SECRETS_DIR")
         self._secrets = Path(secrets) if secrets else None

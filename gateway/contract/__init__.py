@@ -11,7 +11,7 @@ Sink        where request records go
 
 from gateway.contract.call import Ask, Call, Dialect, Head, Reading
 from gateway.contract.caller import Caller, Credential, Tokens
-from gateway.contract.guard import Guard, Observer
+from gateway.contract.guard import Finding, Guard, Guardrail, Hook, Observer, Subject, Text
 from gateway.contract.models import Choice, Classifier, Models
 from gateway.contract.provider import Endpoint, Provider, Reply, Target, Tls, Upstream, UpstreamRequest
 from gateway.contract.record import Outcome, Record, Sink, Span
@@ -27,10 +27,13 @@ __all__ = [
     "Credential",
     "Dialect",
     "Endpoint",
+    "Finding",
     "FormBody",
     "FormPart",
     "Guard",
+    "Guardrail",
     "Head",
+    "Hook",
     "JsonBody",
     "Models",
     "Observer",
@@ -43,7 +46,9 @@ __all__ = [
     "Request",
     "Sink",
     "Span",
+    "Subject",
     "Target",
+    "Text",
     "Tls",
     "Tokens",
     "Translator",

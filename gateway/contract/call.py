@@ -75,16 +75,26 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 class Reading(Protocol):
     """One reply, read as it comes, and put into the caller's dialect; made for one attempt. No I/O."""
 
-    content_type: str | None
-    """Of what the client gets; None: the provider's own, as its bytes are."""
-    is_stream: bool
-    """What comes out is an event stream, to be passed on as it comes; else one document."""
-    events: int
-    """Events of content so far; keep-alive comments are not events."""
-    has_begun: bool
-    """There is some of the answer; until then an error is still a status, and another provider may answer instead."""
-    is_over: bool
-    """The provider has said that this was all: nothing more is waited for, whatever its connection does."""
+    @property
+    def content_type(self) -> str | None:
+        """Of what the client gets; None: the provider's own, as its bytes are."""
+
+    @property
+    def is_stream(self) -> bool:
+        """What comes out is an event stream, to be passed on as it comes; else one document."""
+
+    @property
+    def events(self) -> int:
+        """Events of content so far; keep-alive comments are not events."""
+
+    @property
+    def has_begun(self) -> bool:
+        """There is some of the answer; until then an error is still a status, and another provider may answer
+        instead."""
+
+    @property
+    def is_over(self) -> bool:
+        """The provider has said that this was all: nothing more is waited for, whatever its connection does."""
 
     def feed(self, data: bytes) -> bytes:
         """What may go to the client now, `b""` for nothing yet; the same object when there is nothing to change.

@@ -17,6 +17,7 @@ from gateway.wire.form import FormReader
 LARGE = 256 * 1024
 """Bytes. A smaller body is read in one go, which takes a few milliseconds at most, whatever is in it."""
 PIECE = 1024 * 1024
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 MAX_FIELDS = 1000
 """At the top level, where the APIs know some dozens. A million take a second to decode, and 400 MB."""
 
@@ -45,11 +46,12 @@ class ParseMiddleware:
         dialect = exchange.dialect
         if dialect is not None:
             pieces: list[bytes] = []
-            if dialect.accepts is not None:
+            if dialect.accepts is not None and scope["method"] in WITH_BODY:
                 max_bytes = dialect.max_body_bytes or self.max_body_bytes
                 pieces = await self.bodies.read(exchange, receive, max_bytes=max_bytes)
             if sum(map(len, pieces)) <= LARGE:
-                request = _request(scope, exchange, _body(pieces, exchange, dialect))
+                body = _body(pieces, exchange, dialect) if scope["method"] in WITH_BODY else None
+                request = _request(scope, exchange, body)
                 ask = dialect.parse(request)
             else:
                 async with self.large:

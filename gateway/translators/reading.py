@@ -1,0 +1,117 @@
+"""What readings of other formats have in common. A translator's own has one method: what one event, or one document,
+is in the caller's API."""
+
+from gateway.contract.usage import Usage
+from gateway.errors import BrokeOff, UpstreamError
+from gateway.wire import sse
+
+MAX_DOCUMENT = 64 * 1024 * 1024
+MAX_EVENT = sse.MAX_EVENT
+
+
+class DocumentReading:
+    """A reply that can be put into the caller's API only when it has come whole."""
+
+    content_type: str | None = "application/json"
+    is_stream = False
+    is_over = False
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.has_begun = False
+        self.told_usage: Usage | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def document(self, body: bytes) -> bytes:
+        """The answer for the caller; sets `told_usage`. Raises UpstreamError: it is none."""
+        raise NotImplementedError
+
+    def feed(self, data: bytes) -> bytes:
+        self.events = 1
+        self._size += len(data)
+        if self._size > MAX_DOCUMENT:
+            raise BrokeOff("the provider's answer is too large to be translated")
+        self._parts.append(data)
+        return b""
+
+    def end(self) -> bytes:
+        answer = self.document(b"".join(self._parts))
+        self.has_begun = True
+        return answer
+
+    def is_complete(self) -> bool:
+        return self.has_begun
+
+    def told_error(self) -> UpstreamError | None:
+        return None
+
+    def usage(self) -> Usage | None:
+        return self.told_usage
+
+    def service_tier(self) -> str | None:
+        return None
+
+
+class EventReading:
+    """An event stream, put into the caller's API event by event.
+
+    What came before an error is passed on first, and the error raised with the next piece, or at the end.
+    """
+
+    content_type: str | None = "text/event-stream; charset=utf-8"
+    is_stream = True
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.has_begun = False
+        self.is_over = False
+        self.told_usage: Usage | None = None
+        self._splitter = sse.EventSplitter()
+        self._error: UpstreamError | None = None
+
+    def event(self, data: bytes) -> bytes:
+        """What one event is to the caller, `b""` for nothing; sets `has_begun` with the first content, `is_over` with
+        the last event, and `told_usage`. Raises UpstreamError: it says that something has gone wrong."""
+        raise NotImplementedError
+
+    def split(self, data: bytes) -> list[bytes]:
+        """The data of the events that are whole now. Server-sent events, unless it is another framing."""
+        whole = [sse.data_of(event) for event in self._splitter.feed(data)]
+        if len(self._splitter) > MAX_EVENT:
+            raise BrokeOff("the provider sent an event that is too large to be translated")
+        return whole
+
+    def feed(self, data: bytes) -> bytes:
+        if self._error is not None:
+            raise self._error
+        out = []
+        try:
+            for event in self.split(data):
+                if event and not self.is_over:
+                    self.events += 1
+                    out.append(self.event(event))
+        except UpstreamError as error:
+            passed = b"".join(out)
+            if not passed:
+                raise
+            self._error = error
+            return passed
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def end(self) -> bytes:
+        if self._error is not None:
+            raise self._error
+        return b""
+
+    def is_complete(self) -> bool:
+        return self.is_over
+
+    def told_error(self) -> UpstreamError | None:
+        return None
+
+    def usage(self) -> Usage | None:
+        return self.told_usage
+
+    def service_tier(self) -> str | None:
+        return None
