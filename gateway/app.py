@@ -141,7 +141,8 @@ def build_app(
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=accounting.ledger)
     dispatcher = Dispatcher(upstream, health=health, random=Random(), admit=admission.enter_target)
     app: ASGIApp = InferenceEndpoint(responder=dispatcher, timing=timing or Timing())
-    app = GuardMiddleware(app, guards=guards)
+    if guards:
+        app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):

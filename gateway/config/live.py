@@ -116,7 +116,8 @@ class Config:
         raise UnknownModel(account, self.names(caller))
 
     def _choice(self, name: str, caller: Caller | None, metadata: Mapping[str, str], model_type: str | None) -> Choice:
-        target, routes = self.snapshot.find(name), self.snapshot.routes
+        snapshot = self.snapshot
+        target, routes = snapshot.targets.get(name) or snapshot.find(name), snapshot.routes
         is_virtual = target is not None and target.provider is VIRTUAL
         if routes.rules and not is_virtual and (choice := self._by_rule(name, target, caller, metadata, model_type)):
             return choice

@@ -160,10 +160,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What the provider prepared for itself when the manifest was compiled."""
     upstream: Upstream | None = None
     """Who answers; None is the network."""
+    account: str = ""
+    """Follows from the name."""
 
-    @property
-    def account(self) -> str:
-        return self.name.partition("/")[0]
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "account", self.name.partition("/")[0])
 
 
 class Provider(Protocol):

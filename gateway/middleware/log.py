@@ -13,8 +13,7 @@ from gateway.contract import Outcome, Record, Span
 from gateway.errors import ClientLeft, GatewayError, Unexpected
 from gateway.logs import redact_text, traceback_text
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path
-from gateway.proxy.attempt import Attempt
-from gateway.proxy.exchange import Exchange, outcome_of
+from gateway.proxy.exchange import Attempt, Exchange, outcome_of
 
 MAX_CHARS = 500
 """Of what callers choose: names of models, paths, their own user agent."""

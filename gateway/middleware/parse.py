@@ -11,7 +11,7 @@ from gateway.errors import BadRequest
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.options import metadata_of, options_of
+from gateway.proxy.options import OPTIONS, metadata_of, options_of
 from gateway.wire.form import FormReader
 
 LARGE = 256 * 1024
@@ -59,8 +59,9 @@ class ParseMiddleware:
                     await asyncio.sleep(0)
                     ask = dialect.parse(request)
                     await asyncio.sleep(0)
-            exchange.options = options_of(exchange.headers)
-            exchange.metadata = metadata_of(exchange.headers)
+            if not exchange.headers.keys().isdisjoint(OPTIONS):
+                exchange.options = options_of(exchange.headers)
+                exchange.metadata = metadata_of(exchange.headers)
             exchange.call = Call(dialect=dialect, ask=ask, request=request, provider_key=exchange.provider_key)
         await self.app(scope, receive, send)
 

@@ -18,8 +18,7 @@ from gateway.contract.limits import Amounts, Counters, Hold, Level, Mode, Ticket
 from gateway.contract.price import Price
 from gateway.contract.usage import Usage
 from gateway.errors import RateLimited
-from gateway.proxy.attempt import Attempt
-from gateway.proxy.exchange import Exchange, outcome_of
+from gateway.proxy.exchange import Attempt, Exchange, outcome_of
 from gateway.rules.limits import Policies
 from gateway.rules.limits.estimates import Estimates
 from gateway.rules.limits.refusals import limit_headers, refusal, rule_header

@@ -25,9 +25,8 @@ from gateway.errors import (
     Unreachable,
     UpstreamError,
 )
-from gateway.proxy.attempt import Attempt
 from gateway.proxy.classify import tier_of
-from gateway.proxy.exchange import Exchange
+from gateway.proxy.exchange import Attempt, Exchange
 from gateway.proxy.options import RequestOptions
 from gateway.proxy.relay import relay
 from gateway.proxy.writer import ResponseWriter
@@ -166,7 +165,7 @@ class Dispatcher:
         callers_key = call.provider_key is not None
         if route is None:
             if not options.is_about_attempts:
-                return Once(direct(choice.target, Retry(1)), health=health, callers_key=callers_key)
+                return Once(choice.target, health=health, callers_key=callers_key)
             route = _route_of(choice.target, options)
         tier = await self._tier(exchange, call, choice.classifier) if choice.classifier is not None else None
         candidates = order(

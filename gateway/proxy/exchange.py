@@ -1,24 +1,88 @@
 """What is known of one request, from its first byte to its last."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from time import perf_counter, time
 from typing import Any
 
 import msgspec
 
-from gateway.contract import Call, Caller, Choice, Dialect, Observer, Outcome, Target
+from gateway.contract import Call, Caller, Choice, Dialect, Observer, Outcome, Reading, Span, Target, UpstreamRequest
 from gateway.contract.limits import Hold, Ticket
 from gateway.contract.price import Price
 from gateway.contract.route import NO_METADATA
 from gateway.contract.usage import Usage
 from gateway.errors import Blocked, ClientLeft, GatewayError, RateLimited, Refused, Stopping, UpstreamError
 from gateway.proxy.asgi import Message, Send
-from gateway.proxy.attempt import Attempt
 from gateway.proxy.options import NO_OPTIONS, RequestOptions
 from gateway.secrecy.secret import Secret
 
 KEY = "gateway.proxy.exchange"
+
+
+class Attempt(msgspec.Struct, eq=False):
+    """One target, asked once: what belongs to that, filled as it goes on. Moments are as in the exchange.
+
+    Args:
+        tell_good: called when a good answer has begun, before any of it goes to the client.
+        timer: ends the attempt when no answer has begun in time.
+        usage: what the provider said; later, what is billed.
+    """
+
+    target: Target
+    began_at: float
+    tell_good: Callable[[], None]
+    timer: asyncio.TimerHandle | None = None
+    request: UpstreamRequest | None = None
+    sent_at: float | None = None
+    status: int | None = None
+    """The provider's."""
+    first_byte_at: float | None = None
+    last_byte_at: float | None = None
+    reading: Reading | None = None
+    usage: Usage | None = None
+    service_tier: str | None = None
+    ended_at: float | None = None
+    error: GatewayError | None = None
+
+    def answered(self) -> None:
+        """A good answer has begun."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.tell_good()
+
+    def ended(self, at: float, error: GatewayError | None) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None  # it holds what interrupts the exchange, which holds this
+        self.ended_at = at
+        self.error = error
+
+    @property
+    def dropped_params(self) -> tuple[str, ...]:
+        return self.request.dropped_params if self.request is not None else ()
+
+    def hidden(self, data: bytes) -> bytes:
+        """Without the secrets that were sent: some providers repeat them in what goes wrong."""
+        return data if self.request is None else self.request.endpoint.hidden(data)
+
+    def span(self, started: float) -> Span:
+        """
+        Args:
+            started: when the request came in.
+        """
+        error, status = self.error, self.status or 200
+        if error is not None and (self.status is None or isinstance(error, UpstreamError)):
+            status = error.status
+        ended_at = self.began_at if self.ended_at is None else self.ended_at
+        return Span(
+            kind="model",
+            name=self.target.name,
+            status=status,
+            reason=error.code if error is not None else None,
+            started_ms=int((self.began_at - started) * 1e6) / 1e3,
+            duration_ms=int((ended_at - self.began_at) * 1e6) / 1e3,
+        )
 
 
 class Exchange(msgspec.Struct, kw_only=True, eq=False):

@@ -47,13 +47,20 @@ class RequestOptions(msgspec.Struct, frozen=True):
 
 NO_OPTIONS = RequestOptions()
 _retry = msgspec.json.Decoder(RetryOption)
-_NAMES = (b"x-tfy-retry-config", b"x-tfy-request-timeout", b"x-tfy-ttft-timeout-ms", b"x-stainless-read-timeout")
+OPTIONS = frozenset(
+    {
+        b"x-tfy-retry-config",
+        b"x-tfy-request-timeout",
+        b"x-tfy-ttft-timeout-ms",
+        b"x-stainless-read-timeout",
+        b"x-tfy-metadata",
+    }
+)
+"""All headers that are read here."""
 
 
 def options_of(headers: Mapping[bytes, bytes]) -> RequestOptions:
     """Raises BadRequest: one of them cannot be understood; a limit that is not kept would be worse."""
-    if headers.keys().isdisjoint(_NAMES):
-        return NO_OPTIONS
     retry = _decoded(headers, "x-tfy-retry-config", _retry) or RetryOption()
     if retry.attempts is not None and not 1 <= retry.attempts <= MAX_ATTEMPTS:
         raise BadRequest(f"x-tfy-retry-config: attempts lies between 1 and {MAX_ATTEMPTS}, the first try included")

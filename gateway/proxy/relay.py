@@ -6,8 +6,7 @@ from time import perf_counter
 from gateway.contract import Call, Head, Observer, Reading, Reply
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
-from gateway.proxy.attempt import Attempt
-from gateway.proxy.exchange import Exchange
+from gateway.proxy.exchange import Attempt, Exchange
 from gateway.proxy.writer import ResponseWriter
 from gateway.wire import sse
 from gateway.wire.headers import HEADER
@@ -17,6 +16,9 @@ TIER = "service_tier"
 
 PEEK = 64 * 1024
 """No more than this of a stream is held back while waiting for its first content."""
+
+_ERROR = b"error"
+"""What stands in each event that may hold more than a model's words: some providers repeat the key they were sent."""
 
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
@@ -78,6 +80,8 @@ async def _stream(
         await writer.start_stream(reading.content_type or labelled)
         while not reading.is_over:
             if out:
+                if out.rfind(_ERROR) >= 0:
+                    out = attempt.hidden(out)
                 if observers:
                     _observe(observers, out)
                 await writer.write(out)
@@ -97,6 +101,8 @@ async def _stream(
         _note_usage(call, attempt, reading)
         if attempt.usage is None and exchange.answered_at is not None:
             attempt.usage = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
+    if out.rfind(_ERROR) >= 0:
+        out = attempt.hidden(out)
     _observe(observers, out)
     if error is None:
         await writer.finish(out)

@@ -37,6 +37,7 @@ _FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
 _DONE = re.compile(rb"([\r\n])data: ?\[DONE\]")
 _DONE_TEXT = b"[DONE]"
 _ONE_EVENT = (b"}\n\n", b"}\r\n\r\n")
+_USUAL_DONE = b"data: [DONE]\n\n"
 _USUAL_END = b"\ndata: [DONE]\n\n"
 _EVENT = b"\ndata:"
 _SEAM = len(b"\r\ndata: [DONE]")
@@ -556,7 +557,7 @@ def error_at_end(tail: bytes, *, is_all: bool) -> UpstreamError | None:
     splitter = sse.EventSplitter()
     events = splitter.feed(tail[-TAIL // 2 :])
     for event in (*events[-2:], splitter.end() if is_all else b""):
-        if b'"choices"' in event or not event.strip():
+        if b'"choices"' in event or not event.strip() or event == _USUAL_DONE:
             continue
         data = _data_to_judge(event) or event.strip()
         value = _decoded(data)

@@ -59,7 +59,7 @@ def test_together():
 
 
 def test_most_requests_say_nothing():
-    assert options_of({b"authorization": b"Bearer x"}) is NO_OPTIONS
+    assert options_of({b"authorization": b"Bearer x"}) == NO_OPTIONS
 
 
 @pytest.mark.parametrize("attempts", ["0", "-1", "11"])

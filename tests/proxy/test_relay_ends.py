@@ -450,3 +450,19 @@ async def test_who_refuses_to_be_asked_for_usage_is_asked_without(app_with, auth
         False,
     ]
     assert [record.outcome for record in sink.records] == [Outcome.COMPLETE] * 2
+
+
+@pytest.mark.parametrize("place", ["before a good end", "at the end", "alone in its chunk"])
+async def test_a_key_in_an_error_event_is_not_passed_on(app_with, auth, place):
+    """Some providers repeat what they were sent, in a shape that no pattern knows."""
+    error = b'data: {"error":{"message":"no access for provider-key-of-mock"}}\n\n'
+    pieces = {
+        "before a good end": [HELLO + error, STOP + DONE],
+        "at the end": [HELLO, STOP + error + DONE],
+        "alone in its chunk": [HELLO, error],
+    }[place]
+
+    answer = await post(app_with(FakeUpstream((200, pieces))), CHAT, STREAM, headers=auth)
+
+    assert b"provider-key-of-mock" not in answer.body
+    assert b"no access for ***" in answer.body
