@@ -115,11 +115,11 @@ class Admission:
         """
         outcome = outcome_of(error or exchange.error)
         used: Amounts | None = None
-        attempt = exchange.attempt
-        if attempt is not None and exchange.call is not None and attempt.sent_at is not None:
-            used = self._charge(exchange, exchange.call.ask, attempt, outcome)
-            if attempt.usage is not None:
-                self.estimates.learn(exchange.call.ask, attempt.target, attempt.usage)
+        call, attempt = exchange.call, exchange.attempt
+        if call is not None and (exchange.side_calls or any(each.sent_at is not None for each in exchange.attempts)):
+            used = self._charge(exchange, call.ask, attempt, outcome)
+            if attempt is not None and attempt.usage is not None:
+                self.estimates.learn(call.ask, attempt.target, attempt.usage)
                 self.unpriced += exchange.price is None
         tickets = _tickets(exchange)
         for ticket in tickets:
@@ -141,11 +141,12 @@ class Admission:
         used = self._charge(stopped, call.ask, attempt, Outcome.STOPPED)
         return _entries(stopped, _tickets(stopped), used, Outcome.STOPPED)
 
-    def _charge(self, exchange: Exchange, ask: Ask, attempt: Attempt, outcome: Outcome) -> Amounts:
+    def _charge(self, exchange: Exchange, ask: Ask, attempt: Attempt | None, outcome: Outcome) -> Amounts:
         """What all of it comes to: the answer, and what was asked to find out who should answer."""
         tokens = cost = 0
-        usage = attempt.usage = self._usage(ask, attempt, outcome)
-        if usage is not None:
+        if attempt is not None and attempt.sent_at is not None:
+            attempt.usage = self._usage(ask, attempt, outcome)
+        if attempt is not None and (usage := attempt.usage) is not None:
             price = exchange.price = _price(attempt.target, attempt.service_tier)
             exchange.cost = price.cost(usage, exchange.at) if price is not None else None
             tokens, cost = usage.input_tokens + usage.output_tokens, exchange.cost or 0

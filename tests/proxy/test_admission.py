@@ -438,8 +438,9 @@ async def test_settles_once_when_the_ledger_is_absent(app_with, manifest, auth):
     assert len(counters) == 0
 
 
-async def test_who_judges_a_request_is_paid_by_it(limited, auth):
-    """In the ledger it has a line of its own; the budget is charged once for both."""
+@pytest.fixture
+def judged(limited):
+    """An app whose model `judged/m` asks `b/m` who should answer, and then `a/m`."""
     judge = b'{"choices":[{"message":{"content":"simple"}}],"usage":{"prompt_tokens":90,"completion_tokens":1}}'
     routing = {
         "type": "complexity-based-routing",
@@ -448,16 +449,38 @@ async def test_who_judges_a_request_is_paid_by_it(limited, auth):
     }
     model = {"type": "integration/model/virtual", "name": "m", "model_types": ["chat"], "routing_config": routing}
     group = {"type": "provider-account/virtual-model", "name": "judged", "integrations": [model]}
-    app = limited(FakeUpstream((200, [judge]), OK), group, budget("month", 1))
+    return limited(FakeUpstream((200, [judge]), OK), group, budget("month", 1))
 
-    answer = await post(app, CHAT, {**ASK, "model": "judged/m"}, headers=auth)
+
+def billed(app):
+    entries = [entry.billed() for entry in app.admission.ledger.entries]
+    costs = [entry.bill.cost if entry.bill is not None else None for entry in entries]
+    return [
+        (entry.request_id, entry.resolved_model, cost, [charge.amount for charge in entry.charges])
+        for entry, cost in zip(entries, costs, strict=True)
+    ]
+
+
+async def test_who_judges_a_request_is_paid_by_it(judged, auth):
+    """In the ledger it has a line of its own; the budget is charged once for both."""
+    answer = await post(judged, CHAT, {**ASK, "model": "judged/m"}, headers=auth)
 
     assert answer.headers["x-tfy-resolved-model"] == "a/m"
-    assert [
-        (entry.request_id, entry.resolved_model, entry.bill.cost, [charge.amount for charge in entry.charges])
-        for entry in app.admission.ledger.entries
-    ] == [
+    assert billed(judged) == [
         (answer.headers["x-request-id"], "a/m", 37_000, [137_000]),
+        (answer.headers["x-request-id"] + "/1", "b/m", 100_000, []),
+    ]
+
+
+async def test_who_judged_is_paid_also_when_nobody_answers(judged, auth):
+    """The client's time was over before anybody could be asked."""
+    late = {**auth, "x-stainless-read-timeout": "0.000001"}
+
+    answer = await post(judged, CHAT, {**ASK, "model": "judged/m"}, headers=late)
+
+    assert answer.status == 408
+    assert billed(judged) == [
+        (answer.headers["x-request-id"], None, None, [100_000]),
         (answer.headers["x-request-id"] + "/1", "b/m", 100_000, []),
     ]
 
