@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +12,7 @@ from gateway.config.live import Config
 from gateway.config.replica import Replica
 from gateway.contract import Caller, Credential
 from gateway.contract.limits import Counters
+from gateway.contract.windows import utc_now
 from gateway.errors import NotFound, Unavailable
 from gateway.identity.callers import ADMIN
 from gateway.rules.access import Access
@@ -21,10 +22,6 @@ from gateway.secrecy.tokens import Pepper
 if TYPE_CHECKING:
     from gateway.state.database.ledger import LedgerStore
     from gateway.state.database.store import Store, Transaction  # SQLAlchemy takes 0.3 s
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Ask(msgspec.Struct, frozen=True):
