@@ -9,7 +9,7 @@ from gateway.contract import Caller
 from gateway.contract.limits import Hold
 from gateway.control import manifests
 from gateway.control.answers import entries, page
-from gateway.control.control import Ask, Control, found
+from gateway.control.control import Ask, Control
 from gateway.control.ownership import TEAM_BUDGET, may_read
 from gateway.control.standing import Standing, standing
 from gateway.errors import BadRequest, NotFound
@@ -137,9 +137,9 @@ async def _readable(control: Control, caller: Caller, types: Collection[str]) ->
 def _budget(control: Control, ask: Ask) -> Manifest:
     """One the caller may not read is as unknown as one that is not there."""
     manifest = _find(control, ask.path["name"])
-    if manifest is not None and not may_read(control.access, ask.caller, manifest.type, manifest.name, manifest.data):
-        manifest = None
-    return found(manifest, f"there is no budget named {ask.path['name']}")  # type: ignore[no-any-return]
+    if manifest is None or not may_read(control.access, ask.caller, manifest.type, manifest.name, manifest.data):
+        raise NotFound(f"there is no budget named {ask.path['name']}")
+    return manifest
 
 
 def _find(control: Control, name: str) -> Manifest | None:

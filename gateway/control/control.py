@@ -13,7 +13,7 @@ from gateway.config.replica import Replica
 from gateway.contract import Caller, Credential
 from gateway.contract.limits import Counters
 from gateway.contract.windows import utc_now
-from gateway.errors import NotFound, Unavailable
+from gateway.errors import Unavailable
 from gateway.identity.callers import ADMIN
 from gateway.rules.access import Access
 from gateway.secrecy.sealing import Seal
@@ -77,9 +77,3 @@ def actor(caller: Caller, access: Access) -> Caller:
         return caller
     teams = caller.teams if caller.credential is Credential.JWT else ()
     return access.caller(caller.subject, more_teams=teams, credential=caller.credential, token_id=caller.token_id)
-
-
-def found(what: Any, message: str) -> Any:
-    if what is None:
-        raise NotFound(message)
-    return what

@@ -7,8 +7,9 @@ import msgspec
 
 from gateway.control import manifests
 from gateway.control.answers import entries, page
-from gateway.control.control import Ask, Control, found
-from gateway.errors import BadRequest
+from gateway.control.control import Ask, Control
+from gateway.errors import BadRequest, NotFound
+from gateway.manifests import Manifest
 from gateway.rules.access import kind_of
 from gateway.rules.access.roles import PROVIDER_ACCOUNT, VIRTUAL_ACCOUNT
 
@@ -37,9 +38,9 @@ def getter(type_: str) -> Handler:
     async def get_document(control: Control, ask: Ask) -> dict[str, Any]:
         """One the caller may not read is as unknown as one that is not there."""
         kind, name = kind_of(type_), ask.path["name"]
-        manifest = found(_find(control, type_, name), f"there is no {type_} named {name}")
-        if not control.access.holds(ask.caller, kind.read, kind.of(name)):
-            found(None, f"there is no {type_} named {name}")
+        manifest = _find(control, type_, name)
+        if manifest is None or not control.access.holds(ask.caller, kind.read, kind.of(name)):
+            raise NotFound(f"there is no {type_} named {name}")
         [entry] = await entries(control, ask.caller, [manifest])
         return {"data": entry}
 
@@ -84,7 +85,7 @@ async def virtual_account_exists(control: Control, ask: Ask) -> dict[str, Any]:
     return {"exists": is_known}
 
 
-def _find(control: Control, type_: str, name: str) -> Any:
+def _find(control: Control, type_: str, name: str) -> Manifest | None:
     """By family: an account is asked for by name alone, whoever its vendor is."""
     for (other, other_name), manifest in control.config.snapshot.manifests.items():
         if other_name == name and other.partition("/")[0] == type_:

@@ -21,9 +21,9 @@ from gateway.contract import Caller
 from gateway.control import escalation
 from gateway.control import masking as secrecy
 from gateway.control.answers import entries, number, page
-from gateway.control.control import Ask, Control, actor, found
+from gateway.control.control import Ask, Control, actor
 from gateway.control.ownership import may_read, require
-from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden, GatewayError
+from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden, GatewayError, NotFound
 from gateway.manifests import Manifest
 from gateway.manifests.diff import difference
 from gateway.manifests.loader import manifest_from
@@ -127,12 +127,10 @@ async def rollback(control: Control, ask: Ask) -> Applied:
     version = await control.store.manifest_version(wanted.type, wanted.name, wanted.version)
     missing = f"{wanted.type} {wanted.name} has no version {wanted.version}; `history` lists those there are"
     if version is None or version.data is None:
-        found(None, missing)
-    assert version is not None
-    assert version.data is not None
+        raise NotFound(missing)
     versions = _versions(None, control.config.snapshot.manifests.get((wanted.type, wanted.name)))
     if not may_read(control.access, ask.caller, wanted.type, wanted.name, *versions, version.data):
-        found(None, missing)
+        raise NotFound(missing)
     data = version.data
     return await _put(
         control,
@@ -294,7 +292,8 @@ async def remove(
         versions = _versions(existing, before.manifests.get((type_, name)))
         require(before.access, giver, kind.delete, kind.of(name), type_, *versions)
         _refuse_managed_by_file(control, type_, name)
-        existing = found(existing, f"there is no {type_} named {name}")
+        if existing is None:
+            raise NotFound(f"there is no {type_} named {name}")
         if type_ == "secret-group":
             await refuse_in_use(control, change, giver, name)
             secrets = {key: value for key, value in stored.secrets.items() if key[0] != name}

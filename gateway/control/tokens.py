@@ -7,10 +7,10 @@ import msgspec
 
 from gateway.contract import Caller, Credential
 from gateway.control.answers import TENANT_NAME, kept, page
-from gateway.control.control import Ask, Control, found
+from gateway.control.control import Ask, Control
 from gateway.control.escalation import require_all_of
 from gateway.control.teams import join_teams, user_subject
-from gateway.errors import BadRequest, Conflict, Forbidden
+from gateway.errors import BadRequest, Conflict, Forbidden, NotFound
 from gateway.identity.callers import end_of
 from gateway.manifests.identity import StoredSecret, VirtualAccount
 from gateway.rules.access import ADMIN_PERMISSION, canonical
@@ -213,9 +213,9 @@ def expires_at(date: str | None, now: datetime) -> datetime | None:
 
 def _account(control: Control, name: str) -> VirtualAccount:
     """One that may have tokens."""
-    account: VirtualAccount = found(
-        control.access.virtual_accounts.get(name), f"there is no virtual account named {name}"
-    )
+    account = control.access.virtual_accounts.get(name)
+    if account is None:
+        raise NotFound(f"there is no virtual account named {name}")
     if account.identity_provider_mapping:
         raise Conflict(f"{name} is what an identity provider says it is, so it has no tokens of its own")
     return account
@@ -312,12 +312,13 @@ async def _ensure_user(change: "Transaction", email: str) -> None:
 async def _own_or_managed(control: Control, ask: Ask) -> StoredToken:
     """The token of the path; one the caller may not handle is as unknown as one that is not there."""
     token = await control.store.token(ask.path["id"])
-    if token is not None and not may_manage(control, ask.caller, token.subject):
-        token = None
-    if token is not None and "name" in ask.path and token.subject != f"virtualaccount:{ask.path['name']}":
-        token = None
-    result: StoredToken = found(token, "there is no such token")
-    return result
+    if (
+        token is None
+        or not may_manage(control, ask.caller, token.subject)
+        or ("name" in ask.path and token.subject != f"virtualaccount:{ask.path['name']}")
+    ):
+        raise NotFound("there is no such token")
+    return token
 
 
 def _is_over(token: StoredToken, now: datetime) -> bool:

@@ -10,9 +10,9 @@ from gateway.contract import Caller
 from gateway.contract.entry import Entry
 from gateway.contract.price import Bill, BillLine
 from gateway.contract.usage import Usage
-from gateway.control.control import Ask, Control, found
+from gateway.control.control import Ask, Control
 from gateway.control.standing import dollars
-from gateway.errors import BadRequest, Forbidden
+from gateway.errors import BadRequest, Forbidden, NotFound
 from gateway.rules.access import canonical
 from gateway.rules.access.roles import LIST_CONTROLS, TEAM, VIRTUAL_ACCOUNT
 from gateway.rules.prices import explained
@@ -76,9 +76,9 @@ async def request(control: Control, ask: Ask) -> dict[str, Any]:
     that never was."""
     id_ = ask.path["request_id"]
     entry = await control.ledger.entry(id_)
-    if entry is not None and not _may_see_request(control, ask.caller, entry):
-        entry = None
-    return {"data": _shown(found(entry, f"there is no request {id_[:200]!r} in the ledger, or it is not there yet"))}
+    if entry is None or not _may_see_request(control, ask.caller, entry):
+        raise NotFound(f"there is no request {id_[:200]!r} in the ledger, or it is not there yet")
+    return {"data": _shown(entry)}
 
 
 # --- who may see what --------------------------------------------------------

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway.control.answers import kept, page
-from gateway.control.control import Ask, Control, found
+from gateway.control.control import Ask, Control
 from gateway.control.escalation import require_all_of
 from gateway.control.teams import join_teams, leave_teams, user_subject
+from gateway.errors import NotFound
 
 if TYPE_CHECKING:
     from gateway.state.database.rows import User
@@ -96,7 +97,8 @@ async def activate(control: Control, ask: Ask) -> dict[str, Any]:
     email = _email(ask.body.email)
     async with control.change(by=ask.caller.subject) as change:
         known = {user.email for user in await change.users()}
-        found(email if email in known else None, f"there is no user {email}")
+        if email not in known:
+            raise NotFound(f"there is no user {email}")
         require_all_of(control.access, ask.caller, f"user:{email}")
         await change.set_user_active(email, True)
     await control.changed()
@@ -108,7 +110,8 @@ async def delete(control: Control, ask: Ask) -> dict[str, Any]:
     deactivated instead."""
     email = _email(ask.path["email"])
     known = {user.email for user in await control.store.users()} | set(control.access.teams)
-    found(email if email in known else None, f"there is no user {email}")
+    if email not in known:
+        raise NotFound(f"there is no user {email}")
     in_files = await leave_teams(control, ask.caller, email)
     async with control.change(by=ask.caller.subject) as change:
         await _revoke_all(change, email)
@@ -131,7 +134,8 @@ async def _shown(control: Control, email: str) -> dict[str, Any]:
 async def _known(control: Control, ask: Ask) -> dict[str, Any]:
     email = _email(ask.path["email"])
     rows = {user.email: user for user in await control.store.users()}
-    found(email if email in {*rows, *control.access.teams} else None, f"there is no user {email}")
+    if email not in rows and email not in control.access.teams:
+        raise NotFound(f"there is no user {email}")
     return _entry(control, email, rows.get(email))
 
 
