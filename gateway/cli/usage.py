@@ -97,7 +97,7 @@ def explain(api: "ControlApi", request_id: str, as_json: bool) -> None:
     """
     from gateway.cli.answers import Request, Shown
     from gateway.cli.terminal import show_fields, show_json, when
-    from gateway.rules.limits.refusals import dollars_text
+    from gateway.contract.money import dollars_text
 
     path = ("llm-gateway", "usage", "requests", request_id)
     if as_json:
@@ -168,7 +168,7 @@ def leaderboard(api: "ControlApi", name: str, limit: int, as_json: bool) -> None
 
 
 def _cells(row: "Used") -> tuple[str, ...]:
-    from gateway.rules.limits.refusals import dollars_text
+    from gateway.contract.money import dollars_text
 
     counts = (str(row.requests), str(row.input_tokens), str(row.output_tokens))
     return (*counts, dollars_text(row.cost_nano_usd), str(row.unpriced))
@@ -181,7 +181,7 @@ def _standing(each: "Standing") -> tuple[str, ...]:
 
 
 def _amount(amount: float | None, nano_usd: int | None) -> str:
-    from gateway.rules.limits.refusals import dollars_text
+    from gateway.contract.money import dollars_text
 
     if nano_usd is not None:
         return dollars_text(nano_usd)

@@ -1,13 +1,13 @@
 """How much of limits and budgets is used, and how that is shown."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
 
 from gateway.config.compile.amounts import BUDGETS, RATES
 from gateway.contract.limits import Hold, Mode, Unit
+from gateway.contract.money import exact_dollars
 from gateway.contract.windows import Window, span_of
 from gateway.control.control import Control
 from gateway.errors import Unavailable
@@ -108,8 +108,8 @@ def standing(hold: Hold, used: int | None, now_s: float, *, target: str | None =
 
 
 def dollars(nano: int) -> msgspec.Raw:
-    """Nano-dollars as dollars: a JSON number that is exact, and has no needless zeros."""
-    return msgspec.Raw(f"{Decimal(nano).scaleb(-9).normalize():f}")
+    """As a JSON number."""
+    return msgspec.Raw(exact_dollars(nano))
 
 
 def _percentage(used: int | None, limit: int) -> float | None:

@@ -1,9 +1,8 @@
 """A bill, put so that people can check it."""
 
-from decimal import Decimal
-
 import msgspec
 
+from gateway.contract.money import exact_dollars
 from gateway.contract.price import Bill, BillLine
 
 
@@ -34,15 +33,10 @@ def explained(bill: Bill) -> Explanation:
         discount_percent=bill.discount_percent,
         lines=tuple(ExplainedLine(line.name, _sum(line, bill.discount_percent)) for line in bill.lines),
         unpriced=bill.unpriced,
-        cost_usd=_dollars(bill.cost),
+        cost_usd=exact_dollars(bill.cost),
     )
 
 
 def _sum(line: BillLine, discount_percent: float) -> str:
     less = f" - {discount_percent:g} %" if discount_percent else ""
-    return f"{line.amount} x ${_dollars(line.rate)} / {line.per}{less} = ${_dollars(line.cost)}"
-
-
-def _dollars(nano: int) -> str:
-    """Nano-dollars as dollars, without needless zeros: `0.0002325`."""
-    return f"{Decimal(nano).scaleb(-9).normalize():f}"
+    return f"{line.amount} x ${exact_dollars(line.rate)} / {line.per}{less} = ${exact_dollars(line.cost)}"
