@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli import git
-from gateway.cli.answers import Listing, Managed
 from gateway.cli.steps import Step
 from gateway.cli.terminal import failed, printable
+from gateway.control.schema import Listing, Managed
 from gateway.errors import ConfigError, Fault
 from gateway.manifests import Manifest, load, loads
 from gateway.manifests.files import SUFFIXES

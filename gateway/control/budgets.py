@@ -1,6 +1,6 @@
 """Budgets by name and who has used most of each, and the manifests of all other controls by type."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,7 +11,8 @@ from gateway.control import manifests
 from gateway.control.answers import entries, page
 from gateway.control.control import Ask, Control
 from gateway.control.ownership import TEAM_BUDGET, may_read
-from gateway.control.standing import Standing, standing
+from gateway.control.schema import Applied, Listing, Standing
+from gateway.control.standing import standing
 from gateway.errors import BadRequest, NotFound
 from gateway.manifests import Manifest
 from gateway.rules.limits import Limit, Rule, policy_of
@@ -37,10 +38,6 @@ CONFIGS = (
 )
 LEADERS = 500
 MAX_DIGITS = 18
-
-
-class Leaderboard(msgspec.Struct, frozen=True):
-    data: Sequence[Standing]
 
 
 # --- the handlers ------------------------------------------------------------
@@ -94,13 +91,13 @@ async def get_budget(control: Control, ask: Ask) -> dict[str, Any]:
     return entry
 
 
-async def delete_budget(control: Control, ask: Ask) -> manifests.Applied:
+async def delete_budget(control: Control, ask: Ask) -> Applied:
     name = ask.path["name"]
     manifest = _find(control, name)
     return await manifests.remove(control, ask.caller, manifest.type if manifest is not None else TENANT_BUDGET, name)
 
 
-async def leaderboard(control: Control, ask: Ask) -> Leaderboard:
+async def leaderboard(control: Control, ask: Ask) -> Listing[Standing]:
     """Of each window of the budget, that of now: who has used most of it, as far as the ledger knows by now."""
     manifest = _budget(control, ask)
     most = _limit(ask.query)
@@ -118,7 +115,7 @@ async def leaderboard(control: Control, ask: Ask) -> Leaderboard:
             limit = special.get(total.key, usual.get((unit, window)))
             if limit is not None:
                 rows.append(standing(_hold(rule, total, limit), total.amount, now.timestamp()))
-    return Leaderboard(rows)
+    return Listing(rows)
 
 
 # --- what they do ------------------------------------------------------------

@@ -8,6 +8,7 @@ import msgspec
 from gateway.control import manifests
 from gateway.control.answers import entries, page
 from gateway.control.control import Ask, Control
+from gateway.control.schema import Applied
 from gateway.errors import BadRequest, NotFound
 from gateway.manifests import Manifest
 from gateway.rules.access import kind_of
@@ -48,7 +49,7 @@ def getter(type_: str) -> Handler:
 
 
 def deleter(type_: str) -> Handler:
-    async def delete_document(control: Control, ask: Ask) -> manifests.Applied:
+    async def delete_document(control: Control, ask: Ask) -> Applied:
         name = ask.path["name"]
         manifest = _find(control, type_, name)
         actual = manifest.type if manifest is not None else type_

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,6 +23,7 @@ from gateway.control import masking as secrecy
 from gateway.control.answers import entries, number, page
 from gateway.control.control import Ask, Control, actor
 from gateway.control.ownership import may_read, require
+from gateway.control.schema import Applied, HistoryEntry
 from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden, GatewayError, NotFound
 from gateway.manifests import Manifest
 from gateway.manifests.diff import difference
@@ -44,9 +45,6 @@ MAX_FAULT_CHARS = 500
 USERS_SHOWN = 10
 HISTORY_SHOWN = 50
 HISTORY_MOST = 500
-
-
-Action = Literal["CREATE", "UPDATE", "DELETE"]
 
 
 class ApplyBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -72,20 +70,6 @@ class RollbackBody(msgspec.Struct, frozen=True, rename="camel"):
     type: str
     name: str
     version: int
-    dry_run: bool = False
-
-
-class Applied(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was done, or would be; nothing if not `changed`. Manifests have their secrets masked."""
-
-    action: Action
-    changed: bool = True
-    type: str
-    name: str
-    manifest: Data | None
-    existing_manifest: Data | None
-    version: int | None
-    warnings: Sequence[str] = ()
     dry_run: bool = False
 
 
@@ -256,7 +240,7 @@ async def _put(
             manifest=secrecy.masked(struct, data),
             existing_manifest=_masked_or_none(struct, existing),
             version=existing.version if existing is not None else None,
-            warnings=[*_new_warnings(before, after), *(_heirs(before, made) if made is not None else ())],
+            warnings=(*_new_warnings(before, after), *(_heirs(before, made) if made is not None else ())),
             dry_run=dry_run,
         )
         is_vouched = existing is None or existing.by_admin or not by_admin or not addresses
@@ -555,7 +539,7 @@ async def _delete_with_contents(change: "Transaction", type_: str, name: str) ->
                 await change.delete_secret(secret.group, secret.key)
 
 
-async def _change(control: Control, change: Change) -> Data:
+async def _change(control: Control, change: Change) -> HistoryEntry:
     text = None
     if change.version is not None:
         struct = _struct(control, change.type)
@@ -568,16 +552,16 @@ async def _change(control: Control, change: Change) -> Data:
                 new_name=f"{change.name} (version {change.version})",
             )
         )
-    return {
-        "number": change.number,
-        "at": change.at,
-        "subject": change.subject,
-        "action": change.action,
-        "type": change.type,
-        "name": change.name,
-        "version": change.version,
-        "diff": text,
-    }
+    return HistoryEntry(
+        number=change.number,
+        at=change.at,
+        subject=change.subject,
+        action=change.action,
+        type=change.type,
+        name=change.name,
+        version=change.version,
+        diff=text,
+    )
 
 
 def _masked_or_none(struct: type[msgspec.Struct] | None, row: StoredManifest | Change | None) -> Data | None:

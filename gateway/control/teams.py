@@ -10,6 +10,7 @@ from gateway.contract import Caller
 from gateway.control import manifests
 from gateway.control.answers import entries, page, subject
 from gateway.control.control import Ask, Control
+from gateway.control.schema import Applied
 from gateway.errors import BadRequest, NotFound
 from gateway.manifests.identity import Email
 from gateway.rules.access import canonical
@@ -44,13 +45,13 @@ async def list_managers(control: Control, ask: Ask) -> dict[str, Any]:
     return _people(control, ask, "managers")
 
 
-async def add_member(control: Control, ask: Ask) -> manifests.Applied:
+async def add_member(control: Control, ask: Ask) -> Applied:
     email = user_subject(ask.body.email).removeprefix("user:")
     place = "managers" if ask.body.manager else "members"
     return await _edit(control, ask, lambda team: _with(team, email, place))
 
 
-async def remove_member(control: Control, ask: Ask) -> manifests.Applied:
+async def remove_member(control: Control, ask: Ask) -> Applied:
     email = user_subject(ask.path["email"]).removeprefix("user:")
 
     def leave(team: Team) -> Team:
@@ -108,7 +109,7 @@ def _people(control: Control, ask: Ask, place: str) -> dict[str, Any]:
     return page(ask.query, [subject(f"user:{email}") for email in manifest.data.get(place) or ()])
 
 
-async def _edit(control: Control, ask: Ask, change: Callable[[Team], Team]) -> manifests.Applied:
+async def _edit(control: Control, ask: Ask, change: Callable[[Team], Team]) -> Applied:
     """Changes a team as it is now, so that of several changes at once none is lost."""
     name = ask.path["name"]
 
