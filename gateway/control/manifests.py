@@ -129,14 +129,9 @@ async def rollback(control: Control, ask: Ask) -> Applied:
 
 async def list_manifests(control: Control, ask: Ask) -> Data:
     """What is in force and the caller may read, wherever it is managed."""
-    wanted_type, wanted_name = ask.query.get("type"), ask.query.get("name")
-    wanted = [
-        manifest
-        for key, manifest in sorted(control.config.snapshot.manifests.items())
-        if wanted_type in (None, manifest.type, manifest.type.partition("/")[0])
-        and wanted_name in (None, manifest.name)
-        and may_read(control.access, ask.caller, *key, manifest.data)
-    ]
+    types = [ask.query["type"]] if "type" in ask.query else []
+    known = readable(control, ask.caller, *types)
+    wanted = [manifest for manifest in known if ask.query.get("name") in (None, manifest.name)]
     return page(ask.query, await entries(control, ask.caller, wanted))
 
 
@@ -154,6 +149,16 @@ async def history(control: Control, ask: Ask) -> Data:
 
 
 # --- what they do ------------------------------------------------------------
+
+
+def readable(control: Control, caller: Caller, *types: str) -> list[Manifest]:
+    """What is in force and the caller may read: all, or that of some types, which may be families, in their order."""
+    return [
+        manifest
+        for (type_, name), manifest in sorted(control.config.snapshot.manifests.items())
+        if (not types or type_ in types or type_.partition("/")[0] in types)
+        and may_read(control.access, caller, type_, name, manifest.data)
+    ]
 
 
 async def put(
