@@ -227,8 +227,12 @@ def test_a_flipped_byte_is_not_fatal(at, value):
     health.conditions(0.0)
 
 
-def test_strangers_are_remembered_within_bounds(here):
-    for replica in range(5000):
-        here.hear(news(GOOD, replica=replica), 0.0)
+@pytest.mark.parametrize(("replica", "is_news"), [(4999, False), (4000, False), (3999, True)])
+def test_strangers_are_remembered_within_bounds(here, is_unwell, replica, is_news):
+    """Of a thousand it is known what they have told; what others tell again is news again."""
+    for number in range(5000):
+        here.hear(news(GOOD, replica=number), 0.0)
 
-    assert len(here._gossip._heard) == 1000
+    here.hear(news(GOOD, replica=replica), 1000.0)
+
+    assert is_unwell(here, "p/a", 1000.0) is is_news
