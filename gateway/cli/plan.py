@@ -138,8 +138,7 @@ def _is_ours(api: "ControlApi", step: Step) -> bool:
 
 
 def _rank(manifest: Manifest) -> int:
-    family = manifest.type.partition("/")[0]
-    return _RANKS.get(manifest.type, _RANKS.get(family, len(TYPES)))
+    return _RANKS.get(manifest.type, _RANKS.get(manifest.family, len(TYPES)))
 
 
 def _where(manifest: Manifest) -> str:

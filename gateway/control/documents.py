@@ -90,6 +90,6 @@ def _find(control: Control, types: Collection[str], name: str) -> Manifest | Non
     both = [
         manifest
         for manifest in control.config.snapshot.manifests.values()
-        if manifest.name == name and manifest.type.partition("/")[0] in types
+        if manifest.name == name and manifest.family in types
     ]
     return min(both, key=lambda manifest: manifest.version is not None, default=None)

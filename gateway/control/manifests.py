@@ -156,7 +156,7 @@ def readable(control: Control, caller: Caller, *types: str) -> list[Manifest]:
     return [
         manifest
         for (type_, name), manifest in sorted(control.config.snapshot.manifests.items())
-        if (not types or type_ in types or type_.partition("/")[0] in types)
+        if (not types or type_ in types or manifest.family in types)
         and may_read(control.access, caller, type_, name, manifest.data)
     ]
 
