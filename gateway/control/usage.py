@@ -12,7 +12,7 @@ from gateway.control.standing import dollars
 from gateway.errors import BadRequest, Forbidden, NotFound
 from gateway.rules.access import canonical
 from gateway.rules.access.roles import LIST_CONTROLS, TEAM, VIRTUAL_ACCOUNT
-from gateway.rules.prices import explained
+from gateway.rules.prices.explain import sum_text
 from gateway.state.database.ledger_rows import UsageRow
 
 MAX_DAYS = 366
@@ -142,20 +142,19 @@ def _shown(entry: Entry) -> Request:
 
 
 def _bill(bill: price.Bill) -> Bill:
-    why = explained(bill)
     return Bill(
         cost=dollars(bill.cost),
         cost_nano_usd=bill.cost,
-        price_row=why.row,
-        price_version=why.version,
-        tariff=why.tariff,
-        discount_percent=why.discount_percent,
-        lines=tuple(_line(line, text.sum) for line, text in zip(bill.lines, why.lines, strict=True)),
-        unpriced=why.unpriced,
+        price_row=bill.row,
+        price_version=bill.version,
+        tariff=bill.tariff,
+        discount_percent=bill.discount_percent,
+        lines=tuple(_line(line, bill.discount_percent) for line in bill.lines),
+        unpriced=bill.unpriced,
     )
 
 
-def _line(line: price.BillLine, text: str) -> BillLine:
+def _line(line: price.BillLine, discount_percent: float) -> BillLine:
     return BillLine(
         name=line.name,
         amount=line.amount,
@@ -163,5 +162,5 @@ def _line(line: price.BillLine, text: str) -> BillLine:
         per=line.per,
         cost=dollars(line.cost),
         cost_nano_usd=line.cost,
-        sum=text,
+        sum=sum_text(line, discount_percent),
     )
