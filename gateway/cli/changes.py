@@ -22,9 +22,9 @@ def delete(api: "ControlApi", type_: str, name: str, yes: bool) -> None:
     TYPE is the whole type: provider-account/openai, team. A virtual account takes its tokens with it, and a secret
     group its secrets.
     """
-    from gateway.cli.answers import Applied
     from gateway.cli.steps import show_applied
     from gateway.cli.terminal import printable
+    from gateway.control.schema import Applied
 
     if not yes:
         click.confirm(printable(f"Delete {type_} {name}?"), abort=True, err=True)
@@ -55,8 +55,8 @@ def history(
 
     Of one manifest, or of everything that the gateway keeps.
     """
-    from gateway.cli.answers import Change, Listing
     from gateway.cli.terminal import show_json, table, when
+    from gateway.control.schema import HistoryEntry, Listing
 
     if type_ is not None and name is None:
         raise click.UsageError("give a name with the type, or neither")
@@ -64,7 +64,7 @@ def history(
     if as_json:
         show_json(api.ask("GET", "history", kind=Listing[Any], query=query).data)
         return
-    changes = api.ask("GET", "history", kind=Listing[Change], query=query).data
+    changes = api.ask("GET", "history", kind=Listing[HistoryEntry], query=query).data
     if not changes:
         click.echo("no changes", err=True)
         return
@@ -102,9 +102,9 @@ def rollback(
       1  not done; with --dry-run --show-diff: something differs
       2  wrong usage; with --dry-run --show-diff: any failure
     """
-    from gateway.cli.answers import Applied
     from gateway.cli.steps import exit_as_diff, show_applied, show_difference, show_warnings
     from gateway.cli.terminal import printable
+    from gateway.control.schema import Applied
 
     body = {"type": type_, "name": name, "version": version, "dryRun": dry_run}
     is_diff = dry_run and show_diff

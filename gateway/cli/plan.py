@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli import git
-from gateway.cli.answers import Listing, Managed
 from gateway.cli.steps import Step
 from gateway.cli.terminal import failed, printable
+from gateway.control.schema import Listing, Managed
 from gateway.errors import ConfigError, Fault
 from gateway.manifests import Manifest, load, loads
 from gateway.manifests.files import SUFFIXES
@@ -138,8 +138,7 @@ def _is_ours(api: "ControlApi", step: Step) -> bool:
 
 
 def _rank(manifest: Manifest) -> int:
-    family = manifest.type.partition("/")[0]
-    return _RANKS.get(manifest.type, _RANKS.get(family, len(TYPES)))
+    return _RANKS.get(manifest.type, _RANKS.get(manifest.family, len(TYPES)))
 
 
 def _where(manifest: Manifest) -> str:

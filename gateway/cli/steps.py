@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from gateway.cli.answers import Applied, Listing
 from gateway.cli.difference import coloured, difference
 from gateway.cli.terminal import failed, printable
+from gateway.control.schema import Applied, Listing
 
 if TYPE_CHECKING:
     from gateway.cli.client import ControlApi

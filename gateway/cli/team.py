@@ -7,8 +7,8 @@ import click
 from gateway.cli.options import as_json, calls_gateway, sure
 
 if TYPE_CHECKING:
-    from gateway.cli.answers import Team
     from gateway.cli.client import ControlApi
+    from gateway.control.schema import Team
 
 
 @click.group()
@@ -21,8 +21,8 @@ def team() -> None:
 @calls_gateway
 def list_teams(api: "ControlApi", as_json: bool) -> None:
     """List the teams you may see."""
-    from gateway.cli.answers import Listing, Team
     from gateway.cli.terminal import show_json, show_table
+    from gateway.control.schema import Listing, Team
 
     if as_json:
         show_json(api.ask("GET", "teams", kind=Listing[Any]).data)
@@ -57,9 +57,9 @@ def show(api: "ControlApi", name: str) -> None:
 @calls_gateway
 def create(api: "ControlApi", name: str, members: tuple[str, ...], managers: tuple[str, ...]) -> None:
     """Make a team. One that is there already stays as it is."""
-    from gateway.cli.answers import Applied
     from gateway.cli.steps import show_applied, show_warnings
     from gateway.cli.terminal import failed
+    from gateway.control.schema import Applied
 
     if _find(api, name) is not None:
         raise failed(f"there is a team named {name}; change it with `gateway team add` and `gateway team remove`")
@@ -112,6 +112,6 @@ def delete(api: "ControlApi", name: str, yes: bool) -> None:
 
 
 def _find(api: "ControlApi", name: str) -> "Team | None":
-    from gateway.cli.answers import Listing, Team
+    from gateway.control.schema import Listing, Team
 
     return next((each for each in api.ask("GET", "teams", kind=Listing[Team]).data if each.name == name), None)

@@ -47,13 +47,6 @@ def show_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2))
 
 
-def when(time: str | None, *, none: str = "-") -> str:
-    """`2026-11-22 17:03 UTC`, from a time as in ISO 8601; what is no time stays as it is."""
-    if time is None:
-        return none
-    try:
-        at = datetime.fromisoformat(time)
-    except ValueError:
-        return time
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def when(time: datetime | None, *, none: str = "-") -> str:
+    """`2026-11-22 17:03 UTC`"""
+    return none if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

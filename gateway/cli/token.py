@@ -8,8 +8,8 @@ from gateway.cli.options import as_json, calls_gateway
 from gateway.cli.periods import day_option, minutes_option
 
 if TYPE_CHECKING:
-    from gateway.cli.answers import NewToken
     from gateway.cli.client import ControlApi
+    from gateway.control.schema import NewToken
 
 
 @click.group()
@@ -52,7 +52,7 @@ def create(
     """
     from datetime import UTC, datetime
 
-    from gateway.cli.answers import NewToken
+    from gateway.control.schema import NewToken
 
     if user and account:
         raise click.UsageError("--user and --virtual-account exclude each other")
@@ -85,8 +85,8 @@ def create(
 @calls_gateway
 def list_tokens(api: "ControlApi", subject: str | None, with_past: bool, as_json: bool) -> None:
     """List the tokens you may manage; what they are is not shown."""
-    from gateway.cli.answers import Listing, Token
     from gateway.cli.terminal import show_json, show_table, when
+    from gateway.control.schema import Listing, Token
 
     query = {"subject": subject, "all": "true" if with_past else None}
     if as_json:
@@ -145,7 +145,7 @@ def revoke(api: "ControlApi", ids: tuple[str, ...]) -> None:
 @calls_gateway
 def rotate(api: "ControlApi", id_: str, grace: int, quiet: bool) -> None:
     """Make a token in place of another, with its name and rights."""
-    from gateway.cli.answers import NewToken
+    from gateway.control.schema import NewToken
 
     body = {"gracePeriodInMinutes": grace}
     _show(api.ask("POST", "tokens", id_, "rotate", kind=NewToken, body=body), quiet=quiet)

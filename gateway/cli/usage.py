@@ -7,8 +7,8 @@ import click
 from gateway.cli.options import as_json, calls_gateway
 
 if TYPE_CHECKING:
-    from gateway.cli.answers import Standing, Used
     from gateway.cli.client import ControlApi
+    from gateway.control.schema import Amount, Standing, Used
 
 _HEAD = ("REQUESTS", "INPUT TOKENS", "OUTPUT TOKENS", "COST", "UNPRICED")
 _UNITS = ("subject", "team", "model", "resolved_model", "day")
@@ -50,8 +50,8 @@ def report(api: "ControlApi", by: str, since: str | None, until: str | None, who
     Of everybody, if you may see that, or else your own. Requests nobody knows the price of are counted as unpriced, and
     cost more than nothing.
     """
-    from gateway.cli.answers import UsageReport
     from gateway.cli.terminal import show_json, show_table
+    from gateway.control.schema import UsageReport
 
     query = {"by": by, "since": since, "until": until, "who": who}
     if as_json:
@@ -72,8 +72,8 @@ def mine(api: "ControlApi", as_json: bool) -> None:
 
     A * stands for each model, or each value of the metadata.
     """
-    from gateway.cli.answers import Standings
     from gateway.cli.terminal import show_json, show_table
+    from gateway.control.schema import Standings
 
     path = ("llm-gateway", "budgets", "my-usage")
     if as_json:
@@ -95,9 +95,9 @@ def explain(api: "ControlApi", request_id: str, as_json: bool) -> None:
 
     Its id is in the answer, as the header x-request-id.
     """
-    from gateway.cli.answers import Request, Shown
     from gateway.cli.terminal import show_fields, show_json, when
-    from gateway.rules.limits.refusals import dollars_text
+    from gateway.contract.money import dollars_text
+    from gateway.control.schema import Request, Shown
 
     path = ("llm-gateway", "usage", "requests", request_id)
     if as_json:
@@ -128,8 +128,8 @@ def explain(api: "ControlApi", request_id: str, as_json: bool) -> None:
 @calls_gateway
 def budgets(api: "ControlApi", as_json: bool) -> None:
     """List the budgets you may see."""
-    from gateway.cli.answers import Budget, Listing
     from gateway.cli.terminal import show_json, show_table
+    from gateway.control.schema import Budget, Listing
 
     if as_json:
         show_json(api.ask("GET", "llm-gateway", "budgets", kind=Listing[Any]).data)
@@ -155,8 +155,8 @@ def budgets(api: "ControlApi", as_json: bool) -> None:
 @calls_gateway
 def leaderboard(api: "ControlApi", name: str, limit: int, as_json: bool) -> None:
     """Show who has used most of a budget, in each of its windows of now."""
-    from gateway.cli.answers import Listing, Standing
     from gateway.cli.terminal import show_json, show_table
+    from gateway.control.schema import Listing, Standing
 
     path, query = ("llm-gateway", "budgets", name, "leaderboard"), {"limit": limit}
     if as_json:
@@ -168,7 +168,7 @@ def leaderboard(api: "ControlApi", name: str, limit: int, as_json: bool) -> None
 
 
 def _cells(row: "Used") -> tuple[str, ...]:
-    from gateway.rules.limits.refusals import dollars_text
+    from gateway.contract.money import dollars_text
 
     counts = (str(row.requests), str(row.input_tokens), str(row.output_tokens))
     return (*counts, dollars_text(row.cost_nano_usd), str(row.unpriced))
@@ -180,12 +180,12 @@ def _standing(each: "Standing") -> tuple[str, ...]:
     return (each.unit, _amount(each.used, each.used_nano_usd), _amount(each.limit, each.limit_nano_usd), share)
 
 
-def _amount(amount: float | None, nano_usd: int | None) -> str:
-    from gateway.rules.limits.refusals import dollars_text
+def _amount(amount: "Amount | None", nano_usd: int | None) -> str:
+    from gateway.contract.money import dollars_text
 
     if nano_usd is not None:
         return dollars_text(nano_usd)
-    return "" if amount is None else f"{amount:.0f}"
+    return f"{amount:.0f}" if isinstance(amount, float) else ""
 
 
 def _end(each: "Standing") -> str:

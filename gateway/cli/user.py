@@ -20,8 +20,8 @@ def user() -> None:
 @calls_gateway
 def list_users(api: "ControlApi", as_json: bool) -> None:
     """List everybody who was added, has a token, or is in a team."""
-    from gateway.cli.answers import Listing, User
     from gateway.cli.terminal import show_json, show_table, when
+    from gateway.control.schema import Listing, User
 
     if as_json:
         show_json(api.ask("GET", "users", kind=Listing[Any]).data)
@@ -76,8 +76,8 @@ def delete(api: "ControlApi", email: str, yes: bool) -> None:
 
     Whoever shall stay shut out though an identity provider knows them is deactivated instead.
     """
-    from gateway.cli.answers import DeletedUser
     from gateway.cli.terminal import printable
+    from gateway.control.schema import DeletedUser
 
     if not yes:
         click.confirm(f"Delete the user {printable(email)}?", abort=True, err=True)
@@ -92,8 +92,8 @@ def delete(api: "ControlApi", email: str, yes: bool) -> None:
 @calls_gateway
 def me(api: "ControlApi", as_json: bool) -> None:
     """Show who you are to the gateway, and what you may do."""
-    from gateway.cli.answers import Me
     from gateway.cli.terminal import show_fields, show_json, table
+    from gateway.control.schema import Me
 
     if as_json:
         show_json(api.ask("GET", "me", kind=dict[str, Any]))

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.config.live import Config, Stored
+from gateway.contract.windows import utc_now
 from gateway.errors import ConfigError, Fault, Unavailable
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest
@@ -160,7 +160,7 @@ class Replica:
 
     async def _note_used(self) -> None:
         """When a token was last used, good to half a minute."""
-        now = datetime.now(UTC)
+        now = utc_now()
         if used := self.config.callers.take_used():
             try:
                 await self.store.note_used(dict.fromkeys(used, now))

@@ -47,6 +47,10 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     ends_s: int
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 def span_of(window: Window, at_s: float) -> Span:
     """The calendar window that holds a moment, in seconds since 1970.
 

@@ -8,7 +8,8 @@ import msgspec
 from gateway.contract import Caller, Choice, Target
 from gateway.contract.limits import Amounts, Hold, Mode
 from gateway.control.control import Ask, Control
-from gateway.control.standing import Source, Standing, standing, used_of
+from gateway.control.schema import Standing, Standings
+from gateway.control.standing import Source, standing, used_of
 from gateway.control.teams import user_subject
 from gateway.errors import BadRequest, Forbidden, NotFound, UnknownModel
 from gateway.rules.access.may_use import may_use
@@ -18,11 +19,6 @@ from gateway.rules.limits.verdict import refusing
 
 EACH = "*"
 """Stands for each model, or each value of the metadata, as long as nobody says which."""
-
-
-class MyUsage(msgspec.Struct, frozen=True):
-    data: Sequence[Standing]
-    source: Source
 
 
 class SimulateBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +54,7 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 # --- the handlers ------------------------------------------------------------
 
 
-async def my_usage(control: Control, ask: Ask) -> MyUsage:
+async def my_usage(control: Control, ask: Ask) -> Standings:
     """All that may count requests of the caller. What depends on the model or on metadata is left open, unless the
     query says which: `?model=openai-main/gpt-4o&metadata.project_id=p1`."""
     models = (_usable(control, ask.caller, ask.query["model"]).name,) if "model" in ask.query else ()
@@ -67,7 +63,7 @@ async def my_usage(control: Control, ask: Ask) -> MyUsage:
     used, source = await used_of(control, [hold for hold, is_one in found if is_one])
     now_s = control.now().timestamp()
     rows = [standing(hold, used[hold.key] if is_one else None, now_s) for hold, is_one in found]
-    return MyUsage(rows, source)
+    return Standings(tuple(rows), source)
 
 
 async def simulate(control: Control, ask: Ask) -> Simulated:

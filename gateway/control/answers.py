@@ -84,19 +84,18 @@ async def entries(control: Control, caller: Caller, manifests: Iterable[Manifest
     The tokens of a virtual account are for who manages it; everything else is for all who may read the manifest.
     """
     manifests = [*manifests]
-    families = {manifest.type.partition("/")[0] for manifest in manifests}
+    families = {manifest.family for manifest in manifests}
     stored = {(row.type, row.name): row for row in await control.store.manifests()}
     tokens = await control.store.tokens() if "virtual-account" in families else []
     secrets = await control.store.secrets() if "secret-group" in families else []
     found = []
     for manifest in manifests:
-        family, _, vendor = manifest.type.partition("/")
         # A row of the same name may not be in force.
         row = stored.get((manifest.type, manifest.name)) if manifest.version is not None else None
         entry = _entry(control, manifest, row)
-        match family:
+        match manifest.family:
             case "provider-account":
-                entry |= _of_account(entry, vendor)
+                entry |= _of_account(entry, manifest.type.partition("/")[2])
             case "team":
                 entry |= _of_team(entry["manifest"])
             case "virtual-account":

@@ -1,19 +1,19 @@
 """Budgets by name and who has used most of each, and the manifests of all other controls by type."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from gateway.contract import Caller
 from gateway.contract.limits import Hold
 from gateway.control import manifests
 from gateway.control.answers import entries, page
-from gateway.control.control import Ask, Control, found
-from gateway.control.ownership import TEAM_BUDGET, may_read
-from gateway.control.standing import Standing, standing
+from gateway.control.control import Ask, Control
+from gateway.control.documents import named
+from gateway.control.ownership import TEAM_BUDGET
+from gateway.control.schema import Listing, Standing
+from gateway.control.standing import standing
 from gateway.errors import BadRequest, NotFound
-from gateway.manifests import Manifest
 from gateway.rules.limits import Limit, Rule, policy_of
 from gateway.rules.limits.keys import counter_key, policy_key
 from gateway.state.database.ledger_rows import Total
@@ -39,10 +39,6 @@ LEADERS = 500
 MAX_DIGITS = 18
 
 
-class Leaderboard(msgspec.Struct, frozen=True):
-    data: Sequence[Standing]
-
-
 # --- the handlers ------------------------------------------------------------
 
 
@@ -51,14 +47,14 @@ async def list_budgets(control: Control, ask: Ask) -> dict[str, Any]:
     type_, team = ask.query.get("type"), ask.query.get("team_name")
     rows = [
         row
-        for row in await _readable(control, ask.caller, BUDGETS)
+        for row in await _rows(control, ask, *BUDGETS)
         if type_ in (None, row["type"]) and team in (None, row["manifest"].get("team_name"))
     ]
     return page(ask.query, rows)
 
 
 async def list_rate_limits(control: Control, ask: Ask) -> dict[str, Any]:
-    return page(ask.query, await _readable(control, ask.caller, RATE_LIMITS))
+    return page(ask.query, await _rows(control, ask, *RATE_LIMITS))
 
 
 async def config(control: Control, ask: Ask) -> dict[str, Any]:
@@ -66,7 +62,7 @@ async def config(control: Control, ask: Ask) -> dict[str, Any]:
     type_ = ask.path["type"]
     if type_ not in CONFIGS:
         raise NotFound(f"there is no configuration of type {type_[:200]!r}; there are: {', '.join(sorted(CONFIGS))}")
-    rows = await _readable(control, ask.caller, (type_,))
+    rows = await _rows(control, ask, type_)
     if not rows:
         raise NotFound(f"there is no {type_}")
     return {**rows[0], "data": rows}
@@ -89,20 +85,13 @@ async def put_budget(control: Control, ask: Ask) -> dict[str, Any]:
 
 
 async def get_budget(control: Control, ask: Ask) -> dict[str, Any]:
-    manifest = _budget(control, ask)
-    [entry] = await entries(control, ask.caller, [manifest])
+    [entry] = await entries(control, ask.caller, [named(control, ask, *BUDGETS, what="budget")])
     return entry
 
 
-async def delete_budget(control: Control, ask: Ask) -> manifests.Applied:
-    name = ask.path["name"]
-    manifest = _find(control, name)
-    return await manifests.remove(control, ask.caller, manifest.type if manifest is not None else TENANT_BUDGET, name)
-
-
-async def leaderboard(control: Control, ask: Ask) -> Leaderboard:
+async def leaderboard(control: Control, ask: Ask) -> Listing[Standing]:
     """Of each window of the budget, that of now: who has used most of it, as far as the ledger knows by now."""
-    manifest = _budget(control, ask)
+    manifest = named(control, ask, *BUDGETS, what="budget")
     most = _limit(ask.query)
     policy = policy_key(manifest.type, manifest.name)
     rule = next(rule for rule in control.config.snapshot.policies.rules if rule.policy == policy)
@@ -118,35 +107,14 @@ async def leaderboard(control: Control, ask: Ask) -> Leaderboard:
             limit = special.get(total.key, usual.get((unit, window)))
             if limit is not None:
                 rows.append(standing(_hold(rule, total, limit), total.amount, now.timestamp()))
-    return Leaderboard(rows)
+    return Listing(rows)
 
 
 # --- what they do ------------------------------------------------------------
 
 
-async def _readable(control: Control, caller: Caller, types: Collection[str]) -> list[dict[str, Any]]:
-    """`types`: whole ones, or what they begin with."""
-    wanted = [
-        manifest
-        for key, manifest in sorted(control.config.snapshot.manifests.items())
-        if manifest.type.partition("/")[0] in types and may_read(control.access, caller, *key, manifest.data)
-    ]
-    return await entries(control, caller, wanted)
-
-
-def _budget(control: Control, ask: Ask) -> Manifest:
-    """One the caller may not read is as unknown as one that is not there."""
-    manifest = _find(control, ask.path["name"])
-    if manifest is not None and not may_read(control.access, ask.caller, manifest.type, manifest.name, manifest.data):
-        manifest = None
-    return found(manifest, f"there is no budget named {ask.path['name']}")  # type: ignore[no-any-return]
-
-
-def _find(control: Control, name: str) -> Manifest | None:
-    """A name is one budget's, unless a file and the API both have one: then it is that of the file."""
-    known = control.config.snapshot.manifests
-    both = [known[type_, name] for type_ in BUDGETS if (type_, name) in known]
-    return min(both, key=lambda manifest: manifest.version is not None, default=None)
+async def _rows(control: Control, ask: Ask, *types: str) -> list[dict[str, Any]]:
+    return await entries(control, ask.caller, manifests.readable(control, ask.caller, *types))
 
 
 def _limit(query: Mapping[str, str]) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +12,8 @@ from gateway.config.live import Config
 from gateway.config.replica import Replica
 from gateway.contract import Caller, Credential
 from gateway.contract.limits import Counters
-from gateway.errors import NotFound, Unavailable
+from gateway.contract.windows import utc_now
+from gateway.errors import Unavailable
 from gateway.identity.callers import ADMIN
 from gateway.rules.access import Access
 from gateway.secrecy.sealing import Seal
@@ -21,10 +22,6 @@ from gateway.secrecy.tokens import Pepper
 if TYPE_CHECKING:
     from gateway.state.database.ledger import LedgerStore
     from gateway.state.database.store import Store, Transaction  # SQLAlchemy takes 0.3 s
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -80,9 +77,3 @@ def actor(caller: Caller, access: Access) -> Caller:
         return caller
     teams = caller.teams if caller.credential is Credential.JWT else ()
     return access.caller(caller.subject, more_teams=teams, credential=caller.credential, token_id=caller.token_id)
-
-
-def found(what: Any, message: str) -> Any:
-    if what is None:
-        raise NotFound(message)
-    return what

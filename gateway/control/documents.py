@@ -1,16 +1,18 @@
 """The routes that each kind of manifest has of its own: list, create or update, show, delete."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 import msgspec
 
 from gateway.control import manifests
 from gateway.control.answers import entries, page
-from gateway.control.control import Ask, Control, found
-from gateway.errors import BadRequest
-from gateway.rules.access import kind_of
-from gateway.rules.access.roles import PROVIDER_ACCOUNT, VIRTUAL_ACCOUNT
+from gateway.control.control import Ask, Control
+from gateway.control.ownership import may_read
+from gateway.control.schema import Applied
+from gateway.errors import BadRequest, NotFound
+from gateway.manifests import Manifest
+from gateway.rules.access.roles import VIRTUAL_ACCOUNT
 
 Handler = Callable[[Control, Ask], Coroutine[Any, Any, Any]]
 
@@ -35,36 +37,25 @@ def putter(type_: str) -> Handler:
 
 def getter(type_: str) -> Handler:
     async def get_document(control: Control, ask: Ask) -> dict[str, Any]:
-        """One the caller may not read is as unknown as one that is not there."""
-        kind, name = kind_of(type_), ask.path["name"]
-        manifest = found(_find(control, type_, name), f"there is no {type_} named {name}")
-        if not control.access.holds(ask.caller, kind.read, kind.of(name)):
-            found(None, f"there is no {type_} named {name}")
-        [entry] = await entries(control, ask.caller, [manifest])
+        [entry] = await entries(control, ask.caller, [named(control, ask, type_, what=type_)])
         return {"data": entry}
 
     return get_document
 
 
-def deleter(type_: str) -> Handler:
-    async def delete_document(control: Control, ask: Ask) -> manifests.Applied:
+def deleter(*types: str) -> Handler:
+    async def delete_document(control: Control, ask: Ask) -> Applied:
         name = ask.path["name"]
-        manifest = _find(control, type_, name)
-        actual = manifest.type if manifest is not None else type_
-        return await manifests.remove(control, ask.caller, actual, name)
+        manifest = _find(control, types, name)
+        return await manifests.remove(control, ask.caller, manifest.type if manifest is not None else types[0], name)
 
     return delete_document
 
 
 async def integrations(control: Control, ask: Ask) -> dict[str, Any]:
     """What accounts hold that the caller may read: their models with `?type=model`."""
-    access, wanted = control.access, ask.query.get("type")
-    accounts = [
-        manifest
-        for (type_, name), manifest in sorted(control.config.snapshot.manifests.items())
-        if kind_of(type_) is PROVIDER_ACCOUNT
-        and access.holds(ask.caller, PROVIDER_ACCOUNT.read, PROVIDER_ACCOUNT.of(name))
-    ]
+    wanted = ask.query.get("type")
+    accounts = manifests.readable(control, ask.caller, "provider-account")
     rows = [
         row
         for entry in await entries(control, ask.caller, accounts)
@@ -78,15 +69,27 @@ async def integrations(control: Control, ask: Ask) -> dict[str, Any]:
 async def virtual_account_exists(control: Control, ask: Ask) -> dict[str, Any]:
     """One the caller may not read does not."""
     name = ask.query.get("name", "")
-    manifest = _find(control, "virtual-account", name)
+    manifest = _find(control, ("virtual-account",), name)
     access = control.access
     is_known = manifest is not None and access.holds(ask.caller, VIRTUAL_ACCOUNT.read, VIRTUAL_ACCOUNT.of(name))
     return {"exists": is_known}
 
 
-def _find(control: Control, type_: str, name: str) -> Any:
-    """By family: an account is asked for by name alone, whoever its vendor is."""
-    for (other, other_name), manifest in control.config.snapshot.manifests.items():
-        if other_name == name and other.partition("/")[0] == type_:
-            return manifest
-    return None
+def named(control: Control, ask: Ask, *types: str, what: str) -> Manifest:
+    """The one of the path. Raises NotFound: it is not there, or the caller may not read it, which is all the same."""
+    name = ask.path["name"]
+    manifest = _find(control, types, name)
+    if manifest is None or not may_read(control.access, ask.caller, manifest.type, name, manifest.data):
+        raise NotFound(f"there is no {what} named {name}")
+    return manifest
+
+
+def _find(control: Control, types: Collection[str], name: str) -> Manifest | None:
+    """By family: an account is asked for by name alone, whoever its vendor is. Where a file and the API both have one
+    of that name, it is that of the file."""
+    both = [
+        manifest
+        for manifest in control.config.snapshot.manifests.values()
+        if manifest.name == name and manifest.family in types
+    ]
+    return min(both, key=lambda manifest: manifest.version is not None, default=None)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,9 +21,10 @@ from gateway.contract import Caller
 from gateway.control import escalation
 from gateway.control import masking as secrecy
 from gateway.control.answers import entries, number, page
-from gateway.control.control import Ask, Control, actor, found
+from gateway.control.control import Ask, Control, actor
 from gateway.control.ownership import may_read, require
-from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden, GatewayError
+from gateway.control.schema import Applied, HistoryEntry
+from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden, GatewayError, NotFound
 from gateway.manifests import Manifest
 from gateway.manifests.diff import difference
 from gateway.manifests.loader import manifest_from
@@ -44,9 +45,6 @@ MAX_FAULT_CHARS = 500
 USERS_SHOWN = 10
 HISTORY_SHOWN = 50
 HISTORY_MOST = 500
-
-
-Action = Literal["CREATE", "UPDATE", "DELETE"]
 
 
 class ApplyBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -72,20 +70,6 @@ class RollbackBody(msgspec.Struct, frozen=True, rename="camel"):
     type: str
     name: str
     version: int
-    dry_run: bool = False
-
-
-class Applied(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was done, or would be; nothing if not `changed`. Manifests have their secrets masked."""
-
-    action: Action
-    changed: bool = True
-    type: str
-    name: str
-    manifest: Data | None
-    existing_manifest: Data | None
-    version: int | None
-    warnings: Sequence[str] = ()
     dry_run: bool = False
 
 
@@ -127,12 +111,10 @@ async def rollback(control: Control, ask: Ask) -> Applied:
     version = await control.store.manifest_version(wanted.type, wanted.name, wanted.version)
     missing = f"{wanted.type} {wanted.name} has no version {wanted.version}; `history` lists those there are"
     if version is None or version.data is None:
-        found(None, missing)
-    assert version is not None
-    assert version.data is not None
+        raise NotFound(missing)
     versions = _versions(None, control.config.snapshot.manifests.get((wanted.type, wanted.name)))
     if not may_read(control.access, ask.caller, wanted.type, wanted.name, *versions, version.data):
-        found(None, missing)
+        raise NotFound(missing)
     data = version.data
     return await _put(
         control,
@@ -147,14 +129,9 @@ async def rollback(control: Control, ask: Ask) -> Applied:
 
 async def list_manifests(control: Control, ask: Ask) -> Data:
     """What is in force and the caller may read, wherever it is managed."""
-    wanted_type, wanted_name = ask.query.get("type"), ask.query.get("name")
-    wanted = [
-        manifest
-        for key, manifest in sorted(control.config.snapshot.manifests.items())
-        if wanted_type in (None, manifest.type, manifest.type.partition("/")[0])
-        and wanted_name in (None, manifest.name)
-        and may_read(control.access, ask.caller, *key, manifest.data)
-    ]
+    types = [ask.query["type"]] if "type" in ask.query else []
+    known = readable(control, ask.caller, *types)
+    wanted = [manifest for manifest in known if ask.query.get("name") in (None, manifest.name)]
     return page(ask.query, await entries(control, ask.caller, wanted))
 
 
@@ -172,6 +149,16 @@ async def history(control: Control, ask: Ask) -> Data:
 
 
 # --- what they do ------------------------------------------------------------
+
+
+def readable(control: Control, caller: Caller, *types: str) -> list[Manifest]:
+    """What is in force and the caller may read: all, or that of some types, which may be families, in their order."""
+    return [
+        manifest
+        for (type_, name), manifest in sorted(control.config.snapshot.manifests.items())
+        if (not types or type_ in types or manifest.family in types)
+        and may_read(control.access, caller, type_, name, manifest.data)
+    ]
 
 
 async def put(
@@ -258,7 +245,7 @@ async def _put(
             manifest=secrecy.masked(struct, data),
             existing_manifest=_masked_or_none(struct, existing),
             version=existing.version if existing is not None else None,
-            warnings=[*_new_warnings(before, after), *(_heirs(before, made) if made is not None else ())],
+            warnings=(*_new_warnings(before, after), *(_heirs(before, made) if made is not None else ())),
             dry_run=dry_run,
         )
         is_vouched = existing is None or existing.by_admin or not by_admin or not addresses
@@ -294,7 +281,8 @@ async def remove(
         versions = _versions(existing, before.manifests.get((type_, name)))
         require(before.access, giver, kind.delete, kind.of(name), type_, *versions)
         _refuse_managed_by_file(control, type_, name)
-        existing = found(existing, f"there is no {type_} named {name}")
+        if existing is None:
+            raise NotFound(f"there is no {type_} named {name}")
         if type_ == "secret-group":
             await refuse_in_use(control, change, giver, name)
             secrets = {key: value for key, value in stored.secrets.items() if key[0] != name}
@@ -556,7 +544,7 @@ async def _delete_with_contents(change: "Transaction", type_: str, name: str) ->
                 await change.delete_secret(secret.group, secret.key)
 
 
-async def _change(control: Control, change: Change) -> Data:
+async def _change(control: Control, change: Change) -> HistoryEntry:
     text = None
     if change.version is not None:
         struct = _struct(control, change.type)
@@ -569,16 +557,16 @@ async def _change(control: Control, change: Change) -> Data:
                 new_name=f"{change.name} (version {change.version})",
             )
         )
-    return {
-        "number": change.number,
-        "at": change.at,
-        "subject": change.subject,
-        "action": change.action,
-        "type": change.type,
-        "name": change.name,
-        "version": change.version,
-        "diff": text,
-    }
+    return HistoryEntry(
+        number=change.number,
+        at=change.at,
+        subject=change.subject,
+        action=change.action,
+        type=change.type,
+        name=change.name,
+        version=change.version,
+        diff=text,
+    )
 
 
 def _masked_or_none(struct: type[msgspec.Struct] | None, row: StoredManifest | Change | None) -> Data | None:

@@ -164,7 +164,7 @@ ROUTES: Sequence[Route] = (
         allowances.SimulateBody,
     ),
     Route("GET", "/llm-gateway/budgets/{name}", Needs.MANIFEST, budgets.get_budget),
-    Route("DELETE", "/llm-gateway/budgets/{name}", Needs.MANIFEST, budgets.delete_budget),
+    Route("DELETE", "/llm-gateway/budgets/{name}", Needs.MANIFEST, documents.deleter(*budgets.BUDGETS)),
     Route("GET", "/llm-gateway/budgets/{name}/leaderboard", Needs.MANIFEST, budgets.leaderboard),
     Route("GET", "/llm-gateway/rate-limits", Needs.TOKEN, budgets.list_rate_limits),
     Route("GET", "/llm-gateway/config/{type}", Needs.TOKEN, budgets.config),

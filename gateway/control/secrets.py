@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway.control.answers import page, secret_entry
-from gateway.control.control import Ask, Control, found
+from gateway.control.control import Ask, Control
 from gateway.control.manifests import refuse_breaking, refuse_in_use, refuse_steering
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, NotFound
 from gateway.secrecy.secret import cleaned
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ async def read(control: Control, ask: Ask) -> dict[str, Any]:
     group, key = _group(control, ask), ask.path["key"]
     rows = await control.store.secrets()
     row = next((row for row in rows if (row.group, row.key) == (group, key)), None)
-    row = found(row, f"there is no {key} in {group}")
+    if row is None:
+        raise NotFound(f"there is no {key} in {group}")
     async with control.change(by=ask.caller.subject) as change:
         await change.note("read", "secret", f"{group}/{key}")
     return {"data": {**secret_entry(row), "value": control.seal.open(row.value)}}
@@ -74,8 +75,8 @@ async def read(control: Control, ask: Ask) -> dict[str, Any]:
 async def remove(control: Control, ask: Ask) -> dict[str, Any]:
     group, key = _group(control, ask), ask.path["key"]
     async with control.change(by=ask.caller.subject) as change:
-        known = {(row.group, row.key) for row in await change.secrets()}
-        found(key if (group, key) in known else None, f"there is no {key} in {group}")
+        if (group, key) not in {(row.group, row.key) for row in await change.secrets()}:
+            raise NotFound(f"there is no {key} in {group}")
         await refuse_in_use(control, change, ask.caller, group, key)
         await refuse_breaking(control, change, {(group, key): None})
         await change.delete_secret(group, key)
@@ -94,5 +95,6 @@ async def _refuse_redirecting(control: Control, change: "Transaction", sealed: M
 
 def _group(control: Control, ask: Ask) -> str:
     name = ask.path["name"]
-    found(control.config.snapshot.manifests.get(("secret-group", name)), f"there is no secret group named {name}")
+    if ("secret-group", name) not in control.config.snapshot.manifests:
+        raise NotFound(f"there is no secret group named {name}")
     return name

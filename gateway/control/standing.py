@@ -1,15 +1,16 @@
 """How much of limits and budgets is used, and how that is shown."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
 
 from gateway.config.compile.amounts import BUDGETS, RATES
-from gateway.contract.limits import Hold, Mode, Unit
+from gateway.contract.limits import Hold, Unit
+from gateway.contract.money import exact_dollars
 from gateway.contract.windows import Window, span_of
 from gateway.control.control import Control
+from gateway.control.schema import Standing
 from gateway.errors import Unavailable
 from gateway.rules.limits import policy_of
 
@@ -18,44 +19,12 @@ BATCH = 100
 
 _UNITS = {pair: name for units in (RATES, BUDGETS) for name, pair in units.items()}
 
-Amount = int | msgspec.Raw
-"""Requests or tokens, or US dollars as an exact decimal number."""
-
 
 class Source(StrEnum):
     """Who knows what is used. The ledger has no sliding windows, and nothing of requests that have not ended."""
 
     COUNTERS = "counters"
     LEDGER = "ledger"
-
-
-class Standing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A limit or budget, and how much of it is used in the window of now.
-
-    Args:
-        policy: the manifest, and in it the rule, as the keys of counters have it.
-        unit: as in manifests: `cost_per_month`.
-        scope: whom it counts, as in `user:ana@example.com`; empty: all together. A `*` is one counter for each.
-        used: None: not known.
-        percentage: of the limit, 100 at most.
-        start, end: of the window, in seconds since 1970; None: it counts what is going on now.
-        target: the model a virtual one leads to, if it is only about that.
-    """
-
-    rule: str
-    policy: str
-    is_budget: bool
-    mode: Mode
-    scope: str
-    unit: str
-    limit: Amount
-    used: Amount | None
-    percentage: float | None
-    start: int | None
-    end: int | None
-    limit_nano_usd: int | None = None
-    used_nano_usd: int | None = None
-    target: str | None = None
 
 
 async def used_of(control: Control, holds: Sequence[Hold]) -> tuple[Mapping[str, int | None], Source]:
@@ -108,8 +77,8 @@ def standing(hold: Hold, used: int | None, now_s: float, *, target: str | None =
 
 
 def dollars(nano: int) -> msgspec.Raw:
-    """Nano-dollars as dollars: a JSON number that is exact, and has no needless zeros."""
-    return msgspec.Raw(f"{Decimal(nano).scaleb(-9).normalize():f}")
+    """As a JSON number."""
+    return msgspec.Raw(exact_dollars(nano))
 
 
 def _percentage(used: int | None, limit: int) -> float | None:

@@ -9,8 +9,9 @@ import msgspec
 from gateway.contract import Caller
 from gateway.control import manifests
 from gateway.control.answers import entries, page, subject
-from gateway.control.control import Ask, Control, found
-from gateway.errors import BadRequest
+from gateway.control.control import Ask, Control
+from gateway.control.schema import Applied
+from gateway.errors import BadRequest, NotFound
 from gateway.manifests.identity import Email
 from gateway.rules.access import canonical
 from gateway.rules.access.roles import TEAM
@@ -44,17 +45,18 @@ async def list_managers(control: Control, ask: Ask) -> dict[str, Any]:
     return _people(control, ask, "managers")
 
 
-async def add_member(control: Control, ask: Ask) -> manifests.Applied:
+async def add_member(control: Control, ask: Ask) -> Applied:
     email = user_subject(ask.body.email).removeprefix("user:")
     place = "managers" if ask.body.manager else "members"
     return await _edit(control, ask, lambda team: _with(team, email, place))
 
 
-async def remove_member(control: Control, ask: Ask) -> manifests.Applied:
+async def remove_member(control: Control, ask: Ask) -> Applied:
     email = user_subject(ask.path["email"]).removeprefix("user:")
 
     def leave(team: Team) -> Team:
-        found(email if _has(team, email) else None, f"{email} is not in the team {ask.path['name']}")
+        if not _has(team, email):
+            raise NotFound(f"{email} is not in the team {ask.path['name']}")
         return without(team, email)
 
     return await _edit(control, ask, leave)
@@ -102,16 +104,23 @@ def without(team: Team, email: str) -> Team:
 
 def _people(control: Control, ask: Ask, place: str) -> dict[str, Any]:
     manifest = control.config.snapshot.manifests.get(("team", ask.path["name"]))
-    team: Team = found(manifest, f"there is no team named {ask.path['name']}").data
-    return page(ask.query, [subject(f"user:{email}") for email in team.get(place) or ()])
+    if manifest is None:
+        raise NotFound(f"there is no team named {ask.path['name']}")
+    return page(ask.query, [subject(f"user:{email}") for email in manifest.data.get(place) or ()])
 
 
-async def _edit(control: Control, ask: Ask, change: Callable[[Team], Team]) -> manifests.Applied:
+async def _edit(control: Control, ask: Ask, change: Callable[[Team], Team]) -> Applied:
     """Changes a team as it is now, so that of several changes at once none is lost."""
     name = ask.path["name"]
-    missing = f"there is no team named {name}"
-    found(control.config.snapshot.manifests.get(("team", name)), missing)
-    return await manifests.edit(control, ask.caller, "team", name, lambda team: change(found(team, missing)))
+
+    def changed(team: Team | None) -> Team:
+        if team is None:
+            raise NotFound(f"there is no team named {name}")
+        return change(team)
+
+    if ("team", name) not in control.config.snapshot.manifests:
+        raise NotFound(f"there is no team named {name}")
+    return await manifests.edit(control, ask.caller, "team", name, changed)
 
 
 def _with(team: Team, email: str, place: str) -> Team:

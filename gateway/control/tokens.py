@@ -7,10 +7,11 @@ import msgspec
 
 from gateway.contract import Caller, Credential
 from gateway.control.answers import TENANT_NAME, kept, page
-from gateway.control.control import Ask, Control, found
+from gateway.control.control import Ask, Control
 from gateway.control.escalation import require_all_of
+from gateway.control.schema import NewToken
 from gateway.control.teams import join_teams, user_subject
-from gateway.errors import BadRequest, Conflict, Forbidden
+from gateway.errors import BadRequest, Conflict, Forbidden, NotFound
 from gateway.identity.callers import end_of
 from gateway.manifests.identity import StoredSecret, VirtualAccount
 from gateway.rules.access import ADMIN_PERMISSION, canonical
@@ -66,23 +67,10 @@ class RotateBody(msgspec.Struct, frozen=True, kw_only=True):
         return timedelta(minutes=minutes)
 
 
-class New(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The one answer that holds the token."""
-
-    id: str
-    token: str
-    subject: str
-    name: str
-    hint: str
-    expires_at: datetime | None
-    replaces: str | None = None
-    old_expires_at: datetime | None = None
-
-
 # --- the handlers ------------------------------------------------------------
 
 
-async def create_personal(control: Control, ask: Ask) -> New:
+async def create_personal(control: Control, ask: Ask) -> NewToken:
     """For the caller. Who holds only a token cannot make more of them: a stolen one would outlive its revocation."""
     subject = ask.caller.subject
     if ask.caller.credential is Credential.PERSONAL:
@@ -95,7 +83,7 @@ async def create_personal(control: Control, ask: Ask) -> New:
     return await _create(control, ask.caller, subject, ask.body)
 
 
-async def create_for_user(control: Control, ask: Ask) -> New:
+async def create_for_user(control: Control, ask: Ask) -> NewToken:
     if ask.caller.credential is Credential.PERSONAL:
         raise Forbidden("a personal access token cannot make another; use the admin token, or one of a virtual account")
     subject = user_subject(ask.body.email or ask.body.user_email)
@@ -104,7 +92,7 @@ async def create_for_user(control: Control, ask: Ask) -> New:
     return await _create(control, ask.caller, subject, ask.body)
 
 
-async def create_for_virtual_account(control: Control, ask: Ask) -> New:
+async def create_for_virtual_account(control: Control, ask: Ask) -> NewToken:
     name = ask.path["name"]
     account = _account(control, name)
     body = PersonalBody(
@@ -115,7 +103,7 @@ async def create_for_virtual_account(control: Control, ask: Ask) -> New:
     return await _create(control, ask.caller, f"virtualaccount:{name}", body)
 
 
-async def regenerate(control: Control, ask: Ask) -> New:
+async def regenerate(control: Control, ask: Ask) -> NewToken:
     """Rotates the newest token of a virtual account; makes the first one where there is none."""
     name = ask.path["name"]
     _account(control, name)
@@ -129,7 +117,7 @@ async def regenerate(control: Control, ask: Ask) -> New:
     return await _rotate(control, ask.caller, newest, ask.body.grace())
 
 
-async def rotate(control: Control, ask: Ask) -> New:
+async def rotate(control: Control, ask: Ask) -> NewToken:
     token = await _own_or_managed(control, ask)
     if ask.caller.credential is Credential.PERSONAL and ask.caller.token_id != token.id:
         raise Forbidden("a personal access token can rotate itself, and no other")
@@ -213,9 +201,9 @@ def expires_at(date: str | None, now: datetime) -> datetime | None:
 
 def _account(control: Control, name: str) -> VirtualAccount:
     """One that may have tokens."""
-    account: VirtualAccount = found(
-        control.access.virtual_accounts.get(name), f"there is no virtual account named {name}"
-    )
+    account = control.access.virtual_accounts.get(name)
+    if account is None:
+        raise NotFound(f"there is no virtual account named {name}")
     if account.identity_provider_mapping:
         raise Conflict(f"{name} is what an identity provider says it is, so it has no tokens of its own")
     return account
@@ -228,7 +216,7 @@ def _check(control: Control, body: PersonalBody) -> datetime | None:
     return expires_at(body.expiration_date, control.now())
 
 
-async def _create(control: Control, caller: Caller, subject: str, body: PersonalBody) -> New:
+async def _create(control: Control, caller: Caller, subject: str, body: PersonalBody) -> NewToken:
     expires = _check(control, body)
     async with control.change(by=caller.subject) as change:
         require_all_of(control.access, caller, subject)
@@ -244,7 +232,7 @@ async def _create(control: Control, caller: Caller, subject: str, body: Personal
     return new
 
 
-async def _rotate(control: Control, caller: Caller, old: StoredToken, grace: timedelta) -> New:
+async def _rotate(control: Control, caller: Caller, old: StoredToken, grace: timedelta) -> NewToken:
     async with control.change(by=caller.subject) as change:
         require_all_of(control.access, caller, old.subject)
         current = next((row for row in await change.tokens() if row.id == old.id), None)
@@ -255,7 +243,7 @@ async def _rotate(control: Control, caller: Caller, old: StoredToken, grace: tim
     return new
 
 
-async def replace(control: Control, change: "Transaction", by: str, old: StoredToken, grace: timedelta) -> New:
+async def replace(control: Control, change: "Transaction", by: str, old: StoredToken, grace: timedelta) -> NewToken:
     """Makes a token in place of another, which goes on working for the grace period. It lives as long as that would."""
     new = await issue(control, change, by, old.subject, old.name, old.token_type, old.expires_at)
     end = control.now() + grace
@@ -272,7 +260,7 @@ async def issue(
     name: str,
     token_type: str,
     expires: datetime | None,
-) -> New:
+) -> NewToken:
     """Makes a token, and puts that of a virtual account where its manifest says."""
     now = control.now()
     if token_type == "jwt":
@@ -298,7 +286,7 @@ async def issue(
     account = control.access.virtual_accounts.get(subject.removeprefix("virtualaccount:"))
     if account is not None and isinstance(place := account.secret_store_config, StoredSecret):
         await change.put_secret(place.secret_group, place.key, control.seal.close(minted.text))
-    return New(id=minted.id, token=minted.text, subject=subject, name=name, hint=minted.hint, expires_at=expires)
+    return NewToken(id=minted.id, token=minted.text, subject=subject, name=name, hint=minted.hint, expires_at=expires)
 
 
 async def _ensure_user(change: "Transaction", email: str) -> None:
@@ -312,12 +300,13 @@ async def _ensure_user(change: "Transaction", email: str) -> None:
 async def _own_or_managed(control: Control, ask: Ask) -> StoredToken:
     """The token of the path; one the caller may not handle is as unknown as one that is not there."""
     token = await control.store.token(ask.path["id"])
-    if token is not None and not may_manage(control, ask.caller, token.subject):
-        token = None
-    if token is not None and "name" in ask.path and token.subject != f"virtualaccount:{ask.path['name']}":
-        token = None
-    result: StoredToken = found(token, "there is no such token")
-    return result
+    if (
+        token is None
+        or not may_manage(control, ask.caller, token.subject)
+        or ("name" in ask.path and token.subject != f"virtualaccount:{ask.path['name']}")
+    ):
+        raise NotFound("there is no such token")
+    return token
 
 
 def _is_over(token: StoredToken, now: datetime) -> bool:

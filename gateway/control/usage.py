@@ -2,60 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
-import msgspec
-
-from gateway.contract import Caller
+from gateway.contract import Caller, price
 from gateway.contract.entry import Entry
-from gateway.contract.price import Bill, BillLine
 from gateway.contract.usage import Usage
-from gateway.control.control import Ask, Control, found
+from gateway.control.control import Ask, Control
+from gateway.control.schema import Bill, BillLine, Request, Shown, UsageReport, Used
 from gateway.control.standing import dollars
-from gateway.errors import BadRequest, Forbidden
+from gateway.errors import BadRequest, Forbidden, NotFound
 from gateway.rules.access import canonical
 from gateway.rules.access.roles import LIST_CONTROLS, TEAM, VIRTUAL_ACCOUNT
-from gateway.rules.prices import explained
+from gateway.rules.prices.explain import sum_text
 from gateway.state.database.ledger_rows import UsageRow
 
 MAX_DAYS = 366
 _METADATA = "metadata."
 
 
-class Used(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a group of requests used. The cost is without the `unpriced` ones, which cost nobody knows what."""
-
-    group: str
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    cost: msgspec.Raw
-    cost_nano_usd: int
-    unpriced: int
-    usage: Usage
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Groups by cost, the highest first; days in their order.
-
-    Args:
-        since, until: the first day and the last.
-        who: None: everybody the caller may see.
-        total: None for teams, because who is in two of them counts in both.
-    """
-
-    data: Sequence[Used]
-    total: Used | None
-    by: str
-    since: date
-    until: date
-    who: str | None
-
-
 # --- the handlers ------------------------------------------------------------
 
 
-async def usage(control: Control, ask: Ask) -> Report:
+async def usage(control: Control, ask: Ask) -> UsageReport:
     by = ask.query.get("by", "model")
     today = control.now().astimezone(UTC).date()
     since, until = _day(ask.query, "since", today.replace(day=1)), _day(ask.query, "until", today)
@@ -68,17 +35,17 @@ async def usage(control: Control, ask: Ask) -> Report:
     if by != "day":
         rows.sort(key=lambda row: (-row.cost, -row.requests, row.group))
     total = _used(_sum(rows)) if by != "team" else None
-    return Report(data=[_used(row) for row in rows], total=total, by=by, since=since, until=until, who=who)
+    return UsageReport(data=tuple(map(_used, rows)), total=total, by=by, since=since, until=until, who=who)
 
 
-async def request(control: Control, ask: Ask) -> dict[str, Any]:
+async def request(control: Control, ask: Ask) -> Shown[Request]:
     """One request and its bill, which is null when nobody knows what it costs. Somebody else's is as unknown as one
     that never was."""
     id_ = ask.path["request_id"]
     entry = await control.ledger.entry(id_)
-    if entry is not None and not _may_see_request(control, ask.caller, entry):
-        entry = None
-    return {"data": _shown(found(entry, f"there is no request {id_[:200]!r} in the ledger, or it is not there yet"))}
+    if entry is None or not _may_see_request(control, ask.caller, entry):
+        raise NotFound(f"there is no request {id_[:200]!r} in the ledger, or it is not there yet")
+    return Shown(_shown(entry))
 
 
 # --- who may see what --------------------------------------------------------
@@ -158,44 +125,42 @@ def _used(row: UsageRow) -> Used:
     )
 
 
-def _shown(entry: Entry) -> dict[str, Any]:
-    return {
-        "requestId": entry.request_id,
-        "at": entry.at,
-        "subject": entry.subject,
-        "teams": sorted(entry.teams),
-        "tokenId": entry.token_id,
-        "model": entry.model,
-        "resolvedModel": entry.resolved_model,
-        "metadata": entry.metadata,
-        "outcome": entry.outcome,
-        "usage": entry.usage,
-        "bill": _bill(entry.bill) if entry.bill is not None else None,
-    }
+def _shown(entry: Entry) -> Request:
+    return Request(
+        request_id=entry.request_id,
+        at=entry.at,
+        subject=entry.subject,
+        teams=tuple(sorted(entry.teams)),
+        token_id=entry.token_id,
+        model=entry.model,
+        resolved_model=entry.resolved_model,
+        metadata=entry.metadata,
+        outcome=entry.outcome,
+        usage=entry.usage,
+        bill=_bill(entry.bill) if entry.bill is not None else None,
+    )
 
 
-def _bill(bill: Bill) -> dict[str, Any]:
-    why = explained(bill)
-    return {
-        "cost": dollars(bill.cost),
-        "costNanoUsd": bill.cost,
-        "priceRow": why.row,
-        "priceVersion": why.version,
-        "tariff": why.tariff,
-        "discountPercent": why.discount_percent,
-        "lines": [_line(line, text.sum) for line, text in zip(bill.lines, why.lines, strict=True)],
-        "unpriced": why.unpriced,
-    }
+def _bill(bill: price.Bill) -> Bill:
+    return Bill(
+        cost=dollars(bill.cost),
+        cost_nano_usd=bill.cost,
+        price_row=bill.row,
+        price_version=bill.version,
+        tariff=bill.tariff,
+        discount_percent=bill.discount_percent,
+        lines=tuple(_line(line, bill.discount_percent) for line in bill.lines),
+        unpriced=bill.unpriced,
+    )
 
 
-def _line(line: BillLine, text: str) -> dict[str, Any]:
-    """`rate` US dollars are for `per` of it. The discount is in `cost`."""
-    return {
-        "name": line.name,
-        "amount": line.amount,
-        "rate": dollars(line.rate),
-        "per": line.per,
-        "cost": dollars(line.cost),
-        "costNanoUsd": line.cost,
-        "sum": text,
-    }
+def _line(line: price.BillLine, discount_percent: float) -> BillLine:
+    return BillLine(
+        name=line.name,
+        amount=line.amount,
+        rate=dollars(line.rate),
+        per=line.per,
+        cost=dollars(line.cost),
+        cost_nano_usd=line.cost,
+        sum=sum_text(line, discount_percent),
+    )

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway.control.answers import kept, page
-from gateway.control.control import Ask, Control, found
+from gateway.control.control import Ask, Control
 from gateway.control.escalation import require_all_of
+from gateway.control.schema import DeletedUser, Held, Me
 from gateway.control.teams import join_teams, leave_teams, user_subject
+from gateway.errors import NotFound
 
 if TYPE_CHECKING:
     from gateway.state.database.rows import User
@@ -24,19 +26,18 @@ class EmailBody(msgspec.Struct, frozen=True):
     email: str
 
 
-async def me(control: Control, ask: Ask) -> dict[str, Any]:
-    """Who the caller is, and all it may do."""
+async def me(control: Control, ask: Ask) -> Me:
     caller, access = ask.caller, control.access
     grants = {grant for subject in caller.subjects for grant in access.grants.get(subject, ())}
-    return {
-        "subject": caller.subject,
-        "teams": sorted(caller.teams),
-        "isAdmin": caller.is_admin,
-        "credential": caller.credential,
-        "tokenId": caller.token_id,
-        "permissions": [{"permission": permission, "resource": resource} for permission, resource in sorted(grants)],
-        "models": control.config.names(caller),
-    }
+    return Me(
+        subject=caller.subject,
+        teams=tuple(sorted(caller.teams)),
+        is_admin=caller.is_admin,
+        credential=caller.credential,
+        token_id=caller.token_id,
+        permissions=tuple(Held(permission, resource) for permission, resource in sorted(grants)),
+        models=tuple(control.config.names(caller)),
+    )
 
 
 async def list_users(control: Control, ask: Ask) -> dict[str, Any]:
@@ -96,26 +97,28 @@ async def activate(control: Control, ask: Ask) -> dict[str, Any]:
     email = _email(ask.body.email)
     async with control.change(by=ask.caller.subject) as change:
         known = {user.email for user in await change.users()}
-        found(email if email in known else None, f"there is no user {email}")
+        if email not in known:
+            raise NotFound(f"there is no user {email}")
         require_all_of(control.access, ask.caller, f"user:{email}")
         await change.set_user_active(email, True)
     await control.changed()
     return await _shown(control, email)
 
 
-async def delete(control: Control, ask: Ask) -> dict[str, Any]:
+async def delete(control: Control, ask: Ask) -> DeletedUser:
     """Forgets a user, with tokens and teams. Who shall stay shut out though an identity provider vouches for him is
     deactivated instead."""
     email = _email(ask.path["email"])
     known = {user.email for user in await control.store.users()} | set(control.access.teams)
-    found(email if email in known else None, f"there is no user {email}")
+    if email not in known:
+        raise NotFound(f"there is no user {email}")
     in_files = await leave_teams(control, ask.caller, email)
     async with control.change(by=ask.caller.subject) as change:
         await _revoke_all(change, email)
         if email in {user.email for user in await change.users()}:
             await change.delete_user(email)
     await control.changed()
-    return {"email": email, "status": "deleted", "teamsManagedByFiles": in_files}
+    return DeletedUser(email, "deleted", tuple(in_files))
 
 
 async def _revoke_all(change: "Transaction", email: str) -> None:
@@ -131,7 +134,8 @@ async def _shown(control: Control, email: str) -> dict[str, Any]:
 async def _known(control: Control, ask: Ask) -> dict[str, Any]:
     email = _email(ask.path["email"])
     rows = {user.email: user for user in await control.store.users()}
-    found(email if email in {*rows, *control.access.teams} else None, f"there is no user {email}")
+    if email not in rows and email not in control.access.teams:
+        raise NotFound(f"there is no user {email}")
     return _entry(control, email, rows.get(email))
 
 

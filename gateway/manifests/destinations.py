@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.manifests.accounts import Integration, Model, ProviderAccount, SelfHostedModel
 from gateway.manifests.builder import Steps
-from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, by_tag, is_struct, shape
+from gateway.manifests.kinds import LISTS, MAPPINGS, fields_of, shape, struct_at
 from gateway.manifests.notifications import (
     ChannelAccount,
     EmailChannel,
@@ -105,9 +105,10 @@ def _is_of_another(place: Place, secret: Place) -> bool:
 
 def _deciding(kind: Any, value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
     """The place and value of each text, number and truth; what is null or empty is as if it was not there."""
-    kind, _, origin, inner = shape(kind, value.__class__)
+    expected = shape(kind, value.__class__)
+    origin, inner = expected.origin, expected.inner
     if isinstance(value, Mapping):
-        struct = origin if is_struct(origin) else by_tag(inner, value) if origin in UNIONS else None
+        struct = struct_at(expected, value)
         if struct is not None:
             yield from _of_struct(struct, value, place)
             return
@@ -123,16 +124,11 @@ def _deciding(kind: Any, value: Any, place: Place) -> Iterator[tuple[Place, Any]
 
 
 def _of_struct(struct: type[msgspec.Struct], value: Mapping[str, Any], place: Place) -> Iterator[tuple[Place, Any]]:
-    fields, passed_over = _fields(struct), _without_say(struct)
+    fields, passed_over = fields_of(struct), _without_say(struct)
     defaults = {name: field.default for name, field in fields.items() if field.default is not msgspec.NODEFAULT}
     for key, item in {**defaults, **value}.items():
         if key not in passed_over:
             yield from _deciding(fields[key].type if key in fields else Any, item, (*place, key))
-
-
-@cache
-def _fields(struct: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
-    return {field.encode_name: field for field in msgspec.structs.fields(struct)}
 
 
 @cache

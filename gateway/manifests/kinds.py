@@ -6,6 +6,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, TypeGuard, Union, get_args, get_origin
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 UNIONS = (Union, UnionType)
 MAPPINGS = (dict, Mapping, Any)
@@ -37,13 +38,21 @@ def is_struct(kind: Any) -> TypeGuard[type[msgspec.Struct]]:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-def by_tag(kinds: tuple[Any, ...], value: Mapping[str, Any]) -> type[msgspec.Struct] | None:
-    """The struct among them which the value's tag names."""
-    for kind in filter(is_struct, kinds):
+def struct_at(place: Shape, value: Mapping[str, Any]) -> type[msgspec.Struct] | None:
+    """The struct that a value is meant to be: of several, the one its tag names. None: it is a plain mapping."""
+    if is_struct(place.origin):
+        return place.origin
+    for kind in filter(is_struct, place.inner if place.origin in UNIONS else ()):
         config = kind.__struct_config__
         if value.get(config.tag_field or "type") == config.tag:
             return kind  # type: ignore[no-any-return]
     return None
+
+
+@cache
+def fields_of(struct: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
+    """By the names they have in manifests."""
+    return {field.encode_name: field for field in msgspec.structs.fields(struct)}
 
 
 def holds(kind: Any, wanted: type) -> bool:

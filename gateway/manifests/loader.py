@@ -34,6 +34,11 @@ class Manifest:
     by_admin: bool = field(default=False, repr=False)
 
     @property
+    def family(self) -> str:
+        """`provider-account` of `provider-account/openai`."""
+        return self.type.partition("/")[0]
+
+    @property
     def is_trusted(self) -> bool:
         """Who wrote it may send the gateway into its own network."""
         return self.version is None or self.by_admin

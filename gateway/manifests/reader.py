@@ -1,18 +1,16 @@
 """A manifest -> the struct its plugin declared, with references resolved."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from enum import Enum
-from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
-from msgspec.structs import FieldInfo
 
 from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.manifests.builder import Steps
-from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, is_struct, shape
+from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, fields_of, is_struct, shape
 from gateway.manifests.loader import Manifest
 from gateway.manifests.references import PREFIX, Missing, Secrets
 from gateway.manifests.scalars import plain
@@ -104,7 +102,7 @@ class _Reader:
         return self.leaf(str if base is Secret else kind, value, path)
 
     def struct(self, kind: type[msgspec.Struct], value: dict[str, Any], path: Steps) -> dict[str, Any]:
-        fields, config = _fields(kind), kind.__struct_config__
+        fields, config = fields_of(kind), kind.__struct_config__
         known: dict[str, Any] = {}
         for key, item in value.items():
             if key in fields:
@@ -175,11 +173,6 @@ class _Reader:
         except msgspec.ValidationError as error:
             self.fault(path, _explain(kind, value, error))
         return value
-
-
-@cache
-def _fields(kind: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
-    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _number(kind: Any, value: Any) -> Any:

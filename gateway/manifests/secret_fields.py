@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, by_tag, is_struct, shape
+from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, fields_of, shape, struct_at
 from gateway.manifests.references import PREFIX as REFERENCE
 from gateway.manifests.scalars import plain
 from gateway.secrecy.secret import Secret
@@ -38,11 +38,12 @@ def change_secrets(kind: type[msgspec.Struct] | None, data: dict[str, Any], chan
 
 
 def _walk(kind: Any, value: Any, change: Change, path: tuple[str | int, ...]) -> Any:
-    kind, _, origin, inner = shape(kind, value.__class__)
+    expected = shape(kind, value.__class__)
+    kind, _, origin, inner = expected
     if isinstance(value, str):
         return value if _is_open(kind) or _is_number(kind, value) else change(value, path)
     if isinstance(value, dict):
-        struct = origin if is_struct(origin) else by_tag(inner, value) if origin in UNIONS else None
+        struct = struct_at(expected, value)
         if struct is not None:
             return _walk_struct(struct, value, change, path)
         if origin in MAPPINGS:
@@ -83,7 +84,7 @@ def _kinds_of_items(origin: Any, inner: tuple[Any, ...], count: int) -> list[Any
 def _walk_struct(
     struct: type[msgspec.Struct], value: dict[str, Any], change: Change, path: tuple[str | int, ...]
 ) -> dict[str, Any]:
-    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+    kinds = {name: field.type for name, field in fields_of(struct).items()}
     if tag := struct.__struct_config__.tag_field:
         kinds[tag] = str
     return {

@@ -12,7 +12,8 @@ import structlog
 from gateway.config.live import Config
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Counters
-from gateway.control.control import Control, utc_now
+from gateway.contract.windows import utc_now
+from gateway.control.control import Control
 from gateway.errors import ConfigError, Fault, Unavailable
 from gateway.state.alerts import Delivery, Outbox
 from gateway.state.bus import redis_named, redis_url

@@ -13,7 +13,14 @@ USED = {
 ANA = {"group": "user:ana@example.com", "requests": 4, **USED}
 APP = {"group": "virtualaccount:app", "requests": 1, **USED, "costNanoUsd": 2_345_000_000, "unpriced": 0}
 TOTAL = {"group": "", "requests": 5, **USED, "costNanoUsd": 2_345_000_111}
-REPORT = {"data": [APP, ANA], "total": TOTAL, "by": "subject", "since": "2026-01-01", "until": "2026-01-02"}
+REPORT = {
+    "data": [APP, ANA],
+    "total": TOTAL,
+    "by": "subject",
+    "since": "2026-01-01",
+    "until": "2026-01-02",
+    "who": None,
+}
 MONTH = {
     "rule": "each",
     "policy": "tenant-budget-config|each",
@@ -51,16 +58,30 @@ BILL = {
     "priceVersion": "genai-prices 0.2.3",
     "tariff": "",
     "discountPercent": 0.0,
-    "lines": [{"name": "input", "amount": 93, "sum": "93 x $2.5 / 1000000 = $0.0002325"}],
+    "lines": [
+        {
+            "name": "input",
+            "amount": 93,
+            "rate": 2.5,
+            "per": 1_000_000,
+            "cost": 0.0002325,
+            "costNanoUsd": 232_500,
+            "sum": "93 x $2.5 / 1000000 = $0.0002325",
+        }
+    ],
     "unpriced": ["audio_input"],
 }
 REQUEST = {
     "requestId": "r1",
     "at": "2026-01-01T00:00:00Z",
     "subject": "user:ana@example.com",
+    "teams": [],
+    "tokenId": None,
     "model": "prod/chat",
     "resolvedModel": "main/small",
+    "metadata": {},
     "outcome": "complete",
+    "usage": {"input": 93},
     "bill": BILL,
 }
 
@@ -84,7 +105,7 @@ def test_report(cli, control):
 @pytest.mark.parametrize("arguments", [[], ["report"]])
 def test_report_without_options(cli, control, arguments):
     """The month so far, by model: the gateway knows what day it is."""
-    control.answer({"data": [], "total": TOTAL})
+    control.answer({**REPORT, "data": []})
 
     result = cli("usage", *arguments)
 
@@ -94,7 +115,7 @@ def test_report_without_options(cli, control, arguments):
 
 def test_report_by_team_has_no_total(cli, control):
     """Some are in two teams."""
-    control.answer({"data": [{**ANA, "group": "team:red"}], "total": None})
+    control.answer({**REPORT, "data": [{**ANA, "group": "team:red"}], "total": None})
 
     result = cli("usage", "--by", "team", "--who", "team:red")
 

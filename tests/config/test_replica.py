@@ -239,12 +239,17 @@ class Clock:
 
 
 @pytest.fixture
-async def replica(environ):
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def replica(environ, clock):
     """Of a database that has no tables yet and can be away. It goes by a clock of ours."""
     pepper = PEPPER.encode()
     callers = Callers(tokens_in(environ), pepper=Pepper(pepper))
     store = Away(Store(environ["GATEWAY_DATABASE_URL"]))
-    replica = Replica(store, Config(None, environ, callers=callers, seal=Seal(pepper)), clock=Clock())
+    replica = Replica(store, Config(None, environ, callers=callers, seal=Seal(pepper)), clock=clock)
     callers.is_stale = replica.is_stale
     yield replica
     store.is_away = False
@@ -264,11 +269,11 @@ async def test_a_database_without_tables(replica, environ):
     assert (replica.is_loaded, replica.is_stale()) == (True, False)
 
 
-async def test_a_database_that_is_away(replica, environ):
+async def test_a_database_that_is_away(replica, environ, clock):
     """After two seconds nobody can say that there is no such token. Those that are known go on all the same."""
     await migrate(environ["GATEWAY_DATABASE_URL"])
     await replica.refresh()
-    callers, clock, store = replica.config.callers, replica._clock, replica.store
+    callers, store = replica.config.callers, replica.store
     store.is_away = True
 
     clock.now += STALE_S
@@ -285,15 +290,13 @@ async def test_a_database_that_is_away(replica, environ):
     assert await callers.verify(b"unknown") is None
 
 
-async def test_it_is_said_once_that_the_database_is_away(replica, environ, until):
+async def test_it_is_said_once_that_the_database_is_away(replica, environ):
     await migrate(environ["GATEWAY_DATABASE_URL"])
     with structlog.testing.capture_logs() as logs:
-        async with replica.following():
-            replica.store.is_away = True
-            for _ in range(3):
-                await replica._try_refresh()
-            replica.store.is_away = False
-            await replica._try_refresh()
+        for is_away in (False, True, True, True, False):
+            replica.store.is_away = is_away
+            async with replica.following():
+                pass  # it has asked before this begins
 
     assert [(entry["log_level"], entry["event"]) for entry in logs if entry["event"] != "configuration reloaded"] == [
         ("error", "database not read"),

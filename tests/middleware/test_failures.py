@@ -80,9 +80,7 @@ def test_never_remembers_more_clients_than_it_may(clock):
     for number in range(10_000):
         failures.add(client(f"address-{number}"))
 
-    assert len(failures._seen) == 100
     assert [status(failures, f"address-{number}") for number in (9999, 9900, 9899)] == [429, 429, 401]
-    assert len(failures._seen) == 100
 
 
 def test_a_window_that_began_anew_is_not_the_oldest(clock):

@@ -1,10 +1,10 @@
 """What limits of manifests come to: units, windows, and integers."""
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
 from types import MappingProxyType
 
 from gateway.contract.limits import Unit
+from gateway.contract.money import nano_dollars
 from gateway.contract.windows import Window
 from gateway.rules.limits.rule import Limit
 
@@ -33,8 +33,6 @@ BUDGETS: Units = MappingProxyType(
     }
 )
 
-_NANO = 10**9
-
 
 def limits_of(given: Mapping[str, float], units: Units) -> tuple[Limit, ...]:
     """In the order of `units`. Money is given in US dollars, all else in whole numbers."""
@@ -43,8 +41,3 @@ def limits_of(given: Mapping[str, float], units: Units) -> tuple[Limit, ...]:
         for name, (unit, window) in units.items()
         if name in given
     )
-
-
-def nano_dollars(dollars: float) -> int:
-    """Of the number as it is written, so 0.1 is a tenth to the last digit. Half a nano-dollar is rounded up."""
-    return int((Decimal(str(dollars)) * _NANO).to_integral_value(ROUND_HALF_UP))

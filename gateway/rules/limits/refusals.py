@@ -7,6 +7,7 @@ from functools import lru_cache
 import msgspec
 
 from gateway.contract.limits import Amounts, Hold, Level, Mode, Unit, Verdict
+from gateway.contract.money import dollars_text
 from gateway.contract.windows import Window
 from gateway.errors import RateLimited
 
@@ -141,14 +142,3 @@ def amount_text(unit: Unit, amount: int) -> str:
             return f"{amount} {'request' if amount == 1 else 'requests'}"
         case _:
             return f"{amount} {unit.removesuffix('s') if amount == 1 else unit}"
-
-
-def dollars_text(nano: int) -> str:
-    """To the cent; small sums as exact as they are."""
-    dollars, rest = divmod(abs(nano), 10**9)
-    digits = f"{rest:09d}".rstrip("0")
-    sign = "-" if nano < 0 else ""
-    if dollars >= 1 or len(digits) <= 2:
-        digits = f"{(abs(nano) + 5_000_000) // 10_000_000 % 100:02d}"
-        dollars = (abs(nano) + 5_000_000) // 10**9
-    return f"{sign}${dollars}.{digits}"

@@ -2,11 +2,7 @@
 
     public     the prices of genai-prices, whose data comes with the gateway
     listed     what they have in common with those that manifests give: a rate that depends on the size of the call
-    explain    a bill, put so that people can check it
+    explain    how a bill comes about, so that people can check it
 
 Nothing here asks the network: a new list of prices comes with a new release.
 """
-
-from gateway.rules.prices.explain import Explanation, explained
-
-__all__ = ["Explanation", "explained"]

@@ -1,48 +1,10 @@
-"""A bill, put so that people can check it."""
+"""How a bill comes about, so that people can check it with a pocket calculator."""
 
-from decimal import Decimal
-
-import msgspec
-
-from gateway.contract.price import Bill, BillLine
+from gateway.contract.money import exact_dollars
+from gateway.contract.price import BillLine
 
 
-class ExplainedLine(msgspec.Struct, frozen=True):
-    """`sum` is the calculation, as in `93 x $2.5 / 1000000 = $0.0002325`."""
-
-    name: str
-    sum: str
-
-
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Which row of which list, which classes, which sum. The rest is as in `Bill`."""
-
-    row: str
-    version: str
-    tariff: str
-    discount_percent: float
-    lines: tuple[ExplainedLine, ...]
-    unpriced: tuple[str, ...]
-    cost_usd: str
-
-
-def explained(bill: Bill) -> Explanation:
-    return Explanation(
-        row=bill.row,
-        version=bill.version,
-        tariff=bill.tariff,
-        discount_percent=bill.discount_percent,
-        lines=tuple(ExplainedLine(line.name, _sum(line, bill.discount_percent)) for line in bill.lines),
-        unpriced=bill.unpriced,
-        cost_usd=_dollars(bill.cost),
-    )
-
-
-def _sum(line: BillLine, discount_percent: float) -> str:
+def sum_text(line: BillLine, discount_percent: float) -> str:
+    """As in `93 x $2.5 / 1000000 - 20 % = $0.000186`."""
     less = f" - {discount_percent:g} %" if discount_percent else ""
-    return f"{line.amount} x ${_dollars(line.rate)} / {line.per}{less} = ${_dollars(line.cost)}"
-
-
-def _dollars(nano: int) -> str:
-    """Nano-dollars as dollars, without needless zeros: `0.0002325`."""
-    return f"{Decimal(nano).scaleb(-9).normalize():f}"
+    return f"{line.amount} x ${exact_dollars(line.rate)} / {line.per}{less} = ${exact_dollars(line.cost)}"

@@ -46,10 +46,6 @@ class Bulkhead:
         self._queue: list[Ticket] = []  # in the order of their turns
         self._number = 0
 
-    @property
-    def queued(self) -> int:
-        return len(self._queue)
-
     def enter(self, now_s: float, *, priority: float = 0, deadline_s: float = float("inf")) -> Ticket:
         """Admitted, queued or refused, as its `stage` says. A full queue refuses all, whatever their priority.
 
@@ -86,14 +82,6 @@ class Bulkhead:
         """Who is admitted now. Those beyond a lower limit stay."""
         self.max_concurrent, self.max_queued = max_concurrent, max_queued
         return self._admit(now_s)
-
-    def expire(self, now_s: float) -> list[Ticket]:
-        """Those whose deadline has passed while they waited, each once. They are gone; until then they count."""
-        expired = [ticket for ticket in self._queue if now_s >= ticket.deadline_s]
-        for ticket in expired:
-            ticket.stage = Stage.GONE
-        self._queue = [ticket for ticket in self._queue if ticket.stage is Stage.QUEUED]
-        return expired
 
     def _admit(self, now_s: float) -> list[Ticket]:
         admitted = []

@@ -133,9 +133,6 @@ class Health:
             for name, target in self._targets.items()
         ]
 
-    def troubled_accounts(self, now_s: float) -> list[str]:
-        return [name for name, recent in self._accounts.items() if now_s < recent.until_s]
-
     def take_news(self, now_s: float) -> bytes:
         """What was seen since the last call, for `hear` of other replicas; empty when there is nothing to tell."""
         return self._gossip.take(now_s)

@@ -9,10 +9,13 @@ from hashlib import blake2b
 from typing import Any
 
 from gateway.contract.limits import Mode, Unit
+from gateway.contract.money import exact_dollars
 from gateway.contract.windows import Window
 from gateway.state.database.ledger_rows import Alert
 
 MAX_NAME_CHARS = 120
+CENT = 10_000_000
+"""In nano-dollars."""
 
 _EFFECTS = {
     Mode.ENFORCE: "blocks: requests beyond the limit are refused",
@@ -112,7 +115,7 @@ def webhook(alert: Alert) -> dict[str, Any]:
         "unit": "nano_usd" if is_cost else alert.unit.value,
         "used": alert.used,
         "limit": alert.limit,
-        **({"used_usd": _decimal(alert.used), "limit_usd": _decimal(alert.limit)} if is_cost else {}),
+        **({"used_usd": exact_dollars(alert.used), "limit_usd": exact_dollars(alert.limit)} if is_cost else {}),
         "window": {
             "name": alert.window.value,
             "begins": _moment(alert.begins_s).isoformat(),
@@ -146,15 +149,9 @@ def _name(text: str) -> str:
 def _amount(amount: int, unit: Unit) -> str:
     if unit != Unit.COST:
         return f"{amount:,} {unit}"
-    # Cents are enough, unless all of it is less.
-    dollars = Decimal(amount).scaleb(-9)
-    return f"${dollars:,.2f}" if amount >= 10_000_000 or amount == 0 else f"${_decimal(amount)}"
-
-
-def _decimal(nano_dollars: int) -> str:
-    """Exact, as in `12.5`."""
-    text = f"{Decimal(nano_dollars).scaleb(-9):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    if 0 < amount < CENT:
+        return f"${exact_dollars(amount)}"
+    return f"${Decimal(amount).scaleb(-9):,.2f}"
 
 
 def _percentage(alert: Alert) -> str:

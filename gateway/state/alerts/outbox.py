@@ -3,12 +3,13 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 import structlog
 
+from gateway.contract.windows import utc_now
 from gateway.errors import GatewayError
 from gateway.logs import traceback_text
 from gateway.manifests.notifications import NotificationTarget, ToSlackBot
@@ -35,10 +36,6 @@ class Store(Protocol):
     async def note_alert(
         self, due: DueAlert, *, state: str, targets: Sequence[Any], due_at: datetime | None, problem: str | None
     ) -> None: ...
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Outbox:

@@ -4,12 +4,20 @@ from abc import ABC, abstractmethod
 from collections import deque
 from math import inf
 
-from gateway.contract.limits import Hold, Level, Unit
+import msgspec
+
+from gateway.contract.limits import Hold, Level
 from gateway.contract.windows import Window, span_of
 from gateway.rules.limits.verdict import BUCKETS, OPEN_RETRY_S
 
-PLACE = {Unit.REQUESTS: 0, Unit.TOKENS: 1, Unit.COST: 2, Unit.CONCURRENT: 3}
-"""Of each unit in a tuple of amounts."""
+
+class PerUnit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What counters go up or down by. The fields are called as the values of `Unit`."""
+
+    requests: int
+    tokens: int
+    cost: int
+    concurrent_requests: int
 
 
 class Bucket:
@@ -32,10 +40,10 @@ class Counter(ABC):
     `until_ms`: so long `bucket` is the one of now. `free_ms`: what is used now counts until then.
     """
 
-    __slots__ = ("bucket", "free_ms", "place", "until_ms", "used")
+    __slots__ = ("bucket", "free_ms", "unit", "until_ms", "used")
 
     def __init__(self, hold: Hold) -> None:
-        self.place = PLACE[hold.unit]
+        self.unit = hold.unit.value
         self.until_ms = 0
         self.free_ms = 0
         self.bucket = Bucket(self, -1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from gateway.contract.limits import Amounts, Hold, Level, Ticket, Verdict
 from gateway.contract.windows import span_of
 from gateway.rules.limits.verdict import refusing, retry_after_s
-from gateway.state.counters.counter import PLACE, Bucket, Counter, counter_of
+from gateway.state.counters.counter import Bucket, Counter, PerUnit, counter_of
 
 TIDY_MS = 100
 BATCH = 100
@@ -57,7 +57,7 @@ class MemoryCounters:
         if self._made:
             self._drop_idle(2 * self._made, now_ms)
             self._made = 0
-        amounts = (1, need.tokens, need.cost, 1)
+        amounts = _taken(need)
         known = self._counters
         buckets = []
         levels = []
@@ -66,7 +66,7 @@ class MemoryCounters:
             counter = known.get(hold.key) or self._new(hold, now_ms)
             if now_ms >= counter.until_ms:
                 counter.move(now_ms)
-            amount = amounts[counter.place]
+            amount: int = getattr(amounts, counter.unit)
             bucket = counter.bucket
             bucket.amount += amount
             counter.used = used = counter.used + amount
@@ -77,7 +77,7 @@ class MemoryCounters:
                 Level(hold, used, (counter.free_ms - now_ms) / 1000) if amount else counter.level(hold, now_ms)
             )
         if not all_fit:
-            fits = [level.used <= level.hold.limit or not amounts[PLACE[level.hold.unit]] for level in levels]
+            fits = [level.used <= level.hold.limit or not getattr(amounts, level.hold.unit.value) for level in levels]
             place = refusing(holds, fits)
             if place is not None:
                 _give_back(buckets, amounts)
@@ -92,12 +92,14 @@ class MemoryCounters:
         ticket.is_settled = True
         need = ticket.need
         if used is None:
-            _give_back(ticket.buckets, (1, need.tokens, need.cost, 1))
+            _give_back(ticket.buckets, _taken(need))
             return
-        changes = (0, used.tokens - need.tokens, used.cost - need.cost, -1)
+        changes = PerUnit(
+            requests=0, tokens=used.tokens - need.tokens, cost=used.cost - need.cost, concurrent_requests=-1
+        )
         for hold, bucket in zip(ticket.holds, ticket.buckets, strict=True):
             counter = bucket.counter
-            change = changes[PLACE[hold.unit] if counter is None else counter.place]
+            change: int = getattr(changes, hold.unit.value if counter is None else counter.unit)
             if change > 0:
                 self._add(hold, bucket.number, change)
             elif counter is not None:
@@ -141,10 +143,10 @@ class MemoryCounters:
         self._made += 1
         return counter
 
-    def _refusal(self, holds: Sequence[Hold], amounts: tuple[int, ...], place: int, now_ms: int) -> Verdict:
+    def _refusal(self, holds: Sequence[Hold], amounts: PerUnit, place: int, now_ms: int) -> Verdict:
         pairs = [(hold, self._counters[hold.key]) for hold in holds]
         levels = [counter.level(hold, now_ms) for hold, counter in pairs]
-        waits_s = [counter.wait_s(amounts[counter.place], hold.limit, now_ms) for hold, counter in pairs]
+        waits_s = [counter.wait_s(getattr(amounts, counter.unit), hold.limit, now_ms) for hold, counter in pairs]
         return Verdict(None, levels, levels[place], retry_after_s(holds, waits_s))
 
     def _add(self, hold: Hold, number: int, amount: int) -> None:
@@ -164,7 +166,7 @@ class MemoryCounters:
         self._began_ms, self._tidy_ms = now_ms, now_ms + TIDY_MS
         while self._dropped:
             buckets, need = self._dropped.popleft()
-            _give_back(buckets, (0, need.tokens, need.cost, 1))  # that the request was made still counts
+            _give_back(buckets, _taken(need, requests=0))  # that the request was made still counts
         self._drop_idle(BATCH, now_ms)
 
     def _drop_idle(self, looked_at: int, now_ms: int) -> None:
@@ -179,9 +181,14 @@ class MemoryCounters:
                 del self._counters[key]
 
 
-def _give_back(buckets: Sequence[Bucket], amounts: tuple[int, ...]) -> None:
+def _taken(need: Amounts, *, requests: int = 1) -> PerUnit:
+    return PerUnit(requests=requests, tokens=need.tokens, cost=need.cost, concurrent_requests=1)
+
+
+def _give_back(buckets: Sequence[Bucket], amounts: PerUnit) -> None:
     """To those that still count."""
     for bucket in buckets:
         if counter := bucket.counter:
-            bucket.amount -= amounts[counter.place]
-            counter.used -= amounts[counter.place]
+            amount = getattr(amounts, counter.unit)
+            bucket.amount -= amount
+            counter.used -= amount

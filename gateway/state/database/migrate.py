@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert, inspect, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.errors import ConfigError, Fault
 from gateway.state.database.engine import connected, engine_of
@@ -49,12 +48,6 @@ async def migrate(url: str, *, deadline_s: float = 60.0) -> list[str]:
             return applied
     finally:
         await engine.dispose()
-
-
-async def is_current(engine: AsyncEngine) -> bool:
-    """Whether there is nothing to migrate."""
-    async with connected(engine) as connection:
-        return await Reading(connection).schema_state() in ("current", "newer")
 
 
 def make_tables(connection: Connection) -> list[str]:

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import bindparam, or_, select, update
 
+from gateway.contract.windows import utc_now
 from gateway.errors import Unavailable
 from gateway.state.database.engine import connected, engine_of
 from gateway.state.database.errors import border
@@ -14,11 +15,7 @@ from gateway.state.database.rows import Change, SchemaState, StoredManifest, Sto
 from gateway.state.database.schema import HISTORY, LOCK, STATE, TOKENS, UtcDateTime
 from gateway.state.database.transaction import Transaction
 
-__all__ = ["Store", "Transaction", "utc_now"]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+__all__ = ["Store", "Transaction"]
 
 
 class Store:

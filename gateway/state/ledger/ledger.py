@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import structlog
 
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Hold
+from gateway.contract.windows import utc_now
 from gateway.errors import BadRequest, Conflict, Unavailable, Unexpected
 from gateway.logs import traceback_text
 from gateway.state.database.ledger_rows import Total
@@ -31,10 +32,6 @@ class Store(Protocol):
     async def write(self, entries: Sequence[Entry], *, at: datetime) -> int: ...
 
     async def totals(self, at: datetime) -> Sequence[Total]: ...
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Ledger:

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.contract.limits import Amounts, Hold, Level, Mode, Unit, Verdict
 from gateway.contract.windows import Window
-from gateway.rules.limits.refusals import amount_text, dollars_text, duration_text, limit_headers, refusal, rule_header
+from gateway.rules.limits.refusals import amount_text, duration_text, limit_headers, refusal, rule_header
 
 NEED = Amounts(tokens=520, cost=2_500_000)
 
@@ -129,26 +129,6 @@ def test_the_rule_is_named():
 )
 def test_durations(seconds, text):
     assert duration_text(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("nano", "text"),
-    [
-        (0, "$0.00"),
-        (1, "$0.000000001"),
-        (2_500_000, "$0.0025"),
-        (100_000_000, "$0.10"),
-        (250_000_000, "$0.25"),
-        (999_999_999, "$0.999999999"),
-        (1_000_000_000, "$1.00"),
-        (1_994_999_999, "$1.99"),
-        (1_995_000_000, "$2.00"),
-        (9_007_199_000_000_000, "$9007199.00"),
-        (-1_500_000_000, "-$1.50"),
-    ],
-)
-def test_dollars(nano, text):
-    assert dollars_text(nano) == text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Candidates by name, and chance that is none."""
 
+import tracemalloc
 from random import Random
 
 import pytest
@@ -19,6 +20,21 @@ class Least(Random):
 @pytest.fixture
 def least():
     return Least()
+
+
+@pytest.fixture
+def held_more():
+    """`held_more(work)`: how many bytes are held after it that were allocated in it."""
+
+    def measure(work):
+        tracemalloc.start()
+        try:
+            work()
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    return measure
 
 
 @pytest.fixture

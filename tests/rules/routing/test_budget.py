@@ -94,9 +94,12 @@ def test_counts_as_the_whole_history_does(steps):
                 extras.append(int(now_s * 10))
 
 
-def test_keeps_a_hundred_slots_however_many_requests():
+def test_takes_no_more_room_however_many_requests(held_more):
+    """There are slots for ten seconds, and these are of a thousand."""
     budget = RetryBudget()
-    for number in range(100_000):
-        budget.requested(number / 1000)
 
-    assert len(budget._slots) == 100
+    def ask():
+        for number in range(100_000):
+            budget.requested(number / 100)
+
+    assert held_more(ask) < 100_000

@@ -55,8 +55,7 @@ def test_rests_and_accounts_are_told(here, there, is_unwell):
     there.hear(here.take_news(10.0), 1010.0)
 
     assert (is_unwell(there, "p/a", 1059.9), is_unwell(there, "p/a", 1060.0)) == (True, False)
-    assert there.troubled_accounts(1119.9) == ["q"]
-    assert there.troubled_accounts(1120.0) == []
+    assert (is_unwell(there, "q/b", 1119.9), is_unwell(there, "q/b", 1120.0)) == (True, False)
 
 
 def test_speeds_are_put_together(here, there, is_unwell):
@@ -197,7 +196,6 @@ def test_what_is_not_news_changes_nothing(here, is_unwell, data):
     here.hear(data, 0.0)
 
     assert here.conditions(0.0) == []
-    assert here.troubled_accounts(0.0) == []
     assert not is_unwell(here, "p/a", 0.0)
 
 
@@ -229,8 +227,12 @@ def test_a_flipped_byte_is_not_fatal(at, value):
     health.conditions(0.0)
 
 
-def test_strangers_are_remembered_within_bounds(here):
-    for replica in range(5000):
-        here.hear(news(GOOD, replica=replica), 0.0)
+@pytest.mark.parametrize(("replica", "is_news"), [(4999, False), (4000, False), (3999, True)])
+def test_strangers_are_remembered_within_bounds(here, is_unwell, replica, is_news):
+    """Of a thousand it is known what they have told; what others tell again is news again."""
+    for number in range(5000):
+        here.hear(news(GOOD, replica=number), 0.0)
 
-    assert len(here._gossip._heard) == 1000
+    here.hear(news(GOOD, replica=replica), 1000.0)
+
+    assert is_unwell(here, "p/a", 1000.0) is is_news

@@ -83,9 +83,7 @@ def test_a_refused_key_is_the_matter_of_all_models_of_the_account(health, unwell
     health.failed("p/b", "p", FaultOwner.ACCOUNT, 60.0)
 
     assert unwell(60.0) == ["p/a", "p/b"]
-    assert health.troubled_accounts(60.0) == ["p"]
     assert unwell(120.0) == []
-    assert health.troubled_accounts(120.0) == []
 
 
 def test_what_is_nobodys_failure_changes_nothing(health, unwell):
@@ -184,7 +182,7 @@ def test_a_time_that_cannot_be_is_not_counted(health, candidate, value):
     assert health.unwell([candidate("p/a", sla=Sla(0.01, 0.01))], 0.0) == []
 
 
-def test_forgets_those_heard_of_least_lately():
+def test_forgets_those_heard_of_least_lately(candidate):
     health = Health(Random(1), max_names=3)
     for name in ("a", "b", "c"):
         health.failed(f"{name}/m", name, FaultOwner.TARGET, 0.0)
@@ -197,16 +195,17 @@ def test_forgets_those_heard_of_least_lately():
     health.failed("d/m", "d", FaultOwner.ACCOUNT, 2.0)
 
     assert [condition.name for condition in health.conditions(2.0)] == ["c/m", "a/m", "d/m"]
-    assert health.troubled_accounts(2.0) == ["c", "a"]
+    others = [candidate(f"{name}/other") for name in "abcd"]
+    assert [one.account for one in health.unwell(others, 2.0)] == ["a", "c"]
 
 
-def test_takes_no_more_room_however_much_it_sees(health):
-    """A window of calls is bounded by their number, one of time by its slots."""
-    for number in range(50_000):
-        health.observed("p/a", 0.5, 0.02, number / 100)
-        health.failed("p/a", "p", FaultOwner.TARGET, number / 100)
+def test_takes_no_more_room_however_much_it_sees(health, held_more):
+    """A window of calls is bounded by their number, one of time by its slots. All calls would take megabytes."""
 
-    target = health._targets["p/a"]
-    assert [len(window._entries) for window in (target.speed._latency, target.speed._output)] == [100, 36]
-    assert len(target.recent.failed_at_s) == 2
+    def see():
+        for number in range(50_000):
+            health.observed("p/a", 0.5, 0.02, number / 100)
+            health.failed("p/a", "p", FaultOwner.TARGET, number / 100)
+
+    assert held_more(see) < 100_000
     assert health.conditions(500.0)[0].time_per_output_token_s == pytest.approx(0.02)

@@ -172,12 +172,13 @@ def test_a_url_that_cannot_be_used(url, problem):
 
 
 async def test_a_password_is_never_told():
-    store = Store("postgresql://ana:s3cret@127.0.0.1:1/gateway")
+    url = "postgresql://ana:s3cret@127.0.0.1:1/gateway"
+    store, engine = Store(url), engine_of(url)
 
     with pytest.raises(Unavailable) as raised:
         await store.versions()
     told = "".join(traceback.format_exception(raised.value))
-    told += f"{store!r} {store._engine!r} {store._engine.url!r} {store._engine.pool!r} {store._engine.pool.status()}"
+    told += f"{store!r} {engine!r} {engine.url!r} {engine.pool!r} {engine.pool.status()}"
     await store.close()
 
     assert "s3cret" not in told

@@ -1,0 +1,272 @@
+"""What the control API answers, for the handlers that write it and the commands that read it.
+
+Plain values only: a command that imports this must not wait for a database or a web server. What commands can do
+without has a default, so that they understand a gateway of another version.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+Amount = float | msgspec.Raw
+"""Requests or tokens, or US dollars as an exact decimal number; whoever reads it has a float."""
+
+
+class Listing(msgspec.Struct, Generic[T], frozen=True):
+    data: list[T]
+
+
+class Shown(msgspec.Struct, Generic[T], frozen=True):
+    data: T
+
+
+# --- manifests ---------------------------------------------------------------
+
+_DONE = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted"}
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was done with a manifest, or would be; nothing if not `changed`.
+
+    `version` is the one it has from then on; in a dry run, and when it was deleted, the one it had. The manifests have
+    their secrets masked; None: there was none, or there is none any more.
+    """
+
+    action: str
+    changed: bool = True
+    type: str = ""
+    name: str = ""
+    manifest: dict[str, Any] | None = None
+    existing_manifest: dict[str, Any] | None = None
+    version: int | None = None
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    @property
+    def done(self) -> str:
+        """`created`, `updated`, `deleted` or `unchanged`."""
+        return _DONE.get(self.action, self.action) if self.changed else "unchanged"
+
+
+class HistoryEntry(msgspec.Struct, frozen=True):
+    """`diff` None: it was no manifest that changed."""
+
+    number: int
+    at: Time
+    subject: str
+    action: str
+    type: str
+    name: str
+    version: int | None = None
+    diff: str | None = None
+
+
+# --- who there is ------------------------------------------------------------
+
+
+class NewToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The one answer that holds the token. `replaces` and `old_expires_at` are those of a rotation."""
+
+    id: str
+    token: str
+    subject: str
+    name: str | None = None
+    hint: str | None = None
+    expires_at: Time | None = None
+    replaces: str | None = None
+    old_expires_at: Time | None = None
+
+    def __repr__(self) -> str:
+        return f"NewToken({self.id})"
+
+
+class Held(msgspec.Struct, frozen=True):
+    permission: str
+    resource: str
+
+
+class Me(msgspec.Struct, frozen=True, rename="camel"):
+    """Who the caller is, and all it may do."""
+
+    subject: str
+    teams: tuple[str, ...] = ()
+    is_admin: bool = False
+    credential: str | None = None
+    token_id: str | None = None
+    permissions: tuple[Held, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+class DeletedUser(msgspec.Struct, frozen=True, rename="camel"):
+    """Of teams that files manage, the user is still a member."""
+
+    email: str = ""
+    status: str = ""
+    teams_managed_by_files: tuple[str, ...] = ()
+
+
+# --- limits, budgets and usage -----------------------------------------------
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A limit or budget, and how much of it is used in the window of now.
+
+    Args:
+        policy: the manifest, and in it the rule, as the keys of counters have it.
+        unit: as in manifests: `cost_per_month`.
+        scope: whom it counts, as in `user:ana@example.com`; empty: all together. A `*` is one counter for each.
+        used: None: not known.
+        percentage: of the limit, 100 at most.
+        start, end: of the window, in seconds since 1970; None: it counts what is going on now.
+        limit_nano_usd, used_nano_usd: None: it is no money.
+        target: the model a virtual one leads to, if it is only about that.
+    """
+
+    rule: str
+    policy: str
+    is_budget: bool
+    mode: str
+    scope: str
+    unit: str
+    limit: Amount
+    used: Amount | None
+    percentage: float | None
+    start: int | None
+    end: int | None
+    limit_nano_usd: int | None = None
+    used_nano_usd: int | None = None
+    target: str | None = None
+
+
+class Standings(msgspec.Struct, frozen=True):
+    """`source`: who knows what is used, `counters` or `ledger`."""
+
+    data: tuple[Standing, ...]
+    source: str | None = None
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a group of requests used. The cost is without the `unpriced` ones, which cost nobody knows what."""
+
+    group: str
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cost: msgspec.Raw
+    cost_nano_usd: int
+    unpriced: int
+    usage: Any
+    """A `gateway.contract.usage.Usage`, as is that of a request; the package takes too long to import."""
+
+
+class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Groups by cost, the highest first; days in their order.
+
+    Args:
+        since, until: the first day and the last.
+        who: None: everybody the caller may see.
+        total: None for teams, because who is in two of them counts in both.
+    """
+
+    data: tuple[Used, ...]
+    total: Used | None
+    by: str
+    since: date
+    until: date
+    who: str | None
+
+
+class BillLine(msgspec.Struct, frozen=True, rename="camel"):
+    """`rate` US dollars are for `per` of it. The discount is in `cost`.
+
+    `sum` is the calculation, as in `93 x $2.5 / 1000000 = $0.0002325`.
+    """
+
+    name: str
+    amount: int
+    rate: msgspec.Raw
+    per: int
+    cost: msgspec.Raw
+    cost_nano_usd: int
+    sum: str
+
+
+class Bill(msgspec.Struct, frozen=True, rename="camel"):
+    """Costs in US dollars and in nano-dollars."""
+
+    cost: msgspec.Raw
+    cost_nano_usd: int
+    price_row: str
+    price_version: str
+    tariff: str
+    discount_percent: float
+    lines: tuple[BillLine, ...]
+    unpriced: tuple[str, ...]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One request; its bill is None when nobody knows what it costs."""
+
+    request_id: str
+    at: Time
+    subject: str
+    teams: tuple[str, ...]
+    token_id: str | None
+    model: str
+    resolved_model: str | None
+    metadata: Mapping[str, str]
+    outcome: str
+    usage: Any
+    bill: Bill | None
+
+
+# --- what commands read of rows that have more for others ----------------------
+
+
+class Managed(msgspec.Struct, frozen=True, rename="camel"):
+    """A manifest and where it is managed: `api`, or `file:<path>:<line>`."""
+
+    type: str
+    name: str
+    managed_by: str
+
+
+class Budget(msgspec.Struct, frozen=True, rename="camel"):
+    type: str
+    name: str
+    managed_by: str
+    manifest: Mapping[str, Any] = {}
+    version: int | None = None
+
+
+class Team(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    members: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ()
+    managed_by: str | None = None
+    version: int | None = None
+
+
+class Token(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    subject: str
+    status: str
+    name: str | None = None
+    hint: str | None = None
+    token_type: str | None = None
+    created_at: Time | None = None
+    expires_at: Time | None = None
+    last_used_at: Time | None = None
+
+
+class User(msgspec.Struct, frozen=True, rename="camel"):
+    email: str
+    active: bool
+    teams: tuple[str, ...] = ()
+    created_at: Time | None = None
+    created_by: str | None = None
