@@ -68,7 +68,7 @@ class ReadyEndpoint:
 def _problems(accounting: Accounting, records: Records, replica: Replica | None) -> dict[str, str | None]:
     """Part -> what is wrong with it; None: nothing."""
     database = {"database": replica.problem} if replica is not None else {}
-    return database | accounting.problems | {"log": records.problem}
+    return database | accounting.problems | {"log": records.status.problem}
 
 
 class MetricsEndpoint:
