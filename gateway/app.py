@@ -15,13 +15,14 @@ from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Counters
+from gateway.contract.part import Part
 from gateway.control.about import OpenApiEndpoint, RootEndpoint
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
-from gateway.control.lifecycle import control_from, running
+from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
 from gateway.control.routes import ROUTES
 from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
-from gateway.endpoints.health import AliveEndpoint, MetricsEndpoint, ReadyEndpoint
+from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath
@@ -53,14 +54,15 @@ from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
-from gateway.state.accounting import Accounting, accounting_from, counters_from
 from gateway.state.bus import HEALTH, bus_from
+from gateway.state.counters import counters_from
+from gateway.state.ledger import restore
 from gateway.state.records import Records
 from gateway.state.shared_health import SharedHealth
 from gateway.state.sinks.log import LogSink
 from gateway.state.stalls import Stalls
 from gateway.upstream.client import HttpUpstream
-from gateway.upstream.outgoing import Ways, ways_from
+from gateway.upstream.outgoing import ways_from
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 MIN_PEPPER_BYTES = 16
@@ -99,7 +101,8 @@ def build_app(
         dialects: APIs of your own for clients, besides those that are built in.
         providers: of your own, besides those that are installed.
         sinks: where request records go; standard output unless given.
-        network: who calls providers; HTTP unless given. Your own decides by itself where it may connect to.
+        network: who calls providers; HTTP unless given. Your own decides by itself where it may connect to, and you
+            close it.
         hosts: names the gateway answers to; empty means any.
         cors_origins: of pages in browsers that may call it, as in `https://chat.example.com`, or `*` alone; else those
             in `GATEWAY_CORS_ORIGINS`, with commas between. None unless given.
@@ -110,27 +113,26 @@ def build_app(
     """
     environ = os.environ if environ is None else environ
     ways = ways_from(environ)
-    callers, seal = callers_from(environ, ways)
+    identities = Identities(fetch=HttpFetch(ways=ways))
+    callers, seal = callers_from(environ, identities)
     has_database = bool(environ.get("GATEWAY_DATABASE_URL"))
-    upstream = network or HttpUpstream(ways=ways)
-    guarded = HttpUpstream(ways=ways, is_trusted=False) if network is None else None
+    http, guarded = HttpUpstream(ways=ways), HttpUpstream(ways=ways, is_trusted=False)
     live = Config(
         config_path(config, environ),
         environ,
         callers=callers,
         seal=seal,
-        guarded=guarded,
+        guarded=guarded if network is None else None,
         waits=has_database,
         providers=providers,
     )
-    kept = counters or counters_from(environ, restore=lambda: accounting.restore())
+    kept: Counters = counters or counters_from(environ, restore=lambda: restore(ledger, kept))
     control = control_from(environ, live, seal, callers.pepper, kept)
-    accounting = accounting_from(environ, live, kept, control)
+    ledger = ledger_from(environ, control)
     drain = Drain()
     records = Records([LogSink()] if sinks is None else sinks)
     known = tokens or callers
     failures = Failures()
-    stalls = Stalls()
     bodies = Bodies()
     apis = (*DIALECTS, *dialects)
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
@@ -138,8 +140,8 @@ def build_app(
     # From the inside out.
     health = Health(Random())
     bus = bus_from(environ, HEALTH)
-    admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=accounting.ledger)
-    dispatcher = Dispatcher(upstream, health=health, random=Random(), admit=admission.enter_target)
+    admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
+    dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
     app: ASGIApp = InferenceEndpoint(responder=dispatcher, timing=timing or Timing())
     if guards:
         app = GuardMiddleware(app, guards=guards)
@@ -154,23 +156,25 @@ def build_app(
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
     models = asks(ModelsEndpoint(models=live))
-    ready = ReadyEndpoint(config=live, drain=drain, records=records, accounting=accounting, control=control)
-    metrics = MetricsEndpoint(
-        config=live,
-        drain=drain,
-        records=records,
-        admission=admission,
-        accounting=accounting,
-        stalls=stalls,
-        control=control,
-    )
+    parts: list[Part] = [
+        identities,
+        *following(control),
+        *bookkeeping(environ, kept, control, ledger, bills=partial(open_bills, drain, admission)),
+        *((SharedHealth(health, bus),) if bus is not None else ()),
+        live,
+        records,
+        http,
+        guarded,
+        Stalls(),  # from now on somebody waits
+        LimitFigures(admission),
+    ]
     other = Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
             UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=apis, control=ROUTES if control else ())),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
-            UrlPath(["GET"], "/readyz", ready),
-            UrlPath(["GET"], "/metrics", metrics),
+            UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
+            UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *control_paths(control, bodies=bodies, wrap=asks),
         ]
@@ -180,52 +184,36 @@ def build_app(
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or words(environ.get("GATEWAY_CORS_ORIGINS", "")))
     app = LogMiddleware(app, record=records.add, quiet=PROBES)
-    return Gateway(
-        app,
-        config=live,
-        drain=drain,
-        records=records,
-        networks=[each for each in (upstream, guarded) if isinstance(each, HttpUpstream)],
-        admission=admission,
-        accounting=accounting,
-        stalls=stalls,
-        control=control,
-        shared_health=SharedHealth(health, bus) if bus is not None else None,
-    )
+    return Gateway(app, parts, drain=drain, config=live, admission=admission, control=control)
 
 
 class Gateway:
-    """The pipeline, and what has to be opened and closed around it.
+    """The pipeline, and the parts that have to be opened and closed around it.
 
     Whoever serves it runs its lifespan. Mounted into an app that does not pass the lifespan on, it opens with the first
     request; `lifespan` can then be used as, or in, the outer app's own.
+
+    Args:
+        parts: opened in this order, and closed the other way round.
     """
 
     def __init__(
         self,
         app: ASGIApp,
+        parts: Sequence[Part],
         *,
-        config: Config,
         drain: Drain,
-        records: Records,
-        networks: Sequence[HttpUpstream],
+        config: Config,
         admission: Admission,
-        accounting: Accounting,
-        stalls: Stalls,
         control: Control | None = None,
-        shared_health: SharedHealth | None = None,
     ) -> None:
         self.app = app
-        self.admission = admission
-        self.accounting = accounting
-        self.stalls = stalls
-        self.shared_health = shared_health
-        self.control = control
+        self.parts = parts
         self.drain = drain
         self.models = config
         self.config = config
-        self.records = records
-        self._networks = networks
+        self.admission = admission
+        self.control = control
         self._starting: asyncio.Task[AsyncExitStack] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -272,31 +260,14 @@ class Gateway:
     async def _start(self) -> AsyncExitStack:
         stack = AsyncExitStack()
         try:
-            if self.config.callers.identities is not None:
-                stack.push_async_callback(self.config.callers.identities.close)
-            if self.control is not None:
-                await stack.enter_async_context(running(self.control))
-            await stack.enter_async_context(self.accounting.running(self._open_bills))
-            if self.shared_health is not None:
-                await stack.enter_async_context(self.shared_health.sharing())
-            await stack.enter_async_context(self.config.watched())
-            stack.push_async_callback(self.records.close)
-            for network in self._networks:
-                stack.push_async_callback(network.close)
-            stack.enter_context(self.stalls.watched())  # from now on somebody waits
+            for part in self.parts:
+                await stack.enter_async_context(part.running())
         except BaseException:
             await stack.aclose()
             self._starting = None
             raise
         self._loop = asyncio.get_running_loop()
         return stack
-
-    def _open_bills(self) -> Iterator[Entry]:
-        """Of requests that last; others have ended before anything could be noted of them."""
-        now_s = perf_counter()
-        for exchange in self.drain:
-            if now_s - exchange.started >= LASTING_S:
-                yield from self.admission.so_far(exchange)
 
     async def close(self) -> None:
         starting = self._starting
@@ -331,7 +302,15 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def callers_from(environ: Mapping[str, str], ways: Ways) -> tuple[Callers, Seal]:
+def open_bills(drain: Drain, admission: Admission) -> Iterator[Entry]:
+    """Of requests that last; others have ended before anything could be noted of them."""
+    now_s = perf_counter()
+    for exchange in drain:
+        if now_s - exchange.started >= LASTING_S:
+            yield from admission.so_far(exchange)
+
+
+def callers_from(environ: Mapping[str, str], identities: Identities) -> tuple[Callers, Seal]:
     """Raises ConfigError: tokens that cannot be used, or a database without the pepper they are hashed with there."""
     pepper, url = environ.get("GATEWAY_PEPPER", "").encode(), environ.get("GATEWAY_DATABASE_URL")
     if url and len(pepper) < MIN_PEPPER_BYTES:
@@ -341,7 +320,6 @@ def callers_from(environ: Mapping[str, str], ways: Ways) -> tuple[Callers, Seal]
         problem = f"has to be set, to at least {MIN_PEPPER_BYTES} characters: it keeps the tokens and secrets in the "
         problem += "database safe. All replicas need the same one; `openssl rand -hex 32` makes one"
         raise ConfigError([Fault("the environment", 0, "GATEWAY_PEPPER", problem)])
-    identities = Identities(fetch=HttpFetch(ways=ways))
     fixed = tokens_in(environ)
     return Callers(fixed, pepper=Pepper(pepper) if pepper else None, identities=identities), Seal(pepper)
 

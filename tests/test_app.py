@@ -1,6 +1,7 @@
 """The whole gateway as one ASGI app: mounted, twice in a process, attacked, and searched for secrets."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import fastapi
@@ -10,8 +11,9 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from gateway import build_app
-from gateway.app import config_path
+from gateway.app import Gateway, config_path
 from gateway.contract import Endpoint, UpstreamRequest
+from gateway.contract.part import Part
 from gateway.errors import BrokeOff, ConfigError, Stopping, Unavailable, Unreachable
 from gateway.logs import configure_logs
 from gateway.state.sinks.log import LogSink
@@ -128,6 +130,56 @@ async def test_first_requests_at_once_have_the_same_error(app_with, auth, with_d
     assert isinstance(errors[0], Unavailable)
     assert errors == [errors[0]] * 4
     assert answer.status == 200
+
+
+class Steps(Part):
+    """A part that takes time to open and to close. `failures` are raised first, one each time."""
+
+    def __init__(self, name, steps, *failures):
+        self.name = name
+        self.steps = steps
+        self.failures = list(failures)
+
+    @asynccontextmanager
+    async def running(self):
+        await asyncio.sleep(0)
+        if self.failures:
+            raise self.failures.pop(0)
+        self.steps.append(f"open {self.name}")
+        yield
+        await asyncio.sleep(0)
+        self.steps.append(f"close {self.name}")
+
+
+def gateway_of(steps, *parts):
+    async def app(scope, receive, send):
+        steps.append("answer")
+
+    return Gateway(app, parts, drain=None, config=None, admission=None)
+
+
+async def test_parts_are_opened_in_order_and_closed_the_other_way_round():
+    """Once, however many come at once, and nobody is answered before."""
+    steps = []
+    gateway = gateway_of(steps, Steps("a", steps), Steps("b", steps))
+
+    await asyncio.gather(*(get(gateway, "/") for _ in range(4)))
+    await gateway.close()
+
+    assert steps == ["open a", "open b", *["answer"] * 4, "close b", "close a"]
+
+
+async def test_a_part_that_cannot_be_opened_is_told_to_all_who_wait():
+    """What was opened before it is closed again, and the next to come tries all of it anew."""
+    steps, away = [], Unavailable("the disk is away")
+    gateway = gateway_of(steps, Steps("a", steps), Steps("b", steps, away))
+
+    outcomes = await asyncio.gather(*(get(gateway, "/") for _ in range(4)), return_exceptions=True)
+    await get(gateway, "/")
+    await gateway.close()
+
+    assert outcomes == [away] * 4
+    assert steps == ["open a", "close a", "open a", "open b", "answer", "close b", "close a"]
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 10, 50])

@@ -1,8 +1,8 @@
 """The configuration in force, and how a newer one takes its place."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -12,6 +12,7 @@ from gateway.config.compile.snapshot import compile_snapshot, manifests_from, re
 from gateway.config.snapshot import Snapshot
 from gateway.contract import Caller, Choice, Provider, Target, Upstream
 from gateway.contract.egress import egress_from
+from gateway.contract.part import Figure, Part, counter, gauge
 from gateway.contract.route import NO_METADATA, Retry, Route
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
 from gateway.identity.callers import Callers
@@ -22,6 +23,7 @@ from gateway.rules.access.may_use import may_use
 from gateway.rules.access.roles import PROVIDER_ACCOUNT, USE, missing
 from gateway.rules.routing.routes import VIRTUAL, direct
 from gateway.secrecy.sealing import Seal
+from gateway.state.background import background
 
 DEBOUNCE_MS = 400
 
@@ -40,7 +42,7 @@ class Stored(msgspec.Struct, frozen=True):
     secrets: Mapping[tuple[str, str], str] = {}
 
 
-class Config:
+class Config(Part):
     """Holds one `Snapshot` and swaps it as a whole. A configuration that cannot be used leaves the one before in force.
 
     Args:
@@ -54,6 +56,8 @@ class Config:
     Raises:
         ConfigError: the first one cannot be used.
     """
+
+    name = "config"
 
     def __init__(
         self,
@@ -180,6 +184,20 @@ class Config:
             f"{caller.subject} may not use {name}: it takes {lacks}, which an admin can grant", param="model"
         )
 
+    # What those ask who watch the gateway.
+
+    def report(self) -> Mapping[str, object]:
+        return {
+            "generation": self.generation,
+            "models": len(self.snapshot.targets),
+            "reload_failures": self.reload_failures,
+            "faults": [str(fault) for fault in self.faults],
+        }
+
+    def figures(self) -> Iterable[Figure]:
+        yield gauge("gateway_config_generation", "Configurations in force so far.", self.generation)
+        yield counter("gateway_config_reload_failures", "Configurations refused.", self.reload_failures)
+
     # Reloading.
 
     def _read_files(self) -> Sequence[Manifest]:
@@ -240,18 +258,9 @@ class Config:
         with suppress(ConfigError):
             self._swap(await asyncio.to_thread(self.compile, self.files, self.stored))
 
-    @asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[object]:
         """While inside, a change of the files leads to a reload."""
-        if self.path is None:
-            yield
-            return
-        watching = asyncio.create_task(self._watch(self.path))
-        try:
-            yield
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])
+        return background(self._watch(self.path)) if self.path is not None else nullcontext()
 
     async def _watch(self, path: Path) -> None:
         from watchfiles import awatch  # only now: it is not needed for the first answer

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.config.live import Config, Stored
+from gateway.contract.part import Part, Status
 from gateway.contract.windows import utc_now
 from gateway.errors import ConfigError, Fault, Unavailable
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest
+from gateway.state.background import background
 from gateway.state.bus import Bus
 from gateway.state.database.rows import StoredManifest, Versions
 
@@ -29,8 +31,10 @@ FLUSH_USED_S = 30.0
 log = structlog.get_logger(__name__)
 
 
-class Replica:
+class Replica(Part):
     """Follows the database. `is_loaded`: it was read at least once; `problem`: why it cannot be read now, or None."""
+
+    name = "database"
 
     def __init__(
         self, store: "Store", config: Config, *, bus: Bus | None = None, clock: Callable[[], float] = monotonic
@@ -45,6 +49,10 @@ class Replica:
         self._heard_at = clock()
         self._loading = asyncio.Lock()
         self._wake = asyncio.Event()
+
+    @property
+    def status(self) -> Status:
+        return Status(self.problem, is_ready=self.is_loaded)
 
     def is_stale(self) -> bool:
         """Whether the database has not answered lately, so that what is not known here may exist all the same."""
@@ -79,23 +87,21 @@ class Replica:
         await self.refresh()
 
     @asynccontextmanager
-    async def following(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """While inside, changes of the database come into force. It need not be there yet.
 
         Raises:
             ConfigError: it is there, and was made with another pepper.
         """
         await self._try_refresh(is_first=True)
-        tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._flush_used())]
-        if self.bus is not None:
-            tasks.append(asyncio.create_task(self.bus.listen(lambda _: self._wake.set())))
+        listening = [] if self.bus is None else [self.bus.listen(lambda _: self._wake.set())]
         try:
-            yield
+            async with background(self._poll(), self._flush_used(), *listening):
+                yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
             await self._note_used()
+            if self.bus is not None:
+                await self.bus.close()
 
     async def _check_database(self) -> None:
         if await self.store.schema_state() in ("missing", "older"):

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.contract.part import Part, Status
 from gateway.contract.windows import Window
 
 
@@ -126,8 +127,17 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     is_local: bool = False
 
 
-class Counters(Protocol):
-    """All limits and budgets of one request, in one atomic step."""
+class Counters(Part, Protocol):
+    """All limits and budgets of one request, in one atomic step.
+
+    `running` is left after the last request: what was settled has arrived where it is kept then, or could not.
+    """
+
+    name: str = "counters"
+
+    @property
+    def status(self) -> Status:
+        return Status()
 
     async def reserve(self, holds: Sequence[Hold], need: Amounts) -> Verdict:
         """Takes `need` from every hold, or nothing from any. Never raises for counters that cannot be reached.
@@ -160,6 +170,3 @@ class Counters(Protocol):
         Raises:
             Unavailable: the counters cannot be reached, and will not ask for it again.
         """
-
-    async def close(self) -> None:
-        """After the last request: what was settled has arrived where it is kept, or could not."""

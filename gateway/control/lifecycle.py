@@ -1,18 +1,34 @@
-"""What has to be opened for the control API, and closed again."""
+"""What a gateway with a database consists of, besides the way of a request."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import structlog
 
 from gateway.config.live import Config
 from gateway.config.replica import Replica
+from gateway.contract.entry import Entry
 from gateway.contract.limits import Counters
+from gateway.contract.part import Part
 from gateway.control.control import Control
-from gateway.control.rotation import keep_rotating
+from gateway.control.rotation import rotate_due
+from gateway.errors import ConfigError, Fault
 from gateway.rules.limits import policy_of
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
+from gateway.state.alerts import Delivery, Outbox
+from gateway.state.background import Chore
 from gateway.state.bus import CHANGED, bus_from
+from gateway.state.ledger import Ledger, OpenRequests, Restoring
+from gateway.upstream.outgoing import ways_from
+
+ROTATE_EVERY_S = 600.0
+FORGET_EVERY_S = 6 * 3600.0
+
+log = structlog.get_logger(__name__)
 
 
 def control_from(
@@ -45,29 +61,94 @@ def control_from(
     )
 
 
-@asynccontextmanager
-async def running(control: Control) -> AsyncIterator[None]:
-    """While inside, the database is followed, and tokens are rotated when it is time.
+def ledger_from(environ: Mapping[str, str], control: Control | None) -> Ledger | None:
+    if control is None:
+        return None
+    spool = environ.get("GATEWAY_SPOOL_DIR")
+    return Ledger(control.ledger, spool=Path(spool) if spool else None)
 
-    A database of this machine gets its tables here; one that others share waits for `gateway migrate`.
+
+def following(control: Control | None) -> list[Part]:
+    """The database is followed, and tokens are rotated when it is time: each replica looks, and the database's write
+    lock makes it happen once."""
+    if control is None:
+        return []
+    rotate = partial(rotate_due, control)
+    return [
+        Database(control),
+        control.replica,
+        Chore("rotation", rotate, every_s=ROTATE_EVERY_S, failing="tokens not rotated"),
+    ]
+
+
+def bookkeeping(
+    environ: Mapping[str, str],
+    counters: Counters,
+    control: Control | None,
+    ledger: Ledger | None,
+    *,
+    bills: Callable[[], Iterable[Entry]],
+) -> list[Part]:
+    """Limits and budgets are counted; with a database, the ledger is written, the counters begin where it ends, and
+    alerts are sent. All that asks the ledger is closed before it, and what asks the counters before those.
+
+    Args:
+        bills: of the requests under way, if they ended now.
 
     Raises:
-        ConfigError: the database was made with another pepper.
-        Unavailable: the file of the database cannot be opened.
+        ConfigError: `GATEWAY_LEDGER_DAYS` is no number of days.
     """
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(control.store.close)
-        stack.push_async_callback(control.ledger.close)
-        if control.replica.bus is not None:
-            stack.push_async_callback(control.replica.bus.close)
-        if control.url.startswith("sqlite"):
-            from gateway.state.database.migrate import migrate
+    if control is None or ledger is None:
+        return [counters]
+    config = control.config
+    restoring = Restoring(ledger, counters)
+    delivery = Delivery(
+        lambda name: config.snapshot.channel(name),
+        trusts=lambda name: config.snapshot.trusts_channel(name),
+        ways=ways_from(environ),
+    )
+    return [
+        ledger,
+        counters,
+        OpenRequests(control.ledger, bills=bills, write=ledger.write, adopted=restoring.restore, settled=ledger.flush),
+        restoring,
+        Outbox(control.ledger, delivery.send),
+        *forgetting(environ, control),
+    ]
 
-            await migrate(control.url)
-        await stack.enter_async_context(control.replica.following())
-        rotating = asyncio.create_task(keep_rotating(control))
-        try:
+
+def forgetting(environ: Mapping[str, str], control: Control) -> Iterable[Part]:
+    """How long the ledger remembers single requests; for ever unless `GATEWAY_LEDGER_DAYS` says something else."""
+    days = environ.get("GATEWAY_LEDGER_DAYS")
+    if not days:
+        return ()
+    if not (days.isdecimal() and int(days) > 0):
+        raise ConfigError([Fault("the environment", 0, "GATEWAY_LEDGER_DAYS", "has to be a number of days above 0")])
+
+    async def forget() -> None:
+        if forgotten := await control.ledger.forget(control.now() - timedelta(days=int(days))):
+            log.info("old requests deleted", requests=forgotten)
+
+    return (Chore("forgetting", forget, every_s=FORGET_EVERY_S, failing="old requests not deleted"),)
+
+
+class Database(Part):
+    """Its connections, and its tables: a database of this machine gets them here; one that others share waits for
+    `gateway migrate`."""
+
+    name = "database"
+
+    def __init__(self, control: Control) -> None:
+        self.control = control
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Raises Unavailable: the file of the database cannot be opened."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.control.store.close)
+            stack.push_async_callback(self.control.ledger.close)
+            if self.control.url.startswith("sqlite"):
+                from gateway.state.database.migrate import migrate
+
+                await migrate(self.control.url)
             yield
-        finally:
-            rotating.cancel()
-            await asyncio.wait([rotating])

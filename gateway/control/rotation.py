@@ -1,32 +1,16 @@
 """Rotates the tokens of virtual accounts that ask for it, into the secret their manifest names."""
 
-import asyncio
 from datetime import timedelta
 
 import structlog
 
 from gateway.control.control import Control
 from gateway.control.tokens import issue, replace
-from gateway.errors import Unavailable
-from gateway.logs import traceback_text
 from gateway.manifests.identity import StoredSecret, VirtualAccount
 
-EVERY_S = 600.0
 BY = "gateway"
 
 log = structlog.get_logger(__name__)
-
-
-async def keep_rotating(control: Control) -> None:
-    """Until it is cancelled. Each replica does it; the database's write lock makes it happen once."""
-    while True:
-        try:
-            await rotate_due(control)
-        except Unavailable as error:
-            log.warning("tokens not rotated", reason=error.message)
-        except Exception:
-            log.error("tokens not rotated", traceback=traceback_text())
-        await asyncio.sleep(EVERY_S)
 
 
 async def rotate_due(control: Control) -> list[str]:

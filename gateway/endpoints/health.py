@@ -1,19 +1,16 @@
 """What orchestrators and monitors ask: alive, ready, and in numbers."""
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from gateway._version import __version__
-from gateway.config.live import Config
-from gateway.config.replica import Replica
-from gateway.control.control import Control
+from gateway.contract.part import Figure, Part, counter
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 from gateway.proxy.drain import Drain
-from gateway.state.accounting import Accounting
-from gateway.state.records import Records
-from gateway.state.stalls import Stalls
 
 
 class AliveEndpoint:
@@ -24,74 +21,36 @@ class AliveEndpoint:
 
 
 class ReadyEndpoint:
-    """503 while the gateway stops, and until it has read its database for the first time.
+    """503 while the gateway stops, and until all its parts are ready: it has to have read its database once.
 
     What it can do without is told, but does not make it unready: a configuration that could not be reloaded, because
     the old one still serves; a database that is away, because all tokens that were known still work; and counters that
     cannot be reached, because each limit says what it does then.
+
+    Args:
+        config: tells which configuration is in force.
     """
 
-    def __init__(
-        self,
-        *,
-        config: Config,
-        drain: Drain,
-        records: Records,
-        accounting: Accounting,
-        control: Control | None = None,
-    ) -> None:
-        self.config = config
+    def __init__(self, parts: Sequence[Part], *, drain: Drain, config: Callable[[], Mapping[str, object]]) -> None:
+        self.parts = parts
         self.drain = drain
-        self.records = records
-        self.accounting = accounting
-        self.replica = control.replica if control is not None else None
+        self.config = config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        config, drain, replica = self.config, self.drain, self.replica
-        is_starting = replica is not None and not replica.is_loaded
-        status = "stopping" if drain.is_stopping else "starting" if is_starting else "ready"
-        state: dict[str, object] = {
-            "status": status,
-            "open_requests": len(drain),
-            "config": {
-                "generation": config.generation,
-                "models": len(config.snapshot.targets),
-                "reload_failures": config.reload_failures,
-                "faults": [str(fault) for fault in config.faults],
-            },
-        }
-        for part, problem in _problems(self.accounting, self.records, replica).items():
-            state[part] = {"status": "ok" if problem is None else "degraded", "problem": problem}
+        is_starting = any(part.status is not None and not part.status.is_ready for part in self.parts)
+        status = "stopping" if self.drain.is_stopping else "starting" if is_starting else "ready"
+        state: dict[str, object] = {"status": status, "open_requests": len(self.drain), "config": self.config()}
+        for name, problem in problems(self.parts).items():
+            state[name] = {"status": "ok" if problem is None else "degraded", "problem": problem}
         await send_body(send, 200 if status == "ready" else 503, msgspec.json.encode(state))
 
 
-def _problems(accounting: Accounting, records: Records, replica: Replica | None) -> dict[str, str | None]:
-    """Part -> what is wrong with it; None: nothing."""
-    database = {"database": replica.problem} if replica is not None else {}
-    return database | accounting.problems | {"log": records.problem}
-
-
 class MetricsEndpoint:
-    """The Prometheus text format. Everything is read when it is asked for, so that counting costs requests nothing."""
+    """The Prometheus text format."""
 
-    def __init__(
-        self,
-        *,
-        config: Config,
-        drain: Drain,
-        records: Records,
-        admission: Admission,
-        accounting: Accounting,
-        stalls: Stalls,
-        control: Control | None = None,
-    ) -> None:
-        self.config = config
+    def __init__(self, parts: Sequence[Part], *, drain: Drain) -> None:
+        self.parts = parts
         self.drain = drain
-        self.records = records
-        self.admission = admission
-        self.accounting = accounting
-        self.stalls = stalls
-        self.replica = control.replica if control is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from prometheus_client import CollectorRegistry, generate_latest  # only now: nobody may ever ask
@@ -104,27 +63,44 @@ class MetricsEndpoint:
         """What prometheus_client calls a collector."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
-        generation, failures = self.config.generation, self.config.reload_failures
         yield InfoMetricFamily("gateway_build", "What is running.", value={"version": __version__})
         yield GaugeMetricFamily("gateway_open_requests", "Requests being served.", value=len(self.drain))
-        yield GaugeMetricFamily("gateway_config_generation", "Configurations in force so far.", value=generation)
-        yield CounterMetricFamily("gateway_config_reload_failures", "Configurations refused.", value=failures)
-        lost = self.records.dropped
-        yield CounterMetricFamily("gateway_records_dropped", "Request records that no sink took.", value=lost)
-        stalls = self.stalls
-        yield CounterMetricFamily("gateway_loop_stalls", "Times the event loop stood still.", value=stalls.count)
-        yield CounterMetricFamily("gateway_loop_stall_seconds", "How long in all.", value=stalls.seconds)
-        refused = CounterMetricFamily("gateway_limit_refusals", "Requests refused by a rule.", labels=["rule"])
-        audited = CounterMetricFamily("gateway_limit_audits", "Requests a rule only watches.", labels=["rule"])
-        for family, counts in ((refused, self.admission.refused), (audited, self.admission.audited)):
-            for rule, count in counts.items():
-                family.add_metric([rule], count)
-            yield family
-        unpriced = self.admission.unpriced
-        yield CounterMetricFamily("gateway_unpriced_requests", "Requests whose cost nobody knows.", value=unpriced)
+        kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
+        for part in self.parts:
+            for figure in part.figures():
+                family = kinds[figure.kind](figure.name, figure.help, labels=figure.labels)
+                for labels, value in figure.values.items():
+                    family.add_metric(labels, value)
+                yield family
         degraded = GaugeMetricFamily("gateway_degraded", "1: a part does not work as it should.", labels=["component"])
-        for part, problem in _problems(self.accounting, self.records, self.replica).items():
-            degraded.add_metric([part], 0 if problem is None else 1)
+        for name, problem in problems(self.parts).items():
+            degraded.add_metric([name], 0 if problem is None else 1)
         yield degraded
-        for name, figure in self.accounting.figures.items():
-            yield GaugeMetricFamily(name, "Of limits, budgets and the ledger.", value=figure)
+
+
+class LimitFigures(Part):
+    """What the rules did to requests."""
+
+    name = "limits"
+
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
+
+    def figures(self) -> Iterable[Figure]:
+        yield by_rule("gateway_limit_refusals", "Requests refused by a rule.", self.admission.refused)
+        yield by_rule("gateway_limit_audits", "Requests a rule only watches.", self.admission.audited)
+        unpriced = self.admission.unpriced
+        yield counter("gateway_unpriced_requests", "Requests whose cost nobody knows.", unpriced)
+
+
+def by_rule(name: str, about: str, counts: Counter[str]) -> Figure:
+    return Figure(name, about, "counter", {(rule,): count for rule, count in counts.items()}, labels=("rule",))
+
+
+def problems(parts: Iterable[Part]) -> dict[str, str | None]:
+    """Name of a part that has a status -> what is wrong with it; None: nothing."""
+    found: dict[str, str | None] = {}
+    for part in parts:
+        if part.status is not None:
+            found[part.name] = found.get(part.name) or part.status.problem
+    return found

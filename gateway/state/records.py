@@ -1,76 +1,99 @@
-"""Carries request records from the requests to the sinks, without either waiting for the other."""
+"""Carries request records from the requests to the sinks. None of them waits for another."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 
 from gateway.contract import Record, Sink
+from gateway.contract.part import Figure, Part, Status, counter, ending_with
 from gateway.logs import traceback_text
+from gateway.state.pump import FLUSH_S, Pump
+
+MAX_WAITING = 100_000
+CLOSE_S = 5.0
 
 log = structlog.get_logger(__name__)
 
 
-BATCH = 200
-"""Few enough to be written out while they are still in the processor's cache."""
-
-
-class Records:
-    """A bounded buffer, written out in batches. When a sink cannot keep up, the newest records are dropped and counted.
+class Records(Part):
+    """A pump for each sink. When one cannot keep up, the newest records are dropped for it, and counted.
 
     Args:
+        max_waiting: records, for each sink.
         flush_s: a record waits at most this long for its batch to fill.
     """
 
-    def __init__(self, sinks: Sequence[Sink], *, max_buffered: int = 100_000, flush_s: float = 0.2) -> None:
-        self.sinks = sinks
-        self.max_buffered = max_buffered
-        self.flush_s = flush_s
-        self.dropped = 0
-        self.problem: str | None = None
-        """Why the last batch was lost; None: it was not."""
-        self._buffer: list[Record] = []
-        self._flushing: asyncio.Task[None] | None = None
-        self._batch_is_full = asyncio.Event()
+    name = "log"
 
-    def add(self, record: Record) -> None:
-        """Never waits and never raises."""
-        if len(self._buffer) >= self.max_buffered:
-            self.dropped += 1
-            return
-        self._buffer.append(record)
-        if self._flushing is None:
-            self._flushing = asyncio.create_task(self._flush_soon())
-        elif len(self._buffer) == BATCH:
-            self._batch_is_full.set()
+    def __init__(self, sinks: Sequence[Sink], *, max_waiting: int = MAX_WAITING, flush_s: float = FLUSH_S) -> None:
+        self._feeds = [Feed(sink, max_waiting=max_waiting, flush_s=flush_s) for sink in sinks]
+        self.add: Callable[[Record], None] = self._feeds[0].add if len(sinks) == 1 else self._add_to_all
+        """Never waits and never raises. With one sink, as most have, nothing stands in between."""
+
+    @property
+    def dropped(self) -> int:
+        return sum(feed.dropped for feed in self._feeds)
+
+    @property
+    def status(self) -> Status:
+        return Status("; ".join(feed.problem for feed in self._feeds if feed.problem is not None) or None)
+
+    def figures(self) -> Iterable[Figure]:
+        yield counter("gateway_records_dropped", "Request records that no sink took.", self.dropped)
+
+    def running(self) -> AbstractAsyncContextManager[object]:
+        return ending_with(self.close)
 
     async def flush(self) -> None:
         """Writes out what there is."""
-        while self._buffer:
-            batch, self._buffer = self._buffer, []
-            self._batch_is_full.clear()
-            problem = None
-            for sink in self.sinks:
-                try:
-                    await sink.write(batch)
-                except Exception as error:
-                    reason = getattr(error, "strerror", None) or type(error).__name__
-                    problem = f"{type(sink).__name__} loses records: {reason}"
-                    self.dropped += len(batch)
-                    log.error("records lost", sink=type(sink).__name__, records=len(batch), traceback=traceback_text())
-            self.problem = problem
+        await asyncio.gather(*(feed.flush() for feed in self._feeds))
 
-    async def close(self) -> None:
-        if self._flushing is not None:
-            self._batch_is_full.set()  # not cancelled: a sink may have a batch in its hands
-            await asyncio.wait([self._flushing])
-        await self.flush()
+    async def close(self, *, deadline_s: float = CLOSE_S) -> None:
+        """After the last `add`. What no sink has taken by then is lost, and counted."""
+        await asyncio.gather(*(feed.close(deadline_s) for feed in self._feeds))
 
-    async def _flush_soon(self) -> None:
-        try:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._batch_is_full.wait(), self.flush_s)
-            await self.flush()
-        finally:
-            self._flushing = None
+    def _add_to_all(self, record: Record) -> None:
+        for feed in self._feeds:
+            feed.add(record)
+
+
+class Feed:
+    """What goes to one sink. `problem`: why records were lost; None: the last batch arrived."""
+
+    def __init__(self, sink: Sink, *, max_waiting: int, flush_s: float) -> None:
+        self.dropped = 0
+        self.problem: str | None = None
+        self._sink = sink
+        self._name = type(sink).__name__
+        self._pump: Pump[Record] = Pump(self._write, self._drop, max_waiting=max_waiting, flush_s=flush_s)
+        self.add = self._pump.add
+        self.flush = self._pump.flush
+
+    async def close(self, deadline_s: float) -> None:
+        await self._pump.close(deadline_s)
+        if missed := len(self._pump.waiting):
+            self._lose(missed, "it takes too long")
+            self._pump.waiting.clear()
+
+    async def _write(self) -> bool:
+        waiting = self._pump.waiting
+        while batch := waiting.copy():
+            try:
+                await self._sink.write(batch)
+            except Exception as error:
+                self._lose(len(batch), getattr(error, "strerror", None) or type(error).__name__, traceback_text())
+            else:
+                self.problem = None
+            del waiting[: len(batch)]
+        return False
+
+    def _drop(self, _: Record) -> None:
+        self.dropped += 1
+        self.problem = self.problem or f"{self._name} loses records: it takes too long"
+
+    def _lose(self, count: int, reason: str, traceback: str | None = None) -> None:
+        self.dropped += count
+        self.problem = f"{self._name} loses records: {reason}"
+        log.error("records lost", sink=self._name, records=count, reason=reason, traceback=traceback)

@@ -5,18 +5,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter
 
+from gateway.contract.part import Part
 from gateway.rules.routing import Health
+from gateway.state.background import background
 from gateway.state.bus import Bus
 
 EVERY_S = 1.0
 
 
-class SharedHealth:
+class SharedHealth(Part):
     """Each replica works with what it has seen itself and what it has heard; without Redis, with the former alone.
 
     Args:
         clock: that of `health`.
     """
+
+    name = "shared health"
 
     def __init__(
         self, health: Health, bus: Bus, *, every_s: float = EVERY_S, clock: Callable[[], float] = perf_counter
@@ -27,14 +31,11 @@ class SharedHealth:
         self._clock = clock
 
     @asynccontextmanager
-    async def sharing(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self.bus.listen(self._hear)), asyncio.create_task(self._tell())]
+    async def running(self) -> AsyncIterator[None]:
         try:
-            yield
+            async with background(self.bus.listen(self._hear), self._tell()):
+                yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
             await self.bus.close()
 
     def _hear(self, data: bytes) -> None:

@@ -4,12 +4,13 @@ import asyncio
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from time import monotonic
 
 import structlog
 
+from gateway.contract.part import Figure, Part, counter
 from gateway.logs import redact_text
 
 STALL_S = 0.1
@@ -22,7 +23,7 @@ MOST_FRAMES = 25
 log = structlog.get_logger(__name__)
 
 
-class Stalls:
+class Stalls(Part):
     """The loop notes the time, and a thread looks whether it still does.
 
     So a stall is seen while it lasts, in the stack of the loop's thread, and no request pays for that. One that is over
@@ -32,6 +33,8 @@ class Stalls:
         stall_s: from here on it is one; a quarter less may be.
         clock: monotonic seconds.
     """
+
+    name = "stalls"
 
     def __init__(self, stall_s: float = STALL_S, clock: Callable[[], float] = monotonic) -> None:
         self.count = 0
@@ -44,8 +47,12 @@ class Stalls:
         """The stack of the stall that began at a time."""
         self._told_s = self._noted_s - QUIET_S
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def figures(self) -> Iterable[Figure]:
+        yield counter("gateway_loop_stalls", "Times the event loop stood still.", self.count)
+        yield counter("gateway_loop_stall_seconds", "How long in all.", self.seconds)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
         """Watches the running loop, whose thread this is."""
         loop = asyncio.get_running_loop()
         tick_s = self._stall_s / PART

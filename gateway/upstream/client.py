@@ -14,6 +14,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple, cast
@@ -25,6 +26,7 @@ from aiohttp.connector import Connection as Lease
 from yarl import URL
 
 from gateway.contract import Endpoint, Tls, UpstreamRequest
+from gateway.contract.part import Part, ending_with
 from gateway.errors import BrokeOff, TimedOut, Unreachable
 from gateway.secrecy.secret import Secret
 from gateway.upstream.connection import Connection
@@ -41,7 +43,7 @@ NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 """Flags of an address that is to be used as it is."""
 
 
-class HttpUpstream:
+class HttpUpstream(Part):
     """Calls providers over HTTP/1.1, with one pool of connections. Opens on first use, in the running event loop.
 
     The pool has no limit of its own, so nobody waits in it: how many calls there may be is decided before they get
@@ -57,6 +59,8 @@ class HttpUpstream:
         is_trusted: for providers whose addresses were written by the operator or an admin. Connections of others are
             not in the same pool.
     """
+
+    name = "upstream"
 
     def __init__(
         self,
@@ -105,6 +109,9 @@ class HttpUpstream:
             except BaseException:
                 lease.close()
                 raise
+
+    def running(self) -> AbstractAsyncContextManager[object]:
+        return ending_with(self.close)
 
     async def close(self) -> None:
         connectors = [*self._connectors.values()]

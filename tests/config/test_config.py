@@ -546,7 +546,7 @@ async def settled(until, config, change, expected):
 async def test_a_change_of_the_file_is_noticed(path, until, change, capsys):
     config = Config(path, {})
 
-    async with config.watched():
+    async with config.running():
         await settled(until, config, lambda: change(path, manifest_of("n")), ["mock/n"])
         await settled(until, config, lambda: change(path, manifest_of("o")), ["mock/o"])
 
@@ -555,7 +555,7 @@ async def test_a_change_in_a_directory_is_noticed(path, until, capsys):
     config = Config(path.parent, {})
     other = manifest_of("x").replace("name: mock", "name: other")
 
-    async with config.watched():
+    async with config.running():
         await settled(until, config, lambda: (path.parent / "b.yaml").write_text(other), ["mock/m", "other/x"])
         await settled(until, config, lambda: path.unlink(missing_ok=True), ["other/x"])
 
@@ -579,7 +579,7 @@ async def test_a_configmap_is_noticed(tmp_path, until, as_directory, capsys):
     path.symlink_to("..data/gateway.yaml")
     config = Config(tmp_path if as_directory else path, {})
 
-    async with config.watched():
+    async with config.running():
         await settled(until, config, lambda: publish(manifest_of("n")), ["mock/n"])
         await settled(until, config, lambda: publish(manifest_of("o")), ["mock/o"])
 
@@ -599,7 +599,7 @@ async def test_a_changed_secret_is_noticed(path, tmp_path, until, capsys):
         return target.settings.endpoints["chat"].head
 
     assert b"Bearer old-key" in head()
-    async with config.watched():
+    async with config.running():
         for _ in range(20):
             key.write_text("new-key")
             try:
@@ -614,7 +614,7 @@ async def test_a_changed_secret_is_noticed(path, tmp_path, until, capsys):
 async def test_without_a_file_nothing_is_watched():
     config = Config(None, {})
 
-    async with config.watched():
+    async with config.running():
         assert await names(config) == ["demo/echo"]
 
 

@@ -295,7 +295,7 @@ async def test_it_is_said_once_that_the_database_is_away(replica, environ):
     with structlog.testing.capture_logs() as logs:
         for is_away in (False, True, True, True, False):
             replica.store.is_away = is_away
-            async with replica.following():
+            async with replica.running():
                 pass  # it has asked before this begins
 
     assert [(entry["log_level"], entry["event"]) for entry in logs if entry["event"] != "configuration reloaded"] == [

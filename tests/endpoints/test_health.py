@@ -7,7 +7,10 @@ import pytest
 
 from gateway import __version__
 from gateway.app import PROBES
+from gateway.contract.part import Part, Status
+from gateway.endpoints.health import problems
 from gateway.state.sinks.log import LogSink
+from gateway.state.stalls import Stalls
 from gateway.testing import FakeUpstream, get, post
 
 REPLY = (200, [b'{"choices":[]}'])
@@ -122,7 +125,8 @@ async def test_a_log_that_cannot_be_written_is_told(app_with, auth):
         app = app_with(FakeUpstream(REPLY), sinks=[LogSink(full)])
 
         answer = await post(app, "/v1/chat/completions", ASK, headers=auth)
-        await app.records.flush()
+        [log] = [part for part in app.parts if part.name == "log"]
+        await log.flush()
     ready, metrics = await get(app, "/readyz"), await get(app, "/metrics")
 
     problem = "LogSink loses records: No space left on device"
@@ -138,6 +142,29 @@ async def test_a_database_that_is_away_is_counted(app_with, with_database):
     metrics = await get(app, "/metrics")
 
     assert 'gateway_degraded{component="database"} 1.0' in metrics.body.decode().splitlines()
+
+
+class Quirky(Part):
+    """One of two parts with the same name."""
+
+    name = "ledger"
+
+    def __init__(self, problem):
+        self.problem = problem
+
+    @property
+    def status(self):
+        return Status(self.problem)
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"), [((None, None), None), ((None, "b"), "b"), (("a", None), "a"), (("a", "b"), "a")]
+)
+def test_parts_of_one_name_are_one_to_those_who_ask(told, problem):
+    """To be told of the first problem is enough. Parts without a status are not told of."""
+    parts = [Stalls(), *map(Quirky, told)]
+
+    assert problems(parts) == {"ledger": problem}
 
 
 async def test_probes_leave_no_record(app_with, sink):

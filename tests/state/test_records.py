@@ -80,7 +80,7 @@ async def test_closing_waits_for_a_batch_that_is_being_written():
 async def test_drops_and_counts_what_does_not_fit():
     """A sink that hangs must not fill the memory. The oldest are kept: they tell how it began."""
     sink = ListSink()
-    records = Records([sink], max_buffered=3, flush_s=60)
+    records = Records([sink], max_waiting=3, flush_s=60)
 
     for number in range(5):
         records.add(number)
@@ -102,7 +102,23 @@ async def test_a_sink_that_fails_is_no_concern_of_the_others(sinks, capsys):
     assert good.records == [1, 2]
     assert records.dropped == 2
     assert "records lost" in capsys.readouterr().out
-    assert records.problem == "BrokenSink loses records: OSError"
+    assert records.status.problem == "BrokenSink loses records: OSError"
+
+
+async def test_a_sink_that_never_returns_is_no_concern_of_the_others(until, capsys):
+    """What it has not taken is counted when its room is used up, and when the gateway stops."""
+    stuck, good = SlowSink(), ListSink()
+    records = Records([stuck, good], max_waiting=3, flush_s=0)
+
+    for number in range(5):
+        records.add(number)
+        await until(lambda number=number: sorted(good.records) == list(range(number + 1)))
+    dropped, problem = records.dropped, records.status.problem
+    await records.close(deadline_s=0.01)
+
+    assert (dropped, problem) == (2, "SlowSink loses records: it takes too long")
+    assert (good.records, records.dropped) == ([0, 1, 2, 3, 4], 5)
+    assert "records lost" in capsys.readouterr().out
 
 
 async def test_goes_on_after_a_failure(until, capsys):

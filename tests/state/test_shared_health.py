@@ -23,7 +23,7 @@ async def test_a_target_that_fails_here_is_avoided_there(redis_url, until):
     async with AsyncExitStack() as stack:
         for health in (one, two):
             shared = SharedHealth(health, Bus(redis_url, channel=HEALTH), every_s=0.01, clock=clock)
-            await stack.enter_async_context(shared.sharing())
+            await stack.enter_async_context(shared.running())
             await until(lambda shared=shared: shared.bus.is_listening)
 
         one.failed(TARGET.name, TARGET.account, FaultOwner.TARGET, clock())
@@ -37,7 +37,7 @@ async def test_nothing_waits_for_redis(own_redis, until):
     """It is frozen when there is something to tell, and gone when that ends."""
     health = Health(Random(1))
     shared = SharedHealth(health, Bus(own_redis.url, channel=HEALTH, timeout_s=0.05), every_s=0.01, clock=lambda: 0.0)
-    async with shared.sharing():
+    async with shared.running():
         await until(lambda: shared.bus.is_listening)
         with own_redis.frozen():
             health.failed(TARGET.name, TARGET.account, FaultOwner.TARGET, 0.0)

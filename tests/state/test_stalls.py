@@ -105,11 +105,12 @@ async def block():
 async def test_a_call_that_blocks_is_found():
     stalls = Stalls()
 
-    with structlog.testing.capture_logs() as lines, stalls.watched():
-        await asyncio.sleep(0)
-        await block()
-        while not stalls.count:
+    with structlog.testing.capture_logs() as lines:
+        async with stalls.running():
             await asyncio.sleep(0)
+            await block()
+            while not stalls.count:
+                await asyncio.sleep(0)
 
     assert "in block" in next(line["stack"] for line in lines if line["stall_ms"] >= 300)
     assert not [thread for thread in threading.enumerate() if thread.name == "gateway-stalls"]
@@ -117,10 +118,11 @@ async def test_a_call_that_blocks_is_found():
 
 async def test_the_gateway_watches_its_own_loop(app_with):
     app = app_with(FakeUpstream((200, [b"{}"])))
+    [stalls] = [part for part in app.parts if part.name == "stalls"]
 
     await app.open()
     await block()
-    while not app.stalls.count:
+    while not stalls.count:
         await asyncio.sleep(0)
     text = (await get(app, "/metrics")).body.decode()
     await app.close()

@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
+from gateway.contract.part import Part, ending_with
 from gateway.identity.jwt.cache import Known, Refused, digest_of
 from gateway.identity.jwt.claims import Identity, identity_of, texts
 from gateway.identity.jwt.unverified import Unverified, looks_like_jwt, read
@@ -19,7 +21,7 @@ KNOWN_FOR_S = 600.0
 REFUSED_FOR_S = 10.0
 
 
-class Identities:
+class Identities(Part):
     """Takes a token for what its provider says, and remembers it.
 
     Args:
@@ -27,6 +29,8 @@ class Identities:
         leeway_s: how far a provider's clock may be ahead of ours.
         max_known: how many good tokens to remember, and as many bad ones. Bad ones never push out good ones.
     """
+
+    name = "identities"
 
     def __init__(
         self,
@@ -105,6 +109,9 @@ class Identities:
             return None
         self._known.add(digest, identity, min(identity.expires_at, self._clock() + KNOWN_FOR_S))
         return identity
+
+    def running(self) -> AbstractAsyncContextManager[object]:
+        return ending_with(self.close)
 
     async def close(self) -> None:
         """Ends what is under way. All tokens are refused from now on."""

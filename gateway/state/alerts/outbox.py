@@ -3,17 +3,20 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 import structlog
 
+from gateway.contract.part import Part, Status
 from gateway.contract.windows import utc_now
 from gateway.errors import GatewayError
 from gateway.logs import traceback_text
 from gateway.manifests.notifications import NotificationTarget, ToSlackBot
 from gateway.state.alerts.delivery import Undelivered
+from gateway.state.background import background
 from gateway.state.database.ledger_rows import Alert, DueAlert
 
 POLL_S = 5.0
@@ -38,7 +41,7 @@ class Store(Protocol):
     ) -> None: ...
 
 
-class Outbox:
+class Outbox(Part):
     """Each alert is sent by one replica. Should that die after it was sent and before it could say so, another sends it
     once more: twice is better than never.
 
@@ -46,6 +49,8 @@ class Outbox:
         send: see `gateway.state.alerts.delivery.Delivery.send`.
         random: from 0 to 1.
     """
+
+    name = "alerts"
 
     def __init__(
         self,
@@ -63,6 +68,13 @@ class Outbox:
         self._poll_s = poll_s
         self.problem: str | None = None
         """Why alerts cannot be looked for just now."""
+
+    @property
+    def status(self) -> Status:
+        return Status(self.problem)
+
+    def running(self) -> AbstractAsyncContextManager[object]:
+        return background(self.run())
 
     async def run(self) -> None:
         """Until it is cancelled."""

@@ -2,14 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from time import monotonic
 from typing import Any
 
 import msgspec
 import structlog
 
-from gateway.contract.limits import Amounts, Hold, Level, Mode, Ticket, Verdict, WhenLost
+from gateway.contract.limits import Amounts, Counters, Hold, Level, Mode, Ticket, Verdict, WhenLost
+from gateway.contract.part import Figure, Status, ending_with, gauge
 from gateway.contract.windows import span_of
 from gateway.errors import Unavailable
 from gateway.state.counters.memory import MemoryCounters, MemoryTicket
@@ -26,6 +28,7 @@ CATCH_UP_S = 1.0
 NEAR_END = 0.9
 MOST_SEEN = 50_000
 """Calendar counters, twice: of so many the last that was seen is remembered."""
+ABOUT = "Of limits, budgets and the ledger."
 CLOSED = -1
 OPEN = 2**63
 """Limits that let nothing, or everything, pass."""
@@ -33,7 +36,7 @@ OPEN = 2**63
 log = structlog.get_logger(__name__)
 
 
-class FailoverCounters:
+class FailoverCounters(Counters):
     """The shared counters while they answer in time. When they do not, nobody waits for them any more, and each hold
     does what its `when_lost` says:
 
@@ -117,6 +120,18 @@ class FailoverCounters:
             await self._shared.restore(used)
         except Unavailable as error:
             self._lose(error)
+
+    @property
+    def status(self) -> Status:
+        return Status(self.problem)
+
+    def figures(self) -> Iterable[Figure]:
+        yield gauge("gateway_counters_times_lost", ABOUT, self.times_lost)
+        yield gauge("gateway_counters_passed_locally", ABOUT, self.passed_locally)
+        yield gauge("gateway_counters_refused_locally", ABOUT, self.refused_locally)
+
+    def running(self) -> AbstractAsyncContextManager[object]:
+        return ending_with(self.close)
 
     async def close(self) -> None:
         if self._healing:

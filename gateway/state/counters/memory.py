@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from gateway.contract.limits import Amounts, Hold, Level, Ticket, Verdict
+from gateway.contract.limits import Amounts, Counters, Hold, Level, Ticket, Verdict
 from gateway.contract.windows import span_of
 from gateway.rules.limits.verdict import refusing, retry_after_s
 from gateway.state.counters.counter import Bucket, Counter, PerUnit, counter_of
@@ -26,7 +26,7 @@ class MemoryTicket(Ticket, kw_only=True):
             self.dropped.append((self.buckets, self.need))
 
 
-class MemoryCounters:
+class MemoryCounters(Counters):
     """Nothing in here waits, so each call is one atomic step on the event loop.
 
     Args:
@@ -130,9 +130,6 @@ class MemoryCounters:
             counter.move(now_ms)
             if counter.used < amount and counter.bucket.number == span_of(hold.window, at_s).begins_s:
                 counter.used = counter.bucket.amount = amount
-
-    async def close(self) -> None:
-        return None
 
     def _of(self, hold: Hold, now_ms: int) -> Counter:
         return self._counters.get(hold.key) or self._new(hold, now_ms)

@@ -14,13 +14,14 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from itertools import count
 from typing import Any
 
 import structlog
 
-from gateway.contract.limits import Amounts, Hold, Level, Ticket, Verdict
+from gateway.contract.limits import Amounts, Counters, Hold, Level, Ticket, Verdict
+from gateway.contract.part import ending_with
 from gateway.errors import Unavailable
 from gateway.logs import traceback_text
 from gateway.state.counters.backlog import Backlog
@@ -44,7 +45,7 @@ FILLING = "redis was empty, and is being filled again"
 log = structlog.get_logger(__name__)
 
 
-class RedisCounters:
+class RedisCounters(Counters):
     """Says Unavailable where it cannot reach Redis, from `reserve` too; FailoverCounters knows what to do then.
 
     Args:
@@ -145,6 +146,9 @@ class RedisCounters:
         await self._done(Look(()))
         while self._backlog:
             await self._done(Look(()))
+
+    def running(self) -> AbstractAsyncContextManager[object]:
+        return ending_with(self.close)
 
     async def close(self) -> None:
         if self._running:

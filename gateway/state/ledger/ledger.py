@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -12,16 +12,18 @@ import structlog
 
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Hold
+from gateway.contract.part import Figure, Part, Status, ending_with, gauge
 from gateway.contract.windows import utc_now
 from gateway.errors import BadRequest, Conflict, Unavailable, Unexpected
 from gateway.logs import traceback_text
 from gateway.state.database.ledger_rows import Total
 from gateway.state.ledger.spool import MAX_BYTES, Spool
+from gateway.state.pump import BATCH, FLUSH_S, Pump
 
-BATCH = 200
-"""As many rows as one transaction writes without keeping others waiting."""
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 5.0
+CLOSE_S = 10.0
+ABOUT = "Of limits, budgets and the ledger."
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +36,7 @@ class Store(Protocol):
     async def totals(self, at: datetime) -> Sequence[Total]: ...
 
 
-class Ledger:
+class Ledger(Part):
     """Writes entries in batches. What the database does not take goes to the spool at once, so that a process which is
     killed loses no more than the last `flush_s` and what was on its way; without a spool, or when that is full or
     broken, it waits in memory, and when `max_waiting` do, the newest are dropped. All of it is written when the
@@ -46,6 +48,8 @@ class Ledger:
         random: from 0 to 1, so that replicas do not come back all at once.
     """
 
+    name = "ledger"
+
     def __init__(
         self,
         store: Store,
@@ -53,7 +57,7 @@ class Ledger:
         spool: Path | None = None,
         max_waiting: int = 20_000,
         max_spool_bytes: int = MAX_BYTES,
-        flush_s: float = 0.2,
+        flush_s: float = FLUSH_S,
         clock: Callable[[], datetime] = utc_now,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -61,15 +65,11 @@ class Ledger:
         self._store = store
         self._spool = Spool(spool, max_bytes=max_spool_bytes) if spool is not None else None
         self._is_spooled = spool is not None  # as long as nobody has looked
-        self._max_waiting = max_waiting
-        self._flush_s = flush_s
         self._clock = clock
         self._random = random
-        self._buffer: list[Entry] = []
-        self._working: asyncio.Task[None] | None = None
-        self._batch_is_full = asyncio.Event()
+        self._pump: Pump[Entry] = Pump(self._turn, self._drop_newest, max_waiting=max_waiting, flush_s=flush_s)
+        self._waiting = self._pump.waiting
         self._spool_in_use = asyncio.Lock()
-        self._is_closing = False
         self._database_problem: str | None = None
         self._spool_problem: str | None = None
         self._failures = 0
@@ -78,23 +78,32 @@ class Ledger:
     @property
     def waiting(self) -> int:
         """Entries in memory."""
-        return len(self._buffer)
+        return len(self._waiting)
 
     @property
     def problem(self) -> str | None:
         """Why the ledger is behind; None: it is not. Requests go on all the same."""
         return "; ".join(filter(None, (self._database_problem, self._spool_problem))) or None
 
+    @property
+    def status(self) -> Status:
+        return Status(self.problem)
+
+    def figures(self) -> Iterable[Figure]:
+        yield gauge("gateway_ledger_waiting", ABOUT, self.waiting)
+        yield gauge("gateway_ledger_dropped", ABOUT, self.dropped)
+
+    def running(self) -> AbstractAsyncContextManager[object]:
+        return ending_with(self.close)
+
     def add(self, entry: Entry) -> None:
         """Never waits and never raises."""
-        if len(self._buffer) >= self._max_waiting:
-            self._drop(entry, "too many are waiting for the database")
-            return
-        self._buffer.append(entry)
-        if self._working is None:
-            self._work()
-        elif len(self._buffer) == BATCH:
-            self._batch_is_full.set()
+        self._pump.add(entry)
+
+    async def flush(self) -> bool:
+        """Brings what waits to the database, else to the spool. False: some of it still waits in memory."""
+        await self._pump.flush()
+        return not self._waiting
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """At once. An entry that cannot be stored is left out, because all others would wait for it.
@@ -125,51 +134,28 @@ class Ledger:
             await self._replay()
             totals = await self._store.totals(self._clock())
         except (Unavailable, Unexpected):
-            self._work()
+            self._pump.start()
             raise
         return [(_hold_of(total), float(total.begins_s), total.amount) for total in totals]
 
-    async def close(self, *, deadline_s: float = 10.0) -> None:
+    async def close(self, *, deadline_s: float = CLOSE_S) -> None:
         """After the last `add`. What is left by then goes to the spool, or is lost and counted."""
-        self._is_closing = True
-        self._batch_is_full.set()
-        if self._working is not None:
-            await asyncio.wait([self._working], timeout=deadline_s)
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.wait([self._working])
-            await self._spill()
-        for entry in self._buffer:
+        await self._pump.close(deadline_s)
+        await self._spill()
+        for entry in self._waiting:
             self._drop(entry, "the gateway stops, and the database does not take them")
-        self._buffer.clear()
+        self._waiting.clear()
         if self._spool is not None:
             self._spool.close()
 
-    def _work(self) -> None:
-        if self._working is None:
-            self._working = asyncio.create_task(self._write_out())
-
-    async def _write_out(self) -> None:
-        try:
-            while self._buffer or (self._is_spooled and not self._is_closing):
-                is_last = self._is_closing
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._batch_is_full.wait(), self._flush_s)
-                self._batch_is_full.clear()
-                await self._turn()
-                if is_last:
-                    return
-        finally:
-            self._working = None
-
-    async def _turn(self) -> None:
+    async def _turn(self) -> bool:
         problem = self._database_problem
-        if asyncio.get_running_loop().time() >= self._retry_at_s or self._is_closing:
+        if asyncio.get_running_loop().time() >= self._retry_at_s or self._pump.is_closing:
             try:
                 await self._write_waiting()
                 if self._database_problem is not None:
                     self._note_spool(None)
-                if not self._is_closing:
+                if not self._pump.is_closing:
                     await self._replay(segments=1)
                 problem = None
             except (Unavailable, Unexpected) as error:
@@ -180,12 +166,13 @@ class Ledger:
             self._note(problem)
         if problem is not None:
             await self._spill()
+        return self._is_spooled and not self._pump.is_closing
 
     async def _write_waiting(self) -> None:
-        while self._buffer:
-            batch = [entry.billed() for entry in self._buffer[:BATCH]]
+        while self._waiting:
+            batch = [entry.billed() for entry in self._waiting[:BATCH]]
             await self.write(batch)
-            del self._buffer[: len(batch)]
+            del self._waiting[: len(batch)]
 
     async def _replay(self, segments: int | None = None) -> None:
         """Writes what is in the spool: so many of its files, or all."""
@@ -214,13 +201,13 @@ class Ledger:
         if self._spool is None:
             return
         async with self._spool_in_use:
-            while batch := [entry.billed() for entry in self._buffer[: 10 * BATCH]]:
+            while batch := [entry.billed() for entry in self._waiting[: 10 * BATCH]]:
                 try:
                     count = await asyncio.to_thread(self._spool.append, batch)
                 except (OSError, ValueError) as error:
                     self._note_spool(f"the spool cannot be written: {getattr(error, 'strerror', None) or error}")
                     return
-                del self._buffer[:count]
+                del self._waiting[:count]
                 self._is_spooled = self._is_spooled or count > 0
                 self._note_spool("the spool is full" if count < len(batch) else None)
                 if count < len(batch):
@@ -231,18 +218,21 @@ class Ledger:
         if problem is None:
             self._failures = 0
             if before is not None:
-                log.info("ledger is written again", waiting=len(self._buffer), dropped=self.dropped)
+                log.info("ledger is written again", waiting=len(self._waiting), dropped=self.dropped)
         else:
             self._failures += 1
             delay_s = retry_delay_s(self._failures, self._random())
             self._retry_at_s = asyncio.get_running_loop().time() + delay_s
             if problem != before:
-                log.error("ledger not written", problem=problem, waiting=len(self._buffer))
+                log.error("ledger not written", problem=problem, waiting=len(self._waiting))
 
     def _note_spool(self, problem: str | None) -> None:
         if problem is not None and problem != self._spool_problem:
             log.error("ledger not spooled", problem=problem)
         self._spool_problem = problem
+
+    def _drop_newest(self, entry: Entry) -> None:
+        self._drop(entry, "too many are waiting for the database")
 
     def _drop(self, entry: Entry, reason: str) -> None:
         self.dropped += 1

@@ -2,15 +2,18 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Protocol
 
 import structlog
 
 from gateway.contract.entry import Entry
+from gateway.contract.part import Part, Status
 from gateway.errors import Unavailable, Unexpected
 from gateway.logs import traceback_text
+from gateway.state.background import background
 
 EVERY_S = 1.0
 SHARE = 1 / 20
@@ -39,7 +42,7 @@ class Store(Protocol):
     async def forget_open(self, replica: str, note: int) -> None: ...
 
 
-class OpenRequests:
+class OpenRequests(Part):
     """Each process has one note in the database, with the bills that its open requests would get if they ended now. It
     is replaced each second, and gone when there are none; what a killed process leaves in the ledger is missing at most
     the last `EVERY_S`. Of a process that is dead, another one, or the next that is started here, writes the bills.
@@ -51,7 +54,10 @@ class OpenRequests:
         bills: of the requests under way.
         write: into the ledger.
         adopted: called when bills of others were written.
+        settled: writes the bills of all that have ended, and says whether they are safe.
     """
+
+    name = "ledger"
 
     def __init__(
         self,
@@ -60,6 +66,7 @@ class OpenRequests:
         bills: Callable[[], Iterable[Entry]],
         write: Callable[[Sequence[Entry]], Awaitable[None]],
         adopted: Callable[[], Awaitable[None]],
+        settled: Callable[[], Awaitable[bool]],
     ) -> None:
         self.problem: str | None = None
         """Why open requests are not noted; None: they are."""
@@ -67,11 +74,26 @@ class OpenRequests:
         self._bills = bills
         self._write = write
         self._adopted = adopted
+        self._settled = settled
         self._name = secrets.token_hex(8)
         self._note = 0
         self._is_noted = False
         self._seen: dict[str, tuple[int, int]] = {}
         """Replica -> the number of its note, and how often it was that in a row."""
+
+    @property
+    def status(self) -> Status:
+        return Status(self.problem)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """To be left after the last request, and before the ledger is closed."""
+        try:
+            async with background(self.run()):
+                yield
+        finally:
+            if await self._settled():
+                await self.close()
 
     async def run(self) -> None:
         """Until it is cancelled."""

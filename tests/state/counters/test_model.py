@@ -106,6 +106,11 @@ class Model:
                 self.events.append(Event(hold, at_ms, more))
 
 
+async def ended(part):
+    async with part.running():
+        pass
+
+
 class Histories(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
@@ -116,7 +121,7 @@ class Histories(RuleBasedStateMachine):
         self.tickets = []
 
     def teardown(self):
-        self.loop.run(self.counters.close())
+        self.loop.run(ended(self.counters))
         self.loop.close()
 
     @rule(ms=st.one_of(st.integers(1, 5000), st.integers(1, 90_000), st.integers(1, 30 * 3600_000)))

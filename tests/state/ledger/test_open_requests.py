@@ -44,15 +44,23 @@ class Process:
 
     def __init__(self, store):
         self.open = []
+        self.store = store
+        self.is_settled = True
         self.written = []
         self.times_adopted = 0
-        self.notes = OpenRequests(store, bills=lambda: self.open, write=self._write, adopted=self._adopted)
+        self.notes = OpenRequests(
+            store, bills=lambda: self.open, write=self._write, adopted=self._adopted, settled=self._settled
+        )
 
     async def _write(self, entries):
         self.written += [entry.request_id for entry in entries]
 
     async def _adopted(self):
         self.times_adopted += 1
+
+    async def _settled(self):
+        self.noted_when_settled = noted(self.store)
+        return self.is_settled
 
 
 @pytest.fixture
@@ -161,6 +169,18 @@ async def test_an_orderly_end_leaves_nothing(processes, store, entry_of):
     await process.notes.close()
 
     assert store.notes == {}
+
+
+@pytest.mark.parametrize(("is_settled", "left"), [(True, []), (False, ["a"])])
+async def test_a_note_stays_until_the_bills_are_safe(processes, store, entry_of, until, is_settled, left):
+    """Killed in between, the process would leave neither the note nor the bills."""
+    process, _ = processes
+    process.open, process.is_settled = [entry_of("a")], is_settled
+
+    async with process.notes.running():
+        await until(lambda: noted(store))
+
+    assert (process.noted_when_settled, noted(store)) == (["a"], left)
 
 
 async def test_says_when_nothing_can_be_noted(processes, store, away, entry_of, until):

@@ -1,4 +1,4 @@
-"""Counters, ledger and alerts, as they run in a gateway with a database."""
+"""Ledger, counters and alerts, as they run in a gateway with a database."""
 
 import asyncio
 import json
@@ -7,12 +7,7 @@ import sqlite3
 import pytest
 
 from gateway import build_app
-from gateway.contract.limits import Hold, Unit
-from gateway.contract.windows import Window
-from gateway.errors import ConfigError, Unavailable
-from gateway.state.accounting import Accounting, counters_from
-from gateway.state.counters.failover import FailoverCounters
-from gateway.state.counters.memory import MemoryCounters
+from gateway.errors import ConfigError
 from gateway.testing import FakeUpstream, get, post
 
 CHAT = "/v1/chat/completions"
@@ -91,39 +86,6 @@ async def test_a_budget_survives_a_restart(started, auth):
     assert len(upstream.requests) == 5
 
 
-class SlowLedger:
-    """Cannot be read at first."""
-
-    problem = None
-    waiting = dropped = 0
-
-    def __init__(self, hold):
-        self.failures = [Unavailable("the database is away")] * 2
-        self.hold = hold
-
-    async def used(self):
-        if self.failures:
-            raise self.failures.pop()
-        return [(self.hold, 1_795_000_000.0, 7)]
-
-    async def close(self):
-        pass
-
-
-async def test_budgets_are_restored_as_soon_as_the_database_is_there(until):
-    hold = Hold(key="b#cost/lifetime", rule="b", unit=Unit.COST, window=Window.LIFETIME, limit=9)
-    accounting = Accounting(MemoryCounters(), ledger=SlowLedger(hold))
-
-    async with accounting.running():
-        problem = accounting.problems["ledger"]
-        await until(lambda: accounting.is_restored)
-        [level] = await accounting.counters.levels([hold])
-
-    assert problem == "budgets are not restored yet"
-    assert accounting.problems["ledger"] is None
-    assert level.used == 7
-
-
 async def test_alerts_are_sent_once_for_a_threshold(started, auth, until):
     heard = []
 
@@ -150,13 +112,14 @@ async def test_alerts_are_sent_once_for_a_threshold(started, auth, until):
     target = {"type": "webhook", "notification_channel": "acme:webhook:ops:notification-channel:costs"}
     alerts = {"thresholds": [50, 100], "notification_target": [target]}
     app = await started(FakeUpstream(OK), budget(0.04, alerts=alerts), channel)
+    [outbox] = [part for part in app.parts if part.name == "alerts"]
 
     await statuses(app, auth, 3)
-    await until(lambda: app.accounting.ledger.waiting == 0)
-    await app.accounting.outbox.send_due()
+    await until(lambda: app.admission.ledger.waiting == 0)
+    await outbox.send_due()
     await statuses(app, auth, 2)
-    await until(lambda: app.accounting.ledger.waiting == 0)
-    await app.accounting.outbox.send_due()
+    await until(lambda: app.admission.ledger.waiting == 0)
+    await outbox.send_due()
     await app.close()
     server.close()
 
@@ -196,20 +159,3 @@ async def test_old_requests_are_forgotten(started, auth, until, tmp_path):
 
     await until(lambda: left() == 0)
     await app.close()
-
-
-async def never():
-    raise AssertionError("nobody asked")
-
-
-async def test_counters_are_shared_where_there_is_redis():
-    shared = counters_from({"GATEWAY_REDIS_URL": "redis://127.0.0.1:1/0"}, never)
-
-    assert isinstance(shared, FailoverCounters)
-    assert isinstance(counters_from({}, never), MemoryCounters)
-    await shared.close()
-
-
-def test_a_url_that_is_none():
-    with pytest.raises(ConfigError, match="is no URL of a Redis server"):
-        counters_from({"GATEWAY_REDIS_URL": "http://127.0.0.1"}, never)
