@@ -33,7 +33,8 @@ async def test_open_streams_leave_bills(gateway_process, provider, manifests, co
     may_go_on.set()
     gateway.process.kill()
     gateway.process.wait()
-    next_one = OpenRequests(ledger, bills=tuple, write=Ledger(ledger).write, adopted=nothing)
+    buffer = Ledger(ledger)
+    next_one = OpenRequests(ledger, bills=tuple, write=buffer.write, adopted=nothing, settled=buffer.flush)
     for _ in range(4):
         await next_one.look()
 
