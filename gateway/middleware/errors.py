@@ -9,7 +9,15 @@ import structlog
 from starlette.exceptions import HTTPException
 
 from gateway.contract import Dialect
-from gateway.errors import ClientLeft, GatewayError, MethodNotAllowed, Refused, Unauthorized, Unexpected
+from gateway.errors import (
+    ClientLeft,
+    GatewayError,
+    MethodNotAllowed,
+    Refused,
+    Unauthorized,
+    Unexpected,
+    UpgradeRequired,
+)
 from gateway.logs import traceback_text
 from gateway.proxy.asgi import ASGIApp, Headers, Message, Receive, Scope, Send
 from gateway.proxy.exchange import ACCEPTED, Exchange
@@ -18,6 +26,8 @@ from gateway.wire.headers import HEADER
 RETRIED_BY_SDKS = frozenset({408, 409, 429}) | frozenset(range(500, 600))
 UNREAD_BODY_S = 2.0
 UNREAD_BODY_BYTES = 64 * 1024 * 1024
+UPGRADE = ((b"connection", b"upgrade"), (b"upgrade", b"websocket"), (b"sec-websocket-version", b"13"))
+"""Source: RFC 9110, section 15.5.22; RFC 6455, section 4.4."""
 DENIAL = "websocket.http.response"
 """The extension of ASGI with which a server lets a handshake be answered as a request is."""
 POLICY_VIOLATION, INTERNAL_ERROR = 1008, 1011
@@ -98,6 +108,8 @@ def headers_of(error: GatewayError) -> Headers:
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     if isinstance(error, Unauthorized):
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, UpgradeRequired):
+        headers += UPGRADE
     if error.status in RETRIED_BY_SDKS and not error.should_retry:
         headers.append((b"x-should-retry", b"false"))
     return headers

@@ -72,6 +72,14 @@ async def test_says_which_methods_there_are():
     assert (answer.status, answer.headers["allow"], answer.json()["message"]) == (405, "GET, PUT", "use GET or PUT")
 
 
+async def test_says_what_to_upgrade_to():
+    """Source: RFC 9110, section 15.5.22, and RFC 6455, section 4.4."""
+    answer = await get(raising(errors.UpgradeRequired("this path takes a WebSocket")), "/x")
+
+    upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    assert (answer.status, answer.headers.items() & upgrade.items()) == (426, upgrade.items())
+
+
 async def test_names_the_parameter():
     answer = await get(raising(errors.UnknownModel("gpt", ["a", "b"])), "/x")
 

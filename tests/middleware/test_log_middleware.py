@@ -8,7 +8,7 @@ from gateway.contract import Outcome
 from gateway.errors import Blocked, BrokeOff, ClientLeft, RateLimited, Refused, Stopping
 from gateway.middleware import LogMiddleware
 from gateway.proxy.exchange import Exchange
-from gateway.testing import get, http_scope, post
+from gateway.testing import get, post
 
 
 async def hello(scope, receive, send):
@@ -204,9 +204,6 @@ def sending(*messages):
     return app
 
 
-async def drop(message): ...
-
-
 CLOSE = {"type": "websocket.close", "code": 1008}
 DENIED = {"type": "websocket.http.response.start", "status": 404, "headers": []}
 
@@ -220,13 +217,12 @@ DENIED = {"type": "websocket.http.response.start", "status": 404, "headers": []}
         ([DENIED, {"type": "websocket.http.response.body", "body": b""}], 404),
     ],
 )
-async def test_one_record_of_each_socket(messages, status):
+async def test_one_record_of_each_socket(call, messages, status):
     """As of a request, with the status that its handshake was answered with."""
     records = []
-    scope = http_scope("GET", "/v1/realtime", {"user-agent": "tests/1"}, 0)
-    del scope["method"]  # of which a WebSocket has none
+    app = LogMiddleware(sending(*messages), record=records.append)
 
-    await LogMiddleware(sending(*messages), record=records.append)({**scope, "type": "websocket"}, None, drop)
+    await call(app, type="websocket", path="/v1/realtime", headers={"user-agent": "tests/1"})
 
     [record] = records
     assert (record.method, record.path, record.status) == ("GET", "/v1/realtime", status)
