@@ -25,6 +25,7 @@ from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
+from gateway.endpoints.realtime import RealtimeEndpoint
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath
 from gateway.errors import ConfigError, Fault, GatewayError, Stopping
 from gateway.identity.callers import Callers, tokens_in
@@ -152,9 +153,12 @@ def build_app(
     app = ModelMiddleware(app, models=live)
     app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes)
     app = AuthMiddleware(app, tokens=known, failures=failures)
-    app = DrainMiddleware(app, drain=drain, max_open=max_open or max_open_by_files())
+    max_open = max_open or max_open_by_files()
+    app = DrainMiddleware(app, drain=drain, max_open=max_open)
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
+    realtime = DrainMiddleware(asks(RealtimeEndpoint()), drain=drain, max_open=max_open)
+    websockets = [UrlPath(["GET"], f"{base}/realtime", realtime) for base in BASES]
     models = asks(ModelsEndpoint(models=live))
     parts: list[Part] = [
         identities,
@@ -177,9 +181,10 @@ def build_app(
             UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *control_paths(control, bodies=bodies, wrap=asks),
+            *websockets,
         ]
     )
-    app = Router(apis, inference=app, other=other)
+    app = Router(apis, inference=app, websockets=Paths(websockets), other=other)
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or words(environ.get("GATEWAY_CORS_ORIGINS", "")))
@@ -223,10 +228,7 @@ class Gateway:
             return
         if self._loop is not asyncio.get_running_loop():
             await self._opened()
-        if scope["type"] == "http":
-            await self.app(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1003})
+        await self.app(scope, receive, send)
 
     async def open(self) -> None:
         """For whoever closes it, too; given up when it is cancelled. Raises as `_opened` does."""

@@ -12,11 +12,13 @@
     ├── TooLarge              413  the body is over the cap
     ├── UriTooLong            414
     ├── UnsupportedEncoding   415  a compressed request body
+    ├── UpgradeRequired       426  a request where there should be a WebSocket
     ├── RateLimited           429  a limit or budget is used up
     ├── HeadersTooLarge       431
     ├── ClientLeft            499  nobody is there to answer
     ├── Blocked               400  a guardrail refused
     ├── Unexpected            500  a fault of ours
+    ├── NotServed             501  an API that is known, but not served yet
     ├── Overloaded            503  more requests at once than this process takes
     ├── NoTarget              503  a route leads nowhere for this request
     ├── Unavailable           503  what is needed to answer cannot be reached just now
@@ -138,6 +140,12 @@ class UnsupportedEncoding(GatewayError):
     code = "unsupported_encoding"
 
 
+class UpgradeRequired(GatewayError):
+    status = 426
+    type = "invalid_request_error"
+    code = "upgrade_required"
+
+
 class RateLimited(GatewayError):
     status = 429
     type = "rate_limit_error"
@@ -165,6 +173,11 @@ class Blocked(GatewayError):
 
 class Unexpected(GatewayError):
     code = "internal_error"
+
+
+class NotServed(GatewayError):
+    status = 501
+    code = "not_served"
 
 
 class Overloaded(GatewayError):

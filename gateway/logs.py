@@ -18,6 +18,7 @@ _SECRETS = tuple(
     (re.compile(pattern, re.DOTALL), rf"\g<1>{MASK}")
     for pattern in (
         r"""((?i:bearer)\s)[^\s"',]+""",  # RFC 6750
+        r"""(openai-insecure-api-key\.)[^\s"',]+""",  # of pages in browsers, among the subprotocols
         r"()\b(?<!x-)(?:sk|pk|rk|gsk|xai|r8|hf|gw[a-z]?|tfy|pplx|csk|fw|nvapi)[-_][A-Za-z0-9_\-]{12,}",  # keys
         r"()dapi[0-9a-f]{32}",  # Databricks
         r"()eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)*",  # JWT, and the beginning of one

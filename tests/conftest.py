@@ -134,7 +134,10 @@ def call():
         async def keep(message):
             sent.append(message)
 
-        await app({**http_scope(method, path, headers or {}, 0), **scope}, receive, send or keep)
+        whole = {**http_scope(method, path, headers or {}, 0), **scope}
+        if whole["type"] == "websocket":
+            del whole["method"]
+        await app(whole, receive, send or keep)
         return sent
 
     return run

@@ -258,13 +258,6 @@ async def test_two_gateways_in_one_process(app_with, auth):
     assert [len(sink.records) for sink in sinks] == [1, 3]
 
 
-async def test_websockets_are_refused(app_with, call):
-    """Cleanly: an exception would be logged by the server for each."""
-    sent = await call(app_with(FakeUpstream((200, [REPLY]))), {"type": "websocket.connect"}, type="websocket")
-
-    assert sent == [{"type": "websocket.close", "code": 1003}]
-
-
 async def test_middlewares_of_ones_own(app_with, auth):
     """From the outside in, once caller and call are known."""
     order = []

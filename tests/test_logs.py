@@ -71,6 +71,7 @@ def test_leaves_other_names_alone(name):
         ("AIzaSyA0123456789abcdefghijklmnopqrstuv", "***"),
         ("Authorization: Bearer 0123456789", "Authorization: Bearer ***"),
         ("authorization: bearer 0123456789", "authorization: bearer ***"),
+        ("realtime, openai-insecure-api-key.0123456789, x", "realtime, openai-insecure-api-key.***, x"),
         ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl end", "jwt *** end"),
         (f"before {PEM} after", "before *** after"),
         (PEM[:40], "***"),

@@ -21,9 +21,10 @@ class Router:
     """Inference routes without places in them by dictionary: walking along patterns costs more than all steps here.
     Then those with places, then the rest: `other`."""
 
-    def __init__(self, dialects: Iterable[Dialect], *, inference: ASGIApp, other: ASGIApp) -> None:
+    def __init__(self, dialects: Iterable[Dialect], *, inference: ASGIApp, websockets: ASGIApp, other: ASGIApp) -> None:
         self.fixed: dict[str, dict[str, tuple[Dialect, str]]] = {}
         self.inference = inference
+        self.websockets = websockets
         templates = []
         for dialect in dialects:
             for method, route in dialect.routes:
@@ -36,6 +37,8 @@ class Router:
         self.other = Paths(templates, other=other) if templates else other
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "websocket":
+            return self.websockets(scope, receive, send)
         methods = self.fixed.get(route_path(scope))
         if methods is None:
             return self.other(scope, receive, send)
@@ -91,13 +94,13 @@ class Paths:
         self.other = other
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        written = route_path(scope)
+        written, method = route_path(scope), scope.get("method", "GET")  # the handshake of a WebSocket is one
         allowed: set[str] = set()
         for path in self.paths:
             values = path.match(scope, written)
             if values is None:
                 continue
-            if scope["method"] in path.methods:
+            if method in path.methods:
                 await path.app({**scope, "path_params": values}, receive, send)
                 return
             allowed |= path.methods

@@ -1,6 +1,6 @@
 """Finds out who is calling, before the body is read: strangers must not make us buffer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from gateway.contract import Tokens
@@ -10,6 +10,10 @@ from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.exchange import Exchange
 from gateway.secrecy.secret import Secret
 from gateway.secrecy.tokens import is_well_formed
+
+SUBPROTOCOL = "openai-insecure-api-key."
+"""How pages in browsers send a token to a WebSocket, as they can set no headers. Who accepts it chooses another one of
+the subprotocols: what is chosen is sent back. Source: platform.openai.com/docs/guides/realtime-websocket."""
 
 
 class AuthMiddleware:
@@ -27,6 +31,7 @@ class AuthMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         token, provider_key = keys_of(exchange.headers)
+        token = token or token_among(scope.get("subprotocols", ()))
         if not token:
             raise Unauthorized("no token; send it in the Authorization header, after the word Bearer, or in x-api-key")
         caller = self.tokens.find(token)
@@ -65,3 +70,9 @@ def keys_of(headers: Mapping[bytes, bytes]) -> tuple[bytes, Secret | None]:
     if scheme.lower() == b"bearer" and token:
         return token.strip(), None
     return headers.get(b"x-api-key", b""), None
+
+
+def token_among(subprotocols: Iterable[str]) -> bytes:
+    """Empty if there is none."""
+    tokens = (name.removeprefix(SUBPROTOCOL) for name in subprotocols if name.startswith(SUBPROTOCOL))
+    return next(tokens, "").encode()

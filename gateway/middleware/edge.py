@@ -43,7 +43,7 @@ class EdgeMiddleware:
         self.hosts = frozenset(host.lower().encode() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] != "lifespan":
             self._check_size(scope)
             self._check_form(scope)
         await self.app(scope, receive, send)

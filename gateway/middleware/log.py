@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class LogMiddleware:
-    """Hands one `Record` of each request to `record`, which must not wait.
+    """Hands one `Record` of each request, or WebSocket, to `record`, which must not wait.
 
     Args:
         quiet: paths of probes, which would only fill the log; they are recorded when they fail.
@@ -34,7 +34,7 @@ class LogMiddleware:
         self.quiet = frozenset(quiet)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         exchange = Exchange.of(scope)
@@ -76,7 +76,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         timestamp=datetime.fromtimestamp(exchange.at, UTC),
         level="error" if status >= 500 else "info",
         request_id=exchange.id,
-        method=scope["method"],
+        method=scope.get("method", "GET"),  # the handshake of a WebSocket is one
         path=_safe(scope["path"]),
         status=status,
         outcome=exchange.outcome or Outcome.REFUSED,

@@ -18,6 +18,9 @@ from gateway.proxy.options import NO_OPTIONS, RequestOptions
 from gateway.secrecy.secret import Secret
 
 KEY = "gateway.proxy.exchange"
+HEADS = frozenset(("http.response.start", "websocket.http.response.start", "websocket.accept"))
+ACCEPTED, REFUSED = 101, 403
+"""What servers answer when a WebSocket is accepted, or closed before that. Source: ASGI's specification of them."""
 
 
 class Attempt(msgspec.Struct, eq=False):
@@ -161,7 +164,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
         try:
             return scope["state"][KEY]  # type: ignore[no-any-return]
         except KeyError:
-            exchange = cls(headers=dict(scope["headers"]), task=asyncio.current_task())
+            has_no_body = scope.get("type") == "websocket"
+            exchange = cls(headers=dict(scope["headers"]), task=asyncio.current_task(), body_is_read=has_no_body)
             scope.setdefault("state", {})[KEY] = exchange
             return exchange
 
@@ -172,8 +176,9 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
         self.is_noting = True
 
         def send_and_note(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                self.status = message["status"]
+            kind = message["type"]
+            if kind in HEADS:
+                self.status = ACCEPTED if kind == "websocket.accept" else message["status"]
                 if self.has_unread_body:
                     # uvicorn would wait for the rest as long as it trickles in.
                     message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
@@ -181,6 +186,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
                     # The OpenAI SDKs read the first name, the Anthropic SDKs the second.
                     ids = ((b"x-request-id", self.id.encode()), (b"request-id", self.id.encode()))
                     message = {**message, "headers": [*message.get("headers", ()), *self.limit_headers, *ids]}
+            elif kind == "websocket.close":
+                self.status = self.status or REFUSED
             return send(message)
 
         return send_and_note

@@ -6,7 +6,8 @@ refused. It always names itself in the header `server`.
 
 Nor can it be told from here: a client that has sent anything behind its request is not seen to leave, because hyper
 looks for the end of a connection only while its buffer is empty; of a URL as request target only the path is told; bare
-line feeds are taken for line ends.
+line feeds are taken for line ends; what asks for a WebSocket in a wrong way is refused by granian itself, or is one all
+the same; and a WebSocket is accepted without the headers that the app adds.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Hypercorn's HTTP/1.1, without its ways into HTTP/2 and WebSockets, and with stricter reading.
+"""Hypercorn's HTTP/1.1, without its way into HTTP/2, and with stricter reading.
 
 h11 takes bare line feeds and folded headers, refuses empty lines before a request, and spends 40 us on each chunk of a
 body, be it of one byte. Its `_receive_buffer` and `_reader` are replaced for that. Both are private, so setup.cfg pins
@@ -15,14 +15,15 @@ import h11
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Body, EndBody, Request, Response
+from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
+from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.typing import ASGISendEvent
 
 from gateway.servers import MAX_EARLY_BYTES, MAX_TRAILER_BYTES
-from gateway.servers.target import BadTarget, is_served, read_target, with_host
+from gateway.servers.target import BadTarget, is_handshake, is_served, read_target, with_host
 
 MAX_CHUNK_LINE_BYTES = 4096
 FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))
@@ -52,7 +53,10 @@ class Http1(H11Protocol):
     async def handle(self, event: Event) -> None:
         if isinstance(event, RawData):
             self.connection.receive_data(event.data)
-            await self.read_on()
+            if self.connection is self.parser:
+                await self.read_on()
+            else:
+                await self._handle_events()
         elif isinstance(event, Closed):
             self.has_left = True
             await self._close_stream()
@@ -108,7 +112,11 @@ class Http1(H11Protocol):
         if isinstance(self.parser._reader, ChunkedReader):
             self.parser._reader = Chunks()
         about = (self.ssl, self.client, self.server, self.stream_send, STREAM_ID)
-        self.stream = Http1Stream(self.app, self.config, self.context, self.task_group, *about)
+        if is_handshake(request.method, version, headers):
+            self.connection = H11WSConnection(self.parser)
+            self.stream = WebSocketStream(self.app, self.config, self.context, self.task_group, *about)
+        else:
+            self.stream = Http1Stream(self.app, self.config, self.context, self.task_group, *about)
         await self.stream.handle(
             Request(
                 stream_id=STREAM_ID,
@@ -132,13 +140,16 @@ class Http1(H11Protocol):
                 framing.append(header)
             else:
                 lines.append(b"%s: %s" % header)
-        if self.keep_alive_requests >= self.config.keep_alive_max_requests:
+        is_accepted = event.status_code == 101
+        is_last = self.keep_alive_requests >= self.config.keep_alive_max_requests or self.connection is not self.parser
+        if is_last and not is_accepted:
             framing.append((b"connection", b"close"))
         text = b"\r\n".join(lines)
         if not text.count(b"\r") == text.count(b"\n") == len(lines) - 1:
             raise h11.LocalProtocolError("a header of the answer has a line break in it")
         try:
-            head = self.parser.send(h11.Response(headers=framing, status_code=event.status_code))
+            kind = h11.InformationalResponse if is_accepted else h11.Response
+            head = self.parser.send(kind(headers=framing, status_code=event.status_code))
         except h11.LocalProtocolError:
             if self.parser.their_state is not h11.ERROR:
                 raise
@@ -153,8 +164,8 @@ class Http1(H11Protocol):
         return bool(self.buffer)
 
     def is_in_request(self) -> bool:
-        """True when the client may still be sending a request that was answered already."""
-        return self.parser.their_state in (h11.SEND_BODY, h11.ERROR)
+        """True when the client may still be sending: a request that was answered already, or to a WebSocket."""
+        return self.parser.their_state in (h11.SEND_BODY, h11.ERROR, h11.SWITCHED_PROTOCOL)
 
 
 class Http1Stream(HTTPStream):
@@ -168,6 +179,14 @@ class Http1Stream(HTTPStream):
         headers = list(message.get("headers", ()))
         await self.send(Response(stream_id=self.stream_id, headers=headers, status_code=message["status"]))
         self.state = ASGIHTTPState.RESPONSE
+
+
+class WebSocketStream(WSStream):
+    """One WebSocket. Hypercorn's own, where it refuses by itself, would leave the connection open."""
+
+    async def _send_error_response(self, status_code: int) -> None:
+        await super()._send_error_response(status_code)
+        await self.send(StreamClosed(stream_id=self.stream_id))
 
 
 class Buffer(ReceiveBuffer):

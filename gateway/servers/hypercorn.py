@@ -202,7 +202,7 @@ class Tasks(asyncio.TaskGroup):
         inbox: asyncio.Queue[Any] = asyncio.Queue(config.max_app_queue_size)
 
         async def put(message: Any) -> None:
-            if message["type"] == "http.disconnect":
+            if message["type"] in ("http.disconnect", "websocket.disconnect"):
                 while not inbox.empty():
                     inbox.get_nowait()
             await inbox.put(message)

@@ -49,3 +49,22 @@ def is_served(version: str, headers: list[tuple[bytes, bytes]]) -> bool:
     if version == "1.0":
         return all(name != b"transfer-encoding" for name, _ in headers)
     return version[:2] == "1."
+
+
+def is_handshake(method: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> bool:
+    """True if a WebSocket is asked for, and rightly. All else that asks for an upgrade is a request like others.
+
+    Source: RFC 6455, section 4.2.1. The libraries that answer it fail where one of its headers is not ASCII.
+    """
+    if method != b"GET" or version != "1.1":
+        return False
+    lines = dict(headers)
+    return (
+        lines.get(b"upgrade", b"").lower() == b"websocket"
+        and b"upgrade" in [token.strip() for token in lines.get(b"connection", b"").lower().split(b",")]
+        and lines.get(b"sec-websocket-version") == b"13"
+        and b"sec-websocket-key" in lines
+        and lines.get(b"content-length", b"0") == b"0"
+        and b"transfer-encoding" not in lines
+        and all(value.isascii() for name, value in headers if name.startswith((b"connection", b"sec-websocket-")))
+    )

@@ -1,6 +1,7 @@
 """uvicorn with httptools: the fastest of the three.
 
-Not kept: the number of requests per connection, and reading on after a body was refused; it has neither.
+Not kept: the number of requests per connection, and reading on after a body was refused; it has neither. WebSockets are
+read by wsproto, which is there for Hypercorn.
 """
 
 import asyncio
@@ -8,16 +9,19 @@ import logging
 from asyncio import TimerHandle, Transport
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from math import ceil
 from socket import socket
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+from wsproto.events import Request
 
 from gateway.proxy.asgi import ASGIApp
 from gateway.servers import MAX_EARLY_BYTES, MAX_TRAILER_BYTES, Limits
-from gateway.servers.target import is_served, read_target, with_host
+from gateway.servers.target import is_handshake, is_served, read_target, with_host
 
 MAX_READ_BYTES = 65_536
 MAX_EARLY_REQUESTS = 100
@@ -32,7 +36,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
         app,
         http=_protocol(limits),
         interface="asgi3",
-        ws="none",
+        ws="wsproto",
         lifespan="off",
         log_config=None,
         log_level="error",
@@ -102,6 +106,18 @@ class HeadHolder:
         return self.transport.is_closing()
 
 
+class WebSocket(WSProtocol):
+    """One WebSocket, with its headers as they came: wsproto takes some out, and fails at a host that is no name."""
+
+    def __init__(self, headers: list[tuple[bytes, bytes]], **options: Any) -> None:
+        super().__init__(**options)
+        self.headers = headers
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        self.scope["headers"] = self.headers  # the app begins a turn of the loop later
+
+
 def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
     class Connection(HttpToolsProtocol):
         """With limits: uvicorn takes heads and trailers of any size, and waits for ever for them and the first request.
@@ -148,7 +164,7 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
             if self.is_in_body():
                 is_dry = cycle is self.cycle and cycle is not None and len(cycle.body) == had_bytes
                 self.more_body(len(data), is_dry=is_dry)
-            elif not self.is_answering():
+            elif not self.is_answering() and self.transport.get_protocol() is self:
                 self.more_head(len(data))
 
         def is_answering(self) -> bool:
@@ -211,6 +227,17 @@ def _protocol(limits: Limits) -> type[HttpToolsProtocol]:
             self.headers = []  # for a trailer, which would count among the headers
             self.head_bytes = self.trailer_bytes = 0
             self.stop_waiting()
+
+        def _should_upgrade(self) -> bool:
+            """Not behind a request that is being answered: the two answers would get mixed up."""
+            method, version = self.scope["method"].encode(), self.scope["http_version"]
+            return is_handshake(method, version, list(self.scope["headers"])) and not self.is_answering()
+
+        def handle_websocket_upgrade(self) -> None:
+            headers = list(self.scope["headers"])
+            self.ws_protocol_class = partial(WebSocket, headers)  # type: ignore[assignment]
+            self.scope["headers"] = [(b"host", b"-"), *(header for header in headers if header[0] != b"host")]
+            super().handle_websocket_upgrade()
 
         def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
             self.running = cycle

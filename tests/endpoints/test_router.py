@@ -22,7 +22,12 @@ def saying(name):
     return app
 
 
-ROUTER = Router([CHAT, COMPLETIONS, EMBEDDINGS], inference=saying("inference"), other=saying("other"))
+ROUTER = Router(
+    [CHAT, COMPLETIONS, EMBEDDINGS],
+    inference=saying("inference"),
+    websockets=saying("websockets"),
+    other=saying("other"),
+)
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -62,6 +67,14 @@ async def test_other_methods_are_refused(method, call):
         await call(ROUTER, method=method, path="/v1/chat/completions")
 
     assert raised.value.allowed == ("POST",)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/realtime", "/"])
+async def test_websockets_have_paths_of_their_own(call, path):
+    """One on a path for requests would wait there for a body."""
+    sent = await call(ROUTER, type="websocket", path=path)
+
+    assert sent[1]["body"] == b"websockets None"
 
 
 async def test_below_a_mount(call):
@@ -108,7 +121,7 @@ PATHS = Paths(
         UrlPath(["DELETE"], "/api/teams/{name}/members/{email}", showing("leave")),
     ]
 )
-BEHIND = Router([CHAT], inference=saying("inference"), other=PATHS)
+BEHIND = Router([CHAT], inference=saying("inference"), websockets=PATHS, other=PATHS)
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "BREW", "get", ""])
@@ -132,6 +145,13 @@ async def test_methods_a_path_has_not(method, path, allowed):
 def test_a_path_without_methods_cannot_be_made():
     with pytest.raises(ValueError, match="/x has no methods"):
         UrlPath([], "/x", showing("x"))
+
+
+async def test_a_handshake_is_a_get(call):
+    """A WebSocket has no method."""
+    sent = await call(PATHS, type="websocket", path="/api/teams/x")
+
+    assert sent[1]["body"] == b'["read",{"name":"x"}]'
 
 
 async def test_head_is_answered_where_get_is():

@@ -132,6 +132,46 @@ async def test_nobody_is_refused_because_nobody_can_say():
         await get(app, "/", headers={"authorization": "Bearer a.jwt.x"})
 
 
+# --- WebSockets --------------------------------------------------------------
+
+KEY = "openai-insecure-api-key."
+
+
+async def who_opens(call, subprotocols, **headers):
+    [_, body] = await call(APP, type="websocket", subprotocols=subprotocols, headers=headers)
+    return body["body"].decode().split()[0]
+
+
+@pytest.mark.parametrize(
+    ("subprotocols", "headers", "subject"),
+    [
+        (["realtime", KEY + "token-of-ana", "openai-beta.realtime-v1"], {}, ANA.subject),
+        ([KEY + "token-of-ci"], {}, CI.subject),
+        (["realtime"], {"authorization": "Bearer token-of-bob"}, BOB.subject),
+        ([], {"x-api-key": "token-of-bob"}, BOB.subject),
+        (["realtime", KEY + "token-of-ana"], {"authorization": "Bearer token-of-bob"}, BOB.subject),
+    ],
+)
+async def test_a_page_sends_its_token_as_a_subprotocol(call, subprotocols, headers, subject):
+    """A browser lets it set no headers. Where there is one it counts, as the proxy in front may have set it."""
+    assert await who_opens(call, subprotocols, **headers) == subject
+
+
+@pytest.mark.parametrize(
+    "subprotocols",
+    [[], ["realtime"], [KEY], ["token-of-ana"], ["x-" + KEY + "token-of-ana"], [KEY + "unknown"], [KEY + "\xe9\u20ac"]],
+)
+async def test_other_subprotocols_are_no_token(call, subprotocols):
+    with pytest.raises(Unauthorized):
+        await who_opens(call, subprotocols)
+
+
+async def test_a_request_has_no_subprotocols():
+    """The header means nothing there."""
+    with pytest.raises(Unauthorized):
+        await who(APP, {"sec-websocket-protocol": f"realtime, {KEY}token-of-ana"})
+
+
 # --- who tries tokens --------------------------------------------------------
 
 

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from gateway.dialects import CHAT
 from gateway.errors import Overloaded, Stopping
-from gateway.middleware import DrainMiddleware
+from gateway.middleware import DrainMiddleware, ErrorsMiddleware
 from gateway.proxy.drain import Drain
 from gateway.testing import get
 
@@ -80,4 +81,23 @@ async def test_those_that_fail_have_left_too(error):
     with pytest.raises(type(error)):
         await get(DrainMiddleware(app, drain=drain, max_open=1), "/")
 
+    assert len(drain) == 0
+
+
+async def test_a_socket_is_counted_and_told_to_end(call, until):
+    """It may be open for an hour, and its client has to hear of it."""
+    drain = Drain()
+
+    async def app(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        await asyncio.Event().wait()
+
+    socket = ErrorsMiddleware(DrainMiddleware(app, drain=drain, max_open=1), dialect=CHAT)
+    serving = asyncio.create_task(call(socket, type="websocket"))
+    await until(lambda: len(drain) == 1)
+    drain.begin()
+    drain.cut()
+
+    reason = "the gateway is shutting down; ask again"
+    assert (await serving)[1:] == [{"type": "websocket.close", "code": 1011, "reason": reason}]
     assert len(drain) == 0

@@ -207,6 +207,20 @@ async def test_works_alone():
     assert answer.body == b"hello"
 
 
+@pytest.mark.parametrize(
+    ("headers", "scope", "error"),
+    [
+        ([], {}, BadRequest),
+        ([HOST, (b"authorization", b"1"), (b"authorization", b"2")], {}, BadRequest),
+        ([HOST, (b"x", 16 * 1024 * b"y")], {}, HeadersTooLarge),
+        ([HOST], {"path": "/" + 8192 * "a"}, UriTooLong),
+    ],
+)
+async def test_a_handshake_is_checked_as_a_request_is(headers, scope, error):
+    with pytest.raises(error):
+        await head(*headers, **{"type": "websocket", **scope})
+
+
 async def test_other_scopes_pass():
     seen = []
 

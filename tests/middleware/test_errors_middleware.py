@@ -72,6 +72,14 @@ async def test_says_which_methods_there_are():
     assert (answer.status, answer.headers["allow"], answer.json()["message"]) == (405, "GET, PUT", "use GET or PUT")
 
 
+async def test_says_what_to_upgrade_to():
+    """Source: RFC 9110, section 15.5.22, and RFC 6455, section 4.4."""
+    answer = await get(raising(errors.UpgradeRequired("this path takes a WebSocket")), "/x")
+
+    upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    assert (answer.status, answer.headers.items() & upgrade.items()) == (426, upgrade.items())
+
+
 async def test_names_the_parameter():
     answer = await get(raising(errors.UnknownModel("gpt", ["a", "b"])), "/x")
 
@@ -245,3 +253,95 @@ async def test_a_body_that_was_read_is_not_waited_for():
     answer = await post(ErrorsMiddleware(app, dialect=CHAT), "/x", b"body")
 
     assert len(answer.chunks) == 1
+
+
+# --- WebSockets --------------------------------------------------------------
+
+DENIAL = {"websocket.http.response": {}}
+
+
+def socket_raising(error, *before):
+    """An app that sends what comes before, and then fails."""
+
+    async def app(scope, receive, send):
+        for message in before:
+            await send(message)
+        raise error
+
+    return ErrorsMiddleware(app, dialect=CHAT)
+
+
+async def test_a_handshake_is_answered_as_a_request_is(call):
+    """Where the server can: it is one, and the client sees why it was refused."""
+    refused = raising(errors.Unauthorized(MESSAGE))
+    answer = await get(refused, "/x")
+
+    start, body = await call(refused, type="websocket", extensions=DENIAL)
+
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
+    assert {name.decode(): value.decode() for name, value in start["headers"]} == answer.headers
+    assert body == {"type": "websocket.http.response.body", "body": answer.body, "more_body": False}
+
+
+@pytest.mark.parametrize("extensions", [{}, {"extensions": None}, {"extensions": {"tls": {}}}])
+async def test_a_handshake_is_closed_where_the_server_can_do_no_more(call, extensions):
+    sent = await call(raising(errors.Unauthorized(MESSAGE)), type="websocket", **extensions)
+
+    assert sent == [{"type": "websocket.close", "code": 1008, "reason": MESSAGE}]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (errors.BadRequest(MESSAGE), 1008, MESSAGE),
+        (errors.RateLimited(MESSAGE), 1008, MESSAGE),
+        (errors.BrokeOff(MESSAGE), 1011, MESSAGE),
+        (errors.Stopping(MESSAGE), 1011, MESSAGE),
+        (ValueError("a fault"), 1011, "the gateway failed; its log has the reason under request id "),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+async def test_once_accepted_it_is_closed_with_a_reason(call, error, code, reason):
+    """The code says whose fault it was; the server's own would be 1011 or 1006, and no reason."""
+    accept = {"type": "websocket.accept"}
+
+    sent = await call(socket_raising(error, accept), type="websocket", extensions=DENIAL)
+
+    assert sent == [accept, {"type": "websocket.close", "code": code, "reason": reason}]
+
+
+@pytest.mark.parametrize(("message", "reason"), [("x" * 200, "x" * 123), ("é" * 100, "é" * 61), ("€" * 41, "€" * 41)])
+async def test_a_reason_has_room_for_123_bytes(call, message, reason):
+    """Servers raise at a longer one, and none may end within a character."""
+    [close] = await call(raising(errors.BadRequest(message)), type="websocket")
+
+    assert close["reason"] == reason
+
+
+async def test_an_interrupted_socket_is_told_why(call):
+    async def app(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        Exchange.of(scope).interrupt(errors.Stopping("bye"))
+        await asyncio.Event().wait()
+
+    sent = await call(ErrorsMiddleware(app, dialect=CHAT), type="websocket")
+
+    assert sent[1:] == [{"type": "websocket.close", "code": 1011, "reason": "bye"}]
+
+
+async def test_a_socket_whose_client_has_gone(call):
+    """Some servers raise from `send` then; the reason why it ended is in the record already."""
+
+    async def send(message):
+        if message["type"] == "websocket.close":
+            raise OSError("gone")
+
+    await call(socket_raising(errors.BrokeOff("it broke"), {"type": "websocket.accept"}), type="websocket", send=send)
+
+
+async def test_a_denial_that_has_begun_is_cut(call):
+    """As with any answer."""
+    start = {"type": "websocket.http.response.start", "status": 404, "headers": []}
+
+    with pytest.raises(errors.BrokeOff):
+        await call(socket_raising(errors.BrokeOff("it broke"), start), type="websocket", extensions=DENIAL)

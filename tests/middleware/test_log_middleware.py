@@ -191,3 +191,63 @@ async def test_other_scopes_pass():
     await LogMiddleware(app, record=seen.append)({"type": "lifespan"}, None, None)
 
     assert seen == [{"type": "lifespan"}]
+
+
+# --- WebSockets --------------------------------------------------------------
+
+
+def sending(*messages):
+    async def app(scope, receive, send):
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+CLOSE = {"type": "websocket.close", "code": 1008}
+DENIED = {"type": "websocket.http.response.start", "status": 404, "headers": []}
+
+
+@pytest.mark.parametrize(
+    ("messages", "status"),
+    [
+        ([{"type": "websocket.accept"}, CLOSE], 101),
+        ([{"type": "websocket.accept", "headers": []}], 101),
+        ([CLOSE], 403),
+        ([DENIED, {"type": "websocket.http.response.body", "body": b""}], 404),
+    ],
+)
+async def test_one_record_of_each_socket(call, messages, status):
+    """As of a request, with the status that its handshake was answered with."""
+    records = []
+    app = LogMiddleware(sending(*messages), record=records.append)
+
+    await call(app, type="websocket", path="/v1/realtime", headers={"user-agent": "tests/1"})
+
+    [record] = records
+    assert (record.method, record.path, record.status) == ("GET", "/v1/realtime", status)
+    assert (record.outcome, record.client, record.user_agent) == (Outcome.COMPLETE, "127.0.0.1", "tests/1")
+    assert record.duration_ms > 0
+
+
+@pytest.mark.parametrize("message", [{"type": "websocket.accept"}, DENIED], ids=["accepted", "denied"])
+async def test_each_handshake_has_the_id_under_both_names(call, message):
+    records = []
+
+    [sent] = await call(LogMiddleware(sending(message), record=records.append), type="websocket")
+
+    id_ = records[0].request_id.encode()
+    assert sent == {**message, "headers": [(b"x-request-id", id_), (b"request-id", id_)]}
+
+
+async def test_a_socket_that_fails_keeps_the_status_of_its_handshake(call):
+    records = []
+
+    async def app(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        raise BrokeOff("it broke")
+
+    with pytest.raises(BrokeOff):
+        await call(LogMiddleware(app, record=records.append), type="websocket")
+
+    assert [(record.status, record.outcome) for record in records] == [(101, Outcome.UPSTREAM_BROKE)]

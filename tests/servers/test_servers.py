@@ -624,6 +624,232 @@ async def test_what_brings_nothing_of_a_body_has_an_end(serving, what, reads):
         flooding.cancel()
 
 
+# --- WebSockets -------------------------------------------------------------------------------------------------------
+
+HANDSHAKE = GET + (
+    b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: realtime, x\r\n\r\n"
+)
+PING = b"\x81\x84\0\0\0\0ping"
+"""A text, masked with zeros, as clients have to mask what they send. Source: RFC 6455, section 5.3."""
+LONG = b"\x81\xfe\xea\x60\0\0\0\0" + 60_000 * b"x"
+CLOSE = b"\x88\x80\0\0\0\0"
+PONG = b"\x81\x04pong"
+
+
+async def ponging(scope, receive, send):
+    """Answers each text with another."""
+    await send({"type": "websocket.accept", "subprotocol": "realtime"})
+    await receive()
+    while (await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": "pong"})
+
+
+async def denying(scope, receive, send):
+    headers = [(b"content-length", b"4"), (b"x-one", b"a")]
+    await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b"pong"})
+
+
+async def test_a_websocket_is_opened(serving):
+    async with Running(serving, ponging) as running:
+        client = await running.client()
+        client.send(HANDSHAKE)
+        head = await client.reader.readuntil(b"\r\n\r\n")
+        client.send(PING)
+
+        assert await client.reader.readexactly(6) == PONG
+        status, headers, _ = parts_of(head)
+        assert status.startswith(b"HTTP/1.1 101")
+        assert b"sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in headers  # Source: RFC 6455, section 1.3
+        assert b"sec-websocket-protocol: realtime" in headers
+
+
+async def test_a_websocket_may_be_denied_like_a_request(serving):
+    """With a status, headers and a body, which say more than the 403 for all that is closed."""
+    async with Running(serving, denying) as running:
+        client = await running.client()
+        client.send(HANDSHAKE)
+        status, headers, body = parts_of(await client.rest())
+
+    assert status.startswith(b"HTTP/1.1 401")
+    assert set(headers) >= {b"content-length: 4", b"x-one: a"}
+    assert body == b"pong"
+
+
+async def test_a_websocket_that_is_closed_at_once(serving):
+    async def closes(scope, receive, send):
+        await send({"type": "websocket.close", "code": 1008, "reason": "not here"})
+
+    async with Running(serving, closes) as running:
+        client = await running.client()
+        client.send(HANDSHAKE)
+
+        assert (await client.rest()).startswith(b"HTTP/1.1 403")
+
+
+async def test_a_websocket_that_is_closed_later(serving):
+    """The reason arrives, though the client is still sending."""
+
+    async def closes(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        await receive()
+        await receive()
+        await send({"type": "websocket.close", "code": 1011, "reason": "as planned"})
+
+    async with Running(serving, closes) as running:
+        client = await running.client()
+        client.send(HANDSHAKE)
+        await client.reader.readuntil(b"\r\n\r\n")
+        client.send(LONG * 100 + CLOSE)
+
+        assert await client.rest() == b"\x88\x0c\x03\xf3as planned"
+
+
+async def test_the_headers_of_a_websocket_are_as_they_came(serving):
+    """wsproto decodes a host in punycode, and fails at one that is none."""
+    seen = []
+
+    async def looks(scope, receive, send):
+        seen.append(scope)
+        await denying(scope, receive, send)
+
+    handshake = HANDSHAKE.replace(b"Host: gateway", b"Host: xn--bcher-kva.test:81\r\nAuthorization: Bearer t")
+    async with Running(serving, looks) as running:
+        for host in (b"xn--bcher-kva.test:81", b"xn--.test"):
+            client = await running.client()
+            client.send(handshake.replace(b"GET /", b"GET /v1/a%20b?c=d").replace(b"xn--bcher-kva.test:81", host))
+            await client.rest()
+
+    assert [scope["headers"] for scope in seen] == [
+        [
+            (b"host", host),
+            (b"authorization", b"Bearer t"),
+            (b"connection", b"keep-alive, Upgrade"),
+            (b"upgrade", b"websocket"),
+            (b"sec-websocket-version", b"13"),
+            (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+            (b"sec-websocket-protocol", b"realtime, x"),
+        ]
+        for host in (b"xn--bcher-kva.test:81", b"xn--.test")
+    ]
+    asked = [seen[0][name] for name in ("type", "path", "raw_path", "query_string", "subprotocols", "state")]
+    assert asked == ["websocket", "/v1/a b", b"/v1/a%20b", b"c=d", ["realtime", "x"], {"made": "at start"}]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"GET", b"POST"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"-Version: 13", b"-Version: 8"),
+        (b"-Key", b"-Lock"),
+        (b"realtime", b"\xe9"),
+        (b"Host:", b"Content-Length: 4\r\nHost:"),
+    ],
+)
+async def test_what_is_no_handshake_is_a_request(serving, old, new):
+    """So the app says what is wrong with it, and one that has a body loses none of it."""
+    async with Running(serving) as running:
+        client = await running.client()
+        client.send(HANDSHAKE.replace(old, new) + b"body")
+
+        assert (await client.answer()).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_websocket_is_not_closed_for_being_idle(serving):
+    """Whoever listens may have nothing to say for minutes."""
+    async with Running(serving, ponging, head_s=0.05, keep_alive_s=0.05) as running:
+        client = await running.client()
+        client.send(HANDSHAKE)
+        await client.reader.readuntil(b"\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.reader.read(1), 0.2)
+        client.send(PING)
+
+        assert await client.reader.readexactly(6) == PONG
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_the_client_of_a_websocket_is_seen_to_leave(serving, how):
+    has_left = asyncio.Event()
+
+    async def waits(scope, receive, send):
+        await ponging(scope, receive, send)
+        has_left.set()
+
+    async with Running(serving, waits) as running:
+        client = await running.client()
+        client.send(HANDSHAKE)
+        await client.reader.readuntil(b"\r\n\r\n")
+        if how == "close":
+            client.writer.close()
+        else:
+            client.reset()
+
+        await asyncio.wait_for(has_left.wait(), IN_TIME_S)
+
+
+async def test_a_websocket_ends_with_its_app(serving):
+    """On Hypercorn, an app that did not read what had come could not end."""
+
+    async def deaf(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        await receive()
+        await receive()
+        for _ in range(10):
+            await asyncio.sleep(0)  # while the rest comes
+
+    async with Running(serving, deaf, linger_s=0.01) as running:
+        client = await running.client()
+        client.send(HANDSHAKE)
+        await client.reader.readuntil(b"\r\n\r\n")
+        client.send(PING * 100)
+
+        await client.rest()
+
+
+async def test_a_handshake_waits_for_the_answer_before_it(serving):
+    """On uvicorn it is then a request like others, and not an answer in the middle of another one."""
+    has_begun, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def either(scope, receive, send):
+        if scope["type"] == "websocket":
+            await denying(scope, receive, send)
+        else:
+            has_begun.set()
+            await may_answer.wait()
+            await app(scope, receive, send)
+
+    async with Running(serving, either) as running:
+        client = await running.client()
+        client.send(GET + b"\r\n" + HANDSHAKE)
+        await asyncio.wait_for(has_begun.wait(), IN_TIME_S)
+        may_answer.set()
+        first, second = await client.answer(), await client.answer()
+
+    assert first.startswith(b"HTTP/1.1 200")
+    assert parts_of(first)[2] == parts_of(second)[2] == b"pong"
+
+
+async def test_hypercorn_ends_a_handshake_that_it_refuses_itself():
+    """It left the connection open, for whoever had no token, with no timer on it."""
+    has_begun = asyncio.Event()
+
+    async def waits(scope, receive, send):
+        has_begun.set()
+        await receive()
+        assert (await receive())["type"] == "websocket.disconnect"
+
+    async with Running(servers.find("hypercorn"), waits, linger_s=0.01) as running:
+        client = await running.client()
+        client.send(HANDSHAKE)
+        await asyncio.wait_for(has_begun.wait(), IN_TIME_S)
+        client.send(PING)  # before it was accepted
+
+        assert (await client.rest()).startswith(b"HTTP/1.1 400")
+
+
 # --- what is left of a request when it is over ------------------------------------------------------------------------
 
 LARGE = 2**20

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.servers.target import BadTarget, is_served, read_target, with_host
+from gateway.servers.target import BadTarget, is_handshake, is_served, read_target, with_host
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,50 @@ def test_chunks_before_http_1_1_are_not_to_be_trusted():
     """A proxy that does not know them takes what they hold for the next request."""
     assert not is_served("1.0", [(b"transfer-encoding", b"chunked")])
     assert is_served("1.1", [(b"transfer-encoding", b"chunked")])
+
+
+HANDSHAKE = {
+    b"host": b"a",
+    b"connection": b"keep-alive, Upgrade",
+    b"upgrade": b"WebSocket",
+    b"sec-websocket-key": b"dGhlIHNhbXBsZSBub25jZQ==",
+    b"sec-websocket-version": b"13",
+    b"sec-websocket-protocol": b"realtime, x",
+}
+
+
+@pytest.mark.parametrize("more", [{}, {b"content-length": b"0"}, {b"connection": b"upgrade"}, {b"x-a": b"\xe9"}])
+def test_a_handshake(more):
+    """Source: RFC 6455, section 4.2.1."""
+    assert is_handshake(b"GET", "1.1", [*(HANDSHAKE | more).items()])
+
+
+@pytest.mark.parametrize("missing", [b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version"])
+def test_a_handshake_that_lacks_something(missing):
+    headers = [header for header in HANDSHAKE.items() if header[0] != missing]
+
+    assert not is_handshake(b"GET", "1.1", headers)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {b"connection": b"keep-alive"},
+        {b"upgrade": b"h2c"},
+        {b"sec-websocket-version": b"8"},
+        {b"content-length": b"4"},
+        {b"transfer-encoding": b"chunked"},
+        {b"connection": b"upgrade, \xe9"},
+        {b"sec-websocket-key": b"\xe9"},
+        {b"sec-websocket-protocol": b"\xe9"},
+        {b"sec-websocket-extensions": b"\xe9"},
+    ],
+)
+def test_what_only_looks_like_a_handshake(other):
+    """It is left to the app: it has a body, which nobody would read, or makes wsproto fail."""
+    assert not is_handshake(b"GET", "1.1", [*(HANDSHAKE | other).items()])
+
+
+@pytest.mark.parametrize(("method", "version"), [(b"POST", "1.1"), (b"HEAD", "1.1"), (b"GET", "1.0")])
+def test_other_requests_ask_for_no_websocket(method, version):
+    assert not is_handshake(method, version, [*HANDSHAKE.items()])
