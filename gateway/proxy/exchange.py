@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract import Call, Caller, Choice, Dialect, Observer, Outcome, Target
+from gateway.contract import Call, Caller, Choice, Dialect, Observer, Outcome, Span, Target
 from gateway.contract.limits import Hold, Ticket
 from gateway.contract.price import Price
 from gateway.contract.route import NO_METADATA
@@ -59,6 +59,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     cost: int | None = None
     # guard, third-party middlewares
     observers: list[Observer] = []
+    # guard responder
+    guard_spans: list[Span] = []
     # dispatch
     attempt: Attempt | None = None
     attempts: list[Attempt] = []
