@@ -51,6 +51,7 @@ from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
+from gateway.proxy.guard import GuardResponder
 from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
@@ -143,7 +144,8 @@ def build_app(
     bus = bus_from(environ, HEALTH)
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
     dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
-    app: ASGIApp = InferenceEndpoint(responder=dispatcher, timing=timing or Timing())
+    responder = GuardResponder(dispatcher, rules=lambda: live.snapshot.guards)
+    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing())
     if guards:
         app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)

@@ -11,6 +11,7 @@ from gateway.manifests import Manifest
 from gateway.manifests.identity import IdentityProvider
 from gateway.manifests.notifications import Channel, channel_key
 from gateway.rules.access import Access
+from gateway.rules.guards import GuardRules
 from gateway.rules.limits import Policies
 from gateway.rules.routing.routes import Routes
 
@@ -32,6 +33,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     targets: Mapping[str, Target] = {}
     routes: Routes = Routes()
     policies: Policies = Policies()
+    guards: GuardRules = GuardRules()
     channels: Mapping[tuple[str, str, str], Channel] = {}
     trusted_channels: frozenset[tuple[str, str, str]] = frozenset()
     access: Access = Access()

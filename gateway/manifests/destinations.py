@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.manifests.accounts import Integration, Model, ProviderAccount, SelfHostedModel
 from gateway.manifests.builder import Steps
+from gateway.manifests.guardrails import GuardrailGroup, GuardrailIntegration, MetadataIntegration
 from gateway.manifests.kinds import LISTS, MAPPINGS, fields_of, shape, struct_at
 from gateway.manifests.notifications import (
     ChannelAccount,
@@ -32,6 +33,9 @@ HAVE_NO_SAY: Mapping[type[msgspec.Struct], frozenset[str]] = MappingProxyType(
         Integration: frozenset({"model_id"}),
         SelfHostedModel: frozenset({"hosted_model_name", "tfy_application_id"}),
         ChannelAccount: frozenset({"ownedBy"}),
+        GuardrailGroup: frozenset({"collaborators", "ownedBy"}),
+        GuardrailIntegration: frozenset({"description", "enforcing_strategy", "operation", "priority"}),
+        MetadataIntegration: frozenset({"config"}),
         EmailChannel: _LISTED,
         PagerDutyChannel: _LISTED,
         SlackBotChannel: _LISTED,

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.manifests.accounts import AccountName, Collaborator, ModelName, Owner, Text
+from gateway.manifests.guardrails import GuardrailSettings
 from gateway.manifests.marks import Mark
 
 VirtualName = Annotated[
@@ -264,7 +265,7 @@ class GlobalSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry_settings: RetryConfig | None = None
     logging_settings: Any = None
     semantic_cache_settings: Any = None
-    guardrail_settings: Any = None
+    guardrail_settings: GuardrailSettings | None = None
 
 
 VIRTUAL_MODELS = "provider-account/virtual-model"

@@ -127,11 +127,12 @@ def _ms(start: float, end: float) -> float:
 
 
 def _spans(exchange: Exchange) -> tuple[Span, ...]:
-    """None of a request whose only attempt was a success: the record says it all."""
-    attempts = exchange.attempts
-    if not attempts or (len(attempts) == 1 and attempts[0].error is None):
+    """None of a request whose only attempt was a success, as were its guardrails: the record says it all."""
+    guards, attempts = exchange.guard_spans, exchange.attempts
+    is_smooth = not attempts or (len(attempts) == 1 and attempts[0].error is None)
+    if is_smooth and not any(span.reason for span in guards):
         return ()
-    return tuple(attempt.span(exchange.started) for attempt in attempts)
+    return (*guards, *(attempt.span(exchange.started) for attempt in attempts))
 
 
 def _per_token_ms(attempt: Attempt) -> float | None:

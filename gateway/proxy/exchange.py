@@ -126,6 +126,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     cost: int | None = None
     # guard, third-party middlewares
     observers: list[Observer] = []
+    # guard responder
+    guard_spans: list[Span] = []
     # dispatch
     attempt: Attempt | None = None
     attempts: list[Attempt] = []

@@ -102,8 +102,9 @@ async def test_who_may_not(api, manifest):
         routing("main/m", override_params={"store": True}),
         fallback("bo/m"),
         {"type": "gateway-global-settings", "name": "settings"},
+        {"type": "gateway-guardrails-config", "name": "guards", "rules": []},
     ],
-    ids=["own account", "own key", "own fields", "fallback", "settings"],
+    ids=["own account", "own key", "own fields", "fallback", "settings", "guardrails"],
 )
 async def test_rules_that_others_follow_are_for_admins(api, manifest):
     """Bo may do everything that can be granted, and would get to see what others ask: at an address, or with a key, of

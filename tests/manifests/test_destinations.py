@@ -84,6 +84,11 @@ def test_which_fields_decide():
         "PagerDutyAuth": ["integration_key", "integration_url"],
         "WebhookBasicAuth": ["username", "password"],
         "WebhookBearerAuth": ["token", "prefix"],
+        "GuardrailGroup": ["type", "name", "integrations"],
+        "MetadataIntegration": ["name"],
+        "UnsupportedIntegration": ["name", "target", "auth_data", "config"],
+        "CustomIntegration": ["name", "target", "auth_data", "config"],
+        "CustomConfig": ["url", "headers", "config"],
     }
 
 

@@ -5,6 +5,7 @@ import pytest
 from gateway.errors import ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.manifests.accounts import Collaborator, Owner
+from gateway.manifests.guardrails import GuardrailSettings
 from gateway.manifests.routing import (
     ROUTING_KINDS,
     ComplexityRouting,
@@ -300,7 +301,7 @@ def test_global_settings():
         retry_settings=RetryConfig(attempts=2, delay=100, on_status_codes=("429", "500", "502", "503")),
         logging_settings={"type": "header_controlled", "log_body_by_default": True},
         semantic_cache_settings={"semantic_cache_embedding_model": "openai-main/text-embedding-3-small"},
-        guardrail_settings={"timeout_ms": 8000, "enable_parallel_execution": True},
+        guardrail_settings=GuardrailSettings(timeout_ms=8000, enable_parallel_execution=True),
     )
 
 

@@ -13,7 +13,7 @@ KNOWN = types_of(providers_by_type())
     ("type_", "why"),
     [
         ("provider-account/anthropic", "provider-account/anthropic is not supported yet"),
-        ("gateway-guardrails-config", "gateway-guardrails-config is not supported yet"),
+        ("gateway-otel-config", "gateway-otel-config is not supported yet"),
         ("mcp-server/remote", "mcp-server/remote is not supported yet"),
         ("provider-account/opanai", "no plugin reads provider-account/opanai; did you mean `provider-account/openai`?"),
         (

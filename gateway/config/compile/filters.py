@@ -7,6 +7,7 @@ from gateway.contract import Target
 from gateway.errors import Fault
 from gateway.manifests import Manifest
 from gateway.manifests.builder import Steps
+from gateway.manifests.guardrails import Condition
 from gateway.manifests.routing import When
 from gateway.manifests.scopes import ModelWhen, Selection, SubjectSelections
 from gateway.rules.access.subjects import canonical
@@ -55,6 +56,13 @@ class Names:
             }
         )
 
+    def models(self, at: Steps, condition: Condition) -> Filter:
+        named = frozenset(self._models((*at, "values", index), text) for index, text in enumerate(condition.values))
+        return Filter(named) if condition.condition == "in" else Filter(never=named)
+
+    def subjects(self, at: Steps, selection: Selection) -> Filter:
+        return self._selected(at, selection, self._subject)
+
     def overridden(self, field: str, at: Steps, text: str) -> str | None:
         """Whom an override is about, as in `Facts.whom`. None: nobody can have that name."""
         if field == "models":
@@ -80,9 +88,9 @@ class Names:
                         found.append(subject)
         return Filter(frozenset(only) if is_narrow else None, frozenset(never))
 
-    def _selected(self, at: Steps, selection: Selection, resolve: Callable[[Steps, str], str]) -> Filter:
-        never = [resolve((*at, "not_in", index), text) for index, text in enumerate(selection.not_in)]
-        return Filter(self._only((*at, "in"), selection.in_, resolve), frozenset(never))
+    def _selected(self, at: Steps, selection: Selection, resolve: Callable[[Steps, str], str | None]) -> Filter:
+        never = (resolve((*at, "not_in", index), text) for index, text in enumerate(selection.not_in))
+        return Filter(self._only((*at, "in"), selection.in_, resolve), frozenset(filter(None, never)))
 
     def _only(
         self, at: Steps, texts: Sequence[str], resolve: Callable[[Steps, str], str | None]

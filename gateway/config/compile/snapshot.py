@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from gateway.config.compile.access import Document, access_of
+from gateway.config.compile.guards import GuardCompiler
 from gateway.config.compile.limits import PolicyCompiler
 from gateway.config.compile.prices import Unpriced, price_of
 from gateway.config.compile.routes import RouteCompiler
@@ -25,6 +26,7 @@ from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest, Secrets, accounts, load, read
 from gateway.manifests.accounts import Integration, Model, ProviderAccount, SelfHostedModel
+from gateway.manifests.guardrails import GUARDRAIL_KINDS, GuardrailGroup
 from gateway.manifests.identity import KINDS, IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
 from gateway.manifests.limits import LIMIT_KINDS
 from gateway.manifests.notifications import NOTIFICATION_KINDS, ChannelAccount, channels_of
@@ -41,7 +43,7 @@ from gateway.rules.limits.keys import policy_key
 from gateway.rules.routing.routes import VIRTUAL, Routes
 from gateway.secrecy.secret import cleaned
 
-OTHER_KINDS = {**KINDS, **ROUTING_KINDS, **LIMIT_KINDS, **NOTIFICATION_KINDS}
+OTHER_KINDS = {**KINDS, **ROUTING_KINDS, **LIMIT_KINDS, **NOTIFICATION_KINDS, **GUARDRAIL_KINDS}
 """All types of manifests that are not read by a provider -> what they are read into."""
 
 SHOWN = 5
@@ -135,13 +137,15 @@ class _Compiler:
             provider = VIRTUAL if manifest.type == VIRTUAL_MODELS else self.providers.get(manifest.type)
             if provider is not None:
                 targets[key] = self._targets(manifest, document, provider)
-            elif isinstance(document, ChannelAccount):
+            elif isinstance(document, ChannelAccount | GuardrailGroup):
                 self._claim_account(manifest)
         by_name = {target.name: target for target in chain.from_iterable(targets.values())}
         routes = self._routes(by_name)
         by_name = {n: target for n, target in by_name.items() if target.provider is not VIRTUAL or n in routes.by_model}
         aliases = {alias: name for alias, name in self.aliases.items() if name in by_name}
-        policies = self._policies(by_name | {alias: by_name[name] for alias, name in aliases.items()})
+        by_any_name = by_name | {alias: by_name[name] for alias, name in aliases.items()}
+        policies = self._policies(by_any_name)
+        guards = self._compiled(lambda: GuardCompiler(partial(find_target, by_any_name)))
         if self.faults:
             raise ConfigError(self.faults, self.warnings)
         documents = [*self.documents.values()]
@@ -152,6 +156,7 @@ class _Compiler:
             targets=by_name | {alias: by_name[name] for alias, name in aliases.items()},
             routes=routes,
             policies=policies,
+            guards=guards,
             channels=channels_of(document for _, document in channels),
             trusted_channels=frozenset(
                 channels_of(document for each, document in channels if is_trusted(each, document))

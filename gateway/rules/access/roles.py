@@ -56,9 +56,9 @@ _LIMITING = (
     "gateway-priority-config",
     "tenant-rate-limit-config",
 )
-# Whoever writes a rule that the requests of others follow could send them to an account, or with a key, of his own, and
-# read them there. So that takes more than to limit what they use.
-_ROUTING = ("gateway-load-balancing-config", "gateway-fallback-config")
+# Whoever writes a rule that the requests of others follow could send them to an account, or with a key, of his own, or
+# show them to a guardrail, and read them there. So that takes more than to limit what they use.
+_ROUTING = ("gateway-load-balancing-config", "gateway-fallback-config", "gateway-guardrails-config")
 
 
 def _control(family: str, change: str) -> Kind:

@@ -1,0 +1,1 @@
+"""Guardrails that are built in, each a `gateway.contract.Guardrail`."""

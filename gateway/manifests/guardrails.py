@@ -1,0 +1,233 @@
+"""Manifests of guardrails: which there are, and which requests have to pass them.
+
+Source: types of truefoundry-sdk 0.6.0, as restated in section 1.9 of the project's compatibility notes.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union
+
+import msgspec
+from msgspec import Meta
+
+from gateway.manifests.accounts import AccountName, Collaborator, ModelName, Owner, Text
+from gateway.manifests.scopes import Selection, refuse_twice
+from gateway.secrecy.secret import Secret, SecretText
+
+EnforcingStrategy: TypeAlias = Literal["enforce", "enforce_but_ignore_on_error", "audit"]
+GuardrailSelector: TypeAlias = Text
+"""`<group>/<name>`"""
+
+_KIND = "integration/guardrail-config/"
+
+# --- guardrails --------------------------------------------------------------
+
+
+class GuardrailIntegration(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What all have. The lowest `priority` comes first."""
+
+    name: ModelName
+    description: str | None = None
+    operation: Literal["validate", "mutate"] = "validate"
+    priority: int = 1
+    enforcing_strategy: EnforcingStrategy
+
+
+class ValueByPattern(msgspec.Struct, frozen=True, kw_only=True, tag_field="constraint", tag="regex"):
+    """Found anywhere in the value: `^` and `$` are for who wants all of it."""
+
+    regex: Text
+
+
+class ValueAmong(msgspec.Struct, frozen=True, kw_only=True, tag_field="constraint", tag="allowed_values"):
+    allowed_values: Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class MetadataKey(msgspec.Struct, frozen=True, kw_only=True):
+    required: bool = True
+    value: ValueByPattern | ValueAmong | None = None
+
+
+class MetadataConfig(msgspec.Struct, frozen=True, kw_only=True):
+    allow_unknown_keys: bool = True
+    keys: dict[str, MetadataKey] = {}
+
+
+class MetadataIntegration(GuardrailIntegration, frozen=True, kw_only=True, tag=f"{_KIND}tfy-metadata"):
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^\s\x00-\x1f\x7f]+\Z",
+            min_length=3,
+            max_length=36,
+            description="a name of 3 to 36 characters without whitespace",
+        ),
+    ]
+    operation: Literal["validate"] = "validate"
+    config: MetadataConfig
+
+
+class UnsupportedIntegration(GuardrailIntegration, frozen=True, kw_only=True):
+    """Read, so that the guardrails beside it hold; `config` as it was written."""
+
+    target: Literal["request", "response"] | None = None
+    auth_data: dict[str, SecretText] | None = None
+    config: Any = None
+
+
+class CustomConfig(msgspec.Struct, frozen=True, kw_only=True):
+    url: Text
+    headers: dict[str, Secret] | None = None
+    config: Any = None
+
+
+class CustomIntegration(UnsupportedIntegration, frozen=True, kw_only=True, tag=f"{_KIND}custom"):
+    config: CustomConfig
+
+
+UNSUPPORTED = (
+    "akto",
+    "aws-bedrock",
+    "azure-content-safety",
+    "azure-pii",
+    "azure-prompt-shield",
+    "calypsoai",
+    "cedar",
+    "cisco-ai-defense",
+    "code-safety-linter",
+    "crowdstrike-aidr",
+    "enkrypt-ai",
+    "fiddler",
+    "google-model-armor",
+    "grayswan-cygnal",
+    "noma-security",
+    "opa",
+    "openai-moderations",
+    "palo-alto-prisma-airs",
+    "patronus",
+    "regex",
+    "secret-detection",
+    "sql-sanitizer",
+    "tfy-content-moderation",
+    "tfy-pii",
+    "tfy-prompt-injection",
+    "trojai",
+)
+"""Of TrueFoundry's guardrails, besides `custom`, those that are not carried out yet."""
+
+if TYPE_CHECKING:
+    Integration: TypeAlias = MetadataIntegration | UnsupportedIntegration
+else:
+    Integration = Union[
+        (
+            MetadataIntegration,
+            CustomIntegration,
+            *(
+                msgspec.defstruct(
+                    "UnsupportedIntegration",
+                    [],
+                    bases=(UnsupportedIntegration,),
+                    frozen=True,
+                    kw_only=True,
+                    tag=_KIND + kind,
+                )
+                for kind in UNSUPPORTED
+            ),
+        )
+    ]
+
+
+class GuardrailGroup(msgspec.Struct, frozen=True, kw_only=True):
+    type: str
+    name: AccountName
+    integrations: tuple[Integration, ...]
+    collaborators: tuple[Collaborator, ...] | None = None
+    owned_by: Owner | None = msgspec.field(default=None, name="ownedBy")
+
+    def __post_init__(self) -> None:
+        refuse_twice((integration.name for integration in self.integrations), "as the name of an integration")
+
+
+# --- rules -------------------------------------------------------------------
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    condition: Literal["in", "not_in"]
+    values: tuple[str, ...]
+
+
+class ToolsOfServer(msgspec.Struct, frozen=True, kw_only=True):
+    name: Text
+    enable_all_tools: bool = False
+    enabled_tools: tuple[str, ...] = ()
+
+
+class ToolCondition(msgspec.Struct, frozen=True, kw_only=True):
+    condition: Literal["in", "not_in"]
+    values: tuple[ToolsOfServer, ...]
+
+
+class TargetConditions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A rule is about what it names here, and about nothing else."""
+
+    model: Condition | None = None
+    mcp_servers: Condition | None = None
+    mcp_tools: ToolCondition | None = None
+
+
+class TargetWhen(msgspec.Struct, frozen=True, kw_only=True):
+    operator: Literal["or"] = "or"
+    conditions: TargetConditions = TargetConditions()
+
+
+class SubjectsWhen(msgspec.Struct, frozen=True, kw_only=True):
+    operator: Literal["and", "or"] = "and"
+    conditions: Selection = Selection()
+
+
+class GuardWhen(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is given has to fit. Metadata has to have these values."""
+
+    target: TargetWhen = TargetWhen()
+    subjects: SubjectsWhen = SubjectsWhen()
+    metadata: dict[str, str] = {}
+
+
+class GuardrailsRule(msgspec.Struct, frozen=True, kw_only=True):
+    """In `custom_error_message`, `{{guardrail_message}}` and `{{failed_guardrails}}` are filled in."""
+
+    id: Text
+    when: GuardWhen
+    llm_input_guardrails: tuple[GuardrailSelector, ...]
+    llm_output_guardrails: tuple[GuardrailSelector, ...]
+    mcp_tool_pre_invoke_guardrails: tuple[GuardrailSelector, ...]
+    mcp_tool_post_invoke_guardrails: tuple[GuardrailSelector, ...]
+    custom_error_message: Text | None = None
+
+
+class GuardrailsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """All rules that fit count."""
+
+    type: str
+    name: str | None = None
+    rules: tuple[GuardrailsRule, ...]
+
+    def __post_init__(self) -> None:
+        refuse_twice((rule.id for rule in self.rules), "as the id of a rule")
+
+
+class GuardrailSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`timeout_ms` is for each guardrail. Whatever `enable_parallel_execution` says, no model is asked before all have
+    been passed."""
+
+    timeout_ms: Annotated[int, Meta(ge=1)] = 5000
+    enable_parallel_execution: bool = True
+
+
+GUARDRAIL_KINDS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
+    {
+        "provider-account/guardrail-config-group": GuardrailGroup,
+        "gateway-guardrails-config": GuardrailsConfig,
+    }
+)
+"""Manifest `type` -> the struct its document is read into."""
