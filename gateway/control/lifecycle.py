@@ -1,7 +1,7 @@
 """What has to be opened for the control API, and closed again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from gateway.config.live import Config
@@ -12,26 +12,25 @@ from gateway.control.rotation import keep_rotating
 from gateway.rules.limits import policy_of
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
+from gateway.settings import Settings
 from gateway.state.bus import CHANGED, bus_from
 
 
-def control_from(
-    environ: Mapping[str, str], config: Config, seal: Seal, pepper: Pepper, counters: Counters
-) -> Control | None:
-    """The database and what goes with it; None without `GATEWAY_DATABASE_URL`. Nothing is opened.
+def control_from(settings: Settings, config: Config, seal: Seal, pepper: Pepper, counters: Counters) -> Control | None:
+    """The database and what goes with it; None: there is no database. Nothing is opened.
 
     Raises:
         ConfigError: the database or Redis cannot be used as they are named.
     """
-    url = environ.get("GATEWAY_DATABASE_URL")
-    if not url:
+    if settings.database_url is None:
         return None
     from gateway.state.database.ledger import LedgerStore
     from gateway.state.database.store import Store  # with SQLAlchemy, which takes 0.3 s
 
+    url = settings.database_url.reveal()
     ledger = LedgerStore(url, alerts_of=lambda hold: config.snapshot.policies.alerts.get(policy_of(hold.key)))
     store = Store(url)
-    replica = Replica(store, config, bus=bus_from(environ, CHANGED))
+    replica = Replica(store, config, bus=bus_from(settings.redis_url, CHANGED))
     config.callers.is_stale = replica.is_stale
     return Control(
         config=config,

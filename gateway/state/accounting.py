@@ -1,7 +1,7 @@
 """What has to run beside limits and budgets: counters that begin where the ledger ends, the ledger itself, alerts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,11 +14,12 @@ from gateway.contract.entry import Entry
 from gateway.contract.limits import Counters
 from gateway.contract.windows import utc_now
 from gateway.control.control import Control
-from gateway.errors import ConfigError, Fault, Unavailable
+from gateway.errors import Unavailable
+from gateway.secrecy.secret import Secret
 from gateway.state.alerts import Delivery, Outbox
-from gateway.state.bus import redis_named, redis_url
+from gateway.state.bus import redis_named
 from gateway.state.counters.memory import MemoryCounters
-from gateway.upstream.outgoing import ways_from
+from gateway.upstream.outgoing import Ways
 
 if TYPE_CHECKING:
     from gateway.state.ledger import Ledger, OpenRequests
@@ -155,31 +156,33 @@ class Accounting:
 
 
 def accounting_from(
-    environ: Mapping[str, str], config: Config, counters: Counters, control: Control | None
+    config: Config,
+    counters: Counters,
+    control: Control | None,
+    *,
+    keep_days: int | None,
+    spool_dir: Path | None,
+    ways: Ways,
 ) -> Accounting:
-    """Raises ConfigError: `GATEWAY_LEDGER_DAYS` is no number of days."""
     if control is None:
         return Accounting(counters)
     from gateway.state.ledger import Ledger
 
-    days, spool = environ.get("GATEWAY_LEDGER_DAYS"), environ.get("GATEWAY_SPOOL_DIR")
-    if days and not (days.isdecimal() and int(days) > 0):
-        raise ConfigError([Fault("the environment", 0, "GATEWAY_LEDGER_DAYS", "has to be a number of days above 0")])
     delivery = Delivery(
         lambda name: config.snapshot.channel(name),
         trusts=lambda name: config.snapshot.trusts_channel(name),
-        ways=ways_from(environ),
+        ways=ways,
     )
     return Accounting(
         counters,
-        ledger=Ledger(control.ledger, spool=Path(spool) if spool else None),
+        ledger=Ledger(control.ledger, spool=spool_dir),
         outbox=Outbox(control.ledger, delivery.send),
         control=control,
-        keep_days=int(days) if days else None,
+        keep_days=keep_days,
     )
 
 
-def counters_from(environ: Mapping[str, str], restore: Callable[[], Awaitable[None]]) -> Counters:
+def counters_from(redis_url: Secret | None, restore: Callable[[], Awaitable[None]]) -> Counters:
     """In Redis where there is one, so that all replicas count together; else in this process.
 
     Args:
@@ -188,11 +191,10 @@ def counters_from(environ: Mapping[str, str], restore: Callable[[], Awaitable[No
     Raises:
         ConfigError: Redis cannot be used as it is named.
     """
-    url = redis_url(environ)
-    if url is None:
+    if redis_url is None:
         return MemoryCounters()
     from gateway.state.counters.failover import FailoverCounters
     from gateway.state.counters.redis import RedisCounters
 
     with redis_named():
-        return FailoverCounters(RedisCounters(url, on_new_epoch=restore))
+        return FailoverCounters(RedisCounters(redis_url.reveal(), on_new_epoch=restore))

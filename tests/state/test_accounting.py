@@ -10,6 +10,7 @@ from gateway import build_app
 from gateway.contract.limits import Hold, Unit
 from gateway.contract.windows import Window
 from gateway.errors import ConfigError, Unavailable
+from gateway.secrecy.secret import Secret
 from gateway.state.accounting import Accounting, counters_from
 from gateway.state.counters.failover import FailoverCounters
 from gateway.state.counters.memory import MemoryCounters
@@ -203,13 +204,13 @@ async def never():
 
 
 async def test_counters_are_shared_where_there_is_redis():
-    shared = counters_from({"GATEWAY_REDIS_URL": "redis://127.0.0.1:1/0"}, never)
+    shared = counters_from(Secret("redis://127.0.0.1:1/0"), never)
 
     assert isinstance(shared, FailoverCounters)
-    assert isinstance(counters_from({}, never), MemoryCounters)
+    assert isinstance(counters_from(None, never), MemoryCounters)
     await shared.close()
 
 
 def test_a_url_that_is_none():
     with pytest.raises(ConfigError, match="is no URL of a Redis server"):
-        counters_from({"GATEWAY_REDIS_URL": "http://127.0.0.1"}, never)
+        counters_from(Secret("http://127.0.0.1"), never)
