@@ -27,8 +27,8 @@ from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.endpoints.realtime import RealtimeEndpoint
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath
-from gateway.errors import ConfigError, Fault, GatewayError, Stopping
-from gateway.identity.callers import Callers, tokens_in
+from gateway.errors import ConfigError, GatewayError, Stopping
+from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
 from gateway.identity.jwt.jwks import HttpFetch
 from gateway.middleware import (
@@ -56,6 +56,7 @@ from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
+from gateway.settings import settings_from
 from gateway.state.bus import HEALTH, bus_from
 from gateway.state.counters import counters_from
 from gateway.state.ledger import restore
@@ -64,10 +65,9 @@ from gateway.state.shared_health import SharedHealth
 from gateway.state.sinks.log import LogSink
 from gateway.state.stalls import Stalls
 from gateway.upstream.client import HttpUpstream
-from gateway.upstream.outgoing import ways_from
+from gateway.upstream.outgoing import Ways
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
-MIN_PEPPER_BYTES = 16
 LASTING_S = 1.0
 DIALECTS = (CHAT, COMPLETIONS, EMBEDDINGS)
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
@@ -113,24 +113,25 @@ def build_app(
     Raises:
         ConfigError: the configuration cannot be used.
     """
-    environ = os.environ if environ is None else environ
-    ways = ways_from(environ)
+    settings = settings_from(os.environ if environ is None else environ)
+    ways = Ways(settings.egress, settings.proxies)
+    pepper = settings.pepper.reveal().encode() if settings.pepper is not None else b""
+    seal = Seal(pepper)
     identities = Identities(fetch=HttpFetch(ways=ways))
-    callers, seal = callers_from(environ, identities)
-    has_database = bool(environ.get("GATEWAY_DATABASE_URL"))
+    callers = Callers(settings.tokens, pepper=Pepper(pepper) if pepper else None, identities=identities)
     http, guarded = HttpUpstream(ways=ways), HttpUpstream(ways=ways, is_trusted=False)
     live = Config(
-        config_path(config, environ),
-        environ,
+        config_path(config or settings.config),
+        settings,
         callers=callers,
         seal=seal,
         guarded=guarded if network is None else None,
-        waits=has_database,
+        waits=settings.database_url is not None,
         providers=providers,
     )
-    kept: Counters = counters or counters_from(environ, restore=lambda: restore(ledger, kept))
-    control = control_from(environ, live, seal, callers.pepper, kept)
-    ledger = ledger_from(environ, control)
+    kept: Counters = counters or counters_from(settings.redis_url, restore=lambda: restore(ledger, kept))
+    control = control_from(settings, live, seal, callers.pepper, kept)
+    ledger = ledger_from(settings, control)
     drain = Drain()
     records = Records([LogSink()] if sinks is None else sinks)
     known = tokens or callers
@@ -141,7 +142,7 @@ def build_app(
 
     # From the inside out.
     health = Health(Random())
-    bus = bus_from(environ, HEALTH)
+    bus = bus_from(settings.redis_url, HEALTH)
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
     dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
     responder = GuardResponder(dispatcher, rules=lambda: live.snapshot.guards)
@@ -165,7 +166,7 @@ def build_app(
     parts: list[Part] = [
         identities,
         *following(control),
-        *bookkeeping(environ, kept, control, ledger, bills=partial(open_bills, drain, admission)),
+        *bookkeeping(settings, kept, control, ledger, bills=partial(open_bills, drain, admission)),
         *((SharedHealth(health, bus),) if bus is not None else ()),
         live,
         records,
@@ -189,7 +190,7 @@ def build_app(
     app = Router(apis, inference=app, websockets=Paths(websockets), other=other)
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
-    app = cors(app, cors_origins or words(environ.get("GATEWAY_CORS_ORIGINS", "")))
+    app = cors(app, cors_origins or settings.cors_origins)
     app = LogMiddleware(app, record=records.add, quiet=PROBES)
     return Gateway(app, parts, drain=drain, config=live, admission=admission, control=control)
 
@@ -314,28 +315,8 @@ def open_bills(drain: Drain, admission: Admission) -> Iterator[Entry]:
             yield from admission.so_far(exchange)
 
 
-def callers_from(environ: Mapping[str, str], identities: Identities) -> tuple[Callers, Seal]:
-    """Raises ConfigError: tokens that cannot be used, or a database without the pepper they are hashed with there."""
-    pepper, url = environ.get("GATEWAY_PEPPER", "").encode(), environ.get("GATEWAY_DATABASE_URL")
-    if url and len(pepper) < MIN_PEPPER_BYTES:
-        from gateway.state.database.engine import engine_of
-
-        engine_of(url)  # no pepper helps if this cannot be used
-        problem = f"has to be set, to at least {MIN_PEPPER_BYTES} characters: it keeps the tokens and secrets in the "
-        problem += "database safe. All replicas need the same one; `openssl rand -hex 32` makes one"
-        raise ConfigError([Fault("the environment", 0, "GATEWAY_PEPPER", problem)])
-    fixed = tokens_in(environ)
-    return Callers(fixed, pepper=Pepper(pepper) if pepper else None, identities=identities), Seal(pepper)
-
-
-def words(text: str) -> list[str]:
-    """What stands between commas."""
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def config_path(config: str | Path | None, environ: Mapping[str, str]) -> Path | None:
+def config_path(chosen: str | Path | None) -> Path | None:
     """The file or directory to read, or None when there is none."""
-    chosen = config or environ.get("GATEWAY_CONFIG")
     if chosen:
         return Path(chosen)
     default = Path("gateway.yaml")

@@ -284,14 +284,22 @@ async def test_middlewares_of_ones_own(app_with, auth):
 
 def test_where_the_configuration_is_looked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert config_path(None, {}) is None
-    assert config_path(None, {"GATEWAY_CONFIG": "other.yaml"}) == Path("other.yaml")
+    assert config_path(None) is None
+    assert config_path("mine.yaml") == Path("mine.yaml")
 
     (tmp_path / "gateway.yaml").touch()
 
-    assert config_path(None, {}) == Path("gateway.yaml")
-    assert config_path(None, {"GATEWAY_CONFIG": "other.yaml"}) == Path("other.yaml")
-    assert config_path("mine.yaml", {"GATEWAY_CONFIG": "other.yaml"}) == Path("mine.yaml")
+    assert config_path(None) == Path("gateway.yaml")
+    assert config_path("mine.yaml") == Path("mine.yaml")
+
+
+def test_what_the_code_says_comes_before_the_environment(manifest, token, tmp_path):
+    environ = {"GATEWAY_ADMIN_TOKEN": token, "GATEWAY_CONFIG": str(manifest)}
+    (tmp_path / "mine.yaml").write_text(Path(manifest).read_text())
+
+    paths = [build_app(config, environ=environ).config.path for config in (None, tmp_path / "mine.yaml")]
+
+    assert paths == [Path(manifest), tmp_path / "mine.yaml"]
 
 
 async def test_without_a_configuration_there_is_a_model_to_try(app_with, auth, token, tmp_path, monkeypatch):

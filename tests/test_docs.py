@@ -27,6 +27,7 @@ import yaml
 
 from gateway.cli import main
 from gateway.config.compile import snapshot
+from gateway.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -175,7 +176,7 @@ def test_manifests_load(page, tmp_path):
         else:
             (tmp_path / f"{number:02}.yaml").write_text(block.text)
 
-        report = snapshot.check(tmp_path, {}, has_secrets=False)
+        report = snapshot.check(tmp_path, Settings(), has_secrets=False)
 
         assert [*map(str, (*report.left_out, *report.warnings))] == [], block.place
 

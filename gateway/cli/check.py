@@ -24,20 +24,22 @@ def check(path: Path, no_secrets: bool, strict: bool) -> None:
     """Check manifests without starting anything.
 
     PATH is a file or a directory. Each fault is shown with its file, line and path, as are accounts that are left out
-    because they cannot be used, and warnings: things that work, but probably not as meant. Providers are not asked, so
-    a wrong key is not found.
+    because they cannot be used, and warnings: things that work, but probably not as meant. Variables such as
+    GATEWAY_TOKENS that cannot be used are shown first. Providers are not asked, so a wrong key is not found.
 
     \b
     Exit codes:
       0  the manifests can be used, perhaps with warnings
-      1  they cannot, or no model can; with --strict: there are warnings
+      1  they cannot, or no model can, or a variable cannot; with --strict: there are warnings
       2  wrong usage of this command
     """
     from gateway.config.compile import snapshot
     from gateway.errors import ConfigError
+    from gateway.settings import settings_from
 
     try:
-        report = snapshot.check(path, os.environ, has_secrets=not no_secrets)
+        settings = settings_from(os.environ, has_secrets=not no_secrets)
+        report = snapshot.check(path, settings, has_secrets=not no_secrets)
     except ConfigError as error:
         _show(error.faults)
         _show(error.warnings, " (warning)")

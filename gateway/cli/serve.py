@@ -46,7 +46,7 @@ def serve(config: Path | None, host: str, port: int, server: str, drain_seconds:
       130  ended at once by a second Ctrl-C; 143: by a second SIGTERM
     """
     from gateway._version import __version__
-    from gateway.app import build_app, config_path
+    from gateway.app import build_app
     from gateway.cli.check import counted
     from gateway.cli.first_run import admin_from, start_text, with_database
     from gateway.errors import ConfigError
@@ -80,7 +80,7 @@ def serve(config: Path | None, host: str, port: int, server: str, drain_seconds:
             server=server,
             host=host,
             port=port,
-            config=config_path(config, admin.environ),
+            config=app.config.path,
             models=app.models.names(None),
             admin=admin,
         )

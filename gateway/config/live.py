@@ -11,7 +11,6 @@ import structlog
 from gateway.config.compile.snapshot import compile_snapshot, manifests_from, refuse_without_models
 from gateway.config.snapshot import Snapshot
 from gateway.contract import Caller, Choice, Provider, Target, Upstream
-from gateway.contract.egress import egress_from
 from gateway.contract.part import Figure, Part, counter, gauge
 from gateway.contract.route import NO_METADATA, Retry, Route
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
@@ -23,6 +22,7 @@ from gateway.rules.access.may_use import may_use
 from gateway.rules.access.roles import PROVIDER_ACCOUNT, USE, missing
 from gateway.rules.routing.routes import VIRTUAL, direct
 from gateway.secrecy.sealing import Seal
+from gateway.settings import Settings
 from gateway.state.background import background
 
 DEBOUNCE_MS = 400
@@ -62,7 +62,7 @@ class Config(Part):
     def __init__(
         self,
         path: Path | None,
-        environ: Mapping[str, str],
+        settings: Settings,
         *,
         callers: Callers | None = None,
         seal: Seal | None = None,
@@ -79,11 +79,10 @@ class Config(Part):
         self.callers = callers or Callers()
         self.seal = seal
         self.guarded = guarded
-        self.egress = egress_from(environ)
+        self.egress = settings.egress
         self.providers = {**providers_by_type(), **{type_: each for each in providers for type_ in each.accounts}}
-        self._environ = environ
-        secrets = environ.get("GATEWAY_SECRETS_DIR")
-        self._secrets = Path(secrets) if secrets else None
+        self._environ = settings.environ
+        self._secrets = settings.secrets_dir
         self._reloading = asyncio.Lock()
         self._waits = waits
         self._told: frozenset[str] = frozenset()

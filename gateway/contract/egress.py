@@ -10,14 +10,12 @@ documentation of AWS, Azure, Google, Oracle and Alibaba.
 """
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
 import msgspec
-
-from gateway.errors import ConfigError, Fault
 
 ALLOW = "GATEWAY_EGRESS_ALLOW"
 
@@ -132,16 +130,12 @@ def literal(host: str) -> str | None:
         return None
 
 
-def egress_from(environ: Mapping[str, str]) -> Egress:
-    """Raises ConfigError: an entry is no network."""
-    allowed: list[Network] = []
-    for text in filter(None, map(str.strip, environ.get(ALLOW, "").split(","))):
-        try:
-            allowed.append(ip_network(text))
-        except ValueError as error:
-            problem = f"{text!r} is no network, as in 10.20.0.0/16,fd12:3456::/48 ({error})"
-            raise ConfigError([Fault("the environment", 0, ALLOW, problem)]) from None
-    return Egress(tuple(allowed))
+def network(text: str) -> Network:
+    """Raises ValueError: it is none."""
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no network, as in 10.20.0.0/16,fd12:3456::/48 ({error})") from None
 
 
 def _inside(ip: IP) -> Sequence[IPv4Address]:

@@ -14,10 +14,10 @@ from gateway.contract import Caller, Credential
 from gateway.contract.limits import Counters
 from gateway.contract.windows import utc_now
 from gateway.errors import Unavailable
-from gateway.identity.callers import ADMIN
 from gateway.rules.access import Access
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
+from gateway.settings import ADMIN
 
 if TYPE_CHECKING:
     from gateway.state.database.ledger import LedgerStore

@@ -1,10 +1,9 @@
 """What a gateway with a database consists of, besides the way of a request."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -15,15 +14,15 @@ from gateway.contract.limits import Counters
 from gateway.contract.part import Part
 from gateway.control.control import Control
 from gateway.control.rotation import rotate_due
-from gateway.errors import ConfigError, Fault
 from gateway.rules.limits import policy_of
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
+from gateway.settings import Settings
 from gateway.state.alerts import Delivery, Outbox
 from gateway.state.background import Chore
 from gateway.state.bus import CHANGED, bus_from
 from gateway.state.ledger import Ledger, OpenRequests, Restoring
-from gateway.upstream.outgoing import ways_from
+from gateway.upstream.outgoing import Ways
 
 ROTATE_EVERY_S = 600.0
 FORGET_EVERY_S = 6 * 3600.0
@@ -31,23 +30,21 @@ FORGET_EVERY_S = 6 * 3600.0
 log = structlog.get_logger(__name__)
 
 
-def control_from(
-    environ: Mapping[str, str], config: Config, seal: Seal, pepper: Pepper, counters: Counters
-) -> Control | None:
-    """The database and what goes with it; None without `GATEWAY_DATABASE_URL`. Nothing is opened.
+def control_from(settings: Settings, config: Config, seal: Seal, pepper: Pepper, counters: Counters) -> Control | None:
+    """The database and what goes with it; None: there is no database. Nothing is opened.
 
     Raises:
         ConfigError: the database or Redis cannot be used as they are named.
     """
-    url = environ.get("GATEWAY_DATABASE_URL")
-    if not url:
+    if settings.database_url is None:
         return None
     from gateway.state.database.ledger import LedgerStore
     from gateway.state.database.store import Store  # with SQLAlchemy, which takes 0.3 s
 
+    url = settings.database_url.reveal()
     ledger = LedgerStore(url, alerts_of=lambda hold: config.snapshot.policies.alerts.get(policy_of(hold.key)))
     store = Store(url)
-    replica = Replica(store, config, bus=bus_from(environ, CHANGED))
+    replica = Replica(store, config, bus=bus_from(settings.redis_url, CHANGED))
     config.callers.is_stale = replica.is_stale
     return Control(
         config=config,
@@ -61,11 +58,8 @@ def control_from(
     )
 
 
-def ledger_from(environ: Mapping[str, str], control: Control | None) -> Ledger | None:
-    if control is None:
-        return None
-    spool = environ.get("GATEWAY_SPOOL_DIR")
-    return Ledger(control.ledger, spool=Path(spool) if spool else None)
+def ledger_from(settings: Settings, control: Control | None) -> Ledger | None:
+    return Ledger(control.ledger, spool=settings.spool_dir) if control is not None else None
 
 
 def following(control: Control | None) -> list[Part]:
@@ -82,7 +76,7 @@ def following(control: Control | None) -> list[Part]:
 
 
 def bookkeeping(
-    environ: Mapping[str, str],
+    settings: Settings,
     counters: Counters,
     control: Control | None,
     ledger: Ledger | None,
@@ -94,9 +88,6 @@ def bookkeeping(
 
     Args:
         bills: of the requests under way, if they ended now.
-
-    Raises:
-        ConfigError: `GATEWAY_LEDGER_DAYS` is no number of days.
     """
     if control is None or ledger is None:
         return [counters]
@@ -105,7 +96,7 @@ def bookkeeping(
     delivery = Delivery(
         lambda name: config.snapshot.channel(name),
         trusts=lambda name: config.snapshot.trusts_channel(name),
-        ways=ways_from(environ),
+        ways=Ways(settings.egress, settings.proxies),
     )
     return [
         ledger,
@@ -113,20 +104,17 @@ def bookkeeping(
         OpenRequests(control.ledger, bills=bills, write=ledger.write, adopted=restoring.restore, settled=ledger.flush),
         restoring,
         Outbox(control.ledger, delivery.send),
-        *forgetting(environ, control),
+        *forgetting(settings.ledger_days, control),
     ]
 
 
-def forgetting(environ: Mapping[str, str], control: Control) -> Iterable[Part]:
-    """How long the ledger remembers single requests; for ever unless `GATEWAY_LEDGER_DAYS` says something else."""
-    days = environ.get("GATEWAY_LEDGER_DAYS")
-    if not days:
+def forgetting(days: int | None, control: Control) -> Iterable[Part]:
+    """So long the ledger remembers single requests; None: for ever."""
+    if days is None:
         return ()
-    if not (days.isdecimal() and int(days) > 0):
-        raise ConfigError([Fault("the environment", 0, "GATEWAY_LEDGER_DAYS", "has to be a number of days above 0")])
 
     async def forget() -> None:
-        if forgotten := await control.ledger.forget(control.now() - timedelta(days=int(days))):
+        if forgotten := await control.ledger.forget(control.now() - timedelta(days=days)):
             log.info("old requests deleted", requests=forgotten)
 
     return (Chore("forgetting", forget, every_s=FORGET_EVERY_S, failing="old requests not deleted"),)

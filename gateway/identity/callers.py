@@ -1,22 +1,19 @@
 """Who there is: from what was presented to who presents it."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from time import time
 from typing import NamedTuple
 
 from gateway.contract import Caller, Credential
-from gateway.errors import ConfigError, Fault, Unavailable
+from gateway.errors import Unavailable
 from gateway.identity.jwt import Identities, Identity, looks_like_jwt
-from gateway.rules.access import Access, canonical
+from gateway.rules.access import Access
 from gateway.rules.access.access import claim_subject
-from gateway.secrecy.secret import cleaned_token
+from gateway.secrecy.secret import Secret
 from gateway.secrecy.tokens import Pepper
 from gateway.state.database.rows import StoredToken
-
-ADMIN = Caller(subject="user:admin", is_admin=True)
-MIN_TOKEN_CHARS = 16
 
 
 class _Known(NamedTuple):
@@ -39,7 +36,7 @@ class Callers:
 
     def __init__(
         self,
-        fixed: Iterable[tuple[str, Caller]] = (),
+        fixed: Iterable[tuple[Secret, Caller]] = (),
         *,
         pepper: Pepper | None = None,
         identities: Identities | None = None,
@@ -50,7 +47,7 @@ class Callers:
         self.identities = identities
         self.is_stale = is_stale
         self._clock = clock
-        self._fixed = {self.pepper.digest(token.encode()): caller for token, caller in fixed}
+        self._fixed = {self.pepper.digest(token.reveal().encode()): caller for token, caller in fixed}
         self._access = Access()
         self._inactive: frozenset[str] = frozenset()
         self._used: set[str] = set()
@@ -177,42 +174,3 @@ def end_of(date: str) -> datetime:
         return day + timedelta(days=1)
     except OverflowError:  # 9999-12-31, as people write "never"
         return datetime.max.replace(tzinfo=UTC)
-
-
-def tokens_in(environ: Mapping[str, str]) -> list[tuple[str, Caller]]:
-    """`GATEWAY_ADMIN_TOKEN` is the admin's; `GATEWAY_TOKENS` holds others as `subject=token`, separated by commas. What
-    editors and shells leave around a token, such as a line break, is left out.
-
-    Raises:
-        ConfigError: an entry is not of that form, or a token cannot be one. It names the variable, and no token.
-    """
-    found: list[tuple[str, Caller]] = []
-    faults: list[Fault] = []
-
-    def add(token: str, caller: Caller, variable: str, of: str) -> None:
-        found.append((token, caller))
-        if problem := _problem_of(token):
-            faults.append(Fault("the environment", 0, variable, of + problem))
-
-    if admin := cleaned_token(environ.get("GATEWAY_ADMIN_TOKEN", "")):
-        add(admin, ADMIN, "GATEWAY_ADMIN_TOKEN", "")
-    entries = map(cleaned_token, environ.get("GATEWAY_TOKENS", "").split(","))
-    for number, entry in enumerate(filter(None, entries), 1):
-        text, _, token = map(cleaned_token, entry.partition("="))
-        subject = canonical(text)
-        if subject is None or subject.startswith("team:") or not token:
-            problem = f"entry {number} is not of the form user:name@example.com=token"
-            faults.append(Fault("the environment", 0, "GATEWAY_TOKENS", problem))
-            continue
-        add(token, Caller(subject=subject), "GATEWAY_TOKENS", f"entry {number}: the token of {subject} ")
-    if faults:
-        raise ConfigError(faults)
-    return found
-
-
-def _problem_of(token: str) -> str | None:
-    if len(token) < MIN_TOKEN_CHARS:
-        return f"has fewer than {MIN_TOKEN_CHARS} characters"
-    if " " in token or not token.isprintable():
-        return "holds a space, or a character that cannot be seen"
-    return None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import structlog
 
 from gateway.errors import ConfigError, Fault
+from gateway.secrecy.secret import Secret
 from gateway.wire.urls import ENCODED, split_server_url
 
 CHANGED = "gateway:changed"
@@ -123,43 +124,35 @@ class Bus:
             log.warning("change not announced; others find it within seconds", reason=str(error))
 
 
-def bus_from(environ: Mapping[str, str], channel: str) -> Bus | None:
-    """None without `GATEWAY_REDIS_URL`. Raises ConfigError: Redis cannot be used as it is named."""
-    url = redis_url(environ)
+def bus_from(url: Secret | None, channel: str) -> Bus | None:
+    """None: there is no Redis. Raises ConfigError: it cannot be used as it is named."""
     if url is None:
         return None
     with redis_named():
-        return Bus(url, channel=channel)
+        return Bus(url.reveal(), channel=channel)
 
 
-def redis_url(environ: Mapping[str, str]) -> str | None:
-    """`GATEWAY_REDIS_URL`, if there is one.
-
-    Raises:
-        ConfigError: it cannot be used, and says what to write instead. It does not repeat the URL.
-    """
-    url = environ.get("GATEWAY_REDIS_URL")
-    if not url:
-        return None
+def redis_url(url: str) -> Secret:
+    """The URL of a Redis server. Raises ValueError: it is none, and what to write instead, without the URL."""
     try:
         parts, query = split_server_url(url)
     except ValueError:
         # Not `from` it: its text may hold a part of the password.
-        raise _wrong(f"expected redis://user:password@host:port/0, {ENCODED}") from None
+        raise ValueError(f"expected redis://user:password@host:port/0, {ENCODED}") from None
     if parts.scheme not in SCHEMES:
-        raise _wrong(
+        raise ValueError(
             f"is no URL of a Redis server: it starts with none of {', '.join(f'{name}://' for name in SCHEMES)}"
         )
     if parts.scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-        raise _wrong("what follows the host is the number of a database, as in redis://host:6379/0")
+        raise ValueError("what follows the host is the number of a database, as in redis://host:6379/0")
     for name, value in query.items():
         if name.startswith("ssl_") and parts.scheme != "rediss":
-            raise _wrong(f"parameter {name[:60]!r} is about TLS: write rediss://")
+            raise ValueError(f"parameter {name[:60]!r} is about TLS: write rediss://")
         if name not in PARAMETERS:
-            raise _wrong(f"unknown parameter {name[:60]!r}: leave it out; known are {', '.join(PARAMETERS)}")
+            raise ValueError(f"unknown parameter {name[:60]!r}: leave it out; known are {', '.join(PARAMETERS)}")
         if PARAMETERS[name] and value not in PARAMETERS[name]:
-            raise _wrong(f"{name} is one of {', '.join(PARAMETERS[name])}")
-    return url
+            raise ValueError(f"{name} is one of {', '.join(PARAMETERS[name])}")
+    return Secret(url)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias, cast
 from urllib.parse import unquote
@@ -13,11 +13,11 @@ from aiohttp import AddrInfoType, ClientConnectorError, ClientSession, ClientTim
 from aiohttp.client_reqrep import ClientRequest
 from yarl import URL
 
-from gateway.contract.egress import Egress, egress_from
+from gateway.contract.egress import Egress
 from gateway.errors import UpstreamError
 from gateway.secrecy.secret import Secret
 from gateway.upstream.connection import Connection
-from gateway.upstream.proxies import Proxies, proxies_from
+from gateway.upstream.proxies import Proxies
 from gateway.wire.address import Address, address_of
 
 Refusal: TypeAlias = Callable[[str], str | None]
@@ -61,11 +61,6 @@ class Ways(msgspec.Struct, frozen=True):
             proxy=proxy.reveal() if proxy is not None else None,
             **options,
         )
-
-
-def ways_from(environ: Mapping[str, str]) -> Ways:
-    """Raises ConfigError."""
-    return Ways(egress_from(environ), proxies_from(environ))
 
 
 def guarded_socket(address: AddrInfoType, *, refusal: Refusal) -> socket.socket:

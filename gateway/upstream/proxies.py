@@ -38,20 +38,24 @@ class Proxies(msgspec.Struct, frozen=True):
 
 
 def proxies_from(environ: Mapping[str, str]) -> Proxies:
-    """Raises ConfigError: a proxy that would be used cannot be."""
+    """Raises ConfigError: proxies that would be used cannot be."""
     switch = environ.get(SWITCH, "on").strip().lower() or "on"
     if switch not in ("on", "off"):
         raise ConfigError([Fault("the environment", 0, SWITCH, f"must be on or off, and is {switch[:20]!r}")])
     if switch == "off":
         return Proxies()
-    return Proxies(
-        http=_proxy(environ, "HTTP_PROXY"),
-        https=_proxy(environ, "HTTPS_PROXY"),
+    faults: list[Fault] = []
+    proxies = Proxies(
+        http=_proxy(environ, "HTTP_PROXY", faults),
+        https=_proxy(environ, "HTTPS_PROXY", faults),
         exempt=tuple(entry.lower() for entry in _value(environ, "NO_PROXY").replace(",", " ").split()),
     )
+    if faults:
+        raise ConfigError([*dict.fromkeys(faults)])  # ALL_PROXY may stand for both
+    return proxies
 
 
-def _proxy(environ: Mapping[str, str], name: str) -> Secret | None:
+def _proxy(environ: Mapping[str, str], name: str, faults: list[Fault]) -> Secret | None:
     used = name if _is_set(environ, name) else "ALL_PROXY"
     text = _value(environ, used)
     if not text:
@@ -64,7 +68,7 @@ def _proxy(environ: Mapping[str, str], name: str) -> Secret | None:
         is_usable = False
     if not is_usable or not url.isprintable() or " " in url:
         problem = f"is no http or https proxy, as in http://proxy.example:3128; {SWITCH}=off ignores the variables"
-        raise ConfigError([Fault("the environment", 0, used, problem)])
+        faults.append(Fault("the environment", 0, used, problem))
     return Secret(url)
 
 

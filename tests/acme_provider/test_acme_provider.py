@@ -29,6 +29,7 @@ from pathlib import Path
 
 from gateway import build_app
 from gateway.config.compile.snapshot import check
+from gateway.settings import settings_from
 from gateway.testing import FakeUpstream, post
 
 ENVIRON = {"ACME_KEY": "k-acme", "GATEWAY_ADMIN_TOKEN": "gw-test-0123456789abcdef"}
@@ -38,7 +39,7 @@ ASK = {"model": "acme/coyote", "messages": [], "seed": 7}
 
 async def main():
     path = Path(sys.argv[1])
-    report = check(path, ENVIRON)
+    report = check(path, settings_from(ENVIRON))
     upstream = FakeUpstream((200, [REPLY]))
     app = build_app(path, environ=ENVIRON, network=upstream, sinks=[])
     headers = {"authorization": "Bearer gw-test-0123456789abcdef"}

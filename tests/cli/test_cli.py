@@ -96,6 +96,33 @@ def test_check_shows_warnings_beside_faults(run):
     assert served == [*result.output.splitlines()[:2], "Error: the configuration has 1 fault"]
 
 
+def test_check_shows_variables_that_cannot_be_used(run):
+    """`gateway serve` would not start with them either."""
+    environ = {"GATEWAY_TOKENS": "user", "GATEWAY_LEDGER_DAYS": "soon"}
+
+    result = run("check", "gateway.yaml", files={"gateway.yaml": GOOD}, **environ)
+
+    assert result.output.splitlines() == [
+        "the environment: GATEWAY_TOKENS: entry 1 is not of the form user:name@example.com=token",
+        "the environment: GATEWAY_LEDGER_DAYS: has to be a number of days above 0",
+        "2 faults",
+    ]
+    assert result.exit_code == 1
+    served = run("serve", "--config", "gateway.yaml", **environ).stderr.splitlines()
+    assert served == [*result.output.splitlines()[:2], "Error: the configuration has 2 faults"]
+
+
+def test_check_where_no_secrets_are(run):
+    """As in a pipeline that migrates the database, and has no pepper."""
+    environ = {"GATEWAY_DATABASE_URL": "sqlite:///gateway.db"}
+
+    checks = [
+        run("check", "gateway.yaml", *more, files={"gateway.yaml": GOOD}, **environ) for more in ([], ["--no-secrets"])
+    ]
+
+    assert [check.exit_code for check in checks] == [1, 0]
+
+
 def test_check_of_an_empty_folder(run):
     result = run("check", ".")
 

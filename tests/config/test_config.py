@@ -18,6 +18,7 @@ from gateway.manifests import Secrets, loads
 from gateway.plugins import providers_by_type
 from gateway.rules.access.may_use import may_use
 from gateway.secrecy.sealing import Seal
+from gateway.settings import Settings, settings_from
 from gateway.testing import FakeUpstream, get, post
 
 ASK = {"model": "mock/m", "messages": []}
@@ -45,7 +46,7 @@ async def names(config):
 
 
 async def test_the_next_configuration_takes_the_place_of_the_last(path):
-    config = Config(path, {})
+    config = Config(path, Settings())
     path.write_text(manifest_of("m", "n"))
 
     await config.reload()
@@ -63,7 +64,7 @@ async def test_files_and_database_are_one_configuration_at_the_start(path):
     path.write_text(manifest_of("m") + "---\ntype: cluster\nname: x\n")
 
     with structlog.testing.capture_logs() as logs:
-        config = Config(path, {}, waits=True)
+        config = Config(path, Settings(), waits=True)
         await config.reload(Stored())
         generation = config.generation
         await config.reload(Stored())
@@ -74,7 +75,7 @@ async def test_files_and_database_are_one_configuration_at_the_start(path):
 
 @pytest.mark.parametrize("text", ["a: [", "type: provider-account/openai\nname: x\nintegrations: 3\n"])
 async def test_one_that_cannot_be_used_leaves_the_last_in_force(path, text, capsys):
-    config = Config(path, {})
+    config = Config(path, Settings())
     path.write_text(text)
 
     await config.reload()
@@ -87,7 +88,7 @@ async def test_one_that_cannot_be_used_leaves_the_last_in_force(path, text, caps
 
 
 async def test_a_file_that_has_gone_leaves_the_last_in_force(path, capsys):
-    config = Config(path, {})
+    config = Config(path, Settings())
     path.unlink()
 
     await config.reload()
@@ -97,7 +98,7 @@ async def test_a_file_that_has_gone_leaves_the_last_in_force(path, capsys):
 
 
 async def test_faults_are_forgotten_once_they_are_mended(path, capsys):
-    config = Config(path, {})
+    config = Config(path, Settings())
     path.write_text("a: [")
     await config.reload()
     path.write_text(manifest_of("n"))
@@ -112,7 +113,7 @@ def test_the_first_one_has_to_be_good(path):
     path.write_text("a: [")
 
     with pytest.raises(ConfigError):
-        Config(path, {})
+        Config(path, Settings())
 
 
 async def test_a_bad_reload_can_be_seen_from_outside(app_with, path, auth, capsys):
@@ -170,7 +171,7 @@ integrations:
 
 
 def config_of(text):
-    config = Config(None, {})
+    config = Config(None, Settings())
     config.snapshot = compile_snapshot(loads(text), config.providers, Secrets({}))
     return config
 
@@ -421,7 +422,7 @@ def may(manifests, person, account, model):
 @given(tenants())
 def test_any_tenant_may_use_exactly_what_it_was_granted(manifests):
     """`names` lists, and `find` gives, what the manifests say, for everybody."""
-    config = Config(None, {})
+    config = Config(None, Settings())
     config.snapshot = compile_snapshot(loads(json.dumps(manifests), "a.json"), config.providers, Secrets({}))
     models = [(account, model) for account in ("a", "b") for model in ("m", "n", "*")]
 
@@ -471,7 +472,7 @@ def stored_manifests(text):
 async def test_stored_manifests_come_into_force(path):
     """Beside those of the files, with their secrets opened, and one that is wrong left out alone."""
     seal = Seal(b"a-pepper-of-some-length")
-    config = Config(path, {}, seal=seal)
+    config = Config(path, Settings(), seal=seal)
     sealed = seal.close("canary")
     text = f"""\
 {{type: provider-account/openai, name: new, auth_data: {{type: api-key, api_key: "{sealed}"}}, integrations: [{{type: integration/model/openai, name: m, model_id: m, model_types: [chat]}}]}}
@@ -500,7 +501,7 @@ async def test_a_group_of_the_api_does_not_lead_to_the_environment(path, capsys)
 ---
 {type: provider-account/openai, name: evil, base_url: "https://evil.example", auth_data: {type: api-key, api_key: "tfy-secret://t:aws:key"}, integrations: []}
 """  # noqa: E501
-    config = Config(path, {"AWS_KEY": "canary"})
+    config = Config(path, settings_from({"AWS_KEY": "canary"}))
 
     await config.reload(Stored(manifests=stored_manifests(text)))
 
@@ -544,7 +545,7 @@ async def settled(until, config, change, expected):
 
 @pytest.mark.parametrize("change", [write, replace_file, remove_and_write])
 async def test_a_change_of_the_file_is_noticed(path, until, change, capsys):
-    config = Config(path, {})
+    config = Config(path, Settings())
 
     async with config.running():
         await settled(until, config, lambda: change(path, manifest_of("n")), ["mock/n"])
@@ -552,7 +553,7 @@ async def test_a_change_of_the_file_is_noticed(path, until, change, capsys):
 
 
 async def test_a_change_in_a_directory_is_noticed(path, until, capsys):
-    config = Config(path.parent, {})
+    config = Config(path.parent, Settings())
     other = manifest_of("x").replace("name: mock", "name: other")
 
     async with config.running():
@@ -577,7 +578,7 @@ async def test_a_configmap_is_noticed(tmp_path, until, as_directory, capsys):
     publish(manifest_of("m"))
     path = tmp_path / "gateway.yaml"
     path.symlink_to("..data/gateway.yaml")
-    config = Config(tmp_path if as_directory else path, {})
+    config = Config(tmp_path if as_directory else path, Settings())
 
     async with config.running():
         await settled(until, config, lambda: publish(manifest_of("n")), ["mock/n"])
@@ -592,7 +593,7 @@ async def test_a_changed_secret_is_noticed(path, tmp_path, until, capsys):
     key.write_text("old-key")
     auth = "auth_data: {type: bearer-auth, bearer_token: 'tfy-secret://tenant:group:key'}, url: "
     path.write_text(manifest_of("m").replace("url: ", auth))
-    config = Config(path, {"GATEWAY_SECRETS_DIR": str(secrets)})
+    config = Config(path, settings_from({"GATEWAY_SECRETS_DIR": str(secrets)}))
 
     def head():
         target = config.find("mock/m", None).target
@@ -612,7 +613,7 @@ async def test_a_changed_secret_is_noticed(path, tmp_path, until, capsys):
 
 
 async def test_without_a_file_nothing_is_watched():
-    config = Config(None, {})
+    config = Config(None, Settings())
 
     async with config.running():
         assert await names(config) == ["demo/echo"]
@@ -655,7 +656,7 @@ def test_a_rule_for_all_takes_only_what_its_targets_are_for(tmp_path):
         "{type: integration/model/openai, name: vectors, model_id: v, model_types: [embedding]}]}\n"
         f"---\n{{type: gateway-load-balancing-config, rules: [{rule}]}}\n"
     )
-    config = Config(path, {})
+    config = Config(path, Settings())
 
     assert config.find("main/vectors", None, {}, "chat").rule == "all"
     assert config.find("main/vectors", None, {}, "embedding").rule is None
@@ -688,7 +689,7 @@ async def test_starts_without_an_account_that_lacks_its_key(app_with, path, caps
 
 async def test_goes_on_being_reloaded_without_it(path, capsys):
     path.write_text(manifest_of("m") + KEYED)
-    config = Config(path, {})
+    config = Config(path, Settings())
     path.write_text(manifest_of("n") + KEYED)
 
     await config.reload()
@@ -698,7 +699,7 @@ async def test_goes_on_being_reloaded_without_it(path, capsys):
 
 
 async def test_a_new_account_that_cannot_be_used_holds_nothing_up(path, capsys):
-    config = Config(path, {})
+    config = Config(path, Settings())
     path.write_text(manifest_of("m", "n") + KEYED)
 
     await config.reload()
@@ -720,7 +721,7 @@ async def test_a_new_account_that_cannot_be_used_holds_nothing_up(path, capsys):
 async def test_a_reload_takes_no_account_away_that_works(path, text, capsys):
     """What somebody is just editing must not end the requests of others."""
     path.write_text(manifest_of("m") + KEYED)
-    config = Config(path, {"KEY": "k"})
+    config = Config(path, settings_from({"KEY": "k"}))
     path.write_text(manifest_of("m", "n") + text)
 
     await config.reload()
@@ -731,7 +732,7 @@ async def test_a_reload_takes_no_account_away_that_works(path, text, capsys):
 
 async def test_an_account_may_be_deleted(path):
     path.write_text(manifest_of("m") + KEYED)
-    config = Config(path, {"KEY": "k"})
+    config = Config(path, settings_from({"KEY": "k"}))
     path.write_text(manifest_of("m"))
 
     await config.reload()
@@ -745,10 +746,10 @@ def test_does_not_start_without_a_model(path, text):
     path.write_text(text)
 
     with pytest.raises(ConfigError, match="no model can be used"):
-        Config(path, {})
+        Config(path, Settings())
 
 
 def test_starts_without_a_model_when_a_database_may_bring_some(path):
     path.write_text("")
 
-    assert Config(path, {}, waits=True).snapshot.targets == {}
+    assert Config(path, Settings(), waits=True).snapshot.targets == {}

@@ -9,9 +9,10 @@ from gateway import build_app
 from gateway.config.live import Config
 from gateway.config.replica import STALE_S, Replica
 from gateway.errors import ConfigError, Unavailable
-from gateway.identity.callers import Callers, tokens_in
+from gateway.identity.callers import Callers
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
+from gateway.settings import settings_from
 from gateway.state.database.migrate import migrate
 from gateway.state.database.store import Store
 from gateway.testing import FakeUpstream, ListSink, get, request
@@ -246,10 +247,10 @@ def clock():
 @pytest.fixture
 async def replica(environ, clock):
     """Of a database that has no tables yet and can be away. It goes by a clock of ours."""
-    pepper = PEPPER.encode()
-    callers = Callers(tokens_in(environ), pepper=Pepper(pepper))
+    pepper, settings = PEPPER.encode(), settings_from(environ)
+    callers = Callers(settings.tokens, pepper=Pepper(pepper))
     store = Away(Store(environ["GATEWAY_DATABASE_URL"]))
-    replica = Replica(store, Config(None, environ, callers=callers, seal=Seal(pepper)), clock=clock)
+    replica = Replica(store, Config(None, settings, callers=callers, seal=Seal(pepper)), clock=clock)
     callers.is_stale = replica.is_stale
     yield replica
     store.is_away = False

@@ -5,11 +5,12 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from gateway.config.compile.snapshot import Report, check, compile_snapshot, manifests_from, secrets_from
+from gateway.config.compile.snapshot import Report, check, compile_snapshot, manifests_from
 from gateway.config.snapshot import Snapshot
 from gateway.errors import ConfigError
 from gateway.manifests import Secrets, loads
 from gateway.plugins import providers_by_type
+from gateway.settings import Settings
 
 PROVIDERS = providers_by_type()
 
@@ -244,7 +245,7 @@ def test_a_key_in_the_environment_gives_an_account():
     environ = {"OPENAI_API_KEY": "sk-1", "GROQ_API_KEY": "", "MISTRAL_API_KEY": "m-1", "NOMIC_API_KEY": "n-1"}
 
     manifests = manifests_from(environ)
-    snapshot = compile_snapshot(manifests, PROVIDERS, secrets_from(environ))
+    snapshot = compile_snapshot(manifests, PROVIDERS, Secrets(environ))
 
     assert [*snapshot.targets] == ["demo/echo", "openai/*", "mistral-ai/*"]
     assert snapshot.warnings == ()
@@ -261,7 +262,7 @@ def test_a_manifest_of_the_environment_does_not_hold_the_key():
 def test_check_says_what_it_found(tmp_path):
     (tmp_path / "a.yaml").write_text(TWO_ACCOUNTS)
 
-    assert check(tmp_path, {"OPENAI_API_KEY": "k"}) == Report(
+    assert check(tmp_path, Settings(environ={"OPENAI_API_KEY": "k"})) == Report(
         models=("main/gpt", "main/org/deep/name", "any/*", "any/fixed"),
         accounts=frozenset({"main", "any"}),
         without_alias=("main/gpt", "main/org/deep/name", "any/fixed"),
@@ -273,7 +274,7 @@ def test_check_raises_what_is_wrong(tmp_path):
     (tmp_path / "a.yaml").write_text(TWO_ACCOUNTS.replace("name: gpt,", ""))
 
     with pytest.raises(ConfigError, match="missing required field `name`"):
-        check(tmp_path, {"OPENAI_API_KEY": "k"})
+        check(tmp_path, Settings(environ={"OPENAI_API_KEY": "k"}))
 
 
 ONLY_VIRTUAL = """\
@@ -305,7 +306,7 @@ def test_check_refuses_what_nobody_can_use(tmp_path, text, warnings):
     (tmp_path / "a.yaml").write_text(text)
 
     with pytest.raises(ConfigError) as refused:
-        check(tmp_path / "a.yaml", {})
+        check(tmp_path / "a.yaml", Settings())
 
     assert str(refused.value) == f"{tmp_path}/a.yaml{NO_MODEL}"
     assert len(refused.value.warnings) == warnings
@@ -313,7 +314,7 @@ def test_check_refuses_what_nobody_can_use(tmp_path, text, warnings):
 
 def test_check_refuses_an_empty_directory(tmp_path):
     with pytest.raises(ConfigError) as refused:
-        check(tmp_path, {})
+        check(tmp_path, Settings())
 
     assert str(refused.value) == f"{tmp_path}{NO_MODEL}"
 
@@ -322,7 +323,7 @@ def test_check_says_why_nothing_is_left(tmp_path):
     (tmp_path / "a.yaml").write_text(TWO_ACCOUNTS.partition("---")[0])
 
     with pytest.raises(ConfigError) as refused:
-        check(tmp_path, {})
+        check(tmp_path, Settings())
 
     assert [fault.path for fault in refused.value.faults] == ["auth_data.api_key", ""]
 
@@ -332,19 +333,19 @@ def test_an_alias_leads_to_its_models(tmp_path):
     virtual = ONLY_VIRTUAL.replace("gone/m", "main/gpt").replace("name: m\n", "name: m\n    alias: [gpt]\n")
     (tmp_path / "a.yaml").write_text(TWO_ACCOUNTS + "---\n" + virtual)
 
-    found = check(tmp_path, {"OPENAI_API_KEY": "k"})
+    found = check(tmp_path, Settings(environ={"OPENAI_API_KEY": "k"}))
 
     assert found.accounts == {"main", "any", "v"}
     assert found.without_alias == ("main/org/deep/name", "any/fixed")
 
 
-def test_secrets_come_from_the_directory_the_environment_names(tmp_path):
-    (tmp_path / "llm").mkdir()
-    (tmp_path / "llm" / "openai").write_text("from a file\n")
+def test_check_looks_for_secrets_in_their_directory(tmp_path):
+    (tmp_path / "secrets" / "llm").mkdir(parents=True)
+    (tmp_path / "secrets" / "llm" / "openai").write_text("from a file\n")
+    (tmp_path / "a.yaml").write_text(TWO_ACCOUNTS.replace("${OPENAI_API_KEY}", "tfy-secret://acme:llm:openai"))
 
-    secrets = secrets_from({"GATEWAY_SECRETS_DIR": str(tmp_path)})
-
-    assert secrets.resolve("tfy-secret://acme:llm:openai").reveal() == "from a file"
+    assert check(tmp_path / "a.yaml", Settings(secrets_dir=tmp_path / "secrets")).left_out == ()
+    assert check(tmp_path / "a.yaml", Settings()).left_out != ()
 
 
 # --- who may use what --------------------------------------------------------
@@ -424,7 +425,7 @@ permissions: ["provider-account:ReadProviderAccount", "provider-account:ManagePr
 
 def test_the_demo_is_for_everyone_and_what_costs_money_is_not():
     environ = {"OPENAI_API_KEY": "k"}
-    snapshot = compile_snapshot(manifests_from(environ), PROVIDERS, secrets_from(environ))
+    snapshot = compile_snapshot(manifests_from(environ), PROVIDERS, Secrets(environ))
 
     assert {name: target.users for name, target in snapshot.targets.items()} == {
         "demo/echo": {"team:everyone"},
@@ -435,7 +436,7 @@ def test_the_demo_is_for_everyone_and_what_costs_money_is_not():
 def test_a_vendors_variable_with_nothing_but_a_line_break_is_not_set():
     """And one with a key and a line break is a key: it was sent with it, or not at all."""
     environ = {"OPENAI_API_KEY": "sk-1\n", "GROQ_API_KEY": "\n", "XAI_API_KEY": "\ufeff"}
-    snapshot = compile_snapshot(manifests_from(environ), PROVIDERS, secrets_from(environ))
+    snapshot = compile_snapshot(manifests_from(environ), PROVIDERS, Secrets(environ))
 
     assert [*snapshot.targets] == ["demo/echo", "openai/*"]
     assert b"authorization: Bearer sk-1\r\n" in snapshot.targets["openai/*"].settings.endpoints["chat"].head

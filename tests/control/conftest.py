@@ -14,11 +14,12 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths
 from gateway.dialects import CHAT
 from gateway.endpoints.router import Paths
-from gateway.identity.callers import Callers, tokens_in
+from gateway.identity.callers import Callers
 from gateway.middleware import AuthMiddleware, ErrorsMiddleware
 from gateway.proxy.bodies import Bodies
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
+from gateway.settings import settings_from
 from gateway.state.counters.memory import MemoryCounters
 from gateway.state.database.ledger import LedgerStore
 from gateway.state.database.migrate import migrate
@@ -179,8 +180,9 @@ async def timed_on(clock):
 
     async def make(environ, counters=None):
         pepper, url = environ["GATEWAY_PEPPER"].encode(), environ["GATEWAY_DATABASE_URL"]
-        callers = Callers(tokens_in(environ), pepper=Pepper(pepper), clock=lambda: clock().timestamp())
-        config = Config(None, environ, callers=callers, seal=Seal(pepper))
+        settings = settings_from(environ)
+        callers = Callers(settings.tokens, pepper=Pepper(pepper), clock=lambda: clock().timestamp())
+        config = Config(None, settings, callers=callers, seal=Seal(pepper))
         store = Store(url, clock=clock, deadline_s=20.0)
         control = Control(
             config=config,

@@ -7,11 +7,12 @@ import pytest
 
 from gateway.config.compile.access import access_of
 from gateway.contract import Caller, Credential
-from gateway.errors import ConfigError, Unavailable
-from gateway.identity.callers import Callers, end_of, tokens_in
+from gateway.errors import Unavailable
+from gateway.identity.callers import Callers, end_of
 from gateway.identity.jwt import Identity
 from gateway.manifests import Manifest
 from gateway.manifests.identity import KINDS
+from gateway.secrecy.secret import Secret
 from gateway.secrecy.tokens import Pepper
 from gateway.state.database.rows import StoredToken
 
@@ -79,108 +80,27 @@ def team(name, *members):
 
 
 def callers(*tokens, manifests=(), inactive=(), fixed=(), clock=None, **options):
-    found = Callers(fixed, pepper=PEPPER, clock=clock or Clock(), **options)
+    secrets = [(Secret(token), caller) for token, caller in fixed]
+    found = Callers(secrets, pepper=PEPPER, clock=clock or Clock(), **options)
     found.grant(access(*manifests))
     found.update(tokens, inactive)
     return found
 
 
-# --- from the environment ----------------------------------------------------
+# --- of the environment ------------------------------------------------------
 
 
-def test_the_admins_token():
-    assert Callers(tokens_in({"GATEWAY_ADMIN_TOKEN": LONG})).find(LONG.encode()) == ADMIN
-
-
-def test_other_tokens():
-    text = f"user:Ana@Example.com=ana-{LONG}, virtualaccount:ci=ci={LONG},,serviceaccount:old=old-{LONG}"
-
-    assert tokens_in({"GATEWAY_TOKENS": text}) == [
-        (f"ana-{LONG}", Caller("user:ana@example.com")),
-        (f"ci={LONG}", Caller("virtualaccount:ci")),
-        (f"old-{LONG}", Caller("virtualaccount:old")),
-    ]
-
-
-@pytest.mark.parametrize("environ", [{}, {"GATEWAY_ADMIN_TOKEN": "", "GATEWAY_TOKENS": ""}])
-def test_without_tokens_nobody_is_known(environ):
-    assert tokens_in(environ) == []
-    assert Callers(tokens_in(environ)).find(b"") is None
+def test_without_tokens_nobody_is_known():
+    assert Callers().find(b"") is None
 
 
 @pytest.mark.parametrize("token", ["", "x", LONG[:-1], LONG + "0", LONG.upper(), f" {LONG}", f"{LONG} ", LONG + "\x00"])
 async def test_an_unknown_token(token):
-    found = Callers(tokens_in({"GATEWAY_ADMIN_TOKEN": LONG}))
+    found = callers(fixed=[(LONG, ADMIN)])
 
+    assert found.find(LONG.encode()) == ADMIN
     assert found.find(token.encode()) is None
     assert await found.verify(token.encode()) is None
-
-
-WRONG_FORM = "is not of the form user:name@example.com=token"
-HOLDS = "holds a space, or a character that cannot be seen"
-
-
-@pytest.mark.parametrize("around", ["\n", "\r\n", " \n", "\t", "\ufeff", "\u200b", "\u2060\n"])
-def test_what_is_around_a_token_is_none_of_it(around):
-    """A token from a file ends in a line break: the gateway started, and knew nobody."""
-    text = f"{around}user:ana={around}ana-{LONG}{around},{around}user:bo=bo-{LONG},{around}"
-    environ = {"GATEWAY_ADMIN_TOKEN": f"{around}{LONG}{around}", "GATEWAY_TOKENS": text}
-
-    assert [token for token, _ in tokens_in(environ)] == [LONG, f"ana-{LONG}", f"bo-{LONG}"]
-
-
-@pytest.mark.parametrize("variable", ["GATEWAY_ADMIN_TOKEN", "GATEWAY_TOKENS"])
-@pytest.mark.parametrize("value", ["\n", " ", "\ufeff", ",\n,"])
-def test_nothing_but_what_is_around_is_no_token(variable, value):
-    if variable == "GATEWAY_TOKENS" or "," not in value:
-        assert tokens_in({variable: value}) == []
-
-
-@pytest.mark.parametrize(
-    ("environ", "faults"),
-    [
-        ({"GATEWAY_TOKENS": f"ana={LONG}"}, [f"the environment: GATEWAY_TOKENS: entry 1 {WRONG_FORM}"]),
-        ({"GATEWAY_TOKENS": f"team:platform={LONG}"}, [f"the environment: GATEWAY_TOKENS: entry 1 {WRONG_FORM}"]),
-        ({"GATEWAY_TOKENS": f"user:*={LONG}"}, [f"the environment: GATEWAY_TOKENS: entry 1 {WRONG_FORM}"]),
-        ({"GATEWAY_TOKENS": f"user:ana={LONG},{LONG}"}, [f"the environment: GATEWAY_TOKENS: entry 2 {WRONG_FORM}"]),
-        ({"GATEWAY_TOKENS": "user:ana="}, [f"the environment: GATEWAY_TOKENS: entry 1 {WRONG_FORM}"]),
-        (
-            {"GATEWAY_ADMIN_TOKEN": LONG[:-1], "GATEWAY_TOKENS": "user:ana=short,user"},
-            [
-                "the environment: GATEWAY_ADMIN_TOKEN: has fewer than 16 characters",
-                "the environment: GATEWAY_TOKENS: entry 1: the token of user:ana has fewer than 16 characters",
-                f"the environment: GATEWAY_TOKENS: entry 2 {WRONG_FORM}",
-            ],
-        ),
-        (
-            {"GATEWAY_ADMIN_TOKEN": LONG[:-1], "GATEWAY_TOKENS": f"user:bo={LONG},user:ana=short"},
-            [
-                "the environment: GATEWAY_ADMIN_TOKEN: has fewer than 16 characters",
-                "the environment: GATEWAY_TOKENS: entry 2: the token of user:ana has fewer than 16 characters",
-            ],
-        ),
-        (
-            {"GATEWAY_ADMIN_TOKEN": f"{LONG} {LONG}", "GATEWAY_TOKENS": f"user:bo={LONG}\u200b{LONG}"},
-            [
-                f"the environment: GATEWAY_ADMIN_TOKEN: {HOLDS}",
-                f"the environment: GATEWAY_TOKENS: entry 1: the token of user:bo {HOLDS}",
-            ],
-        ),
-        (
-            {"GATEWAY_ADMIN_TOKEN": f"{LONG}\n{LONG}", "GATEWAY_TOKENS": f"user:bo={LONG}\0"},
-            [
-                f"the environment: GATEWAY_ADMIN_TOKEN: {HOLDS}",
-                f"the environment: GATEWAY_TOKENS: entry 1: the token of user:bo {HOLDS}",
-            ],
-        ),
-    ],
-)
-def test_what_is_wrong_is_said_without_the_token(environ, faults):
-    """A team is nobody who could call."""
-    with pytest.raises(ConfigError) as raised:
-        tokens_in(environ)
-
-    assert [str(fault) for fault in raised.value.faults] == faults
 
 
 def test_a_fixed_token_has_what_the_manifests_grant():
@@ -550,6 +470,6 @@ def test_only_hashes_are_kept():
 
 def test_without_a_pepper_each_process_has_its_own():
     """Tokens of the environment need none that lasts: they are hashed anew at each start."""
-    digests = {Callers([(LONG, ADMIN)]).pepper.digest(LONG.encode()) for _ in range(3)}
+    digests = {Callers([(Secret(LONG), ADMIN)]).pepper.digest(LONG.encode()) for _ in range(3)}
 
     assert len(digests) == 3

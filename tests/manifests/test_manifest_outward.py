@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from gateway.config.compile.snapshot import compile_snapshot
-from gateway.contract.egress import egress_from
 from gateway.errors import ConfigError
 from gateway.manifests import Secrets, loads
 from gateway.plugins import providers_by_type
 from gateway.secrecy.sealing import Seal
+from gateway.settings import settings_from
 from gateway.testing import FakeUpstream
 
 MUST = "must be a URL, without spaces, backslashes and control characters"
@@ -220,7 +220,8 @@ def applied(manifest, *, by_admin, stored=(), **environ):
     [given] = loads(json.dumps(manifest))
     given = replace(given, file="database", line=0, lines=0, version=1, by_admin=by_admin)
     secrets = Secrets({}, stored=dict(stored), seal=SEAL)
-    return compile_snapshot([given], providers_by_type(), secrets, egress=egress_from(environ), guarded=GUARDED)
+    egress = settings_from(environ).egress
+    return compile_snapshot([given], providers_by_type(), secrets, egress=egress, guarded=GUARDED)
 
 
 SEAL = Seal(b"pepper-of-the-tests-0123456789")

@@ -9,11 +9,12 @@ from gateway.middleware import AuthMiddleware
 from gateway.middleware.auth import keys_of
 from gateway.middleware.failures import Failures
 from gateway.proxy.exchange import Exchange
+from gateway.secrecy.secret import Secret
 from gateway.secrecy.tokens import PERSONAL, VIRTUAL_ACCOUNT, mint
 from gateway.testing import get, http_scope
 
 ANA, CI, BOB = Caller("user:ana@example.com"), Caller("virtualaccount:ci"), Caller("user:bob@example.com")
-TOKENS = Callers([("token-of-ana", ANA), ("token-of-ci", CI), ("token-of-bob", BOB)])
+TOKENS = Callers([(Secret(f"token-of-{name}"), caller) for name, caller in (("ana", ANA), ("ci", CI), ("bob", BOB))])
 
 
 class Verified:

@@ -10,7 +10,8 @@ from redis import asyncio as aioredis
 
 from gateway.contract.limits import Hold, Unit
 from gateway.contract.windows import Window
-from gateway.errors import ConfigError, Unavailable
+from gateway.errors import Unavailable
+from gateway.secrecy.secret import Secret
 from gateway.state.bus import Bus
 from gateway.state.bus import redis_url as url_of_redis
 from gateway.state.counters.redis import RedisCounters
@@ -164,8 +165,8 @@ def test_what_is_no_url(url):
 def test_a_redis_url_that_cannot_be_used(url, problem):
     """A part of the password was taken for a host, and what the client does not know came back as a traceback. What
     it says holds nothing of the URL but the name of a parameter."""
-    with pytest.raises(ConfigError, match=problem) as raised:
-        url_of_redis({"GATEWAY_REDIS_URL": url})
+    with pytest.raises(ValueError, match=problem) as raised:
+        url_of_redis(url)
 
     assert "s3c" not in "".join(traceback.format_exception(raised.value))
 
@@ -183,7 +184,7 @@ def test_a_redis_url_that_cannot_be_used(url, problem):
 )
 async def test_a_redis_url_that_can(url):
     """All that is wrong is that nobody is there."""
-    assert url_of_redis({"GATEWAY_REDIS_URL": url}) == url
+    assert url_of_redis(url) == Secret(url)
     counters = RedisCounters(url)
 
     with pytest.raises(Unavailable, match="redis cannot be reached"):

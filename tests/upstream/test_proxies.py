@@ -88,6 +88,13 @@ def test_a_proxy_that_cannot_be_used(url):
     assert proxies_from({"ALL_PROXY": url, "GATEWAY_TRUST_ENV_PROXY": "off"}) == Proxies()
 
 
+def test_two_proxies_that_cannot_be_used():
+    with pytest.raises(ConfigError) as refused:
+        proxies_from({"HTTP_PROXY": "socks5://p", "https_proxy": "ftp://p"})
+
+    assert [fault.path for fault in refused.value.faults] == ["HTTP_PROXY", "HTTPS_PROXY"]
+
+
 def test_a_switch_that_is_neither():
     with pytest.raises(ConfigError, match="must be on or off, and is 'maybe'"):
         proxies_from({"GATEWAY_TRUST_ENV_PROXY": "maybe"})

@@ -14,9 +14,11 @@ import trustme
 from aiohttp.abc import AbstractResolver
 
 from gateway.contract import Endpoint, Tls, UpstreamRequest
+from gateway.contract.egress import Egress, network
 from gateway.errors import BrokeOff, TimedOut, Unreachable
 from gateway.upstream.client import HttpUpstream
-from gateway.upstream.outgoing import ways_from
+from gateway.upstream.outgoing import Ways
+from gateway.upstream.proxies import proxies_from
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -1201,7 +1203,7 @@ async def test_a_name_that_changes_its_mind_is_looked_at_each_time():
 
 async def test_of_several_addresses_those_are_tried_that_may_be():
     async with Provider(answers(OK)).serve() as provider:
-        ways = ways_from({"GATEWAY_EGRESS_ALLOW": "127.0.0.1/32"})
+        ways = Ways(Egress((network("127.0.0.1/32"),)))
         names = Names("169.254.169.254", "127.0.0.2", "10.0.0.1", "127.0.0.1")
         guarded = HttpUpstream(is_trusted=False, resolver=names, ways=ways)
 
@@ -1248,7 +1250,7 @@ async def test_https_goes_through_a_tunnel(authority):
         Provider(lambda connection: tunnel(connection, provider, seen)).serve() as proxy,
     ):
         environ = {"HTTPS_PROXY": f"http://ana:pa%40ss@127.0.0.1:{proxy.port}"}
-        upstream = HttpUpstream(ways=ways_from(environ), is_trusted=False)
+        upstream = HttpUpstream(ways=Ways(proxies=proxies_from(environ)), is_trusted=False)
         request = ask("https://api.vendor.example:8443/v1", tls=Tls(ca_cert=authority.cert_pem.bytes().decode()))
 
         assert [await call(upstream, request) for _ in range(2)] == [(200, b"hello")] * 2
@@ -1270,7 +1272,8 @@ async def test_http_goes_to_the_proxy_with_all_of_the_url():
         await connection.gone()
 
     async with Provider(script).serve() as proxy:
-        upstream = HttpUpstream(ways=ways_from({"http_proxy": f"u:p@127.0.0.1:{proxy.port}"}), is_trusted=False)
+        ways = Ways(proxies=proxies_from({"http_proxy": f"u:p@127.0.0.1:{proxy.port}"}))
+        upstream = HttpUpstream(ways=ways, is_trusted=False)
 
         for path in ("/v1/a?b=1", "/v1/c"):
             assert await call(upstream, ask(f"http://api.vendor.example:81{path}")) == (200, b"hello")
@@ -1296,7 +1299,9 @@ async def test_http_goes_to_the_proxy_with_all_of_the_url():
 )
 async def test_a_proxy_that_refuses(status, problem):
     async with Provider(lambda connection: tunnel(connection, None, [], status)).serve() as proxy:
-        upstream = HttpUpstream(ways=ways_from({"ALL_PROXY": f"http://u:canary@127.0.0.1:{proxy.port}"}))
+        upstream = HttpUpstream(
+            ways=Ways(proxies=proxies_from({"ALL_PROXY": f"http://u:canary@127.0.0.1:{proxy.port}"}))
+        )
 
         assert await refusal_of(upstream, "https://api.vendor.example/v1") == (
             f"no connection to api.vendor.example:443: {problem}"
@@ -1305,7 +1310,7 @@ async def test_a_proxy_that_refuses(status, problem):
 
 async def test_a_proxy_that_is_not_there():
     for url, port in (("https://api.vendor.example/v1", 443), ("http://api.vendor.example/v1", 80)):
-        upstream = HttpUpstream(ways=ways_from({"ALL_PROXY": f"http://127.0.0.1:{free_port()}"}))
+        upstream = HttpUpstream(ways=Ways(proxies=proxies_from({"ALL_PROXY": f"http://127.0.0.1:{free_port()}"})))
 
         problem = f"no connection to api.vendor.example:{port}: the proxy cannot be reached"
         assert await refusal_of(upstream, url) == problem
@@ -1319,7 +1324,7 @@ async def test_a_proxy_is_not_asked_for_what_may_not_be_called():
             ("https://169.254.169.254/", True),
             ("http://0xa.1/", False),
         ):
-            upstream = HttpUpstream(ways=ways_from(environ), is_trusted=is_trusted)
+            upstream = HttpUpstream(ways=Ways(proxies=proxies_from(environ)), is_trusted=is_trusted)
 
             assert "no connection to" in await refusal_of(upstream, url)
     assert proxy.connections == []
@@ -1327,7 +1332,7 @@ async def test_a_proxy_is_not_asked_for_what_may_not_be_called():
 
 async def test_this_machine_is_called_without_a_proxy():
     async with Provider(answers(OK)).serve() as provider:
-        upstream = HttpUpstream(ways=ways_from({"ALL_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}))
+        upstream = HttpUpstream(ways=Ways(proxies=proxies_from({"ALL_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""})))
 
         assert await call(upstream, ask(provider.url)) == (200, b"hello")
         await upstream.close()

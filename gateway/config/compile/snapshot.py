@@ -17,7 +17,7 @@ from gateway.config.compile.prices import Unpriced, price_of
 from gateway.config.compile.routes import RouteCompiler
 from gateway.config.snapshot import ANY_MODEL, Snapshot, find_target
 from gateway.contract import Provider, Target, Upstream
-from gateway.contract.egress import Egress, egress_from
+from gateway.contract.egress import Egress
 from gateway.contract.limits import Unit
 from gateway.contract.price import Price
 from gateway.contract.provider import Concurrency
@@ -42,6 +42,7 @@ from gateway.rules.limits import Policies
 from gateway.rules.limits.keys import policy_key
 from gateway.rules.routing.routes import VIRTUAL, Routes
 from gateway.secrecy.secret import cleaned
+from gateway.settings import Settings
 
 OTHER_KINDS = {**KINDS, **ROUTING_KINDS, **LIMIT_KINDS, **NOTIFICATION_KINDS, **GUARDRAIL_KINDS}
 """All types of manifests that are not read by a provider -> what they are read into."""
@@ -415,11 +416,6 @@ def manifests_from(environ: Mapping[str, str]) -> list[Manifest]:
     return found
 
 
-def secrets_from(environ: Mapping[str, str]) -> Secrets:
-    directory = environ.get("GATEWAY_SECRETS_DIR")
-    return Secrets(environ, Path(directory) if directory else None)
-
-
 def refuse_without_models(snapshot: Snapshot, place: str) -> None:
     """Raises ConfigError: no model can be asked for, so there is nothing to start for."""
     if all(target.provider is VIRTUAL for target in snapshot.targets.values()):
@@ -445,14 +441,14 @@ class Report(msgspec.Struct, frozen=True):
     left_out: tuple[Fault, ...] = ()
 
 
-def check(path: Path, environ: Mapping[str, str], *, has_secrets: bool = True) -> Report:
+def check(path: Path, settings: Settings, *, has_secrets: bool = True) -> Report:
     """Unless it `has_secrets`, those that are not there are taken to be.
 
     Raises:
         ConfigError: with everything that is wrong, or when no model can be used.
     """
-    secrets, egress = secrets_from(environ) if has_secrets else FormOnly(environ), egress_from(environ)
-    snapshot = compile_snapshot(load(path), providers_by_type(), secrets, egress=egress)
+    secrets = Secrets(settings.environ, settings.secrets_dir) if has_secrets else FormOnly(settings.environ)
+    snapshot = compile_snapshot(load(path), providers_by_type(), secrets, egress=settings.egress)
     refuse_without_models(snapshot, str(path))
     return Report(
         models=tuple(snapshot.targets),

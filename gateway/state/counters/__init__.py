@@ -1,12 +1,13 @@
 """Where counters and tokens are kept."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from gateway.contract.limits import Counters
-from gateway.state.bus import redis_named, redis_url
+from gateway.secrecy.secret import Secret
+from gateway.state.bus import redis_named
 
 
-def counters_from(environ: Mapping[str, str], restore: Callable[[], Awaitable[None]]) -> Counters:
+def counters_from(redis_url: Secret | None, restore: Callable[[], Awaitable[None]]) -> Counters:
     """In Redis where there is one, so that all replicas count together; else in this process.
 
     Args:
@@ -15,8 +16,7 @@ def counters_from(environ: Mapping[str, str], restore: Callable[[], Awaitable[No
     Raises:
         ConfigError: Redis cannot be used as it is named.
     """
-    url = redis_url(environ)
-    if url is None:
+    if redis_url is None:
         from gateway.state.counters.memory import MemoryCounters
 
         return MemoryCounters()
@@ -24,4 +24,4 @@ def counters_from(environ: Mapping[str, str], restore: Callable[[], Awaitable[No
     from gateway.state.counters.redis import RedisCounters
 
     with redis_named():
-        return FailoverCounters(RedisCounters(url, on_new_epoch=restore))
+        return FailoverCounters(RedisCounters(redis_url.reveal(), on_new_epoch=restore))

@@ -15,6 +15,7 @@ from gateway.errors import BadRequest, ConfigError, Forbidden, UnknownModel
 from gateway.manifests import Secrets, loads
 from gateway.plugins import providers_by_type
 from gateway.rules.routing.routes import VIRTUAL, RouteTarget
+from gateway.settings import Settings
 from gateway.testing import FakeUpstream, get, post
 
 ANA = Caller(subject="user:ana@example.com")
@@ -114,7 +115,7 @@ def config(tmp_path):
     def make(*texts):
         path = tmp_path / "gateway.yaml"
         path.write_text("\n---\n".join(texts))
-        return Config(path, {})
+        return Config(path, Settings())
 
     return make
 

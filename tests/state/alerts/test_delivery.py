@@ -7,6 +7,7 @@ from base64 import b64encode
 
 import pytest
 
+from gateway.contract.egress import Egress, network
 from gateway.manifests.notifications import (
     EmailChannel,
     PagerDutyAuth,
@@ -30,7 +31,8 @@ from gateway.manifests.notifications import (
 )
 from gateway.secrecy.secret import Secret
 from gateway.state.alerts.delivery import Delivery, Undelivered
-from gateway.upstream.outgoing import ways_from
+from gateway.upstream.outgoing import Ways
+from gateway.upstream.proxies import Proxies
 
 FQN = "acme:x:y:notification-channel:z"
 CANARY = Secret("canary")
@@ -296,7 +298,7 @@ async def test_nobody_sends_alerts_to_a_metadata_service(delivery_to, alert_of):
 
 async def test_a_network_for_all_is_open_to_channels(delivery_to, listening, http_server, alert_of):
     server = await listening(http_server((200, "")))
-    ways = ways_from({"GATEWAY_EGRESS_ALLOW": "127.0.0.0/8"})
+    ways = Ways(Egress((network("127.0.0.0/8"),)))
 
     await delivery_to(webhook_to(server.url), trusts=lambda _: False, ways=ways).send(alert_of(), TO_WEBHOOK)
 
@@ -316,7 +318,7 @@ async def test_a_manager_sends_no_mail_into_the_own_network(delivery_to, listeni
 async def test_a_webhook_is_called_through_the_proxy(delivery_to, listening, http_server, alert_of):
     """The proxy looks up the name; what is asked of it is the whole URL."""
     proxy = await listening(http_server((200, "")))
-    ways = ways_from({"http_proxy": proxy.url.replace("http://", "http://ana:pa%40ss@")})
+    ways = Ways(proxies=Proxies(http=Secret(proxy.url.replace("http://", "http://ana:pa%40ss@"))))
 
     await delivery_to(webhook_to("http://hooks.example/x?y=1"), trusts=lambda _: False, ways=ways).send(
         alert_of(), TO_WEBHOOK

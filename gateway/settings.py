@@ -1,0 +1,173 @@
+"""What the gateway reads of its environment: once, before it is built, and all that is wrong with it in one error."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from gateway.contract.caller import Caller
+from gateway.contract.egress import ALLOW, Egress, network
+from gateway.errors import ConfigError, Fault
+from gateway.rules.access import canonical
+from gateway.secrecy.secret import Secret, cleaned_token
+from gateway.state.bus import redis_url
+from gateway.upstream.proxies import Proxies, proxies_from
+
+ADMIN = Caller(subject="user:admin", is_admin=True)
+MIN_TOKEN_CHARS = 16
+MIN_PEPPER_BYTES = 16
+
+Value = TypeVar("Value")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The variables `GATEWAY_...`, each under its name, and those about proxies. None or empty: it is not set.
+
+    Args:
+        environ: all there are, for what manifests refer to and for the keys of vendors.
+        tokens: the admin's and those of others, each with whose it is.
+        ledger_days: how long single requests are remembered; None: for ever.
+        egress: of `GATEWAY_EGRESS_ALLOW`.
+    """
+
+    environ: Mapping[str, str] = {}
+    config: Path | None = None
+    tokens: tuple[tuple[Secret, Caller], ...] = ()
+    database_url: Secret | None = None
+    pepper: Secret | None = None
+    redis_url: Secret | None = None
+    spool_dir: Path | None = None
+    ledger_days: int | None = None
+    secrets_dir: Path | None = None
+    egress: Egress = Egress()
+    cors_origins: tuple[str, ...] = ()
+    proxies: Proxies = Proxies()
+
+    def __repr__(self) -> str:
+        return "Settings(***)"  # the environment holds secrets of all kinds
+
+
+def settings_from(environ: Mapping[str, str], *, has_secrets: bool = True) -> Settings:
+    """
+    Args:
+        has_secrets: unless they are there, a pepper that is missing is taken to be.
+
+    Raises:
+        ConfigError: with everything that is wrong. It names variables, and repeats no secret.
+    """
+    read = _Variables(environ)
+    settings = Settings(
+        environ=environ,
+        config=read.one("GATEWAY_CONFIG", Path),
+        tokens=tuple(read.several(_tokens) or ()),
+        database_url=read.several(_database_url),
+        pepper=read.several(_pepper) if has_secrets else read.one("GATEWAY_PEPPER", Secret),
+        redis_url=read.one("GATEWAY_REDIS_URL", redis_url),
+        spool_dir=read.one("GATEWAY_SPOOL_DIR", Path),
+        ledger_days=read.one("GATEWAY_LEDGER_DAYS", _days),
+        secrets_dir=read.one("GATEWAY_SECRETS_DIR", Path),
+        egress=Egress(read.each(ALLOW, network)),
+        cors_origins=read.each("GATEWAY_CORS_ORIGINS", str),
+        proxies=read.several(proxies_from) or Proxies(),
+    )
+    if read.faults:
+        raise ConfigError(read.faults)
+    return settings
+
+
+class _Variables:
+    """Reads them, and keeps what is wrong with each."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.faults: list[Fault] = []
+
+    def one(self, name: str, parse: Callable[[str], Value]) -> Value | None:
+        text = self.environ.get(name)
+        return self._parsed(name, parse, text) if text else None
+
+    def each(self, name: str, parse: Callable[[str], Value]) -> tuple[Value, ...]:
+        """Of what stands between commas."""
+        words = filter(None, map(str.strip, self.environ.get(name, "").split(",")))
+        found = [self._parsed(name, parse, word) for word in words]
+        return tuple(value for value in found if value is not None)
+
+    def several(self, parse: Callable[[Mapping[str, str]], Value]) -> Value | None:
+        """What takes more than one variable, or has its own faults."""
+        try:
+            return parse(self.environ)
+        except ConfigError as error:
+            self.faults += error.faults
+            return None
+
+    def _parsed(self, name: str, parse: Callable[[str], Value], text: str) -> Value | None:
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.faults.append(_fault(name, str(error)))
+            return None
+
+
+def _tokens(environ: Mapping[str, str]) -> list[tuple[Secret, Caller]]:
+    """`GATEWAY_ADMIN_TOKEN` is the admin's; `GATEWAY_TOKENS` holds others as `subject=token`, separated by commas. What
+    editors and shells leave around a token, such as a line break, is left out."""
+    found: list[tuple[Secret, Caller]] = []
+    faults: list[Fault] = []
+
+    def add(token: str, caller: Caller, variable: str, of: str) -> None:
+        found.append((Secret(token), caller))
+        if problem := _problem_of(token):
+            faults.append(_fault(variable, of + problem))
+
+    if admin := cleaned_token(environ.get("GATEWAY_ADMIN_TOKEN", "")):
+        add(admin, ADMIN, "GATEWAY_ADMIN_TOKEN", "")
+    entries = map(cleaned_token, environ.get("GATEWAY_TOKENS", "").split(","))
+    for number, entry in enumerate(filter(None, entries), 1):
+        text, _, token = map(cleaned_token, entry.partition("="))
+        subject = canonical(text)
+        if subject is None or subject.startswith("team:") or not token:
+            problem = f"entry {number} is not of the form user:name@example.com=token"
+            faults.append(_fault("GATEWAY_TOKENS", problem))
+            continue
+        add(token, Caller(subject=subject), "GATEWAY_TOKENS", f"entry {number}: the token of {subject} ")
+    if faults:
+        raise ConfigError(faults)
+    return found
+
+
+def _problem_of(token: str) -> str | None:
+    if len(token) < MIN_TOKEN_CHARS:
+        return f"has fewer than {MIN_TOKEN_CHARS} characters"
+    if " " in token or not token.isprintable():
+        return "holds a space, or a character that cannot be seen"
+    return None
+
+
+def _database_url(environ: Mapping[str, str]) -> Secret | None:
+    url = environ.get("GATEWAY_DATABASE_URL")
+    if not url:
+        return None
+    from gateway.state.database.engine import engine_of  # with SQLAlchemy, which takes 0.3 s
+
+    engine_of(url)
+    return Secret(url)
+
+
+def _pepper(environ: Mapping[str, str]) -> Secret | None:
+    pepper = environ.get("GATEWAY_PEPPER", "")
+    if environ.get("GATEWAY_DATABASE_URL") and len(pepper.encode()) < MIN_PEPPER_BYTES:
+        problem = f"has to be set, to at least {MIN_PEPPER_BYTES} characters: it keeps the tokens and secrets in the "
+        problem += "database safe. All replicas need the same one; `openssl rand -hex 32` makes one"
+        raise ConfigError([_fault("GATEWAY_PEPPER", problem)])
+    return Secret(pepper) if pepper else None
+
+
+def _days(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise ValueError("has to be a number of days above 0")
+    return int(text)
+
+
+def _fault(variable: str, problem: str) -> Fault:
+    return Fault("the environment", 0, variable, problem)
