@@ -17,6 +17,8 @@ _DEFAULT_PORT = re.compile(r"(?<=^http://)(.+):80$|(?<=^https://)(.+):443$")
 def cors(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
     """`app` itself without origins. Tokens are sent by hand, so there are no credentials a browser could add.
 
+    WebSockets pass, whatever page opens them: they need a token that is sent by hand, too.
+
     Args:
         origins: as in `https://chat.example.com`, or `*` alone for any.
 

@@ -124,3 +124,17 @@ def test_without_origins_it_costs_nothing():
     async def app(scope, receive, send): ...
 
     assert cors(app, []) is app
+
+
+async def test_websockets_pass_from_anywhere(app, auth, call):
+    """Browsers ask nobody before they open one. It needs a token all the same, and none comes by itself."""
+    headers = {"origin": "https://evil.test"}
+
+    sent = [
+        await call(app, type="websocket", path="/v1/realtime", headers=given) for given in (headers, headers | auth)
+    ]
+
+    assert [message["reason"].partition(";")[0] for [message] in sent] == [
+        "no token",
+        "the realtime API is not served yet",
+    ]
