@@ -131,6 +131,21 @@ class Upstream(Protocol):
         """
 
 
+class Signer(Protocol):
+    """What has to be waited for before a request can go out: a token that must be fetched, a signature."""
+
+    async def sign(self, request: UpstreamRequest, network: Upstream) -> UpstreamRequest:
+        """The request as it is to be sent.
+
+        Args:
+            network: that of the target. What is asked for meanwhile is asked for there and nowhere else, so that what
+                holds of the target's own address holds of it.
+
+        Raises:
+            UpstreamError: it cannot be signed; as if the provider itself had not answered.
+        """
+
+
 class Concurrency(msgspec.Struct, frozen=True):
     """How many calls run at once, how many more wait, and for how long."""
 
@@ -160,6 +175,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What the provider prepared for itself when the manifest was compiled."""
     upstream: Upstream | None = None
     """Who answers; None is the network."""
+    signer: Signer | None = None
+    """None: requests go out as the provider makes them."""
     account: str = ""
     """Follows from the name."""
 
