@@ -11,7 +11,7 @@ from time import perf_counter, time
 
 import msgspec
 
-from gateway.contract import Call, Choice, Classifier, Head, Reply, Target, Upstream, UpstreamRequest
+from gateway.contract import Call, Choice, Classifier, Head, Reply, Target, Upstream
 from gateway.contract.route import RETRIED, Retry, Route, RouteTarget
 from gateway.errors import (
     BrokeOff,
@@ -242,7 +242,7 @@ class Dispatcher:
             request = target.provider.request(call, target)
             if route_target.set_headers or route_target.remove_headers:
                 endpoint = request.endpoint.with_headers(route_target.set_headers, route_target.remove_headers)
-                request = UpstreamRequest(endpoint, request.body, request.dropped_params)
+                request = msgspec.structs.replace(request, endpoint=endpoint)
             try:
                 if target.signer is not None:
                     request = await target.signer.sign(request, network)
