@@ -222,7 +222,7 @@ class Refused(UpstreamError):
         body: JSON in the caller's dialect, or None when `message` has to do.
         headers: those of the provider's that the caller gets (Retry-After and the like).
 
-    `is_worth_asking_again`: what it refuses was the gateway's own, which will leave it out the next time.
+    `is_worth_asking_again`: what it refuses was the gateway's own, which will leave it out the next time, or renew it.
     """
 
     should_retry = True

@@ -43,6 +43,7 @@ class FakeUpstream:
 
     Each is (status, chunks) or (status, chunks, headers), or an exception that stands for a call that failed. The last
     one is given again and again. Without headers, the first chunk decides whether it is an event stream or JSON.
+    A body in pieces is kept whole.
     """
 
     def __init__(self, *replies: tuple[Any, ...] | Exception) -> None:
@@ -51,6 +52,9 @@ class FakeUpstream:
         self._script = list(replies)
 
     async def call(self, request: UpstreamRequest) -> FakeReply:
+        if not isinstance(request.body, bytes):
+            body = b"".join([piece async for piece in request.body])
+            request = msgspec.structs.replace(request, body=body)
         self.requests.append(request)
         script = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(script, Exception):
@@ -62,7 +66,9 @@ class FakeUpstream:
 
     def asked(self, index: int = -1) -> Any:
         """The decoded JSON body of a request."""
-        return msgspec.json.decode(self.requests[index].body)
+        body = self.requests[index].body
+        assert isinstance(body, bytes)
+        return msgspec.json.decode(body)
 
 
 class ListSink:

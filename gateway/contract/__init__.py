@@ -2,6 +2,7 @@
 
 middleware  any ASGI app; entry point group `gateway.middlewares`
 Provider    how to speak to one vendor; entry point group `gateway.providers`
+Signer      what has to be waited for before a request can go out
 Dialect     one client-facing API
 Observer    looks at a reply while it passes
 Counters    limits and budgets, taken and given back; in `gateway.contract.limits`
@@ -13,7 +14,7 @@ from gateway.contract.call import Ask, Call, Dialect, Head, Reading
 from gateway.contract.caller import Caller, Credential, Tokens
 from gateway.contract.guard import Finding, Guard, Guardrail, Hook, Observer, Subject, Text
 from gateway.contract.models import Choice, Classifier, Models
-from gateway.contract.provider import Endpoint, Provider, Reply, Target, Tls, Upstream, UpstreamRequest
+from gateway.contract.provider import Endpoint, Provider, Reply, Signer, Target, Tls, Upstream, UpstreamRequest
 from gateway.contract.record import Outcome, Record, Sink, Span
 from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request
 from gateway.contract.translator import Translator
@@ -44,6 +45,7 @@ __all__ = [
     "Record",
     "Reply",
     "Request",
+    "Signer",
     "Sink",
     "Span",
     "Subject",

@@ -1,6 +1,6 @@
 """How a vendor is spoken to, and how it is reached."""
 
-from collections.abc import Awaitable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Collection, Iterable, Mapping
 from copy import copy
 from typing import Any, Protocol
 
@@ -91,12 +91,19 @@ class Endpoint:
         return f"Endpoint({self.url!r})"  # the head holds the key
 
 
-class UpstreamRequest(msgspec.Struct, frozen=True, gc=False):
-    """`dropped_params`: fields of the call that this provider would refuse, and that were left out."""
+class UpstreamRequest(msgspec.Struct, frozen=True):
+    """What goes out.
+
+    Args:
+        body: all of it, or its pieces: they are taken once, each when the one before has gone out.
+        dropped_params: fields of the call that this provider would refuse, and that were left out.
+        length: of a body in pieces, in bytes; None: it is not known, and they go out in chunks.
+    """
 
     endpoint: Endpoint
-    body: bytes
+    body: bytes | AsyncIterable[bytes]
     dropped_params: tuple[str, ...] = ()
+    length: int | None = None
 
 
 class Reply(Protocol):
@@ -124,10 +131,29 @@ class Upstream(Protocol):
     async def call(self, request: UpstreamRequest) -> Reply:
         """Sends a request and waits for the head of the answer.
 
+        If that comes before all pieces of a body are sent, no more of them are.
+
         Raises:
             Unreachable: no connection could be made.
             BrokeOff: the connection ended before there was a head.
             TimedOut: connecting took too long, or the connection died before there was a head.
+            ValueError: the pieces of the body are more or fewer bytes than its length.
+            Exception: whatever else they raise; the provider does not get a whole request then, either.
+        """
+
+
+class Signer(Protocol):
+    """What has to be waited for before a request can go out: a token that must be fetched, a signature."""
+
+    async def sign(self, request: UpstreamRequest, network: Upstream) -> UpstreamRequest:
+        """The request as it is to be sent.
+
+        Args:
+            network: that of the target. What is asked for meanwhile is asked for there and nowhere else, so that what
+                holds of the target's own address holds of it.
+
+        Raises:
+            UpstreamError: it cannot be signed; as if the provider itself had not answered.
         """
 
 
@@ -160,6 +186,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What the provider prepared for itself when the manifest was compiled."""
     upstream: Upstream | None = None
     """Who answers; None is the network."""
+    signer: Signer | None = None
+    """None: requests go out as the provider makes them."""
     account: str = ""
     """Follows from the name."""
 

@@ -66,6 +66,7 @@ class EchoUpstream:
         self._delay_s = delay_s
 
     async def call(self, request: UpstreamRequest) -> "EchoReply":
+        assert isinstance(request.body, bytes)
         try:
             asked = msgspec.json.decode(request.body, type=Request)
         except msgspec.ValidationError as error:

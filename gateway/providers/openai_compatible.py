@@ -4,6 +4,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -14,6 +15,7 @@ from gateway.manifests.accounts import (
     ApiKeyAuth,
     BasicAuth,
     BearerAuth,
+    DatabricksAccount,
     Model,
     OllamaAccount,
     OpenAIAccount,
@@ -23,6 +25,7 @@ from gateway.manifests.accounts import (
     WaferAccount,
 )
 from gateway.providers.catalog import SERVERS, VENDORS, Vendor
+from gateway.providers.client_credentials import ClientCredentials
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.openai import StreamReading
@@ -60,6 +63,7 @@ class OpenAICompatible:
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         vendor = VENDORS[account.type]
         passes_key_on = isinstance(account, OpenAIAccount) and account.auth_data is None
+        signer = signer_of(account)
         endpoints: dict[object, Mapping[str, Endpoint]] = {}  # most models of an account share them
         for model in account.integrations:
             base_url, headers, tls = address_of(account, model, vendor)
@@ -74,6 +78,7 @@ class OpenAICompatible:
                 model=model.hosted_model_name if isinstance(model, SelfHostedModel) else model.model_id,  # type: ignore[attr-defined]
                 model_types=frozenset(model.model_types),
                 provider=self,
+                signer=signer,
                 settings=Settings(
                     endpoints[key], vendor, passes_key_on=passes_key_on, asks_for_usage=account.asks_for_usage
                 ),
@@ -105,7 +110,11 @@ class OpenAICompatible:
             message = "the provider does not accept the gateway's credentials; tell whoever runs the gateway"
             if call.provider_key is not None:
                 message = "the provider does not accept the key: yours, if the account has none of its own"
-            return Refused(message, status=401, headers=passed_on, code="upstream_authentication_error")
+            refused = Refused(message, status=401, headers=passed_on, code="upstream_authentication_error")
+            if isinstance(target.signer, ClientCredentials):
+                target.signer.drop()
+                refused.is_worth_asking_again = True
+            return refused
         said, openai_body = _said(body)
         message = said or f"the provider answered with status {status}"
         refused = Refused(message, status=status, body=openai_body, headers=passed_on)
@@ -156,11 +165,9 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
                 headers["authorization"] = f"Basic {b64encode(pair).decode()}"
         tls = model.tls_settings
         return model.url, headers, Tls(tls.reject_unauthorized, tls.ca_cert) if tls is not None else None
-    match getattr(account, "auth_data", None):
-        case ApiKeyAuth(api_key=key):
-            headers["authorization"] = f"Bearer {key.reveal()}"
-        case ServicePrincipalAuth():
-            raise ValueError("auth_data: a service-principal is not supported yet; use a key, with type: api-key")
+    auth_data = getattr(account, "auth_data", None)
+    if isinstance(auth_data, ApiKeyAuth):
+        headers["authorization"] = f"Bearer {auth_data.api_key.reveal()}"
     if isinstance(account, WaferAccount) and account.zero_data_retention:
         headers["wafer-zdr"] = "required"
     base_url = getattr(account, "base_url", None) or vendor.base_url
@@ -169,6 +176,19 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
     assert base_url is not None
     is_there = path_of(base_url).rstrip("/").endswith(vendor.suffix)
     return below(base_url, "" if is_there else vendor.suffix), headers, None
+
+
+def signer_of(account: ProviderAccount) -> ClientCredentials | None:
+    """For an account that has no key, but is given tokens. One for all its models. Raises ValueError, as above.
+
+    Source: "Authorize service principal access to Databricks with OAuth" in docs.databricks.com, and databricks/sdk/
+    oauth.py of databricks-sdk-py; read 2026-11.
+    """
+    if not isinstance(account, DatabricksAccount) or not isinstance(account.auth_data, ServicePrincipalAuth):
+        return None
+    principal = account.auth_data
+    token_url = urljoin(account.base_url, "/oidc/v1/token")  # of the workspace, wherever below it the models are
+    return ClientCredentials(token_url, principal.client_id, principal.oauth_secret, scope="all-apis")
 
 
 def _adapt(fields: dict[str, Any], vendor: Vendor) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from time import perf_counter, time
 
 import msgspec
 
-from gateway.contract import Call, Choice, Classifier, Head, Reply, Target, Upstream, UpstreamRequest
+from gateway.contract import Call, Choice, Classifier, Head, Reply, Target, Upstream
 from gateway.contract.route import RETRIED, Retry, Route, RouteTarget
 from gateway.errors import (
     BrokeOff,
@@ -232,8 +232,9 @@ class Dispatcher:
                 bulkhead.leave(place)
 
     async def _reply(self, call: Call, attempt: Attempt, route_target: RouteTarget) -> Reply:
-        """A reply that is no refusal. One that refuses what only the gateway wanted is asked for once more, without."""
+        """A reply that is no refusal. One that refuses what is the gateway's own is asked for once more, without it."""
         target = attempt.target
+        network = target.upstream or self.network
         if route_target.params:
             call = call.with_fields({**call.fields, **route_target.params})
         is_second = False
@@ -241,11 +242,13 @@ class Dispatcher:
             request = target.provider.request(call, target)
             if route_target.set_headers or route_target.remove_headers:
                 endpoint = request.endpoint.with_headers(route_target.set_headers, route_target.remove_headers)
-                request = UpstreamRequest(endpoint, request.body, request.dropped_params)
-            attempt.request = request
-            attempt.sent_at = perf_counter()
+                request = msgspec.structs.replace(request, endpoint=endpoint)
             try:
-                reply = await (target.upstream or self.network).call(request)
+                if target.signer is not None:
+                    request = await target.signer.sign(request, network)
+                attempt.request = request
+                attempt.sent_at = perf_counter()
+                reply = await network.call(request)
             except Unreachable as error:
                 # Without the frames of the first one, which hold the attempt: see `_failure`.
                 raise Unreachable(f"{target.name}: {error.message}") from error.with_traceback(None)

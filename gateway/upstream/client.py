@@ -32,6 +32,7 @@ from gateway.secrecy.secret import Secret
 from gateway.upstream.connection import Connection
 from gateway.upstream.outgoing import NoWay, Refusal, TunnelConnector, Ways, guarded_socket
 from gateway.wire.address import address_of
+from gateway.wire.framing import framed, framing
 from gateway.wire.unpacking import Unpacker, packing_of
 
 REPEAT_WITHIN_S = 0.1
@@ -87,6 +88,7 @@ class HttpUpstream(Part):
         endpoint = request.endpoint
         origin = self._origins.get(endpoint.origin) or self._origin(endpoint)
         head = endpoint.head if origin.seen_by_proxy is None else origin.seen_by_proxy(endpoint.head)
+        body = request.body
         is_second = False
         while True:
             lease = await self._connect(origin, endpoint)
@@ -96,13 +98,18 @@ class HttpUpstream(Part):
                 lease.close()  # the second try goes out on a fresh connection
                 continue
             try:
-                connection.send(b"%bcontent-length: %d\r\n\r\n" % (head, len(request.body)), request.body)
-                await connection.head()
+                if isinstance(body, bytes):
+                    connection.send(b"%bcontent-length: %d\r\n\r\n" % (head, len(body)), body)
+                    await connection.head()
+                else:
+                    await connection.upload(head + framing(request.length), framed(body, request.length))
                 return HttpReply(lease, connection)
             except BrokeOff:
                 lease.close()
                 if not was_used or connection.has_received or connection.written_for_s > REPEAT_WITHIN_S:
                     raise
+                if not isinstance(body, bytes):
+                    raise  # its pieces are gone
                 # The provider closed it while it lay in the pool, and nothing was answered: it is safe to send the
                 # request once more, and only once, for it may be the request that ends connections.
                 is_second = True

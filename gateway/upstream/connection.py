@@ -3,7 +3,8 @@
 import asyncio
 import errno
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from time import perf_counter
 from typing import cast
 
@@ -69,7 +70,9 @@ class Connection(asyncio.Protocol):
         self._clock = clock
         self._written_at = math.inf
         self._is_spent = False
+        self._is_sending = False
         self._waiter: asyncio.Future[None] | None = None
+        self._resumed: asyncio.Future[None] | None = None
         self._clear()
         self._is_done = True  # nothing is on its way
 
@@ -95,10 +98,11 @@ class Connection(asyncio.Protocol):
     @property
     def should_close(self) -> bool:
         """True unless another request may follow on this connection."""
-        return self._is_spent or not self._is_done or self._error is not None or self._written_at == math.inf
+        is_not_out = self._is_sending or self._written_at == math.inf
+        return self._is_spent or not self._is_done or self._error is not None or is_not_out
 
     def close(self) -> None:
-        if self._written_at == math.inf:
+        if self._is_sending or self._written_at == math.inf:
             self.abort()  # else the rest of a request would go out first that nobody waits for
         elif self.transport is not None:
             self.transport.close()
@@ -131,6 +135,40 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.write(head)
             self.transport.write(body)
+
+    async def upload(self, head: bytes, pieces: AsyncGenerator[bytes, None]) -> None:
+        """Sends a request whose body comes in pieces, and returns when status and headers of the answer are there.
+
+        They may be there before the last piece is. Then no more are sent, and no other request can follow.
+
+        Raises:
+            BrokeOff, TimedOut: as `head` does.
+            Exception: whatever the pieces raise.
+        """
+        self.send(head, b"")
+        self._is_sending = True
+        sending = self._loop.create_task(self._send_pieces(pieces))
+        answered = self._loop.create_task(self.head())
+        try:
+            await asyncio.wait([sending, answered], return_when=asyncio.FIRST_COMPLETED)
+            if not answered.done():
+                sending.result()
+            await answered
+        finally:
+            sending.cancel()
+            answered.cancel()
+            await asyncio.gather(sending, answered, return_exceptions=True)
+
+    async def _send_pieces(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if self.transport is None:
+                    return  # `head` says why
+                self.transport.write(piece)
+                if self._written_at == math.inf:
+                    self._resumed = self._loop.create_future()
+                    await self._resumed
+        self._is_sending = False
 
     async def head(self) -> None:
         """Returns when status and headers are there.
@@ -209,6 +247,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._written_at = self._clock()
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         self.has_received = True

@@ -9,6 +9,7 @@ from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.providers.catalog import VENDORS
 from gateway.providers.openai_compatible import OpenAICompatible
+from gateway.testing import FakeUpstream
 
 PROVIDER = OpenAICompatible()
 KEY = "auth_data: {type: api-key, api_key: k-123}"
@@ -217,26 +218,31 @@ def test_wafer_is_asked_to_keep_nothing_unless_told_otherwise():
     assert header(ask(vendor_target(f"wafer, zero_data_retention: false, {KEY}")), "wafer-zdr") is None
 
 
-@pytest.mark.parametrize(
-    ("account", "complaint"),
-    [
-        (
-            "databricks, base_url: https://dbc-1.cloud.databricks.com,"
-            " auth_data: {type: service-principal, client_id: c, oauth_secret: s}",
-            "auth_data: a service-principal is not supported yet; use a key, with type: api-key",
-        ),
-        (
-            f"openai, base_url: 'https://u:p@host/v1', {KEY}",
-            "the URL must not hold credentials: they belong in auth_data",
-        ),
-    ],
-)
-def test_an_account_that_cannot_be_used_says_why(account, complaint):
-    """Without this a request would go out without a key, and the vendor's 401 would puzzle everybody."""
-    with pytest.raises(ValueError) as refused:  # noqa: PT011
-        vendor_target(account)
+def test_an_account_that_cannot_be_used_says_why():
+    with pytest.raises(ValueError, match=r"^the URL must not hold credentials: they belong in auth_data$"):
+        vendor_target(f"openai, base_url: 'https://u:p@host/v1', {KEY}")
 
-    assert str(refused.value) == complaint
+
+@pytest.mark.parametrize(
+    "base_url", ["https://dbc-1.example", "https://dbc-1.example/serving-endpoints/", "https://dbc-1.example?o=1"]
+)
+async def test_a_service_principal_is_given_tokens_by_its_workspace(base_url):
+    """Whatever stands behind the host, which is where the models are."""
+    upstream = FakeUpstream((200, [b'{"access_token":"t-1","token_type":"Bearer","expires_in":3600}']))
+    principal = "auth_data: {type: service-principal, client_id: c, oauth_secret: s}"
+    target = vendor_target(f"databricks, base_url: '{base_url}', {principal}")
+    request = ask(target)
+
+    signed = await target.signer.sign(request, upstream)
+
+    assert header(request, "authorization") is None
+    assert header(signed, "authorization") == "Bearer t-1"
+    assert upstream.requests[0].endpoint.url == "https://dbc-1.example/oidc/v1/token"
+    assert upstream.requests[0].body == b"grant_type=client_credentials&scope=all-apis"
+
+
+def test_who_has_a_key_needs_no_tokens():
+    assert vendor_target(f"databricks, base_url: https://dbc-1.example, {KEY}").signer is None
 
 
 def test_an_openai_account_without_a_key_passes_the_callers_on():

@@ -1216,3 +1216,72 @@ async def test_a_reload_changes_the_room_of_those_who_come_after(routed, auth, t
     await running.task
 
     assert [before.status, after.status] == [503, 200]
+
+
+# --- signed requests ---------------------------------------------------------
+
+
+class Stamp:
+    """A `Signer` that keeps whom it may ask."""
+
+    def __init__(self, *errors):
+        self.errors = [*errors]
+        self.networks = []
+
+    async def sign(self, request, network):
+        self.networks.append(network)
+        if self.errors:
+            raise self.errors.pop(0)
+        endpoint = request.endpoint.with_headers({"x-signature": "canary-signature"})
+        return msgspec.structs.replace(request, endpoint=endpoint)
+
+
+SIGNED = b"x-signature: canary-signature\r\n"
+
+
+def signed(app, stamp, upstream=None):
+    """The target a/m, to be signed for, and reached by a network of its own if one is given."""
+    found = app.config.snapshot.find("a/m")
+    return msgspec.structs.replace(found, signer=stamp, upstream=upstream)
+
+
+@pytest.fixture
+def dispatcher():
+    return lambda upstream: Dispatcher(upstream, health=Health(Random(0)), random=Random(0))
+
+
+def a_call():
+    fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in {**ASK, "model": "a/m"}.items()}
+    request = Request(body=JsonBody(fields))
+    return Call(DIALECT, DIALECT.parse(request), request)
+
+
+async def test_what_is_sent_is_signed(routed, dispatcher):
+    common, stamp = FakeUpstream(OK), Stamp()
+    target = signed(routed(common), stamp)
+
+    assert await dispatcher(common).ask(a_call(), target) == REPLY
+    assert stamp.networks == [common]
+    assert SIGNED in common.requests[0].endpoint.head
+
+
+async def test_a_signer_asks_by_the_network_of_its_target(routed, dispatcher):
+    """The rules for addresses that hold of it are other ones."""
+    common, own, stamp = FakeUpstream(OK), FakeUpstream(OK), Stamp()
+    target = signed(routed(common), stamp, upstream=own)
+
+    await dispatcher(common).ask(a_call(), target)
+
+    assert stamp.networks == [own]
+    assert (len(common.requests), len(own.requests)) == (0, 1)
+
+
+async def test_what_cannot_be_signed_is_not_sent(routed, dispatcher):
+    """As if the provider had not answered, so that another target is asked."""
+    common = FakeUpstream(OK)
+    target = signed(routed(common), Stamp(Unreachable("no connection to the token endpoint")))
+
+    with pytest.raises(Unreachable, match=r"^a/m: no connection to the token endpoint$"):
+        await dispatcher(common).ask(a_call(), target)
+
+    assert common.requests == []

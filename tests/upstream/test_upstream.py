@@ -7,7 +7,7 @@ import asyncio
 import gzip
 import socket
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trustme
@@ -1336,3 +1336,251 @@ async def test_this_machine_is_called_without_a_proxy():
 
         assert await call(upstream, ask(provider.url)) == (200, b"hello")
         await upstream.close()
+
+
+# --- bodies in pieces --------------------------------------------------------
+
+
+class Body:
+    """Gives its parts, waits for events, raises errors. Tells how many were taken, and whether it was closed."""
+
+    def __init__(self, *parts):
+        self.parts = parts
+        self.taken = 0
+        self.is_closed = False
+
+    async def pieces(self):
+        try:
+            for part in self.parts:
+                self.taken += 1
+                if isinstance(part, asyncio.Event):
+                    await part.wait()
+                elif isinstance(part, Exception):
+                    raise part
+                else:
+                    yield part
+        finally:
+            self.is_closed = True
+
+
+def upload(url, body, length=None):
+    pieces = body.pieces() if isinstance(body, Body) else body
+    return UpstreamRequest(Endpoint(url), pieces, length=length)
+
+
+async def read_upload(connection):
+    """The head of the next request, and its body, taken out of its chunks."""
+    head = await connection.reader.readuntil(b"\r\n\r\n")
+    if b"\r\ncontent-length: " in head:
+        length = int(head.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0])
+        return head, await connection.reader.readexactly(length)
+    body = bytearray()
+    while size := int(await connection.reader.readuntil(b"\r\n"), 16):
+        body += (await connection.reader.readexactly(size + 2))[:-2]
+    assert await connection.reader.readexactly(2) == b"\r\n"
+    return head, bytes(body)
+
+
+LETTERS = bytes(range(256))
+CUT = {
+    "none": (),
+    "whole": (LETTERS,),
+    "empty ones": (b"", LETTERS[:1], b"", LETTERS[1:], b""),
+    "byte by byte": tuple(LETTERS[at : at + 1] for at in range(256)),
+    "odd": (LETTERS[:3], LETTERS[3:17], LETTERS[17:251], LETTERS[251:]),
+    "large": tuple(LETTERS * 1024 for _ in range(4)),
+}
+
+
+@pytest.mark.parametrize("parts", CUT.values(), ids=CUT)
+@pytest.mark.parametrize("has_length", [True, False], ids=["with its length", "in chunks"])
+async def test_sends_a_body_in_pieces(upstream, parts, has_length):
+    whole = b"".join(parts)
+    seen = []
+
+    async def script(connection):
+        while True:
+            seen.append(await read_upload(connection))
+            await connection.send(OK)
+
+    async with Provider(script).serve() as provider:
+        for _ in range(2):
+            request = upload(provider.url, Body(*parts), len(whole) if has_length else None)
+            assert await call(upstream, request) == (200, b"hello")
+        assert await call(upstream, ask(provider.url, b"{}")) == (200, b"hello")
+
+        assert len(provider.connections) == 1
+    frame = b"content-length: %d" % len(whole) if has_length else b"transfer-encoding: chunked"
+    assert [body for _, body in seen] == [whole, whole, b"{}"]
+    assert seen[0][0] == (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:%d\r\naccept-encoding: identity\r\n%b\r\n\r\n"
+        % (provider.port, frame)
+    )
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+async def test_a_slow_provider_slows_the_body(upstream, until, authority, ca_pem, is_tls):
+    """What it does not take stays where it comes from, and not in our memory."""
+    body = Body(*(bytes(256 * 1024) for _ in range(128)))
+    reads_on = asyncio.Event()
+    seen = []
+
+    async def script(connection):
+        connection.writer.transport.pause_reading()
+        await reads_on.wait()
+        connection.writer.transport.resume_reading()
+        seen.append(len((await read_upload(connection))[1]))
+        await connection.send(OK)
+
+    async with Provider(script).serve(context(authority, "127.0.0.1") if is_tls else None) as provider:
+        request = UpstreamRequest(Endpoint(provider.url, tls=Tls(ca_cert=ca_pem) if is_tls else None), body.pieces())
+        calling = asyncio.create_task(call(upstream, request))
+        await until(lambda: body.taken)
+        before = -1
+        while body.taken != before:
+            before = body.taken
+            await asyncio.sleep(0.05)
+        assert 0 < body.taken < 64
+        reads_on.set()
+
+        assert await calling == (200, b"hello")
+    assert seen == [128 * 256 * 1024]
+
+
+@pytest.mark.parametrize("length", [None, 2**30], ids=["in chunks", "with its length"])
+@pytest.mark.parametrize("is_stuck", [False, True], ids=["the body is slow", "the provider takes no more"])
+async def test_an_answer_before_the_body_is_out_ends_it(upstream, length, is_stuck):
+    """A file that the provider does not want need not be sent, nor even be there."""
+    body = Body(*(bytes(1024 * 1024) for _ in range(100))) if is_stuck else Body(b"begin", asyncio.Event())
+    refusal = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}"
+
+    async def script(connection):
+        await connection.reader.readuntil(b"\r\n\r\n")
+        connection.writer.transport.pause_reading()
+        await connection.send(refusal)
+        await refused.wait()
+        connection.writer.transport.resume_reading()
+        received.append(await connection.reader.read(-1))
+
+    refused, received = asyncio.Event(), []
+    async with Provider(script).serve() as provider:
+        assert await call(upstream, upload(provider.url, body, length)) == (413, b"{}")
+        assert body.is_closed
+        refused.set()
+        with suppress(ConnectionError):
+            await asyncio.gather(*provider.tasks)
+        assert await call(upstream, upload(provider.url, Body(asyncio.Event()))) == (413, b"{}")
+
+        assert len(provider.connections) == 2
+    assert body.taken < 50
+    assert not any(data.endswith(b"0\r\n\r\n") for data in received)
+
+
+class Unusual(Exception):
+    """Of whoever gives the pieces."""
+
+
+@pytest.mark.parametrize("length", [None, 10], ids=["in chunks", "with its length"])
+@pytest.mark.parametrize("parts", [(), (b"begin",), (b"b", b"egi", b"n")], ids=["at once", "after one", "after more"])
+async def test_a_body_that_fails_is_no_request(upstream, length, parts):
+    """The provider must not take the first half for all of it."""
+    received = asyncio.get_running_loop().create_future()
+
+    async def script(connection):
+        try:
+            await read_upload(connection)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            received.set_exception(error)
+        else:
+            received.set_result("whole")
+
+    async with Provider(script).serve() as provider:
+        with pytest.raises(Unusual, match="no more of it"):
+            await upstream.call(upload(provider.url, Body(*parts, Unusual("no more of it")), length))
+        async with asyncio.timeout(5):
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await received
+
+        assert len(provider.connections) == 1
+
+
+@pytest.mark.parametrize("parts", [(b"hell",), (b"hello", b"!"), (b"hello!",)], ids=["shorter", "longer", "at once"])
+async def test_a_body_of_another_length_is_no_request(upstream, parts):
+    """Too long, it would be followed by what the provider takes for the next request."""
+    received = asyncio.get_running_loop().create_future()
+
+    async def script(connection):
+        await connection.reader.readuntil(b"\r\n\r\n")
+        with suppress(ConnectionError):
+            received.set_result(await connection.reader.read(-1))
+
+    async with Provider(script).serve() as provider:
+        with pytest.raises(ValueError, match="that it should have"):
+            await upstream.call(upload(provider.url, Body(*parts), 5))
+        await asyncio.wait([received, *provider.tasks], timeout=5, return_when=asyncio.FIRST_COMPLETED)
+
+        assert not received.done() or len(received.result()) < 5
+
+
+async def test_a_body_in_pieces_is_sent_once(upstream):
+    """The keep-alive race again: the pieces are gone, so it is for others to begin anew."""
+    body = Body(b"once")
+
+    async def script(connection):
+        await connection.request()
+        await connection.send(OK)
+        await read_upload(connection)
+
+    async with Provider(script).serve() as provider:
+        await call(upstream, ask(provider.url))
+        with pytest.raises(BrokeOff, match=r"^the provider closed the connection without an answer$"):
+            await upstream.call(upload(provider.url, body))
+
+        assert len(provider.connections) == 1
+    assert (body.taken, body.is_closed) == (1, True)
+
+
+async def test_a_provider_that_leaves_ends_the_body(upstream):
+    body = Body(b"begin", asyncio.Event())
+
+    async def script(connection):
+        await connection.reader.readuntil(b"begin\r\n")
+
+    async with Provider(script).serve() as provider:
+        with pytest.raises(BrokeOff):
+            await upstream.call(upload(provider.url, body))
+
+    assert body.is_closed
+
+
+async def test_giving_up_ends_the_body(upstream):
+    body = Body(b"begin", asyncio.Event())
+
+    async def script(connection):
+        await connection.reader.readuntil(b"begin\r\n")
+        calling.cancel()
+        await connection.gone()
+
+    async with Provider(script).serve() as provider:
+        calling = asyncio.create_task(upstream.call(upload(provider.url, body)))
+        await asyncio.wait([calling])
+        async with asyncio.timeout(5):
+            await provider.connections[0].is_gone.wait()
+
+    assert calling.cancelled()
+    assert body.is_closed
+
+
+async def test_an_answer_that_comes_with_the_last_piece_keeps_the_connection(upstream):
+    """Or while it is on its way: all that was to be sent is sent."""
+
+    async def script(connection):
+        while True:
+            await read_upload(connection)
+            await connection.send(CHUNKED, b"5\r\nhello\r\n", b"0\r\n\r\n")
+
+    async with Provider(script).serve() as provider:
+        for _ in range(20):
+            assert await call(upstream, upload(provider.url, Body(b"a", b"b"), 2)) == (200, b"hello")
+
+        assert len(provider.connections) == 1
