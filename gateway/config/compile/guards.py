@@ -1,6 +1,5 @@
 """Manifests of guardrails -> the rules that say who has to pass which."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from gateway.manifests.guardrails import (
 from gateway.manifests.routing import GlobalSettings
 from gateway.rules.guards import Check, GuardRule, GuardRules
 from gateway.rules.limits.rule import Filter
+from gateway.rules.patterns import flaw_in
 
 Documents = Sequence[tuple[Manifest, Any]]
 
@@ -75,11 +75,8 @@ class GuardCompiler:
 
     def _check_patterns(self, manifest: Manifest, at: Steps, config: MetadataConfig) -> None:
         for name, key in config.keys.items():
-            if isinstance(key.value, ValueByPattern):
-                try:
-                    re.compile(key.value.regex)
-                except (re.error, OverflowError, RecursionError) as error:
-                    self._fault(manifest, (*at, "keys", name, "value", "regex"), f"is no regular expression: {error}")
+            if isinstance(key.value, ValueByPattern) and (flaw := flaw_in(key.value.regex)):
+                self._fault(manifest, (*at, "keys", name, "value", "regex"), flaw)
 
     def _rule(
         self, names: Names, at: Steps, rule: GuardrailsRule, checks: Mapping[str, Check | None]
