@@ -49,9 +49,8 @@ class ParseMiddleware:
             if dialect.accepts is not None and scope["method"] in WITH_BODY:
                 max_bytes = dialect.max_body_bytes or self.max_body_bytes
                 pieces = await self.bodies.read(exchange, receive, max_bytes=max_bytes)
-            if sum(map(len, pieces)) <= LARGE:
-                body = _body(pieces, exchange, dialect) if scope["method"] in WITH_BODY else None
-                request = _request(scope, exchange, body)
+            if (len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))) <= LARGE:
+                request = _request(scope, exchange, _body(pieces, exchange, dialect))
                 ask = dialect.parse(request)
             else:
                 async with self.large:
@@ -71,7 +70,9 @@ def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
 
 
 def _body(pieces: list[bytes], exchange: Exchange, dialect: Dialect) -> Body | None:
-    """What a small body holds."""
+    """What a small body holds; None: there is none."""
+    if not pieces:
+        return None
     if dialect.accepts is JsonBody:
         return json_body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
     if dialect.accepts is FormBody:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from time import perf_counter, time
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -203,27 +203,20 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
             self.interrupted = reason
             self.task.cancel()
 
-    def interruptible(self) -> "Interruptible":
-        """`with` it, an interrupt is an error like any other: its reason is raised in place of the CancelledError."""
-        return Interruptible(self)
-
-
-class Interruptible:
-    """Of one exchange, once it is made for each use. A cancelled task that nobody interrupted stays cancelled."""
-
-    __slots__ = ("_exchange",)
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def interruptible(self) -> Self:
+        """`with` it, an interrupt is an error like any other: its reason is raised in place of the CancelledError. A
+        task that was cancelled by somebody else stays cancelled."""
+        return self
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        reason, task = self._exchange.interrupted, self._exchange.task
-        if kind is asyncio.CancelledError and reason is not None and task is not None and task.cancelling():
-            task.uncancel()
-            raise reason from None
+        if kind is asyncio.CancelledError and self.interrupted is not None:
+            task = self.task
+            if task is not None and task.cancelling():
+                task.uncancel()
+                raise self.interrupted from None
 
 
 def outcome_of(error: BaseException | None) -> Outcome:
