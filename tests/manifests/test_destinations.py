@@ -7,8 +7,8 @@ import pytest
 
 from gateway.config.compile.snapshot import OTHER_KINDS
 from gateway.manifests.destinations import HAVE_NO_SAY, Moves, place_of, place_text
-from gateway.manifests.kinds import holds
 from gateway.manifests.notifications import CustomAccount, SlackAccount, WebhookAccount
+from gateway.manifests.shapes import holds
 from gateway.plugins import providers_by_type
 from gateway.secrecy.secret import Secret
 

@@ -5,8 +5,8 @@ from typing import Annotated
 import msgspec
 
 from gateway.config.compile.snapshot import OTHER_KINDS
-from gateway.manifests.kinds import is_struct
 from gateway.manifests.marks import Mark, Marked, marked, parts_of
+from gateway.manifests.shapes import is_struct
 from gateway.plugins import providers_by_type
 from gateway.secrecy.secret import Secret
 
