@@ -15,52 +15,14 @@ from gateway.control.schema import Listing, Managed
 from gateway.errors import ConfigError, Fault
 from gateway.manifests import Manifest, load, loads
 from gateway.manifests.files import SUFFIXES
+from gateway.manifests.kinds import rank_of
 
 if TYPE_CHECKING:
     from gateway.cli.client import ControlApi
 
-TYPES = (
-    "identity-provider",
-    "team",
-    "role",
-    "secret-group",
-    "provider-account",
-    "provider-account/virtual-model",
-    "environment",
-    "cluster",
-    "ml-repo",
-    "workspace",
-    "tracing-project",
-    "mcp-server",
-    "mcp-server/virtual",
-    "agent-skill",
-    "agent",
-    "policy",
-    "virtual-account",
-    "role-binding",
-    "gateway-guardrails-config",
-    "gateway-rate-limiting-config",
-    "gateway-global-settings",
-    "gateway-fallback-config",
-    "gateway-load-balancing-config",
-    "gateway-budget-config",
-    "gateway-data-access-config",
-    "gateway-otel-config",
-    "gateway-data-routing-config",
-    "gateway-installation",
-    "settings",
-    "alert-config",
-)
-"""What others refer to comes first.
-
-Source: the order of TrueFoundry's CLI, in section 1.0 of the project's compatibility notes. Identity providers, roles
-and secret groups were moved to the front, and what draws on others of its family behind those.
-"""
-_RANKS = {type_: rank for rank, type_ in enumerate(TYPES)}
-
 
 def plan_for(manifests: Iterable[Manifest]) -> list[Step]:
-    ordered = sorted(manifests, key=_rank)
+    ordered = sorted(manifests, key=lambda manifest: rank_of(manifest.type))
     return [Step(manifest.type, manifest.name, _where(manifest), manifest.data) for manifest in ordered]
 
 
@@ -135,10 +97,6 @@ def _is_ours(api: "ControlApi", step: Step) -> bool:
                 return True
             click.echo(printable(f"kept {step}: managed by {manifest.managed_by}"), err=True)
     return False
-
-
-def _rank(manifest: Manifest) -> int:
-    return _RANKS.get(manifest.type, _RANKS.get(manifest.family, len(TYPES)))
 
 
 def _where(manifest: Manifest) -> str:

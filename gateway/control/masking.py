@@ -9,9 +9,9 @@ import msgspec
 from gateway.errors import BadRequest
 from gateway.manifests.builder import Steps, steps_text
 from gateway.manifests.destinations import Moves, Place, decides, place_of, place_text
-from gateway.manifests.kinds import holds
 from gateway.manifests.references import references
 from gateway.manifests.secret_fields import change_secrets, is_reference
+from gateway.manifests.shapes import holds
 from gateway.secrecy.sealing import MASK, PREFIX, Seal, mask
 from gateway.secrecy.secret import Secret
 

@@ -13,7 +13,6 @@ import msgspec
 from gateway.manifests.accounts import Integration, Model, ProviderAccount, SelfHostedModel
 from gateway.manifests.builder import Steps
 from gateway.manifests.guardrails import GuardrailGroup, GuardrailIntegration, MetadataIntegration
-from gateway.manifests.kinds import LISTS, MAPPINGS, fields_of, shape, struct_at
 from gateway.manifests.notifications import (
     ChannelAccount,
     EmailChannel,
@@ -24,6 +23,7 @@ from gateway.manifests.notifications import (
     WebhookChannel,
 )
 from gateway.manifests.references import without_tenant
+from gateway.manifests.shapes import LISTS, MAPPINGS, fields_of, shape, struct_at
 
 _LISTED = frozenset({"authorized_subjects"})
 HAVE_NO_SAY: Mapping[type[msgspec.Struct], frozenset[str]] = MappingProxyType(

@@ -3,8 +3,6 @@
 Source: types of truefoundry-sdk 0.6.0, as restated in section 1.9 of the project's compatibility notes.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union
 
 import msgspec
@@ -222,12 +220,3 @@ class GuardrailSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     timeout_ms: Annotated[int, Meta(ge=1)] = 5000
     enable_parallel_execution: bool = True
-
-
-GUARDRAIL_KINDS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
-    {
-        "provider-account/guardrail-config-group": GuardrailGroup,
-        "gateway-guardrails-config": GuardrailsConfig,
-    }
-)
-"""Manifest `type` -> the struct its document is read into."""

@@ -4,8 +4,6 @@ Source: types of truefoundry-sdk 0.6.0, as restated in section 1.16 of the proje
 public schema of an identity provider: `identity-provider` is ours.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -160,16 +158,3 @@ class IdentityProvider(msgspec.Struct, frozen=True, kw_only=True):
     user_claim: Text = "email"
     virtual_account_claim: Text = "sub"
     groups_claim: Text = "groups"
-
-
-KINDS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
-    {
-        "team": Team,
-        "virtual-account": VirtualAccount,
-        "role": Role,
-        "role-binding": RoleBinding,
-        "secret-group": SecretGroup,
-        "identity-provider": IdentityProvider,
-    }
-)
-"""Manifest `type` -> the struct its document is read into."""

@@ -1,83 +1,104 @@
-"""What an annotation says of the value which stands beside it."""
+"""Every kind of manifest, but accounts with models: their providers say what they are read into."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache
-from types import NoneType, UnionType
-from typing import Annotated, Any, NamedTuple, TypeGuard, Union, get_args, get_origin
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
-from msgspec.structs import FieldInfo
 
-UNIONS = (Union, UnionType)
-MAPPINGS = (dict, Mapping, Any)
-LISTS = (list, tuple, set, frozenset, Sequence, Any)
+from gateway.manifests.guardrails import GuardrailGroup, GuardrailsConfig
+from gateway.manifests.identity import IdentityProvider, Role, RoleBinding, SecretGroup, Team, VirtualAccount
+from gateway.manifests.limits import (
+    BudgetConfig,
+    McpRateLimit,
+    ModelRateLimit,
+    RateLimitConfig,
+    TeamBudget,
+    TenantBudget,
+)
+from gateway.manifests.notifications import CustomAccount, PagerDutyAccount, SlackAccount, TeamsAccount, WebhookAccount
+from gateway.manifests.routing import (
+    VIRTUAL_MODELS,
+    FallbackConfig,
+    GlobalSettings,
+    LoadBalancingConfig,
+    PriorityConfig,
+    VirtualModelGroup,
+)
+
+KINDS: Mapping[str, type[msgspec.Struct] | None] = MappingProxyType(
+    {
+        "identity-provider": IdentityProvider,
+        "team": Team,
+        "role": Role,
+        "secret-group": SecretGroup,
+        "provider-account/slack": SlackAccount,
+        "provider-account/ms-teams": TeamsAccount,
+        "provider-account/pagerduty": PagerDutyAccount,
+        "provider-account/webhook": WebhookAccount,
+        "provider-account/custom": CustomAccount,
+        "provider-account/guardrail-config-group": GuardrailGroup,
+        VIRTUAL_MODELS: VirtualModelGroup,
+        "environment": None,
+        "cluster": None,
+        "ml-repo": None,
+        "workspace": None,
+        "tracing-project": None,
+        "mcp-server/openapi": None,
+        "mcp-server/remote": None,
+        "mcp-server/stdio": None,
+        "mcp-server/tfy-managed": None,
+        "mcp-server/virtual": None,
+        "agent-skill": None,
+        "agent": None,
+        "policy": None,
+        "virtual-account": VirtualAccount,
+        "role-binding": RoleBinding,
+        "gateway-guardrails-config": GuardrailsConfig,
+        "gateway-rate-limiting-config": RateLimitConfig,
+        "gateway-global-settings": GlobalSettings,
+        "gateway-fallback-config": FallbackConfig,
+        "gateway-load-balancing-config": LoadBalancingConfig,
+        "gateway-budget-config": BudgetConfig,
+        "gateway-data-access-config": None,
+        "gateway-otel-config": None,
+        "gateway-data-routing-config": None,
+        "gateway-installation": None,
+        "settings": None,
+        "settings/ai-features": None,
+        "settings/common-tools": None,
+        "alert-config": None,
+        "gateway-priority-config": PriorityConfig,
+        "tenant-rate-limit-config/model": ModelRateLimit,
+        "tenant-rate-limit-config/mcp": McpRateLimit,
+        "tenant-budget-config": TenantBudget,
+        "team-budget-config": TeamBudget,
+        "agent-channel": None,
+        "agent-identity": None,
+        "chat_prompt": None,
+        "gateway-logging-config": None,
+        "gateway-metadata-config": None,
+        "remote-agent/self-hosted": None,
+        "truefoundry-agent": None,
+    }
+)
+"""Manifest `type` -> the struct its document is read into; None: nobody reads it yet. What others refer to comes first,
+for that is the order in which they are applied.
+
+Who may handle a new kind is in `gateway.rules.access.roles`; unless it says more, admins alone.
+
+Source: types of truefoundry-sdk 0.6.0 and the order of TrueFoundry's CLI, as restated in section 1 of the project's
+compatibility notes. Identity providers, roles and secret groups were moved to the front, and what draws on others of
+its family behind those.
+"""
+
+STRUCTS = {type_: struct for type_, struct in KINDS.items() if struct is not None}
+
+_RANKS = {
+    **{type_.partition("/")[0]: rank for rank, type_ in reversed([*enumerate(KINDS)])},  # the first of the family
+    **{type_: rank for rank, type_ in enumerate(KINDS)},
+}
 
 
-class Shape(NamedTuple):
-    """For `Annotated[list[int], ...] | None` and a list: `Annotated[list[int], ...]`, `list[int]`, `list`, `(int,)`."""
-
-    kind: Any
-    base: Any
-    origin: Any
-    inner: tuple[Any, ...]
-
-
-@cache
-def shape(kind: Any, value_type: type) -> Shape:
-    """Of a union, that member which a value of this type is meant to be; where that is not plain, the union."""
-    kind = _member(kind, value_type)
-    base = bare(kind)
-    return Shape(kind, base, get_origin(base) or base, get_args(base))
-
-
-def bare(kind: Any) -> Any:
-    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
-
-
-def is_struct(kind: Any) -> TypeGuard[type[msgspec.Struct]]:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
-def struct_at(place: Shape, value: Mapping[str, Any]) -> type[msgspec.Struct] | None:
-    """The struct that a value is meant to be: of several, the one its tag names. None: it is a plain mapping."""
-    if is_struct(place.origin):
-        return place.origin
-    for kind in filter(is_struct, place.inner if place.origin in UNIONS else ()):
-        config = kind.__struct_config__
-        if value.get(config.tag_field or "type") == config.tag:
-            return kind  # type: ignore[no-any-return]
-    return None
-
-
-@cache
-def fields_of(struct: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
-    """By the names they have in manifests."""
-    return {field.encode_name: field for field in msgspec.structs.fields(struct)}
-
-
-def holds(kind: Any, wanted: type) -> bool:
-    """Whether a value of this kind may have a `wanted` somewhere inside."""
-    return wanted in _inside(kind)
-
-
-@cache
-def _inside(kind: Any) -> frozenset[Any]:
-    found: set[Any] = set()
-    ahead = [kind]
-    while ahead:
-        kind = bare(ahead.pop())
-        if kind not in found:
-            found.add(kind)
-            ahead += [field.type for field in msgspec.structs.fields(kind)] if is_struct(kind) else get_args(kind)
-    return frozenset(found)
-
-
-def _member(kind: Any, value_type: type) -> Any:
-    base = bare(kind)
-    if get_origin(base) not in UNIONS or value_type is NoneType:
-        return kind
-    members = [member for member in get_args(base) if member is not NoneType]
-    if len(members) > 1 and value_type in (dict, list):
-        wanted = LISTS if value_type is list else MAPPINGS
-        members = [m for m in members if get_origin(m) in wanted or (value_type is dict and is_struct(m))]
-    return members[0] if len(members) == 1 else kind
+def rank_of(type_: str) -> int:
+    """Where it stands in the order; what is not in the table stands with the first of its family, or else last."""
+    return _RANKS.get(type_, _RANKS.get(type_.partition("/")[0], len(KINDS)))

@@ -5,8 +5,6 @@ are concurrent requests, limits per team and per token, aggregates and overrides
 `when_redis_is_lost`.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 import msgspec
@@ -222,16 +220,3 @@ class TeamBudget(TenantBudget, frozen=True, kw_only=True):
     """For the members of one team, and for the virtual accounts that it owns."""
 
     team_name: SubjectName
-
-
-LIMIT_KINDS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
-    {
-        "gateway-rate-limiting-config": RateLimitConfig,
-        "tenant-rate-limit-config/model": ModelRateLimit,
-        "tenant-rate-limit-config/mcp": McpRateLimit,
-        "gateway-budget-config": BudgetConfig,
-        "tenant-budget-config": TenantBudget,
-        "team-budget-config": TeamBudget,
-    }
-)
-"""Manifest `type` -> the struct its document is read into."""

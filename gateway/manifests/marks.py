@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 import msgspec
 
 from gateway.manifests.builder import Steps
-from gateway.manifests.kinds import UNIONS, bare, is_struct
+from gateway.manifests.shapes import UNIONS, bare, is_struct
 
 
 class Mark(Enum):

@@ -167,18 +167,6 @@ class CustomAccount(ChannelAccount, frozen=True, kw_only=True):
     integrations: tuple[EmailChannel, ...]
 
 
-NOTIFICATION_KINDS: Mapping[str, type[ChannelAccount]] = MappingProxyType(
-    {
-        "provider-account/slack": SlackAccount,
-        "provider-account/ms-teams": TeamsAccount,
-        "provider-account/pagerduty": PagerDutyAccount,
-        "provider-account/webhook": WebhookAccount,
-        "provider-account/custom": CustomAccount,
-    }
-)
-"""Manifest `type` -> the struct its document is read into."""
-
-
 # --- targets -----------------------------------------------------------------
 
 

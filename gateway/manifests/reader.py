@@ -10,10 +10,10 @@ import msgspec
 
 from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.manifests.builder import Steps
-from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, fields_of, is_struct, shape
 from gateway.manifests.loader import Manifest
 from gateway.manifests.references import PREFIX, Missing, Secrets
 from gateway.manifests.scalars import plain
+from gateway.manifests.shapes import LISTS, MAPPINGS, UNIONS, bare, fields_of, is_struct, shape
 from gateway.manifests.spelling import did_you_mean
 from gateway.secrecy.sealing import MASK
 from gateway.secrecy.secret import Secret, SecretText

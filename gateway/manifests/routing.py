@@ -4,8 +4,6 @@ Source: types of truefoundry-sdk 0.6.0 and, for `model_configs` and `gateway-fal
 sections 1.4 to 1.6 and 1.12 of the project's compatibility notes.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -269,14 +267,3 @@ class GlobalSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 VIRTUAL_MODELS = "provider-account/virtual-model"
-
-ROUTING_KINDS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
-    {
-        VIRTUAL_MODELS: VirtualModelGroup,
-        "gateway-load-balancing-config": LoadBalancingConfig,
-        "gateway-fallback-config": FallbackConfig,
-        "gateway-priority-config": PriorityConfig,
-        "gateway-global-settings": GlobalSettings,
-    }
-)
-"""Manifest `type` -> the struct its document is read into."""

@@ -7,9 +7,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from gateway.manifests.kinds import LISTS, MAPPINGS, UNIONS, bare, fields_of, shape, struct_at
 from gateway.manifests.references import PREFIX as REFERENCE
 from gateway.manifests.scalars import plain
+from gateway.manifests.shapes import LISTS, MAPPINGS, UNIONS, bare, fields_of, shape, struct_at
 from gateway.secrecy.secret import Secret
 
 Change = Callable[[str, tuple[str | int, ...]], str]

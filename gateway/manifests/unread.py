@@ -6,6 +6,7 @@ notes.
 
 from collections.abc import Collection
 
+from gateway.manifests.kinds import KINDS
 from gateway.manifests.spelling import did_you_mean
 
 _ACCOUNTS = "provider-account/"
@@ -40,34 +41,7 @@ NOT_YET = frozenset(
                 "snowflake-cortex",
             )
         ),
-        "agent",
-        "agent-channel",
-        "agent-identity",
-        "agent-skill",
-        "alert-config",
-        "chat_prompt",
-        "cluster",
-        "environment",
-        "gateway-data-access-config",
-        "gateway-data-routing-config",
-        "gateway-installation",
-        "gateway-logging-config",
-        "gateway-metadata-config",
-        "gateway-otel-config",
-        "mcp-server/openapi",
-        "mcp-server/remote",
-        "mcp-server/stdio",
-        "mcp-server/tfy-managed",
-        "mcp-server/virtual",
-        "ml-repo",
-        "policy",
-        "remote-agent/self-hosted",
-        "settings",
-        "settings/ai-features",
-        "settings/common-tools",
-        "tracing-project",
-        "truefoundry-agent",
-        "workspace",
+        *(type_ for type_, struct in KINDS.items() if struct is None),
     }
 )
 """Types of TrueFoundry that are not carried out yet."""

@@ -11,7 +11,7 @@ from gateway.errors import Unavailable
 from gateway.identity.callers import Callers, end_of
 from gateway.identity.jwt import Identity
 from gateway.manifests import Manifest
-from gateway.manifests.identity import KINDS
+from gateway.manifests.kinds import STRUCTS
 from gateway.secrecy.secret import Secret
 from gateway.secrecy.tokens import Pepper
 from gateway.state.database.rows import StoredToken
@@ -50,7 +50,7 @@ def identity(value, *groups, kind="user"):
 
 def access(*manifests):
     documents = [
-        (Manifest(data["type"], data["name"], "gateway.yaml", 1, data), msgspec.convert(data, KINDS[data["type"]]))
+        (Manifest(data["type"], data["name"], "gateway.yaml", 1, data), msgspec.convert(data, STRUCTS[data["type"]]))
         for data in manifests
     ]
     return access_of(documents, [])

@@ -10,7 +10,6 @@ from gateway.errors import ConfigError
 from gateway.manifests import Manifest, Secrets, loads, read
 from gateway.manifests.accounts import Collaborator, Owner
 from gateway.manifests.guardrails import (
-    GUARDRAIL_KINDS,
     UNSUPPORTED,
     Condition,
     GuardrailGroup,
@@ -28,9 +27,11 @@ from gateway.manifests.guardrails import (
     ValueAmong,
     ValueByPattern,
 )
+from gateway.manifests.kinds import STRUCTS
 from gateway.manifests.scopes import Selection
 from gateway.manifests.secret_fields import change_secrets
 
+TYPES = ("gateway-guardrails-config", "provider-account/guardrail-config-group")
 GROUP = """\
 type: provider-account/guardrail-config-group
 name: safety
@@ -100,7 +101,7 @@ integrations:
 def document(text):
     """What a text is read as; there must be nothing in it that is not known."""
     [manifest] = loads(text)
-    found, unknown = read(manifest, GUARDRAIL_KINDS[manifest.type], Secrets({}))
+    found, unknown = read(manifest, STRUCTS[manifest.type], Secrets({}))
     assert unknown == []
     return found
 
@@ -291,11 +292,11 @@ FIELDS = st.sampled_from(["integrations", "rules", "name", "collaborators", "own
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from(sorted(GUARDRAIL_KINDS)), st.dictionaries(FIELDS, JUNK))
+@given(st.sampled_from(TYPES), st.dictionaries(FIELDS, JUNK))
 def test_junk_is_a_fault(kind, fields):
     """Anybody who may apply manifests may send anything; nothing but a ConfigError may come of it."""
     data = {"type": kind, **fields}
 
     with suppress(ConfigError):
-        found, _ = read(Manifest(kind, "a", "gateway.yaml", 1, data), GUARDRAIL_KINDS[kind], Secrets({}))
-        assert isinstance(found, GUARDRAIL_KINDS[kind])
+        found, _ = read(Manifest(kind, "a", "gateway.yaml", 1, data), STRUCTS[kind], Secrets({}))
+        assert isinstance(found, STRUCTS[kind])

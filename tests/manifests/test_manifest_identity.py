@@ -6,7 +6,6 @@ from gateway.errors import ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.manifests.accounts import Collaborator, Owner
 from gateway.manifests.identity import (
-    KINDS,
     AutoRotate,
     BoundRole,
     BoundSubject,
@@ -22,6 +21,7 @@ from gateway.manifests.identity import (
     TeamOwner,
     VirtualAccount,
 )
+from gateway.manifests.kinds import STRUCTS
 
 SAMPLES = """\
 type: virtual-account
@@ -50,7 +50,7 @@ OKTA = "{type: identity-provider, name: okta, issuer: 'https://acme.okta.com', a
 
 
 def read_all(text):
-    return [read(manifest, KINDS[manifest.type], Secrets({})) for manifest in loads(text, "gateway.yaml")]
+    return [read(manifest, STRUCTS[manifest.type], Secrets({})) for manifest in loads(text, "gateway.yaml")]
 
 
 def faults_of(text):

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import msgspec
 
-from gateway.config.compile.snapshot import OTHER_KINDS
-from gateway.manifests.kinds import is_struct
+from gateway.manifests.kinds import STRUCTS
 from gateway.manifests.marks import Mark, Marked, marked, parts_of
+from gateway.manifests.shapes import is_struct
 from gateway.plugins import providers_by_type
 from gateway.secrecy.secret import Secret
 
@@ -56,7 +56,7 @@ def test_finds_what_is_marked():
 
 def structs():
     """Every struct that a manifest is read into, and those inside."""
-    found, left = set(), [*OTHER_KINDS.values()]
+    found, left = set(), [*STRUCTS.values()]
     for type_, provider in providers_by_type().items():
         left.append(provider.accounts[type_])
     while left:

@@ -6,8 +6,8 @@ from gateway.errors import ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.manifests.accounts import Collaborator, Owner
 from gateway.manifests.guardrails import GuardrailSettings
+from gateway.manifests.kinds import STRUCTS
 from gateway.manifests.routing import (
-    ROUTING_KINDS,
     ComplexityRouting,
     FailureTolerance,
     FallbackConfig,
@@ -145,7 +145,7 @@ guardrail_settings: {timeout_ms: 8000, enable_parallel_execution: true}
 def document(text):
     """What a text is read as; there must be nothing in it that is not known."""
     [manifest] = loads(text)
-    found, unknown = read(manifest, ROUTING_KINDS[manifest.type], Secrets({}))
+    found, unknown = read(manifest, STRUCTS[manifest.type], Secrets({}))
     assert unknown == []
     return found
 

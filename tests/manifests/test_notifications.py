@@ -5,8 +5,8 @@ import pytest
 
 from gateway.errors import ConfigError
 from gateway.manifests import Secrets, loads, read
+from gateway.manifests.kinds import STRUCTS
 from gateway.manifests.notifications import (
-    NOTIFICATION_KINDS,
     Alerts,
     CustomAccount,
     EmailChannel,
@@ -97,7 +97,7 @@ integrations:
 
 
 def read_all(text):
-    return [read(manifest, NOTIFICATION_KINDS[manifest.type], Secrets({})) for manifest in loads(text, "gateway.yaml")]
+    return [read(manifest, STRUCTS[manifest.type], Secrets({})) for manifest in loads(text, "gateway.yaml")]
 
 
 def faults_of(text):
@@ -155,7 +155,7 @@ def test_secrets_are_not_shown():
     """Neither when an account is printed, nor when its manifest is listed."""
     manifests = loads(f"{MAIL}---{SLACK}---{OTHERS}", "gateway.yaml")
 
-    masked = [change_secrets(NOTIFICATION_KINDS[m.type], m.data, lambda *_: "***") for m in manifests]
+    masked = [change_secrets(STRUCTS[m.type], m.data, lambda *_: "***") for m in manifests]
 
     assert "canary" not in repr(read_all(f"{MAIL}---{SLACK}---{OTHERS}"))
     assert "canary" not in repr(masked)

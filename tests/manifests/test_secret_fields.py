@@ -8,15 +8,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 import pytest
 
-from gateway.manifests import Manifest, Secrets, read
-from gateway.manifests.identity import KINDS
+from gateway.manifests import Manifest, Secrets, kinds, read
 from gateway.manifests.secret_fields import change_secrets, is_reference
 from gateway.plugins import providers_by_type
 from gateway.secrecy.sealing import PREFIX, Seal, mask
 from gateway.secrecy.secret import Secret
 
 SEAL = Seal(b"a-pepper-of-some-length")
-STRUCTS = {type_: provider.accounts[type_] for type_, provider in providers_by_type().items()} | KINDS
+STRUCTS = {type_: provider.accounts[type_] for type_, provider in providers_by_type().items()} | {
+    type_: struct for type_, struct in kinds.STRUCTS.items() if struct.__module__ == "gateway.manifests.identity"
+}
 REFERENCE = "tfy-secret://acme:llm-keys:openai"
 
 

@@ -26,13 +26,13 @@ from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest, Secrets, accounts, load, read
 from gateway.manifests.accounts import Integration, Model, ProviderAccount, SelfHostedModel
-from gateway.manifests.guardrails import GUARDRAIL_KINDS, GuardrailGroup
-from gateway.manifests.identity import KINDS, IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
-from gateway.manifests.limits import LIMIT_KINDS
-from gateway.manifests.notifications import NOTIFICATION_KINDS, ChannelAccount, channels_of
+from gateway.manifests.guardrails import GuardrailGroup
+from gateway.manifests.identity import IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
+from gateway.manifests.kinds import STRUCTS
+from gateway.manifests.notifications import ChannelAccount, channels_of
 from gateway.manifests.outward import is_trusted, outward_faults, outward_warnings
 from gateway.manifests.references import FormOnly
-from gateway.manifests.routing import ROUTING_KINDS, VIRTUAL_MODELS, VirtualModelGroup
+from gateway.manifests.routing import VIRTUAL_MODELS, VirtualModelGroup
 from gateway.manifests.unread import why_unread
 from gateway.plugins import providers_by_type
 from gateway.providers.catalog import VENDORS
@@ -43,9 +43,6 @@ from gateway.rules.limits.keys import policy_key
 from gateway.rules.routing.routes import VIRTUAL, Routes
 from gateway.secrecy.secret import cleaned
 from gateway.settings import Settings
-
-OTHER_KINDS = {**KINDS, **ROUTING_KINDS, **LIMIT_KINDS, **NOTIFICATION_KINDS, **GUARDRAIL_KINDS}
-"""All types of manifests that are not read by a provider -> what they are read into."""
 
 SHOWN = 5
 
@@ -381,15 +378,15 @@ def _with_users(targets: Iterable[Target], access: Access) -> Iterator[Target]:
 
 def struct_of(type_: str, providers: Mapping[str, Provider]) -> type[msgspec.Struct] | None:
     """What a manifest of this type is read into; None when nobody reads it."""
-    if kind := OTHER_KINDS.get(type_):
-        return kind
+    if struct := STRUCTS.get(type_):
+        return struct
     provider = providers.get(type_)
     return provider.accounts[type_] if provider is not None else None
 
 
 def types_of(providers: Mapping[str, Provider]) -> frozenset[str]:
     """All that somebody reads."""
-    return frozenset((*providers, *OTHER_KINDS))
+    return frozenset((*providers, *STRUCTS))
 
 
 def manifests_from(environ: Mapping[str, str]) -> list[Manifest]:

@@ -6,13 +6,9 @@ import pytest
 from gateway.config.compile.limits import PolicyCompiler
 from gateway.contract import Target
 from gateway.manifests import Manifest, Secrets, loads, read
-from gateway.manifests.identity import KINDS
-from gateway.manifests.limits import LIMIT_KINDS
-from gateway.manifests.notifications import NOTIFICATION_KINDS
-from gateway.manifests.routing import ROUTING_KINDS
+from gateway.manifests.kinds import STRUCTS
 from gateway.providers.demo import Demo
 
-STRUCTS = {**KINDS, **ROUTING_KINDS, **LIMIT_KINDS, **NOTIFICATION_KINDS}
 MODELS = {"openai-main/gpt-4o", "azure-eu/gpt-4o", "prod/chat"}
 ALIASES = {"our-chat": "prod/chat"}
 
@@ -68,7 +64,7 @@ def compile_data():
 
     def policies(kind, data):
         manifest = Manifest(kind, "a", "gateway.yaml", 1, {"type": kind, "name": "a", **data})
-        document, _ = read(manifest, LIMIT_KINDS[kind], Secrets({}))
+        document, _ = read(manifest, STRUCTS[kind], Secrets({}))
         return PolicyCompiler(find).compile([(manifest, document)])
 
     return policies
