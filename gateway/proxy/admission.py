@@ -116,7 +116,7 @@ class Admission:
         outcome = outcome_of(error or exchange.error)
         used: Amounts | None = None
         call, attempt = exchange.call, exchange.attempt
-        if call is not None and (exchange.side_calls or any(each.sent_at is not None for each in exchange.attempts)):
+        if call is not None and (exchange.side_calls or _was_asked(exchange)):
             used = self._charge(exchange, call.ask, attempt, outcome)
             if attempt is not None and attempt.usage is not None:
                 self.estimates.learn(call.ask, attempt.target, attempt.usage)
@@ -200,6 +200,14 @@ class Admission:
             return ()
         most = min(need.of(unit) - 1, refused.remaining)
         return [target for target in targets if self.estimates.need(call.ask, (target,), exchange.at).of(unit) <= most]
+
+
+def _was_asked(exchange: Exchange) -> bool:
+    """Some provider was sent the request."""
+    attempt = exchange.attempt
+    if attempt is None or attempt.sent_at is not None:
+        return attempt is not None
+    return any(each.sent_at is not None for each in exchange.attempts)
 
 
 def _is_final(choice: Choice) -> bool:

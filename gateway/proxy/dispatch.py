@@ -98,7 +98,11 @@ class Dispatcher:
         assert call is not None
         assert choice is not None
         chooses_by_speed = choice.route is not None and choice.route.strategy == "latency"
-        attempts = await self._attempts(exchange, call, choice)
+        attempts: Attempts | Once
+        if choice.route is None and not exchange.options.is_about_attempts:
+            attempts = Once(choice.target, health=self.health, callers_key=call.provider_key is not None)
+        else:
+            attempts = await self._attempts(exchange, call, choice)
         step = attempts.next(None, self.clock(), self.random)
         try:
             while isinstance(step, Try):
@@ -159,14 +163,10 @@ class Dispatcher:
         attempt.answered()
         return body
 
-    async def _attempts(self, exchange: Exchange, call: Call, choice: Choice) -> "Attempts | Once":
+    async def _attempts(self, exchange: Exchange, call: Call, choice: Choice) -> Attempts:
         """Who is asked, in which order, and how often."""
-        options, route, health = exchange.options, choice.route, self.health
-        callers_key = call.provider_key is not None
-        if route is None:
-            if not options.is_about_attempts:
-                return Once(choice.target, health=health, callers_key=callers_key)
-            route = _route_of(choice.target, options)
+        options, health = exchange.options, self.health
+        route = choice.route or _route_of(choice.target, options)
         tier = await self._tier(exchange, call, choice.classifier) if choice.classifier is not None else None
         candidates = order(
             route,
@@ -189,7 +189,7 @@ class Dispatcher:
             deadline_s=exchange.started + options.deadline_s if options.deadline_s is not None else None,
             attempts=options.attempts,
             statuses=options.statuses,
-            callers_key=callers_key,
+            callers_key=call.provider_key is not None,
         )
 
     async def _ask(
