@@ -22,9 +22,11 @@ async def ask(tmp_path):
     sink = ListSink()
     app = build_app(manifest, environ={"GATEWAY_ADMIN_TOKEN": TOKEN}, sinks=[sink])
 
+    records = next(part for part in app.parts if part.name == "log")
+
     async def make(path, body):
         answer = await post(app, path, body, headers=AUTH)
-        await app.records.flush()
+        await records.flush()
         return answer, sink.records[-1].usage
 
     yield make
