@@ -67,7 +67,8 @@ class EventReading:
         self.has_begun = False
         self.is_over = False
         self.told_usage: Usage | None = None
-        self._splitter = sse.EventSplitter()
+        self._held = bytearray()
+        self._cr = b""  # half of a CR LF, perhaps
         self._error: UpstreamError | None = None
 
     def event(self, data: bytes) -> bytes:
@@ -77,10 +78,22 @@ class EventReading:
 
     def split(self, data: bytes) -> list[bytes]:
         """The data of the events that are whole now. Server-sent events, unless it is another framing."""
-        whole = [sse.data_of(event) for event in self._splitter.feed(data)]
-        if len(self._splitter) > MAX_EVENT:
-            raise BrokeOff("the provider sent an event that is too large to be translated")
-        return whole
+        data = self._cr + data
+        self._cr = b"\r" if data.endswith(b"\r") else b""
+        lines = data[: len(data) - len(self._cr)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        seen = max(0, len(self._held) - 1)  # a blank line may have begun in what is held
+        self._held += lines
+        end = self._held.rfind(b"\n\n", seen) + 2
+        if end < 2:
+            if len(self._held) > MAX_EVENT:
+                raise BrokeOff("the provider sent an event that is too large to be translated")
+            return []
+        # Not by the pattern that keeps each byte: of blank lines and comments alone, a MiB took it a second.
+        whole = bytes(self._held[:end])
+        del self._held[:end]
+        if b"data:" not in whole:
+            return []
+        return [sse.data_of(event) for event in whole.split(b"\n\n") if b"data:" in event]
 
     def feed(self, data: bytes) -> bytes:
         if self._error is not None:
@@ -102,7 +115,7 @@ class EventReading:
     def end(self) -> bytes:
         if self._error is not None:
             raise self._error
-        return b""
+        return self.feed(b"\n") if self._cr else b""
 
     def is_complete(self) -> bool:
         return self.is_over
