@@ -51,6 +51,7 @@ from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
+from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
@@ -229,7 +230,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._serve_lifespan(receive, send)
             return
-        if self._loop is not asyncio.get_running_loop():
+        if self._loop is not Exchange.of(scope).loop:
             await self._opened()
         await self.app(scope, receive, send)
 

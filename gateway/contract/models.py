@@ -8,7 +8,7 @@ import msgspec
 from gateway.contract.call import Dialect
 from gateway.contract.caller import Caller
 from gateway.contract.provider import Target
-from gateway.contract.route import Route, Tier
+from gateway.contract.route import Candidate, Route, RouteTarget, Tier
 
 
 class Classifier(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,14 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     rule: str | None = None
     priority: float = 0
     classifier: Classifier | None = None
+    alone: Candidate | None = None
+    """Derived: the target as the only candidate; None: there is a route."""
+
+    def __post_init__(self) -> None:
+        if self.route is None:
+            target = self.target
+            alone = Candidate(name=target.name, account=target.account, route_target=RouteTarget(target))
+            msgspec.structs.force_setattr(self, "alone", alone)
 
 
 class Models(Protocol):

@@ -118,7 +118,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 def _count(reported: int | None) -> int:
-    return min(max(0, reported or 0), _COUNT_MAX)
+    if not reported or reported < 0:
+        return 0
+    return reported if reported < _COUNT_MAX else _COUNT_MAX  # noqa: FURB136  min and max take three times as long
 
 
 def _whole(value: Any) -> int | None:

@@ -21,20 +21,15 @@ class Window(StrEnum):
     WHILE_OPEN = "while_open"
     """Counts what is going on just now."""
 
-    @property
-    def sliding_s(self) -> int | None:
-        """The length of a sliding window, in seconds; None for the others."""
-        return _SLIDING_S.get(self)
+    sliding_s: int | None
+    """The length of a sliding window, in seconds; None for the others."""
+    is_calendar: bool
+    """Whether it begins and ends together for all: `span_of` says when."""
 
-    @property
-    def is_calendar(self) -> bool:
-        """Whether it begins and ends together for all: `span_of` says when."""
-        return self not in _OTHERS
+    def __init__(self, value: str) -> None:
+        self.sliding_s = {"minute": 60, "hour": 3600, "day": 86400}.get(value)
+        self.is_calendar = self.sliding_s is None and value != "while_open"
 
-
-_SLIDING_S = {Window.MINUTE: 60, Window.HOUR: 3600, Window.DAY: 86400}
-
-_OTHERS = frozenset({*_SLIDING_S, Window.WHILE_OPEN})
 
 FOREVER_S = 32503680000
 """The end of a lifetime: the year 3000."""

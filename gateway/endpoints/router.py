@@ -42,11 +42,13 @@ class Router:
         methods = self.fixed.get(route_path(scope))
         if methods is None:
             return self.other(scope, receive, send)
+        exchange = Exchange.of(scope)
         found = methods.get(scope["method"])
         if found is None:
-            Exchange.of(scope).dialect = next(iter(methods.values()))[0]
+            exchange.dialect = next(iter(methods.values()))[0]
             raise MethodNotAllowed(methods)
-        return self._infer(*found, scope, receive, send)
+        exchange.dialect, exchange.route = found
+        return self.inference(scope, receive, send)
 
     def _infer(self, dialect: Dialect, route: str, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)

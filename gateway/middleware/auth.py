@@ -1,6 +1,6 @@
 """Finds out who is calling, before the body is read: strangers must not make us buffer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
 
 from gateway.contract import Tokens
@@ -28,15 +28,28 @@ class AuthMiddleware:
         self.tokens = tokens
         self.failures = failures
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
         token, provider_key = keys_of(exchange.headers)
         token = token or token_among(scope.get("subprotocols", ()))
         if not token:
             raise Unauthorized("no token; send it in the Authorization header, after the word Bearer, or in x-api-key")
-        caller = self.tokens.find(token)
-        if caller is None:
-            caller = await self.tokens.verify(token)
+        exchange.caller = self.tokens.find(token)
+        if exchange.caller is not None and provider_key is None:
+            return self.app(scope, receive, send)
+        return self._verify(exchange, token, provider_key, scope, receive, send)
+
+    async def _verify(
+        self,
+        exchange: Exchange,
+        token: bytes,
+        provider_key: Secret | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """What has to be waited for."""
+        caller = exchange.caller or await self.tokens.verify(token)
         if caller is None:
             if self.failures is not None:
                 self.failures.add(scope)

@@ -1,7 +1,7 @@
 """Refuses what no honest client sends, before anything else looks at it."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from itertools import chain
 
 from gateway.errors import BadRequest, HeadersTooLarge, UnsupportedEncoding, UriTooLong
@@ -42,11 +42,11 @@ class EdgeMiddleware:
         self.max_url_bytes = max_url_bytes
         self.hosts = frozenset(host.lower().encode() for host in hosts)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "lifespan":
             self._check_size(scope)
             self._check_form(scope)
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
     def _check_size(self, scope: Scope) -> None:
         headers = scope["headers"]

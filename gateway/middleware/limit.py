@@ -1,6 +1,6 @@
 """Names the limits and budgets a request draws on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.contract.limits import Hold
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
@@ -17,7 +17,7 @@ class LimitMiddleware:
         self.app = app
         self.rules = rules
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
         exchange.holds += self.rules(exchange)
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)

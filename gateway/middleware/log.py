@@ -67,11 +67,13 @@ class LogMiddleware:
 
 
 def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
-    call, attempt, error = exchange.call, exchange.attempt, exchange.error
+    call, caller, attempt, error = exchange.call, exchange.caller, exchange.attempt, exchange.error
     is_stream = call is not None and call.ask.stream
+    started = exchange.started
     first_byte_at = attempt.first_byte_at if attempt is not None else None
     status = exchange.status or (error.status if error is not None else 500)
     client = scope.get("client")
+    user_agent = exchange.headers.get(b"user-agent")
     return Record(
         timestamp=datetime.fromtimestamp(exchange.at, UTC),
         level="error" if status >= 500 else "info",
@@ -80,28 +82,28 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         path=_safe(scope["path"]),
         status=status,
         outcome=exchange.outcome or Outcome.REFUSED,
-        duration_ms=_ms(exchange.started, ended),
+        duration_ms=_ms(started, ended),
         request_type=exchange.dialect.name if exchange.dialect is not None else None,
-        subject=exchange.caller.subject if exchange.caller is not None else None,
-        token_id=exchange.caller.token_id if exchange.caller is not None else None,
-        model=_safe(call.ask.name) if call is not None else None,
+        subject=caller.subject if caller is not None else None,
+        token_id=caller.token_id if caller is not None else None,
+        model=_safe(call.ask.model or call.ask.name) if call is not None else None,
         resolved_model=attempt.target.name if attempt is not None else None,
         stream=is_stream,
         usage=attempt.usage if attempt is not None else None,
         cost_nanousd=exchange.cost,
         over_limits=exchange.audited_rules,
-        time_to_first_token_ms=_ms(exchange.started, first_byte_at) if first_byte_at else None,
+        time_to_first_token_ms=_ms(started, first_byte_at) if first_byte_at else None,
         time_per_output_token_ms=_per_token_ms(attempt) if attempt is not None and is_stream else None,
         overhead_ms=_overhead_ms(exchange, ended),
         upstream_status=attempt.status if attempt is not None else None,
-        spans=_spans(exchange),
+        spans=_spans(exchange) if exchange.guard_spans or error is not None or len(exchange.attempts) > 1 else (),
         gave_up=exchange.gave_up,
         dropped_params=attempt.dropped_params if attempt is not None else (),
         error_type=error.type if error is not None else None,
         error_code=error.code if error is not None else None,
         error_message=_visible(error.message) if error is not None else None,
         client=client[0] if client else None,
-        user_agent=_safe(exchange.headers.get(b"user-agent", b"").decode("latin-1")) or None,
+        user_agent=_safe(user_agent.decode("latin-1")) or None if user_agent else None,
     )
 
 

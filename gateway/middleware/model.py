@@ -1,5 +1,7 @@
 """Finds the model that is asked for, so that whatever comes after knows where the request goes."""
 
+from collections.abc import Awaitable
+
 from gateway.contract import Models
 from gateway.errors import BadRequest
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
@@ -13,7 +15,7 @@ class ModelMiddleware:
         self.app = app
         self.models = models
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
         call = exchange.call
         if call is not None:
@@ -26,4 +28,4 @@ class ModelMiddleware:
             if kind not in choice.target.model_types:
                 raise BadRequest(f"{call.ask.name} is not declared as {kind} (model_types)", param="model")
             exchange.choice = choice
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)

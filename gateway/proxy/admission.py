@@ -5,7 +5,7 @@ did use, and written into the ledger: one bill for each request.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from copy import copy
 from datetime import UTC, datetime
 from typing import Protocol
@@ -231,16 +231,10 @@ def _tickets(exchange: Exchange) -> list[Ticket]:
     return [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
 
 
-def _charges(tickets: Iterable[Ticket], used: Amounts) -> Iterator[Charge]:
-    for ticket in tickets:
-        for hold in ticket.holds:
-            if hold.window.is_calendar:
-                yield Charge(hold, used.of(hold.unit))
-
-
 def _entries(exchange: Exchange, tickets: Sequence[Ticket], used: Amounts, outcome: Outcome) -> list[Entry]:
     at_s = tickets[0].at_s if tickets else exchange.at
-    entry = _entry(exchange, at_s, tuple(_charges(tickets, used)), outcome)
+    charged = [hold for ticket in tickets for hold in ticket.holds if hold.window.is_calendar]
+    entry = _entry(exchange, at_s, tuple([Charge(hold, used.of(hold.unit)) for hold in charged]), outcome)
     if not exchange.side_calls:
         return [entry]
     return [entry, *(_aside_entry(exchange, number, *aside) for number, aside in enumerate(exchange.side_calls))]
@@ -255,7 +249,7 @@ def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome
         subject=caller.subject if caller is not None else "",
         teams=caller.teams if caller is not None else frozenset(),
         token_id=caller.token_id if caller is not None else None,
-        model=call.ask.name,
+        model=call.ask.model or call.ask.name,
         resolved_model=attempt.target.name if attempt is not None else None,
         metadata=exchange.metadata,
         outcome=outcome,

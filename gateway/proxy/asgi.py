@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from gateway.errors import ClientLeft, TooLarge
+from gateway.errors import TooLarge
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -12,28 +12,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
-
-
-async def read_pieces(receive: Receive, *, max_bytes: int) -> list[bytes]:
-    """The whole request body, as it arrived: to join 20 MB is work that not everybody wants to do at once.
-
-    Raises:
-        TooLarge: more than `max_bytes`; the rest is not read.
-        ClientLeft: the client went away before the end.
-    """
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    parts = [body]
-    size = len(body)
-    while message.get("more_body", False) and size <= max_bytes:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-    if message["type"] == "http.disconnect":
-        raise ClientLeft("the client closed the connection before its request was complete")
-    if size > max_bytes:
-        raise too_large(max_bytes)
-    return parts
 
 
 def too_large(max_bytes: int) -> TooLarge:

@@ -27,7 +27,7 @@ from gateway.errors import (
 )
 from gateway.proxy.classify import tier_of
 from gateway.proxy.exchange import Attempt, Exchange
-from gateway.proxy.options import RequestOptions
+from gateway.proxy.options import NO_OPTIONS, RequestOptions
 from gateway.proxy.relay import relay
 from gateway.proxy.writer import ResponseWriter
 from gateway.rules.routing import (
@@ -99,8 +99,8 @@ class Dispatcher:
         assert choice is not None
         chooses_by_speed = choice.route is not None and choice.route.strategy == "latency"
         attempts: Attempts | Once
-        if choice.route is None and not exchange.options.is_about_attempts:
-            attempts = Once(choice.target, health=self.health, callers_key=call.provider_key is not None)
+        if choice.alone is not None and (exchange.options is NO_OPTIONS or not exchange.options.is_about_attempts):
+            attempts = Once(choice.alone, health=self.health, callers_key=call.provider_key is not None)
         else:
             attempts = await self._attempts(exchange, call, choice)
         step = attempts.next(None, self.clock(), self.random)
@@ -214,10 +214,11 @@ class Dispatcher:
             admitted = self.admit(exchange, target)
             if admitted is not None:
                 await admitted
-        bulkhead = self._bulkhead(target)
+        bulkhead = self._bulkhead(target) if target.concurrency is not None else None
         place = await bulkhead.enter(priority=choice.priority) if bulkhead is not None else None
+        options = exchange.options
         try:
-            if (timeout := _timeout_of(call, exchange.options)) is not None:
+            if options is not NO_OPTIONS and (timeout := _timeout_of(call, options)) is not None:
                 attempt.timer = exchange.loop.call_later(timeout.after_s, exchange.interrupt, timeout.error())
             reply = await self._reply(call, attempt, route_target)
             try:

@@ -179,14 +179,17 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
 
         def send_and_note(message: Message) -> Awaitable[None]:
             kind = message["type"]
+            if kind == "http.response.body":
+                return send(message)
             if kind in HEADS:
                 self.status = ACCEPTED if kind == "websocket.accept" else message["status"]
-                if self.has_unread_body:
+                if not self.body_is_read and self.has_unread_body:
                     # uvicorn would wait for the rest as long as it trickles in.
                     message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
                 if self.id:
                     # The OpenAI SDKs read the first name, the Anthropic SDKs the second.
-                    ids = ((b"x-request-id", self.id.encode()), (b"request-id", self.id.encode()))
+                    id_ = self.id.encode()
+                    ids = ((b"x-request-id", id_), (b"request-id", id_))
                     message = {**message, "headers": [*message.get("headers", ()), *self.limit_headers, *ids]}
             elif kind == "websocket.close":
                 self.status = self.status or REFUSED

@@ -32,7 +32,8 @@ async def relay(exchange: Exchange, call: Call, attempt: Attempt, reply: Reply, 
         Blocked: an observer stopped it.
     """
     try:
-        first, is_stream = b"", _is_labelled_stream(reply)
+        first, content_type = b"", reply.headers.get("content-type", "")
+        is_stream = _is_event_stream(content_type)
         if is_stream != call.ask.stream:  # labels are often wrong; what it begins with is not
             first = await _beginning(reply)
             is_stream = sse.looks_like_events(first)
@@ -40,7 +41,8 @@ async def relay(exchange: Exchange, call: Call, attempt: Attempt, reply: Reply, 
         reading = target.provider.reading(call, target, head) or call.dialect.reading(call, head)
         attempt.reading = reading
         if not reading.is_stream:
-            await _whole(exchange, call, attempt, reply, reading, first, writer)
+            content_type = reading.content_type or content_type or JSON
+            await _whole(exchange, call, attempt, reply, reading, first, content_type, writer)
         elif call.ask.stream:
             # In a task of its own: each event wakes a task up through its whole chain of awaits, and that of the
             # request's own task is as long as the pipeline.
@@ -51,8 +53,8 @@ async def relay(exchange: Exchange, call: Call, attempt: Attempt, reply: Reply, 
         attempt.last_byte_at = perf_counter()
 
 
-def _is_labelled_stream(reply: Reply) -> bool:
-    return reply.headers.get("content-type", "")[: len(EVENT_STREAM)].lower() == EVENT_STREAM
+def _is_event_stream(content_type: str) -> bool:
+    return content_type[: len(EVENT_STREAM)].lower() == EVENT_STREAM
 
 
 async def _beginning(reply: Reply) -> bytes:
@@ -76,8 +78,8 @@ async def _stream(
     try:
         out = await _peek(attempt, reply, first, reading)
         attempt.answered()
-        labelled = reply.headers["content-type"] if _is_labelled_stream(reply) else EVENT_STREAM
-        await writer.start_stream(reading.content_type or labelled)
+        labelled = reply.headers.get("content-type", "")
+        await writer.start_stream(reading.content_type or (labelled if _is_event_stream(labelled) else EVENT_STREAM))
         while not reading.is_over:
             if out:
                 if out.rfind(_ERROR) >= 0:
@@ -138,6 +140,7 @@ async def _whole(
     reply: Reply,
     reading: Reading,
     data: bytes,
+    content_type: str,
     writer: ResponseWriter,
 ) -> None:
     out = b""
@@ -152,14 +155,14 @@ async def _whole(
         raise BrokeOff("the provider did not answer with a stream")
     if out:
         attempt.answered()
-        await _large(exchange, call, attempt, reply, reading, out, writer)
+        await _large(exchange, call, attempt, reply, reading, out, content_type, writer)
         return
     body = reading.end()
     _note_usage(call, attempt, reading)
     attempt.answered()
     if exchange.observers:
         _observe(exchange.observers, body)
-    await writer.whole(reply.status, reading.content_type or reply.headers.get("content-type", JSON), body)
+    await writer.whole(reply.status, content_type, body)
 
 
 async def _large(
@@ -169,9 +172,9 @@ async def _large(
     reply: Reply,
     reading: Reading,
     out: bytes,
+    content_type: str,
     writer: ResponseWriter,
 ) -> None:
-    content_type = reading.content_type or reply.headers.get("content-type", JSON)
     headers = [(b"content-type", content_type.encode(*HEADER))]
     length = reply.headers.get("content-length")
     if length and reading.content_type is None and "content-encoding" not in reply.headers:

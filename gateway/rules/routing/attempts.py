@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from random import Random
 
-from gateway.contract import Target
-from gateway.contract.route import Candidate, RouteTarget
+from gateway.contract.route import Candidate
 from gateway.rules.routing.budget import RetryBudget
 from gateway.rules.routing.failures import FaultOwner, owner_of
 from gateway.rules.routing.health import Health
@@ -177,8 +176,8 @@ class Once:
 
     __slots__ = ("_callers_key", "_candidate", "_health")
 
-    def __init__(self, target: Target, *, health: Health, callers_key: bool = False) -> None:
-        self._candidate = Candidate(name=target.name, account=target.account, route_target=RouteTarget(target))
+    def __init__(self, candidate: Candidate, *, health: Health, callers_key: bool = False) -> None:
+        self._candidate = candidate
         self._health = health
         self._callers_key = callers_key
 
