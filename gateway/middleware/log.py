@@ -39,7 +39,7 @@ class LogMiddleware:
             return
         exchange = Exchange.of(scope)
         # In the order of time, so that what is kept by id is added at one end, and not all over the place.
-        exchange.id = f"{int(exchange.at * 1000):012x}{getrandbits(80):020x}"
+        exchange.id = (int(exchange.at * 1000) << 80 | getrandbits(80)).to_bytes(16).hex()
         try:
             await self.app(scope, receive, exchange.noting(send))
         except GatewayError as error:

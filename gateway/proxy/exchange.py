@@ -163,13 +163,15 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     @classmethod
     def of(cls, scope: MutableMapping[str, Any]) -> "Exchange":
         """The one of this request. The first to ask makes it, so that each middleware also works alone."""
-        try:
-            return scope["state"][KEY]  # type: ignore[no-any-return]
-        except KeyError:
+        state = scope.get("state")
+        if state is None:
+            state = scope["state"] = {}
+        exchange: Exchange | None = state.get(KEY)
+        if exchange is None:
             has_no_body = scope.get("type") == "websocket"
             exchange = cls(headers=dict(scope["headers"]), task=asyncio.current_task(), body_is_read=has_no_body)
-            scope.setdefault("state", {})[KEY] = exchange
-            return exchange
+            state[KEY] = exchange
+        return exchange
 
     def noting(self, send: Send) -> Send:
         """`send` that notes the status of the answer and adds the request's id; made once, whoever asks first."""

@@ -554,6 +554,10 @@ def error_at_end(tail: bytes, *, is_all: bool) -> UpstreamError | None:
     Args:
         is_all: nothing will follow, so that the last event counts without its blank line.
     """
+    if tail.endswith(_USUAL_END):  # and the last event before it is part of an answer
+        last = tail[tail.rfind(b"\n\n", 0, -len(_USUAL_END)) :]
+        if b'"choices"' in last and b"\r" not in last:
+            return None
     splitter = sse.EventSplitter()
     events = splitter.feed(tail[-TAIL // 2 :])
     for event in (*events[-2:], splitter.end() if is_all else b""):
