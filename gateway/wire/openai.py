@@ -322,8 +322,8 @@ class UsageCut:
         self._is_long = False  # what is torn has grown too long to be usage and nothing else, and goes on as it comes
 
     def feed(self, data: bytes) -> bytes:
-        if not self._torn and not self._is_long and sse.ends_event(data) and not _USAGE.search(data):
-            return data
+        if not self._torn and not self._is_long and sse.ends_event(data):
+            return _without_usage(data)
         seen = max(0, len(self._torn) - LONGEST_BLANK + 1)  # a blank line may have begun in what is held
         self._torn += data
         long = b""
