@@ -24,7 +24,7 @@ class InferenceEndpoint:
         assert exchange.choice is not None, "ModelMiddleware has to come before this endpoint"
         writer = ResponseWriter(send, exchange)
         try:
-            with exchange.interruptible(), Watch(exchange, receive, writer, self.timing, self.waiting):
+            with Watch(exchange, receive, writer, self.timing, self.waiting):
                 await self.responder.respond(exchange, writer)
         except GatewayError as error:
             await writer.fail(error, call.dialect)

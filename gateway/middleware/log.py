@@ -55,7 +55,7 @@ class LogMiddleware:
             self._end(exchange, scope)
 
     def _end(self, exchange: Exchange, scope: Scope) -> None:
-        exchange.outcome = outcome_of(exchange.error)
+        exchange.outcome = outcome_of(exchange.error) if exchange.error is not None else Outcome.COMPLETE
         for observer in exchange.observers:
             try:
                 observer.end(exchange.outcome)

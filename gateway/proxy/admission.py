@@ -15,7 +15,6 @@ import msgspec
 from gateway.contract import Ask, Choice, Outcome, Target
 from gateway.contract.entry import Charge, Entry
 from gateway.contract.limits import Amounts, Counters, Hold, Level, Mode, Ticket, Verdict
-from gateway.contract.price import Price
 from gateway.contract.usage import Usage
 from gateway.errors import RateLimited
 from gateway.proxy.exchange import Attempt, Exchange, outcome_of
@@ -113,7 +112,8 @@ class Admission:
         Args:
             error: how the request ended; None: well.
         """
-        outcome = outcome_of(error or exchange.error)
+        error = error or exchange.error
+        outcome = outcome_of(error) if error is not None else Outcome.COMPLETE
         used: Amounts | None = None
         call, attempt = exchange.call, exchange.attempt
         if call is not None and (exchange.side_calls or _was_asked(exchange)):
@@ -121,7 +121,7 @@ class Admission:
             if attempt is not None and attempt.usage is not None:
                 self.estimates.learn(call.ask, attempt.target, attempt.usage)
                 self.unpriced += exchange.price is None
-        tickets = _tickets(exchange)
+        tickets = [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
         for ticket in tickets:
             self.counters.settle(ticket, used)
         if self.ledger is not None and used is not None:
@@ -139,15 +139,18 @@ class Admission:
             passed = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
             attempt.usage = reading.usage() or passed
         used = self._charge(stopped, call.ask, attempt, Outcome.STOPPED)
-        return _entries(stopped, _tickets(stopped), used, Outcome.STOPPED)
+        tickets = [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
+        return _entries(stopped, tickets, used, Outcome.STOPPED)
 
     def _charge(self, exchange: Exchange, ask: Ask, attempt: Attempt | None, outcome: Outcome) -> Amounts:
         """What all of it comes to: the answer, and what was asked to find out who should answer."""
         tokens = cost = 0
-        if attempt is not None and attempt.sent_at is not None:
+        if attempt is not None and attempt.sent_at is not None and (attempt.usage is None or attempt.usage.estimated):
             attempt.usage = self._usage(ask, attempt, outcome)
         if attempt is not None and (usage := attempt.usage) is not None:
-            price = exchange.price = _price(attempt.target, attempt.service_tier)
+            price = exchange.price = attempt.target.price
+            if price is not None and attempt.service_tier is not None:
+                price = exchange.price = price.for_variant(f"service_tier={attempt.service_tier}")
             exchange.cost = price.cost(usage, exchange.at) if price is not None else None
             tokens, cost = usage.input_tokens + usage.output_tokens, exchange.cost or 0
         for judge, its_usage in exchange.side_calls:
@@ -220,15 +223,6 @@ def _targets(choice: Choice | None) -> Sequence[Target]:
     if choice is None:
         return ()
     return (choice.target,) if choice.route is None else [each.route_target.target for each in choice.route.candidates]
-
-
-def _price(target: Target, service_tier: str | None) -> Price | None:
-    price = target.price
-    return price if price is None or service_tier is None else price.for_variant(f"service_tier={service_tier}")
-
-
-def _tickets(exchange: Exchange) -> list[Ticket]:
-    return [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
 
 
 def _entries(exchange: Exchange, tickets: Sequence[Ticket], used: Amounts, outcome: Outcome) -> list[Entry]:

@@ -247,7 +247,7 @@ class Dispatcher:
             try:
                 if target.signer is not None:
                     request = await target.signer.sign(request, network)
-                attempt.request = request
+                attempt.request, attempt.dropped_params = request, request.dropped_params
                 attempt.sent_at = perf_counter()
                 reply = await network.call(request)
             except Unreachable as error:

@@ -37,6 +37,8 @@ class Attempt(msgspec.Struct, eq=False):
     tell_good: Callable[[], None]
     timer: asyncio.TimerHandle | None = None
     request: UpstreamRequest | None = None
+    dropped_params: tuple[str, ...] = ()
+    """Those of the request."""
     sent_at: float | None = None
     status: int | None = None
     """The provider's."""
@@ -60,10 +62,6 @@ class Attempt(msgspec.Struct, eq=False):
             self.timer = None  # it holds what interrupts the exchange, which holds this
         self.ended_at = at
         self.error = error
-
-    @property
-    def dropped_params(self) -> tuple[str, ...]:
-        return self.request.dropped_params if self.request is not None else ()
 
     def hidden(self, data: bytes) -> bytes:
         """Without the secrets that were sent: some providers repeat them in what goes wrong."""

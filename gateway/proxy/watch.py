@@ -28,11 +28,19 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """`with Watch(...):` around the waiting. What it finds ends the request by `Exchange.interrupt`.
+    """`with Watch(...):` around the waiting, which is interruptible: what it finds ends it by `Exchange.interrupt`.
 
     Args:
         waiting: calls `begin` of those that have waited for `Timing.watch_after_s`.
     """
+
+    # What most have no use for, as their answer comes at once.
+    _timer: asyncio.TimerHandle | None = None
+    _client: asyncio.Task[None] | None = None
+    _chunks = 0
+    _events = 0
+    _stalled_s = 0.0
+    _silent_s = 0.0
 
     def __init__(
         self, exchange: Exchange, receive: Receive, writer: ResponseWriter, timing: Timing, waiting: "Deadlines[Watch]"
@@ -43,24 +51,20 @@ class Watch:
         self._timing = timing
         self._waiting = waiting
         self._loop = exchange.loop
-        self._timer: asyncio.TimerHandle | None = None
-        self._client: asyncio.Task[None] | None = None
-        self._chunks = 0
-        self._events = 0
-        self._stalled_s = 0.0
-        self._silent_s = 0.0
 
     def __enter__(self) -> Self:
         self._waiting.add(self, self._loop)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         self._waiting.discard(self)
         if self._timer is not None:
             self._timer.cancel()
         if self._client is not None:
             self._client.cancel()
             self._client = None  # its frame holds us: with it in our hands, the request's body would stay
+        if kind is not None:
+            self._exchange.__exit__(kind, error)
 
     def begin(self) -> None:
         self._client = self._loop.create_task(self._wait_for_leaving())

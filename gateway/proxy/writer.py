@@ -44,7 +44,8 @@ class ResponseWriter:
         return sse.ends_event(self.last)
 
     async def whole(self, status: int, content_type: str, body: bytes) -> None:
-        self.close()
+        if self._comment is not None:
+            self._comment.cancel()
         self._exchange.answered_at = perf_counter()
         self.is_writing = self.is_ended = True
         headers = [
