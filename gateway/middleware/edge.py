@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Collection
+from functools import lru_cache
 from itertools import chain
 
 from gateway.errors import BadRequest, HeadersTooLarge, UnsupportedEncoding, UriTooLong
@@ -59,10 +60,11 @@ class EdgeMiddleware:
 
     def _check_form(self, scope: Scope) -> None:
         headers = Exchange.of(scope).headers
-        if _UNPRINTABLE.search(scope["path"]):
+        path = scope["path"]
+        if not path.isprintable() and _UNPRINTABLE.search(path):
             raise BadRequest("the path holds a control character")
         host = headers.get(b"host", b"")
-        if not _HOST.fullmatch(host) and (host or self.hosts or scope.get("http_version") not in HOSTLESS):
+        if not _is_host(host) and (host or self.hosts or scope.get("http_version") not in HOSTLESS):
             raise BadRequest("the Host header is missing or not a host name")
         if self.hosts and _name_of(host) not in self.hosts:
             raise BadRequest("the Host header names another host")
@@ -78,6 +80,11 @@ class EdgeMiddleware:
                 raise too_large(self.max_body_bytes)
         if b"content-encoding" in headers and not _codings(scope) <= {b"identity", b""}:
             raise UnsupportedEncoding("send the request body uncompressed")
+
+
+@lru_cache(maxsize=64)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
 
 
 def _name_of(host: bytes) -> bytes:
