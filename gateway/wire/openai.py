@@ -141,7 +141,7 @@ class StreamReading(Tail):
         self.events = 0
         self.has_begun = False
         self.is_over = False
-        self._opening: sse.EventSplitter | None = sse.EventSplitter()
+        self._opening: sse.EventSplitter | None = None  # what came before there was any content
         self._most = LONGEST_TAIL
         self._seam = _START  # the end of the last chunk, where an event may have begun
         self._is_finished = False
@@ -171,7 +171,7 @@ class StreamReading(Tail):
 
     def end(self) -> bytes:
         self._has_ended = True
-        if (opening := self._opening) is not None and (rest := opening.end()):
+        if self._opening is not None and (rest := self._opening.end()):
             self._judge_first(rest)
         if not self.events and not self.has_begun:
             raise BrokeOff("the provider ended its stream before it began")
@@ -192,7 +192,7 @@ class StreamReading(Tail):
         """What of `data` belongs to the answer when `[DONE]` has come: up to the blank line behind it, which is made up
         if it has not come yet."""
         self.is_over = True
-        if data.endswith(_USUAL_END):
+        if data.endswith(_USUAL_END) or data == _USUAL_DONE:
             return data
         behind = joined[done.end() :]
         line_end = b"\r\n" if joined[: done.start() + 1].endswith(b"\r\n") else done[1]
@@ -229,14 +229,15 @@ class StreamReading(Tail):
     def _begin(self, data: bytes) -> None:
         """Nearly always the first words are seen without decoding anything."""
         opening = self._opening
-        assert opening is not None
         if self.events and not opening and b"error" not in data and _CONTENT.search(data):
             self.has_begun = True
-        else:
-            for event in opening.feed(data):
-                self._judge_first(event)
-                if self.has_begun:
-                    break
+            return
+        if opening is None:
+            opening = self._opening = sse.EventSplitter()
+        for event in opening.feed(data):
+            self._judge_first(event)
+            if self.has_begun:
+                break
         if self.has_begun or len(opening) > MAX_TORN:
             self.has_begun = True
             self._opening = None

@@ -34,8 +34,8 @@ def ends_event(data: bytes) -> bool:
 
 def data_of(event: bytes) -> bytes:
     """The data of one whole event: its `data:` lines, joined by line feeds."""
-    lines = (line[5:] for line in event.splitlines() if line.startswith(b"data:"))
-    return b"\n".join(line.removeprefix(b" ") for line in lines)
+    lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
+    return lines[0] if len(lines) == 1 else b"\n".join(lines)
 
 
 class EventSplitter:
