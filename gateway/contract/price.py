@@ -141,12 +141,16 @@ class _Charge(msgspec.Struct, frozen=True, gc=False):
         return cost
 
     def line(self, amount: int) -> BillLine:
-        return BillLine(self.name, max(amount, self.least), self.rate.nano, self.rate.per, self.cost(amount))
+        rate = self.rate
+        if amount < self.least:
+            amount = self.least
+        return BillLine(self.name, amount, rate.nano, rate.per, self.cost(amount))
 
 
 class _Compiled(msgspec.Struct, frozen=True):
     """A tariff, ready to be used. `amounts_of`: a usage -> what it has of each of `charges`; `input` and `output` are
-    two of those. `call_cost`: what each call costs, whatever it uses."""
+    two of those. `others_of`: the same of the `others`, which have no price. `call_cost`: what each call costs,
+    whatever it uses."""
 
     starts_s: int
     day_s: int
@@ -154,6 +158,8 @@ class _Compiled(msgspec.Struct, frozen=True):
     label: str
     charges: tuple[_Charge, ...]
     amounts_of: Callable[[Usage], tuple[int, ...]]
+    others: tuple[str, ...]
+    others_of: Callable[[Usage], tuple[int, ...]]
     input: _Charge | None
     output: _Charge | None
     call: _Charge | None
@@ -210,20 +216,20 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
     def bill(self, usage: Usage, at: datetime) -> Bill:
         """What a call costs that used this much and began at `at`, which knows its time zone. Never below 0."""
-        tariff = self._in_force(usage.input_tokens, at.timestamp())
-        used = {name: amount for name in AMOUNTS if (amount := getattr(usage, name)) > 0}
-        lines = [charge.line(used[charge.name]) for charge in tariff.charges if charge.name in used]
-        priced = {line.name for line in lines}
+        tariff = self._in_force(usage.input_tokens, at.timestamp()) if len(self.compiled) > 1 else self.compiled[0]
+        used = zip(tariff.charges, tariff.amounts_of(usage), strict=True)
+        lines = [charge.line(amount) for charge, amount in used if amount > 0]
         if tariff.call is not None:
             lines.append(tariff.call.line(1))
+        others = tariff.others_of(usage)
         return Bill(
-            cost=sum(line.cost for line in lines),
-            row=self.row,
-            version=self.version,
-            lines=tuple(lines),
-            discount_percent=self.discount_percent,
-            tariff=tariff.label,
-            unpriced=tuple(name for name in used if name not in priced),
+            sum([line.cost for line in lines]),
+            self.row,
+            self.version,
+            tuple(lines),
+            self.discount_percent,
+            tariff.label,
+            _used(tariff.others, others) if any(others) else (),
         )
 
     def _in_force(self, input_tokens: int, at_s: float) -> _Compiled:
@@ -239,18 +245,25 @@ def _compiled(tariff: Tariff, share: Fraction, variant: str) -> _Compiled:
     call = next((charge for charge in charges if charge.name == REQUESTS), None)
     used = tuple(charge for charge in charges if charge.name != REQUESTS)
     by_name = {charge.name: charge for charge in used}
+    others = tuple(name for name in AMOUNTS if name not in by_name)
     return _Compiled(
         starts_s=tariff.starts_s,
         day_s=tariff.day_s,
         above=tariff.above,
         label=", ".join(filter(None, (variant, str(tariff)))),
         charges=used,
-        amounts_of=_amounts_of([charge.name for charge in used]),
+        amounts_of=_amounts_of([*by_name]),
+        others=others,
+        others_of=_amounts_of(others),
         input=by_name.get("input"),
         output=by_name.get("output"),
         call=call,
         call_cost=call.cost(1) if call is not None else 0,
     )
+
+
+def _used(names: Sequence[str], amounts: Sequence[int]) -> tuple[str, ...]:
+    return tuple(name for name, amount in zip(names, amounts, strict=True) if amount > 0)
 
 
 def _amounts_of(names: Sequence[str]) -> Callable[[Usage], tuple[int, ...]]:

@@ -1,6 +1,6 @@
 """What a batch of entries adds to which rows. No I/O."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -14,16 +14,22 @@ from gateway.contract.limits import Hold
 from gateway.contract.usage import Usage
 from gateway.contract.windows import Span, span_of
 from gateway.state.database.ledger_rows import Alert, Alerting
-from gateway.state.database.schema import AMOUNTS, NAME_MAX_BYTES
+from gateway.state.database.schema import AMOUNTS, LEDGER, NAME_MAX_BYTES
 
-Row = dict[str, Any]
-"""Ready to be put into JSON."""
+Row = tuple[Any, ...]
+"""Of a table. Days and moments in it are text, in UTC and without a zone."""
 
+DAY_KEY = ("day", "who", "model", "resolved_model", "is_team")
 COUNTED = ("requests", "unpriced", "cost", *AMOUNTS)
 
 _DIGEST_BYTES = 16
+_AT, _SUBJECT, _MODEL, _RESOLVED_MODEL, _COST = map(
+    LEDGER.c.keys().index, ("at", "subject", "model", "resolved_model", "cost")
+)
+_DAY_CHARS = len("2026-01-31")
 _amounts: Callable[[Usage], tuple[int, ...]] = attrgetter(*AMOUNTS)
 _NOTHING = Usage()
+_encoder = msgspec.json.Encoder()
 
 
 class Sum(msgspec.Struct):
@@ -48,43 +54,64 @@ def fitting(text: str) -> str:
     return data[: NAME_MAX_BYTES - 2 * _DIGEST_BYTES - 1].decode(errors="ignore") + "#" + digest
 
 
+@lru_cache(maxsize=4096)
+def _teams(teams: frozenset[str]) -> str:
+    return _json(sorted(map(fitting, teams)))
+
+
+def moment(at: datetime) -> str:
+    """As in `2026-01-31 23:59:59.000000`, in a fifth of the time that `isoformat` takes."""
+    text = _encoder.encode(at.astimezone(UTC)).decode()  # "2026-01-31T23:59:59Z", in quotes, and with digits if need be
+    return f"{text[1:11]} {text[12:20]}.{text[21:27] if at.microsecond else '000000'}"
+
+
 def ledger_row(entry: Entry) -> Row:
-    """In the order of the table's columns."""
+    """In the order of the table's columns. The bill is made now, if there is a price."""
     bill = entry.bill
-    return {
-        "request_id": entry.request_id,
-        "at": entry.at.astimezone(UTC).isoformat(" ", timespec="microseconds"),
-        "subject": fitting(entry.subject),
-        "teams": _json(sorted(map(fitting, entry.teams))) if entry.teams else "[]",
-        "token_id": entry.token_id and fitting(entry.token_id),
-        "model": fitting(entry.model),
-        "resolved_model": entry.resolved_model and fitting(entry.resolved_model),
-        "metadata": _json({fitting(name): fitting(entry.metadata[name]) for name in entry.metadata})
-        if entry.metadata
-        else "{}",
-        "outcome": entry.outcome,
-        "usage": _json(entry.usage) if entry.usage else None,
-        "cost": bill.cost if bill else None,
-        "price_row": fitting(bill.row) if bill else None,
-        "price_version": fitting(bill.version) if bill else None,
-        "bill": _json(bill) if bill else None,
-    }
+    if entry.price is not None and entry.usage is not None:
+        bill = entry.price.bill(entry.usage, entry.at)
+    return (
+        entry.request_id,
+        moment(entry.at),
+        fitting(entry.subject),
+        _teams(entry.teams),
+        entry.token_id and fitting(entry.token_id),
+        fitting(entry.model),
+        entry.resolved_model and fitting(entry.resolved_model),
+        _json({fitting(name): fitting(entry.metadata[name]) for name in entry.metadata}) if entry.metadata else "{}",
+        entry.outcome,
+        _json(entry.usage) if entry.usage else None,
+        bill.cost if bill else None,
+        fitting(bill.row) if bill else None,
+        fitting(bill.version) if bill else None,
+        _json(bill) if bill else None,
+    )
 
 
-def day_rows(entries: Iterable[Entry]) -> list[Row]:
-    """Usage by day, in the order in which all writers lock the rows."""
-    sums: dict[tuple[Any, ...], tuple[int, ...]] = {}
-    for entry in entries:
-        key = (entry.at.astimezone(UTC).date(), entry.subject, entry.teams, entry.model, entry.resolved_model or "")
-        used = (1, int(entry.bill is None), entry.bill.cost if entry.bill else 0, *_amounts(entry.usage or _NOTHING))
-        sums[key] = tuple(map(add, sums[key], used)) if key in sums else used
-    rows: dict[tuple[Any, ...], tuple[int, ...]] = {}
-    for (day, subject, teams, *models), used in sums.items():
-        for who in (subject, *(f"team:{team}" for team in teams)):
-            key = (day.isoformat(), fitting(who), *map(fitting, models), who is not subject)
-            rows[key] = tuple(map(add, rows[key], used)) if key in rows else used
-    names = ("day", "who", "model", "resolved_model", "is_team", *COUNTED)
-    return [dict(zip(names, key + used, strict=True)) for key, used in sorted(rows.items())]
+def day_rows(counted: Sequence[tuple[Entry, Row]]) -> tuple[tuple[str, ...], list[Row]]:
+    """Usage by day: columns, without those of `COUNTED` that nothing is in, and rows, in the order in which all writers
+    lock them.
+
+    Args:
+        counted: entries, each with its row of the ledger.
+    """
+    used = [(1, int(row[_COST] is None), row[_COST] or 0, *_amounts(entry.usage or _NOTHING)) for entry, row in counted]
+    columns = zip(COUNTED, zip(*used, strict=True), strict=True)
+    names, columns = zip(*[(name, column) for name, column in columns if any(column)], strict=True)
+    sums: dict[Row, tuple[int, ...]] = {}
+    for (entry, row), counts in zip(counted, zip(*columns, strict=True), strict=True):
+        _add(sums, (row[_AT][:_DAY_CHARS], row[_SUBJECT], entry.teams, row[_MODEL], row[_RESOLVED_MODEL] or ""), counts)
+    rows: dict[Row, tuple[int, ...]] = {}
+    for (day, subject, teams, *models), counts in sums.items():
+        _add(rows, (day, subject, *models, False), counts)
+        for team in teams:
+            _add(rows, (day, fitting(f"team:{team}"), *models, True), counts)
+    return (*DAY_KEY, *names), [key + counts for key, counts in sorted(rows.items())]
+
+
+def _add(sums: dict[Row, tuple[int, ...]], key: Row, counts: tuple[int, ...]) -> None:
+    before = sums.get(key)
+    sums[key] = counts if before is None else tuple(map(add, before, counts))
 
 
 def sums_of(entries: Iterable[Entry]) -> dict[tuple[str, int], Sum]:
@@ -100,25 +127,28 @@ def sums_of(entries: Iterable[Entry]) -> dict[tuple[str, int], Sum]:
             hold = charge.hold
             span = span_of(hold.window, at_s)
             key = (fitting(hold.key), span.begins_s)
-            total = sums.get(key) or sums.setdefault(key, Sum(hold, span))
+            if (total := sums.get(key)) is None:
+                total = sums[key] = Sum(hold, span)
             total.hold = hold  # the last one: its limit is the newest
             total.amount += charge.amount
     return dict(sorted(sums.items()))
 
 
 def total_rows(sums: Mapping[tuple[str, int], Sum]) -> list[Row]:
+    """In the order of the table's columns."""
     return [
-        {
-            "key": key,
-            "begins": begins_s,
-            "ends": total.span.ends_s,
-            "rule": fitting(total.hold.rule),
-            "scope": fitting(total.hold.scope),
-            "unit": total.hold.unit,
-            "window": total.hold.window,
-            "amount": total.amount,
-        }
+        (
+            key,
+            begins_s,
+            total.span.ends_s,
+            fitting(hold.rule),
+            fitting(hold.scope),
+            hold.unit,
+            hold.window,
+            total.amount,
+        )
         for (key, begins_s), total in sums.items()
+        for hold in [total.hold]
     ]
 
 
@@ -158,21 +188,11 @@ def alerts_due(
 
 
 def outbox_row(alert: Alert, targets: tuple[Any, ...], at: datetime) -> Row:
-    """An alert without targets is only noted."""
-    at_text = at.astimezone(UTC).isoformat(" ", timespec="microseconds")
-    return {
-        "key": alert.key,
-        "begins": alert.begins_s,
-        "threshold": alert.threshold,
-        "alert": _json(alert),
-        "targets": _json(targets),
-        "state": "due" if targets else "noted",
-        "created_at": at_text,
-        "due_at": at_text if targets else None,
-        "attempts": 0,
-        "problem": None,
-    }
+    """In the order of the table's columns. An alert without targets is only noted."""
+    state, due_at = ("due", moment(at)) if targets else ("noted", None)
+    key = (alert.key, alert.begins_s, alert.threshold)
+    return (*key, _json(alert), _json(targets), state, moment(at), due_at, 0, None)
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return _encoder.encode(value).decode()

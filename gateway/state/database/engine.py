@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.state.database.postgres import postgres_engine, wrong
-from gateway.state.database.sqlite import sqlite_engine
+from gateway.state.database.sqlite import Writer, sqlite_engine
 
 POOL_SIZE = 2
 MAX_OVERFLOW = 6
@@ -32,13 +32,23 @@ def engine_of(url: str, *, timeout_s: float = 2.0) -> AsyncEngine:
         path = rest.removeprefix("/")
         if not path or "?" in path or path == ":memory:":
             raise wrong("for SQLite it is sqlite:/// and the path of a file, without parameters")
-        # Ends before the deadline, so that SQLite itself says it is locked.
-        return sqlite_engine(path, busy_s=timeout_s * (1 - 2 * CLOSING), **pool)
+        return sqlite_engine(path, busy_s=_busy_s(timeout_s), **pool)
     if scheme.lower() in ("postgres", "postgresql", "postgresql+asyncpg"):
         return postgres_engine(url, timeout_s=timeout_s, closing_s=timeout_s * CLOSING, **pool)
     if scheme.lower().startswith(("postgres+", "postgresql+")):
         raise wrong("write postgresql:// alone; the gateway brings its driver")
     raise wrong("it starts with neither sqlite:/// nor postgresql://")
+
+
+def writer_beside(engine: AsyncEngine, *, timeout_s: float) -> Writer | None:
+    """For the file of an engine that was made with the same timeout; None: it is PostgreSQL's."""
+    path = engine.url.database
+    return Writer(path, busy_s=_busy_s(timeout_s)) if engine.dialect.name == "sqlite" and path else None
+
+
+def _busy_s(timeout_s: float) -> float:
+    """Ends before the deadline, so that SQLite itself says it is locked."""
+    return timeout_s * (1 - 2 * CLOSING)
 
 
 @asynccontextmanager

@@ -31,6 +31,8 @@ async def border(deadline_s: float) -> AsyncIterator[None]:
         raise Unavailable(UNREACHABLE, retry_after_s=1) from error
     except SQLAlchemyError as error:
         raise translated(error) from error
+    except OverflowError as error:
+        raise BadRequest("a number is out of range") from error
 
 
 def translated(error: SQLAlchemyError) -> Exception:

@@ -1,6 +1,6 @@
 """The door to the ledger: what requests used and cost, the totals of budgets, and alerts that are to be sent."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Hold, Unit
 from gateway.contract.windows import Window, span_of
-from gateway.state.database.charging import COUNTED, alerts_due, day_rows, ledger_row, outbox_row, sums_of, total_rows
-from gateway.state.database.engine import connected, engine_of
+from gateway.state.database.charging import DAY_KEY, alerts_due, day_rows, ledger_row, outbox_row, sums_of, total_rows
+from gateway.state.database.engine import connected, engine_of, writer_beside
 from gateway.state.database.errors import border
-from gateway.state.database.inserting import each, given, inserting
+from gateway.state.database.inserting import STAYS, Inserting, PostgresInserting, SqliteInserting, growing
 from gateway.state.database.ledger_rows import Alerting, DueAlert, Total, UsageRow
 from gateway.state.database.reading import Row
 from gateway.state.database.schema import LEDGER, OPEN_REQUESTS, OUTBOX, TOTALS, USAGE_DAYS
@@ -23,6 +23,8 @@ from gateway.state.database.transaction import IDLE
 from gateway.state.database.usage_queries import usage_query, usage_row
 
 LEADERS = 500
+AT_ONCE = 50
+"""Rows that are made between two turns of the event loop."""
 
 _TOTAL_ROWS = select(
     *(TOTALS.c[name.removesuffix("_s")].label(name) for name in Total.__struct_fields__),
@@ -39,7 +41,7 @@ class LedgerStore:
 
     Args:
         url: see `gateway.state.database.engine.engine_of`.
-        alerts_of: when and to whom to tell that the budget of a hold is used up.
+        alerts_of: when and to whom to tell that the budget of a hold is used up. It may be called by another thread.
         deadline_s: the longest wait of one call; of `forget`, of one of its steps.
 
     Raises:
@@ -50,13 +52,15 @@ class LedgerStore:
         self, url: str, *, alerts_of: Callable[[Hold], Alerting | None] = lambda _: None, deadline_s: float = 2.0
     ) -> None:
         self._engine = engine_of(url, timeout_s=deadline_s)
-        self._statements = _Statements(self._engine.dialect.name)
+        self._writer = writer_beside(self._engine, timeout_s=deadline_s)
         self._alerts_of = alerts_of
         self._deadline_s = deadline_s
 
     async def close(self) -> None:
         """After the last call has ended."""
         await self._engine.dispose()
+        if self._writer is not None:
+            await self._writer.close()
 
     # --- what requests used ---
 
@@ -75,14 +79,13 @@ class LedgerStore:
         by_id = {entry.request_id: entry for entry in entries}
         if not by_id:
             return 0
+        if self._writer is not None:
+            async with border(self._deadline_s):
+                return await self._writer.run(lambda file: self._add(SqliteInserting(file), by_id, at))
         async with self._writing() as connection:
-            # All writers go through the tables and their rows in the same order, so none waits for another in a circle.
-            rows = [ledger_row(by_id[request_id]) for request_id in sorted(by_id)]
-            new = [by_id[request_id] for request_id in await self._statements.add_to_ledger(connection, rows)]
-            if new:
-                await self._count(connection, new, at)
+            written = await connection.run_sync(lambda sync: self._add(PostgresInserting(sync), by_id, at))
             await connection.commit()
-        return len(new)
+        return written
 
     async def entry(self, request_id: str) -> Entry | None:
         """One request, without its charges."""
@@ -206,15 +209,25 @@ class LedgerStore:
 
     # --- within ---
 
-    async def _count(self, connection: AsyncConnection, entries: list[Entry], at: datetime) -> None:
-        await connection.execute(self._statements.days, given(day_rows(entries)))
-        if not (sums := sums_of(entries)):
-            return
-        changed = await connection.execute(self._statements.totals, given(total_rows(sums)))
-        totals = [(row.key, row.begins, row.amount) for row in changed]
-        if due := alerts_due(totals, sums, self._alerts_of):
-            rows = [outbox_row(alert, targets, at) for alert, targets in due]
-            await connection.execute(self._statements.outbox, given(rows))
+    def _add(self, database: Inserting, by_id: Mapping[str, Entry], at: datetime) -> int:
+        rows = []
+        for request_id in sorted(by_id):
+            rows.append(ledger_row(by_id[request_id]))
+            if len(rows) % AT_ONCE == 0:
+                database.pause()
+        new = database.add_new(rows)
+        if not new:
+            return 0
+        entries = [by_id[row[0]] for row in new]
+        days, sums_of_days = day_rows([*zip(entries, new, strict=True)])
+        database.add(USAGE_DAYS, days, sums_of_days, growing(USAGE_DAYS, days[len(DAY_KEY) :]))
+        if sums := sums_of(entries):
+            database.add(TOTALS, tuple(TOTALS.c.keys()), total_rows(sums), growing(TOTALS, ("amount",)))
+            watched = [key for key, total in sums.items() if total.hold.limit > 0 and self._alerts_of(total.hold)]
+            if watched and (due := alerts_due(database.totals(watched), sums, self._alerts_of)):
+                alerts = [outbox_row(alert, targets, at) for alert, targets in due]
+                database.add(OUTBOX, tuple(OUTBOX.c.keys()), alerts, STAYS)
+        return len(new)
 
     async def _delete(self, table: Table, where: Any, batch: int) -> int:
         keys = tuple_(*table.primary_key)
@@ -242,45 +255,8 @@ class LedgerStore:
             yield connection
 
 
-class _Statements:
-    """Those that write, made once."""
-
-    def __init__(self, dialect: str) -> None:
-        self.is_sqlite = dialect == "sqlite"
-        ledger = inserting(LEDGER, LEDGER.c.keys(), dialect)
-        self.ledger = ledger.on_conflict_do_nothing().returning(LEDGER.c.request_id)
-        names, marks = ", ".join(LEDGER.c.keys()), ", ".join("?" * len(LEDGER.c))
-        self.plain_insert = f"INSERT INTO ledger ({names}) VALUES ({marks})"
-        self.known = select(LEDGER.c.request_id).where(LEDGER.c.request_id.in_(select(each().c.value)))
-        self.days = _adding(inserting(USAGE_DAYS, USAGE_DAYS.c.keys(), dialect), COUNTED)
-        totals = _adding(inserting(TOTALS, TOTALS.c.keys(), dialect), ["amount"], replaced=["rule", "scope"])
-        self.totals = totals.returning(TOTALS.c.key, TOTALS.c.begins, TOTALS.c.amount)
-        self.outbox = inserting(OUTBOX, OUTBOX.c.keys(), dialect).on_conflict_do_nothing()
-
-    async def add_to_ledger(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> Iterable[str]:
-        """The ids of the requests that were not there before."""
-        if not self.is_sqlite:
-            return list(await connection.scalars(self.ledger, given(rows)))
-        # Here the work is this process's own, and a row costs a fifth of what it does to take it out of JSON. Nobody
-        # else writes meanwhile.
-        known = set(await connection.scalars(self.known, given([row["request_id"] for row in rows])))
-        new = [tuple(row.values()) for row in rows if row["request_id"] not in known]
-        if new:
-            await connection.exec_driver_sql(self.plain_insert, new)
-        return [row[0] for row in new]
-
-
 def _is_note(replica: str, note: int) -> Any:
     return and_(OPEN_REQUESTS.c.replica == replica, OPEN_REQUESTS.c.note == note)
-
-
-def _adding(query: Any, counted: Iterable[str], replaced: Iterable[str] = ()) -> Any:
-    """A row that is there already grows by the new one."""
-    table, new = query.table, query.excluded
-    return query.on_conflict_do_update(
-        index_elements=list(table.primary_key),
-        set_={name: table.c[name] + new[name] for name in counted} | {name: new[name] for name in replaced},
-    )
 
 
 def _struct(row_type: type[Row], row: RowMapping) -> Row:

@@ -3,11 +3,15 @@
 import asyncio
 import os
 import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, ExceptionContext, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
@@ -19,6 +23,7 @@ WAL_PAUSE_S = 0.01
 _PRIMARY = 0xFF
 """The part of an error code that all errors of a kind share."""
 
+Result = TypeVar("Result")
 Identity = tuple[int, int] | None
 """Device and inode of a file; None: there is none."""
 
@@ -48,10 +53,7 @@ def sqlite_engine(path: str, *, busy_s: float, **pool: Any) -> AsyncEngine:
     def set_up(connection: Any, record: Any) -> None:
         try:
             cursor = connection.cursor()
-            _write_ahead(cursor)
-            cursor.execute("PRAGMA synchronous = FULL")  # which is not the default everywhere
-            cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # opens the log as well
+            _set_up(cursor, pause=lambda seconds: await_only(asyncio.sleep(seconds)))
             cursor.close()
             record.info["log"] = file.opened()
         except BaseException:
@@ -76,6 +78,74 @@ def sqlite_engine(path: str, *, busy_s: float, **pool: Any) -> AsyncEngine:
         return Unavailable(problem, retry_after_s=1) if problem is not None else None
 
     return engine
+
+
+class Writer:
+    """One more connection, in a thread of its own, for what is written so often that all between it and SQLite would
+    cost more than SQLite does. What holds for those of `sqlite_engine` holds for it.
+
+    Raises:
+        Unavailable: of `run`: the file cannot be used.
+        DBAPIError: a statement fails.
+    """
+
+    def __init__(self, path: str, *, busy_s: float) -> None:
+        self._path = path
+        self._busy_s = busy_s
+        self._file = _File(path)
+        self._log: Identity = None
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, "sqlite-writer")
+
+    async def run(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
+        """In a transaction that has locked the database; undone when the job raises. It is over when this returns, even
+        if it is cancelled."""
+        doing = asyncio.get_running_loop().run_in_executor(self._thread, self._do, job)
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.wait([doing])
+            raise
+
+    async def close(self) -> None:
+        """After the last `run`."""
+        await asyncio.to_thread(self._close)
+
+    def _do(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
+        try:
+            connection = self._opened()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                result = job(connection)
+                connection.execute("COMMIT")
+            finally:
+                connection.rollback()  # nothing, unless it failed
+        except sqlite3.Error as error:
+            if problem := problem_of(error, self._path):
+                raise Unavailable(problem, retry_after_s=1) from error
+            raise DBAPIError.instance(None, None, error, sqlite3.Error) from error
+        return result
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._file.prepare()
+            connection = sqlite3.connect(
+                self._path, timeout=self._busy_s, isolation_level=None, check_same_thread=False
+            )
+            try:
+                _set_up(connection.cursor(), pause=time.sleep)
+                self._log = self._file.opened()
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        self._file.check(self._log)
+        return self._connection
+
+    def _close(self) -> None:
+        self._thread.shutdown()
+        if self._connection is not None:
+            self._connection.close()
 
 
 class _File:
@@ -133,7 +203,14 @@ def _identity(path: str) -> Identity:
     return status.st_dev, status.st_ino
 
 
-def _write_ahead(cursor: Any) -> None:
+def _set_up(cursor: Any, pause: Callable[[float], object]) -> None:
+    _write_ahead(cursor, pause)
+    cursor.execute("PRAGMA synchronous = FULL")  # which is not the default everywhere
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("SELECT 1 FROM sqlite_schema LIMIT 1")  # opens the log as well
+
+
+def _write_ahead(cursor: Any, pause: Callable[[float], object]) -> None:
     """Those who do this to a new file at the same time do not wait for each other, whatever their timeout."""
     for attempts_left in reversed(range(WAL_ATTEMPTS)):
         try:
@@ -141,7 +218,7 @@ def _write_ahead(cursor: Any) -> None:
         except sqlite3.OperationalError as error:
             if not attempts_left or _code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise
-            await_only(asyncio.sleep(WAL_PAUSE_S))
+            pause(WAL_PAUSE_S)
         else:
             return
 

@@ -170,7 +170,7 @@ class Ledger(Part):
 
     async def _write_waiting(self) -> None:
         while self._waiting:
-            batch = [entry.billed() for entry in self._waiting[:BATCH]]
+            batch = self._waiting[:BATCH]
             await self.write(batch)
             del self._waiting[: len(batch)]
 
@@ -201,7 +201,7 @@ class Ledger(Part):
         if self._spool is None:
             return
         async with self._spool_in_use:
-            while batch := [entry.billed() for entry in self._waiting[: 10 * BATCH]]:
+            while batch := self._waiting[: 10 * BATCH]:
                 try:
                     count = await asyncio.to_thread(self._spool.append, batch)
                 except (OSError, ValueError) as error:

@@ -63,7 +63,7 @@ class Spool:
             records = bytearray()
             count = 0
             for entry in entries:
-                body = _encoder.encode(entry)
+                body = _encoder.encode(entry.billed())
                 if len(records) + _HEAD.size + len(body) > room:
                     break
                 records += _HEAD.pack(len(body), crc32(body)) + body

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.contract.entry import Charge, Entry
 from gateway.contract.limits import Hold, Mode, Unit
-from gateway.contract.price import Bill, BillLine
+from gateway.contract.price import Bill, BillLine, Price, Rate, Tariff
 from gateway.contract.usage import Usage
 from gateway.contract.windows import Window
 from gateway.errors import BadRequest, Unavailable
@@ -111,6 +111,41 @@ async def test_a_batch_sent_twice_counts_once(ledger):
     assert await amounts(ledger) == {(ORG.key, MONTH_S): 70}
     (row,) = await ledger.usage("model", date(2026, 3, 5), date(2026, 3, 6))
     assert (row.requests, row.cost) == (3, 70)
+
+
+@pytest.mark.parametrize("known", [[0], [100], [63, 64, 149], range(150)], ids=["first", "within", "some", "all"])
+async def test_of_a_long_batch_what_is_known_counts_no_more(ledger, known):
+    """As when a spool is replayed of which the first part had arrived."""
+    batch = [entry_of(f"r{number:03}", cost=1) for number in range(150)]
+    await ledger.write([batch[number] for number in known], at=NOW)
+
+    assert await ledger.write(batch, at=NOW) == 150 - len(known)
+
+    assert await amounts(ledger) == {(ORG.key, MONTH_S): 150}
+    (row,) = await ledger.usage("day", date(2026, 3, 5), date(2026, 3, 6))
+    assert (row.requests, row.cost) == (150, 150)
+
+
+async def test_a_bill_is_made_when_it_is_written(ledger):
+    """Nobody waits for it, and it is made once."""
+    price = Price(row="m/x", version="private", tariffs=(Tariff(rates={"input": Rate(10, 1)}),))
+
+    await ledger.write([entry_of("r1", price=price, bill=None)], at=NOW)
+
+    bill = Bill(cost=30, row="m/x", version="private", lines=(BillLine("input", 3, 10, 1, 30),))
+    assert await ledger.entry("r1") == entry_of("r1", bill=bill, charges=())
+    (row,) = await ledger.usage("day", date(2026, 3, 5), date(2026, 3, 6))
+    assert (row.cost, row.unpriced) == (30, 0)
+
+
+@pytest.mark.parametrize("cost", [2**63, 2**70])
+async def test_a_number_that_cannot_be_stored_is_refused(ledger, cost):
+    """Who writes then leaves that one out; else all others would wait for it for ever."""
+    with pytest.raises(BadRequest):
+        await ledger.write([entry_of("r1"), entry_of("r2", cost=cost)], at=NOW)
+
+    assert await ledger.entry("r1") is None
+    assert await ledger.totals(NOW) == []
 
 
 async def test_a_request_that_is_twice_in_a_batch_counts_once(ledger):

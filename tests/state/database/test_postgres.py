@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -182,3 +182,15 @@ async def test_a_bill_whose_commit_is_in_doubt_counts_once(postgres, database_ur
     assert written == [1, 0]
     assert [total.amount for total in await ledger.totals(NOW)] == [7]
     await ledger.close()
+
+
+async def test_the_time_zone_of_the_server_does_not_matter(database_url, entry):
+    """Moments go there as text."""
+    ledger = LedgerStore(f"{database_url}&options=-c%20timezone%3DAmerica/New_York", deadline_s=IN_TIME_S)
+
+    await ledger.write([entry], at=NOW)
+    written = await ledger.entry(entry.request_id)
+    rows = await ledger.usage("day", NOW.date(), NOW.date() + timedelta(days=1))
+    await ledger.close()
+
+    assert (written.at, [row.requests for row in rows]) == (entry.at, [1])

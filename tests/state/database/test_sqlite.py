@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from gateway.errors import Unavailable
 from gateway.state.database.migrate import migrate
-from gateway.state.database.sqlite import problem_of
+from gateway.state.database.sqlite import Writer, problem_of
 from gateway.state.database.store import Store
 
 ANA = "user:ana@example.com"
@@ -226,5 +227,101 @@ async def test_waits_for_whoever_has_the_lock(store, path):
         assert await store.users() == []  # meanwhile it can be read
         other.execute("COMMIT")
         await writing
+
+    assert emails(path) == ["a"]
+
+
+# --- what is written often ---------------------------------------------------
+
+
+def add_user(email):
+    def add(connection):
+        connection.execute("INSERT INTO users VALUES (?, 1, '2026-01-01 00:00:00.000000', 'user:ana')", (email,))
+        return email
+
+    return add
+
+
+@pytest.fixture
+async def writer(store, path):
+    writer = Writer(str(path), busy_s=0.1)
+    yield writer
+    await writer.close()
+
+
+async def test_a_job_is_done_as_a_whole_or_not_at_all(writer, path):
+    def fail(connection):
+        add_user("b")(connection)
+        raise KeyError("b")
+
+    assert await writer.run(add_user("a")) == "a"
+    with pytest.raises(KeyError):
+        await writer.run(fail)
+    assert await writer.run(add_user("c")) == "c"
+
+    assert emails(path) == ["a", "c"]
+
+
+async def test_a_job_gives_up_when_somebody_else_has_the_lock(writer, path):
+    """It can be done again later: nothing of it was written."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked by another writer"):
+            await writer.run(add_user("a"))
+        other.execute("ROLLBACK")
+
+    await writer.run(add_user("a"))
+
+    assert emails(path) == ["a"]
+
+
+async def test_a_job_that_is_cancelled_is_over(writer, path):
+    """Whoever looks then sees what became of it."""
+    may_end = threading.Event()
+    is_begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(connection):
+        loop.call_soon_threadsafe(is_begun.set)
+        may_end.wait(5)
+        return add_user("a")(connection)
+
+    running = asyncio.create_task(writer.run(slow))
+    await is_begun.wait()
+    running.cancel()
+    await asyncio.sleep(0)
+    is_over = running.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert not is_over
+    assert emails(path) == ["a"]
+
+
+async def test_a_job_writes_into_no_file_that_is_gone(writer, path):
+    await writer.run(add_user("a"))
+    path.rename(f"{path}.moved")
+
+    with pytest.raises(Unavailable, match=f"{path} was deleted or replaced"):
+        await writer.run(add_user("b"))
+    Path(f"{path}.moved").rename(path)
+    await writer.run(add_user("c"))
+
+    assert emails(path) == ["a", "c"]
+
+
+async def test_a_file_that_is_none_can_be_put_right(path):
+    """Nothing has to be started again."""
+    path.parent.mkdir()
+    path.write_bytes(b"\x89PNG" + b"x" * 5000)
+    writer = Writer(str(path), busy_s=0.1)
+    with pytest.raises(Unavailable, match="is no SQLite database"):
+        await writer.run(add_user("a"))
+
+    path.write_bytes(b"")
+    await migrate(f"sqlite:///{path}")
+    await writer.run(add_user("a"))
+    await writer.close()
 
     assert emails(path) == ["a"]

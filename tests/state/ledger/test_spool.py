@@ -7,8 +7,10 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from gateway.contract.price import Price, Rate, Tariff
 from gateway.state.ledger.spool import Spool, records_of
 
 LEAVE_AND_DIE = """
@@ -65,6 +67,17 @@ def test_entries_come_back_as_they_were(spool_of, entry_of):
     spool.remove(path)
     assert spool.oldest() is None
     assert list(spool.directory.iterdir()) == []
+
+
+def test_entries_get_their_bills(spool_of, entry_of):
+    """The price may be another one by the time they are written."""
+    price = Price(row="m/x", version="private", tariffs=(Tariff(rates={"input": Rate(10, 1)}),))
+    spool = spool_of()
+
+    spool.append([msgspec.structs.replace(entry_of(1), price=price)])
+
+    _, (entry,) = spool.oldest()
+    assert (entry.price, entry.bill.cost) == (None, 30)
 
 
 def test_is_for_nobody_elses_eyes(spool_of, entry_of):
