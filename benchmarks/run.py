@@ -1,4 +1,4 @@
-"""Measures the gateway beside a bare relay, on the same servers, and prints a table for each.
+"""Measures the gateway beside a bare relay and other gateways, on the same servers, and prints a table for each.
 
 python benchmarks/run.py --quick
 python benchmarks/run.py --servers uvicorn --lanes ask,first --subjects bare,control,gateway,redis,frozen --rounds 9
@@ -18,6 +18,7 @@ from typing import Any
 import lanes
 import report
 from bench import SERVERS, Bench, mock_running
+from other_gateways import versions
 from proc import split_cores
 from running import Failed
 from subject import Subject
@@ -31,7 +32,7 @@ OPEN_FILES = 4096
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Everything: the conditions, the mock alone, and by server and subject the figures of each round."""
-    conditions = report.conditions(options.rounds, options.seconds)
+    conditions = report.conditions(options.rounds, options.seconds, versions(options.subjects))
     subject_cores, other_cores = split_cores()
     # The load client inherits them.
     os.sched_setaffinity(0, other_cores)

@@ -1,4 +1,4 @@
-"""All subjects: relays, and our gateway in several states."""
+"""All subjects: relays, our gateway in several states, and other gateways."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lanes import DEFAULT, REQUESTS
+from other_gateways import FERROGW_KEPT, ferrogw, litellm
 from running import redis_server
 from subject import Place, Subject, token
 
@@ -53,6 +54,9 @@ def subjects(models: Sequence[str]) -> dict[str, Subject]:
         ours("unlimited", models, limits=""),
         *(ours(f"by_{strategy}", models, strategy=strategy) for strategy in ("weight", "latency", "priority")),
         *(ours(name, models, redis=state) for name, state in (("redis", "live"), ("frozen", "frozen"))),
+        ferrogw("ferrogw", models),
+        ferrogw("ferrogw_kept", models, FERROGW_KEPT),
+        litellm(models),
     ]
     return {subject.name: subject for subject in known}
 
