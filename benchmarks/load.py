@@ -11,16 +11,28 @@ import os
 import re
 import sys
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from itertools import count
+from signal import SIGCONT, SIGSTOP
 from time import monotonic_ns, process_time
 from typing import Any, NamedTuple, TypeVar, cast
 
 import uvloop
+from lanes import ARRIVING_S
 from proc import cpu_s, worked_s
 
 WARM_UP_S = 0.5
 PATIENCE_S = 60
+ARRIVALS_PER_S = 160
+ARRIVALS_PER_S_BESIDES = 50
+"""While other streams run."""
+ARRIVING_CONNECTIONS = 32
+TEXT = (
+    'The seller shall deliver the goods at the place named in § 4, and tell the buyer "without undue delay".\n'
+    "Café, naïve, 東京: what is not ASCII is sent as it is, as the clients of OpenAI do.\n\n"
+)
 STAMP = re.compile(rb'"content": ?" (\d{19})"')
 
 
@@ -29,13 +41,15 @@ class WrongAnswer(Exception):
 
 
 class Clocks(NamedTuple):
-    """Seconds: of the wall, of the CPU that three processes have used, and that the subject's core has worked."""
+    """Seconds: of the wall, of the CPU that three processes have used, and that the subject's core and those of all
+    others have worked, for whomever."""
 
     wall: float
     subject: float
     mock: float
     client: float
     core: float
+    other_cores: float
 
 
 class Tally:
@@ -46,12 +60,14 @@ class Tally:
         self.replies = 0
         self.events = 0
         self.times_ns = array("q")
+        self.firsts_ns = array("q")
         self.gaps_ns = array("q")
         self.delays_ns = array("q")
 
     def reset(self) -> None:
         self.replies = self.events = 0
-        self.times_ns, self.gaps_ns, self.delays_ns = array("q"), array("q"), array("q")
+        for name in ("times_ns", "firsts_ns", "gaps_ns", "delays_ns"):
+            setattr(self, name, array("q"))
 
     def fail(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if not self.failed.done():
@@ -142,7 +158,9 @@ class Asker(asyncio.Protocol):
 
     def finish(self) -> None:
         self.tally.times_ns.append(monotonic_ns() - self.asked_ns)
-        if not (self.content.startswith(b'{"id":') and b'"usage"' in self.content and self.content.endswith(b"}")):
+        if not (
+            self.content.startswith(b'{"id":') and b'"usage"' in self.content and self.content.rstrip().endswith(b"}")
+        ):
             raise WrongAnswer(f"not a chat completion: {self.content!r}")
         self.tally.replies += 1
         self.ask()
@@ -151,10 +169,10 @@ class Asker(asyncio.Protocol):
 class Stream(Asker):
     """A connection for one streamed answer of `expected` events, whose arrival it times."""
 
-    def __init__(self, tally: Tally, request: bytes, expected: int) -> None:
+    def __init__(self, tally: Tally, request: bytes, expected: int, *, tells_usage: bool = False) -> None:
         super().__init__(tally, request)
         # Finish reason, usage if it was asked for, and [DONE] follow the events with content.
-        self.expected = expected + (3 if b'"include_usage"' in request else 2)
+        self.expected = expected + (3 if tells_usage or b'"include_usage"' in request else 2)
         self.events = 0
         self.last_ns = 0
 
@@ -197,7 +215,25 @@ class BurstStream(Stream):
         self.ask()
 
 
+class ShortStream(Stream):
+    """Asks for a stream of one event when it is told to, and times how long that event takes."""
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.asked_ns or self.reply.complete
+
+    def note(self, complete: bytes, count: int) -> None:
+        if not self.events:
+            self.tally.firsts_ns.append(monotonic_ns() - self.asked_ns)
+        self.events += count
+
+    def finish(self) -> None:
+        super().finish()
+        self.events = 0
+
+
 Connection = TypeVar("Connection", bound=Asker)
+StreamKind = TypeVar("StreamKind", bound=Stream)
 
 
 class Run:
@@ -206,6 +242,7 @@ class Run:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.subject_cores = os.sched_getaffinity(options.pid)
+        self.other_cores = os.sched_getaffinity(0)
         self.tally = Tally()
         asyncio.get_running_loop().set_exception_handler(self.tally.fail)
 
@@ -214,7 +251,7 @@ class Run:
             "model": self.options.prefix + model,
             "messages": [
                 {"role": "system", "content": "You are a helpful assistant."},
-                {"role": "user", "content": "Hello!"},
+                {"role": "user", "content": prompt(self.options.prompt_bytes)},
             ],
             "max_tokens": 1024,
         }
@@ -222,7 +259,7 @@ class Run:
             body["stream"] = True
         if stream and self.options.usage:
             body["stream_options"] = {"include_usage": True}
-        content = json.dumps(body).encode()
+        content = json.dumps(body, ensure_ascii=False).encode()
         head = [
             "POST /v1/chat/completions HTTP/1.1",
             f"host: 127.0.0.1:{self.options.port}",
@@ -232,10 +269,23 @@ class Run:
         ]
         return "\r\n".join([*head, "", ""]).encode() + content
 
-    async def connect(self, make: Callable[[], Connection]) -> list[Connection]:
+    async def connect(self, make: Callable[[], Connection], connections: int = 0) -> list[Connection]:
         loop = asyncio.get_running_loop()
         port = self.options.port
-        return [(await loop.create_connection(make, "127.0.0.1", port))[1] for _ in range(self.options.connections)]
+        many = connections or self.options.connections
+        return [(await loop.create_connection(make, "127.0.0.1", port))[1] for _ in range(many)]
+
+    def stream(self, model: str, expected: int, kind: type[StreamKind], tally: Tally) -> Callable[[], StreamKind]:
+        return partial(kind, tally, self.request(model, stream=True), expected, tells_usage=self.options.tells_usage)
+
+    async def short_streams(self, connections: int, tally: Tally) -> list[ShortStream]:
+        """Each has been asked for one already: what a connection costs is not what is timed."""
+        streams = await self.connect(self.stream("burst-1", 1, ShortStream, tally), connections)
+        for each in streams:
+            each.ask()
+        await self.until(lambda: all(each.is_idle for each in streams))
+        tally.reset()
+        return streams
 
     async def pause(self, seconds: float) -> None:
         """Waits, and raises the error of a connection that fails meanwhile."""
@@ -259,15 +309,57 @@ class Run:
             mock=cpu_s(self.options.mock_pid),
             client=process_time(),
             core=worked_s(self.subject_cores),
+            other_cores=worked_s(self.other_cores) / len(self.other_cores),
         )
 
     async def spend(self, seconds: float, *, until: Callable[[], bool] = bool) -> Clocks:
         """Lets the connections work with a fresh tally, so long or until something is true; returns the time used."""
         self.tally.reset()
-        before = self.clocks()
-        end_ns = monotonic_ns() + seconds * 1e9
-        await self.until(lambda: until() or monotonic_ns() > end_ns)
-        return Clocks(*(late - early for late, early in zip(self.clocks(), before, strict=True)))
+        with frozen(self.options.freeze):
+            before = self.clocks()
+            end_ns = monotonic_ns() + seconds * 1e9
+            await self.until(lambda: until() or monotonic_ns() > end_ns)
+            spent = Clocks(*(late - early for late, early in zip(self.clocks(), before, strict=True)))
+        if not (self.tally.replies or self.tally.events):
+            raise WrongAnswer(f"not one answer or event in {seconds} s")
+        return spent
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Inside, the process does nothing. 0: there is none."""
+    if not pid:
+        yield
+        return
+    os.kill(pid, SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, SIGCONT)
+
+
+@asynccontextmanager
+async def arriving(streams: Sequence[ShortStream], per_s: float) -> AsyncIterator[None]:
+    """Inside, so many streams are asked for in a second, each by the next connection, unless that still waits."""
+
+    async def arrive() -> None:
+        begin_ns = monotonic_ns()
+        for number in count():
+            await asyncio.sleep(begin_ns / 1e9 + number / per_s - monotonic_ns() / 1e9)
+            stream = streams[number % len(streams)]
+            if stream.is_idle:
+                stream.ask()
+
+    arrivals = asyncio.create_task(arrive())
+    try:
+        yield
+    finally:
+        arrivals.cancel()
+
+
+def prompt(size: int) -> str:
+    """So many bytes or a few more, in paragraphs."""
+    return TEXT * -(-size // len(TEXT.encode())) if size else "Hello!"
 
 
 def percentile(values: Sequence[int], share: float) -> float:
@@ -275,17 +367,21 @@ def percentile(values: Sequence[int], share: float) -> float:
 
 
 def busy(spent: Clocks) -> dict[str, float]:
-    """Shares of a core: of the subject, of the mock and this client together, and what others took of the subject's."""
+    """Shares of a core: of the subject, of all on the subject's core, and what others took of it.
+
+    The client's is that of the busiest: of the mock, of this client, or of all their cores together.
+    """
     return {
         "subject_busy": spent.subject / spent.wall,
-        "client_busy": (spent.mock + spent.client) / spent.wall,
+        "core_busy": max(spent.subject, spent.core) / spent.wall,
+        "client_busy": max(spent.mock, spent.client, spent.other_cores) / spent.wall,
         "others_busy": max(0.0, spent.core - spent.subject) / spent.wall,
     }
 
 
 async def ask(run: Run) -> dict[str, float]:
     """Plain requests, each connection with one under way at all times."""
-    request = run.request("instant", stream=False)
+    request = run.request(run.options.model, stream=False)
     askers = await run.connect(lambda: Asker(run.tally, request))
     for asker in askers:
         asker.ask()
@@ -301,20 +397,47 @@ async def ask(run: Run) -> dict[str, float]:
     }
 
 
+async def arrive(run: Run) -> dict[str, float]:
+    """Streams of one event, so many a second whether those before are complete or not."""
+    tally = run.tally
+    streams = await run.short_streams(run.options.connections, tally)
+    async with arriving(streams, ARRIVALS_PER_S):
+        await run.pause(WARM_UP_S)
+        spent = await run.spend(run.options.seconds)
+        replies = tally.replies
+    await run.until(lambda: all(each.is_idle for each in streams))
+    return {
+        "per_s": replies / spent.wall,
+        "cpu_us": spent.subject / replies * 1e6,
+        **times_to_first(tally),
+        **busy(spent),
+    }
+
+
+def times_to_first(tally: Tally) -> dict[str, float]:
+    times_ns = tally.firsts_ns
+    return {
+        "ttft_p50_ms": percentile(times_ns, 0.5) / 1e6,
+        "ttft_p99_ms": percentile(times_ns, 0.99) / 1e6,
+        "ttft_max_ms": max(times_ns) / 1e6,
+    }
+
+
 async def stream(run: Run) -> dict[str, float]:
-    """Paced streams side by side. The time measured begins when all have begun, and ends before one is complete."""
-    model = run.options.model
-    per_s, seconds = (int(number) for number in model.removeprefix("paced-").split("x"))
-    request = run.request(model, stream=True)
-    streams = await run.connect(lambda: Stream(run.tally, request, 1 + per_s * seconds))
+    """Paced streams side by side. The time measured begins when all have begun, and ends before one is complete.
+
+    Then, while they still run, others are asked for, and it is timed when those begin.
+    """
+    model, seconds = run.options.model, run.options.seconds
+    per_s, lasting_s = (int(number) for number in model.removeprefix("paced-").split("x"))
+    tally, arrivals = run.tally, Tally()
+    short = await run.short_streams(ARRIVING_CONNECTIONS, arrivals)
+    streams = await run.connect(run.stream(model, 1 + per_s * lasting_s, Stream, tally))
     for each in streams:
         each.ask()
     await run.until(lambda: all(each.events > 1 for each in streams))
     await run.pause(WARM_UP_S)
-    tally = run.tally
-    spent = await run.spend(run.options.seconds, until=lambda: tally.replies > 0)
-    if spent.wall < run.options.seconds / 2:
-        raise WrongAnswer("some streams ended soon after the last had begun; the machine is too slow or too busy")
+    spent = await run.spend(seconds, until=lambda: tally.replies > 0)
     result = {
         "per_s": tally.events / spent.wall,
         "cpu_us": spent.subject / tally.events * 1e6,
@@ -325,16 +448,19 @@ async def stream(run: Run) -> dict[str, float]:
         "delay_p99_ms": percentile(tally.delays_ns, 0.99) / 1e6,
         **busy(spent),
     }
+    async with arriving(short, ARRIVALS_PER_S_BESIDES):
+        await run.pause(min(seconds, ARRIVING_S))
+    if spent.wall < seconds / 2 or tally.replies:
+        raise WrongAnswer("some streams ended soon after the last had begun; the machine is too slow or too busy")
+    await run.until(lambda: all(each.is_idle for each in short))
     await run.until(lambda: all(each.reply.complete for each in streams))
-    return result
+    return result | times_to_first(arrivals)
 
 
 async def burst(run: Run) -> dict[str, float]:
     """Streams whose events come all at once, one after the other on each connection."""
     model = run.options.model
-    request = run.request(model, stream=True)
-    expected = int(model.removeprefix("burst-"))
-    streams = await run.connect(lambda: BurstStream(run.tally, request, expected))
+    streams = await run.connect(run.stream(model, int(model.removeprefix("burst-")), BurstStream, run.tally))
     for each in streams:
         each.ask()
     await run.pause(WARM_UP_S)
@@ -345,8 +471,7 @@ async def burst(run: Run) -> dict[str, float]:
 
 async def hold(run: Run) -> dict[str, float]:
     """Opens streams that stay silent. They are held until standard input is closed."""
-    request = run.request("hold", stream=True)
-    streams = await run.connect(partial(Stream, run.tally, request, 0))
+    streams = await run.connect(run.stream(run.options.model, 0, Stream, run.tally))
     for each in streams:
         each.ask()
     await run.until(lambda: all(each.events for each in streams))
@@ -355,7 +480,7 @@ async def hold(run: Run) -> dict[str, float]:
     return {}
 
 
-KINDS = {"ask": ask, "stream": stream, "burst": burst, "hold": hold}
+KINDS = {"ask": ask, "arrive": arrive, "stream": stream, "burst": burst, "hold": hold}
 
 
 async def main(options: argparse.Namespace) -> None:
@@ -370,8 +495,11 @@ if __name__ == "__main__":
     parser.add_argument("--mock-pid", type=int, required=True, help="the mock provider")
     parser.add_argument("--prefix", default="", help="what stands before the mock's model names")
     parser.add_argument("--token", default="")
-    parser.add_argument("--model", default="")
+    parser.add_argument("--model", default="instant")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--no-usage", dest="usage", action="store_false", help="do not ask for usage of streams")
+    parser.add_argument("--prompt-bytes", type=int, default=0, help="of the user's message; 0: one word")
+    parser.add_argument("--usage", action="store_true", help="ask for the usage of streams")
+    parser.add_argument("--tells-usage", action="store_true", help="the subject tells it even if it is not asked for")
+    parser.add_argument("--freeze", type=int, default=0, metavar="PID", help="stop that process while counting")
     uvloop.run(main(parser.parse_args()))

