@@ -12,7 +12,7 @@ from gateway.translators.chat.chunks import ChatChunks
 from gateway.translators.chat.completion import Answer, completion
 from gateway.translators.chat.media import Media
 from gateway.translators.chat.messages import FunctionCall, Message, Part, ToolCall
-from gateway.translators.chat.reasoning import BUDGETS, LEAST_BUDGET, Reasoning
+from gateway.translators.chat.reasoning import BUDGETS, LEAST_BUDGET, Reasoning, ReasoningOption
 from gateway.translators.chat.request import ChatRequest, only_one_answer, only_text_out
 from gateway.translators.chat.tools import ANSWER_TOOL, Function, ResponseFormat, Tool, ToolChoice
 from gateway.translators.chat.usage import usage_fields
@@ -30,6 +30,7 @@ __all__ = [
     "Message",
     "Part",
     "Reasoning",
+    "ReasoningOption",
     "ResponseFormat",
     "Tool",
     "ToolCall",

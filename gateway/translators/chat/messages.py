@@ -22,6 +22,7 @@ class Part(msgspec.Struct, omit_defaults=True):
 
     Args:
         cache_control: Anthropic's marker, `{"type": "ephemeral", "ttl": "5m"}`.
+        citations, context: of a document, as Anthropic has them: whether to cite it, and what is to be known about it.
         thinking, signature, data: of `thinking` and `redacted_thinking`.
     """
 
@@ -33,6 +34,8 @@ class Part(msgspec.Struct, omit_defaults=True):
     input_audio: AudioPart | None = None
     file: FilePart | None = None
     cache_control: dict[str, Any] | None = None
+    citations: Any = None
+    context: str | None = None
     thinking: str | None = None
     signature: str | None = None
     data: str | None = None
@@ -88,6 +91,7 @@ class Message(msgspec.Struct, omit_defaults=True):
         reasoning_content: of an earlier turn, as text; `reasoning` is OpenRouter's and vLLM's name for it.
         thinking_blocks: the same as the provider gave it, with signatures: `thinking` and `redacted_thinking`.
         is_error: of a tool's result.
+        audio: of an earlier answer, by its id.
     """
 
     role: str
@@ -96,6 +100,7 @@ class Message(msgspec.Struct, omit_defaults=True):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     refusal: str | None = None
+    audio: Any = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     thinking_blocks: list[Part] | None = None

@@ -57,15 +57,13 @@ class ChatRequest:
         """A field that the format has; None: it is not there. Numbers may be written as text."""
         self._taken.add(name)
         raw = self._fields.get(name)
-        if raw is None or bytes(raw) == _NULL:
-            return None
-        return read(raw, kind, name)
+        return None if raw is None or _is_null(raw) else read(raw, kind, name)
 
     def raw(self, name: str) -> msgspec.Raw | None:
         """The same, as it came: for fields that the format has under the same name."""
         self._taken.add(name)
         raw = self._fields.get(name)
-        return raw if raw is not None and bytes(raw) != _NULL else None
+        return None if raw is None or _is_null(raw) else raw
 
     def drop(self, name: str) -> None:
         """Notes what is left out inside of a field that was taken, as `messages.name`."""
@@ -161,8 +159,12 @@ def _decoder(kind: Hashable) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(kind, strict=False)
 
 
+def _is_null(raw: msgspec.Raw) -> bool:
+    return len(memoryview(raw)) == len(_NULL) and bytes(raw) == _NULL
+
+
 def _says_nothing(name: str, raw: msgspec.Raw) -> bool:
-    data = bytes(raw)
-    return data == _NULL or (
-        name in _NEUTRAL and len(data) < MOST_CHARS and msgspec.json.decode(data) == _NEUTRAL[name]
-    )
+    if _is_null(raw):
+        return True
+    is_short = name in _NEUTRAL and len(memoryview(raw)) < MOST_CHARS
+    return is_short and bool(msgspec.json.decode(raw) == _NEUTRAL[name])

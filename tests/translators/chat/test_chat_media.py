@@ -50,6 +50,14 @@ PNG = "iVBORw0KGgo="
             {"type": "file", "file": {"file_url": "https://a.example/b.pdf"}},
             Media("file", "application/pdf", url="https://a.example/b.pdf"),
         ),
+        (
+            {"type": "input_audio", "input_audio": {"data": "data:audio/flac;base64,AAAA"}},
+            Media("audio", "audio/flac", data="AAAA"),
+        ),
+        (
+            {"type": "file", "file": {"file_data": "https://a.example/b.csv", "filename": "b.csv"}},
+            Media("file", "text/csv", url="https://a.example/b.csv", filename="b.csv"),
+        ),
         ({"type": "text", "text": "no file"}, None),
     ],
 )

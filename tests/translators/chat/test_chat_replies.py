@@ -204,3 +204,5 @@ def test_the_answer_tool_is_the_whole_answer():
 def test_usage_says_the_same_when_it_is_read_back():
     assert Usage.from_openai(usage_fields(USED)) == USED
     assert Usage.from_openai(usage_fields(Usage(cache_write=1, cache_write_1h=2))) == Usage(cache_write=3)
+    pictures = Usage(input=1, image_input=2, audio_input=3, output=4, image_output=5, audio_output=6)
+    assert Usage.from_openai(usage_fields(pictures)) == pictures

@@ -132,7 +132,17 @@ def test_a_tool_without_parameters_has_an_empty_schema(chat):
     assert bytes(clock.function.schema) == b'{"type":"object","properties":{}}'
 
 
-@pytest.mark.parametrize("fields", [{"functions": []}, {"function_call": "auto"}, {"tools": [{"type": "function"}]}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"functions": []},
+        {"function_call": "auto"},
+        {"tools": [{"type": "function"}]},
+        {"tools": [7]},
+        {"tool_choice": "sometimes"},
+        {"tool_choice": 7},
+    ],
+)
 def test_refuses_tools_it_could_not_say(chat, fields):
     with pytest.raises(BadRequest):
         _ = ChatRequest(chat(**fields)).tools
