@@ -7,10 +7,17 @@ import msgspec
 
 
 class JsonBody(msgspec.Struct, frozen=True, gc=False):
-    """A JSON object. `fields`: its top-level fields, each as the very bytes the client sent; `data`: all of it."""
+    """A JSON object.
+
+    Args:
+        fields: its top-level fields, each as the very bytes the client sent.
+        data: all of it.
+        dropped_params: what a translator had to leave out, as in `UpstreamRequest`.
+    """
 
     fields: Mapping[str, msgspec.Raw]
     data: bytes = b""
+    dropped_params: tuple[str, ...] = ()
 
 
 class FormPart(msgspec.Struct, frozen=True, gc=False):

@@ -19,7 +19,7 @@ class Translator(Protocol):
     """Of the provider; for that of a dialect, its name."""
 
     def request(self, call: Call, model: str) -> Body:
-        """The body for the provider.
+        """The body for the provider. What was left out is in its `dropped_params`.
 
         Args:
             model: the provider's own name for it.

@@ -30,7 +30,8 @@ from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.openai import StreamReading
 
-__all__ = ["OpenAICompatible", "Settings", "Vendor"]  # for plugins: a vendor that needs more than a row
+# For plugins: a vendor that needs more than a row.
+__all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
 
 PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|x-ratelimit-[a-z-]+", re.IGNORECASE)
 """Headers of a refusal that are for the caller."""
@@ -90,7 +91,7 @@ class OpenAICompatible:
         if endpoint is None:
             raise BadRequest(f"the provider of {target.name} has no API for {call.dialect.name}", param="model")
         if settings.passes_key_on:
-            endpoint = _with_callers_key(endpoint, call, target)
+            endpoint = with_callers_key(endpoint, call, target)
         vendor = settings.vendor
         fields: dict[str, Any] = {**call.fields, "model": target.model}
         dropped = _adapt(fields, vendor) if vendor.rejects or vendor.renames else ()
@@ -134,7 +135,13 @@ class OpenAICompatible:
         )
 
 
-def _with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:
+def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:
+    """For an account without a key: the endpoint with the Authorization that the caller sent for the provider.
+
+    Raises:
+        Unauthorized: none was sent.
+        BadRequest: it can be in no header.
+    """
     if call.provider_key is None:
         account = target.account
         raise Unauthorized(

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.contract import Call, Head, Reading, Translator
+from gateway.contract import Call, Head, JsonBody, Reading, Translator
 from gateway.contract.request import Body
 from gateway.contract.usage import Usage
 from gateway.errors import UpstreamError
@@ -18,7 +18,12 @@ class Joined:
         self._second = second
 
     def request(self, call: Call, model: str) -> Body:
-        return self._second.request(self._between(call, model), model)
+        between = self._between(call, model)
+        body = self._second.request(between, model)
+        dropped = between.request.body.dropped_params if isinstance(between.request.body, JsonBody) else ()
+        if not dropped or not isinstance(body, JsonBody):
+            return body
+        return msgspec.structs.replace(body, dropped_params=(*dropped, *body.dropped_params))
 
     def reading(self, call: Call, head: Head) -> Reading:
         inner = self._second.reading(call, head)

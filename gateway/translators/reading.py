@@ -78,6 +78,16 @@ class EventReading:
 
     def split(self, data: bytes) -> list[bytes]:
         """The data of the events that are whole now. Server-sent events, unless it is another framing."""
+        if data.endswith(b"\n\n") and not self._held and not self._cr and b"\r" not in data:
+            whole = data  # as nearly always
+        else:
+            whole = self._whole(data)
+        if b"data:" not in whole:
+            return []
+        return [sse.data_of(event) for event in whole.split(b"\n\n") if b"data:" in event]
+
+    def _whole(self, data: bytes) -> bytes:
+        """What has come up to the last blank line, with line feeds alone."""
         data = self._cr + data
         self._cr = b"\r" if data.endswith(b"\r") else b""
         lines = data[: len(data) - len(self._cr)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -87,13 +97,11 @@ class EventReading:
         if end < 2:
             if len(self._held) > MAX_EVENT:
                 raise BrokeOff("the provider sent an event that is too large to be translated")
-            return []
+            return b""
         # Not by the pattern that keeps each byte: of blank lines and comments alone, a MiB took it a second.
         whole = bytes(self._held[:end])
         del self._held[:end]
-        if b"data:" not in whole:
-            return []
-        return [sse.data_of(event) for event in whole.split(b"\n\n") if b"data:" in event]
+        return whole
 
     def feed(self, data: bytes) -> bytes:
         if self._error is not None:

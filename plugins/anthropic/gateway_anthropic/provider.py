@@ -1,0 +1,92 @@
+"""Accounts at Anthropic.
+
+Source: platform.claude.com/docs/en/api/overview, /versioning, /beta-headers and /errors; read 2026-11.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from gateway.contract import Call, Endpoint, Head, Reading, Target, Translator, UpstreamRequest
+from gateway.contract.request import JsonBody
+from gateway.errors import BadRequest, Refused
+from gateway.manifests.accounts import ProviderAccount
+from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, with_callers_key
+from gateway.translators import find, installed
+from gateway.wire.address import below
+from gateway.wire.failure import lenient_json
+from gateway_anthropic.accounts import AnthropicAccount
+from gateway_anthropic.flavour import Flavour
+from gateway_anthropic.reply import error_of
+from gateway_anthropic.translator import ToMessages
+
+OLD_VERSION = "2023-06-01"
+
+_VENDOR = Vendor(asks_for_usage=False)
+_MESSAGES = "messages"
+_encode = msgspec.json.encode
+
+
+class AnthropicSettings(Settings, frozen=True, kw_only=True):
+    """`translators`: as in `find`; the one out of the hub is for the account's version of the API."""
+
+    translators: Mapping[tuple[str, str], Translator]
+
+
+class Anthropic(OpenAICompatible):
+    accounts: Mapping[str, Any] = {"provider-account/anthropic": AnthropicAccount}
+
+    def targets(self, account: ProviderAccount) -> Iterable[Target]:
+        assert isinstance(account, AnthropicAccount)
+        headers = {"content-type": "application/json", "anthropic-version": account.anthropic_version}
+        if account.anthropic_beta:
+            headers["anthropic-beta"] = ",".join(account.anthropic_beta)
+        if account.auth_data is not None:
+            headers["x-api-key"] = account.auth_data.api_key.reveal()
+        chat = ToMessages(Flavour(samples=account.anthropic_version == OLD_VERSION))
+        settings = AnthropicSettings(
+            {_MESSAGES: Endpoint(below(account.base_url, "/messages"), headers)},
+            _VENDOR,
+            passes_key_on=account.auth_data is None,
+            asks_for_usage=False,
+            translators={**installed(), (chat.dialect, chat.format): chat},
+        )
+        for model in account.integrations:
+            yield Target(
+                name=f"{account.name}/{model.name}",
+                model=model.model_id,
+                model_types=frozenset(model.model_types),
+                provider=self,
+                settings=settings,
+            )
+
+    def request(self, call: Call, target: Target) -> UpstreamRequest:
+        settings: AnthropicSettings = target.settings
+        endpoint = settings.endpoints[_MESSAGES]
+        if settings.passes_key_on:
+            endpoint = with_callers_key(endpoint, call, target)
+        body = _translator(call, target).request(call, target.model)
+        assert isinstance(body, JsonBody)
+        return UpstreamRequest(endpoint, _encode(body.fields), body.dropped_params)
+
+    def reading(self, call: Call, target: Target, head: Head) -> Reading:
+        return _translator(call, target).reading(call, head)
+
+    def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
+        refused = super().refusal(call, target, head, body)
+        refused.body = None  # it is not in the caller's words
+        if refused.status == head.status and refused.code == Refused.code:
+            with suppress(ValueError):
+                refused.code = error_of(lenient_json(body)).code
+        return refused
+
+
+def _translator(call: Call, target: Target) -> Translator:
+    settings: AnthropicSettings = target.settings
+    dialect = call.dialect.name
+    found = find(settings.translators, dialect, ToMessages.format)
+    if found is None:
+        raise BadRequest(f"the provider of {target.name} has no API for {dialect}", param="model")
+    return found

@@ -1,0 +1,50 @@
+"""From OpenAI's chat into Anthropic's Messages, and its replies back."""
+
+from collections.abc import Callable
+from time import time
+
+from gateway.contract import Call, Head, JsonBody
+from gateway.translators.chat import ANSWER_TOOL
+from gateway_anthropic.flavour import Flavour
+from gateway_anthropic.reply import ReplyReading
+from gateway_anthropic.request import body_of
+from gateway_anthropic.stream import StreamedReply
+
+_NULL = b"null"
+_ANSWER_TOOL = ANSWER_TOOL.encode()
+
+
+class ToMessages:
+    """A `Translator`. Others who speak the same bodies give it a flavour, and change the fields that it returns; whose
+    streams come in frames of their own, give `streamed` another `split`.
+
+    Args:
+        clock: seconds since 1970.
+    """
+
+    dialect = "chat"
+    format = "anthropic"
+
+    def __init__(
+        self,
+        flavour: Flavour | None = None,
+        *,
+        streamed: type[StreamedReply] = StreamedReply,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._flavour = flavour or Flavour()
+        self._streamed = streamed
+        self._clock = clock
+
+    def request(self, call: Call, model: str) -> JsonBody:
+        return body_of(call, model, self._flavour)
+
+    def reading(self, call: Call, head: Head) -> ReplyReading | StreamedReply:
+        # Not by response_format: a route may have added it, and that is not seen here.
+        answer_tool = _ANSWER_TOOL not in bytes(call.fields.get("tools", b""))
+        shows_tier = bytes(call.fields.get("service_tier", _NULL)) != _NULL
+        if not head.is_stream:
+            return ReplyReading(self._clock(), answer_tool=answer_tool, shows_tier=shows_tier)
+        return self._streamed(
+            self._clock(), wants_usage=call.ask.wants_usage, answer_tool=answer_tool, shows_tier=shows_tier
+        )

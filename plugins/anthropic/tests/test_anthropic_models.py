@@ -1,0 +1,55 @@
+"""What each model can do, by its name."""
+
+import pytest
+from gateway_anthropic.models import traits_of
+
+
+@pytest.mark.parametrize(
+    ("model", "max_output", "samplers", "budget", "adaptive", "off", "forces", "schemas", "later_system"),
+    [
+        ("claude-3-opus-20240229", 4096, 3, False, False, "disabled", True, False, False),
+        ("claude-3-5-sonnet-20241022", 8192, 3, False, False, "disabled", True, False, False),
+        ("us.anthropic.claude-3-7-sonnet-20250219-v1:0", 64_000, 3, True, False, "disabled", True, False, False),
+        ("claude-opus-4-20250514", 32_000, 3, True, False, "disabled", True, False, False),
+        ("claude-opus-4-1-20250805", 32_000, 1, True, False, "disabled", True, False, False),
+        ("claude-sonnet-4-5@20250929", 64_000, 1, True, False, "disabled", True, True, False),
+        ("claude-haiku-4-5", 64_000, 1, True, False, "disabled", True, True, False),
+        ("claude-sonnet-4-6", 64_000, 1, True, True, "disabled", True, True, False),
+        ("anthropic/claude-opus-4.6", 128_000, 1, True, True, "disabled", True, True, False),
+        ("claude-opus-4-7", 128_000, 0, False, True, "disabled", True, True, False),
+        ("claude-opus-4-8", 128_000, 0, False, True, "disabled", True, True, True),
+        ("claude-mythos-preview", 128_000, 0, True, True, None, True, True, False),
+        ("claude-sonnet-5", 128_000, 0, False, True, "disabled", True, True, True),
+        ("claude-fable-5", 128_000, 0, False, True, None, True, True, True),
+        ("claude-fable-5-1", 128_000, 0, False, True, None, False, True, True),
+        ("claude-opus-5-5", 128_000, 0, False, True, None, False, True, True),
+        ("claude-sonnet-5-5", 128_000, 0, False, True, "between_tools", False, True, True),
+        ("claude-haiku-5-5", 128_000, 0, False, True, "disabled", False, True, True),
+        ("my-own-name", 128_000, 0, False, True, "disabled", False, True, True),
+    ],
+)
+def test_traits(model, max_output, samplers, budget, adaptive, off, forces, schemas, later_system):
+    """A name that says no version is taken for the newest: what it refuses is an error, what others ignore is not."""
+    traits = traits_of(model)
+
+    assert (traits.max_output, traits.samplers, traits.takes_budget, traits.is_adaptive, traits.off) == (
+        max_output,
+        samplers,
+        budget,
+        adaptive,
+        off,
+    )
+    assert (traits.forces_tools, traits.has_schemas, traits.has_later_system) == (forces, schemas, later_system)
+
+
+@pytest.mark.parametrize(
+    ("model", "efforts"),
+    [
+        ("claude-haiku-4-5", ()),
+        ("claude-opus-4-5", ("low", "medium", "high")),
+        ("claude-sonnet-4-6", ("low", "medium", "high", "max")),
+        ("claude-opus-4-7", ("low", "medium", "high", "xhigh", "max")),
+    ],
+)
+def test_efforts(model, efforts):
+    assert traits_of(model).efforts == efforts
