@@ -26,6 +26,7 @@ from gateway.manifests.accounts import (
 )
 from gateway.providers.catalog import SERVERS, VENDORS, Vendor
 from gateway.providers.client_credentials import ClientCredentials
+from gateway.providers.credentials import BearerTokens
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.openai import StreamReading
@@ -111,7 +112,7 @@ class OpenAICompatible:
             if call.provider_key is not None:
                 message = "the provider does not accept the key: yours, if the account has none of its own"
             refused = Refused(message, status=401, headers=passed_on, code="upstream_authentication_error")
-            if isinstance(target.signer, ClientCredentials):
+            if isinstance(target.signer, BearerTokens):
                 target.signer.drop()
                 refused.is_worth_asking_again = True
             return refused
@@ -178,7 +179,7 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
     return below(base_url, "" if is_there else vendor.suffix), headers, None
 
 
-def signer_of(account: ProviderAccount) -> ClientCredentials | None:
+def signer_of(account: ProviderAccount) -> BearerTokens | None:
     """For an account that has no key, but is given tokens. One for all its models. Raises ValueError, as above.
 
     Source: "Authorize service principal access to Databricks with OAuth" in docs.databricks.com, and databricks/sdk/
