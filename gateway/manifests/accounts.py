@@ -90,11 +90,20 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost | None = None
     authorized_subjects: tuple[str, ...] | None = None
 
+    @property
+    def listed_as(self) -> str:
+        """By which lists of prices know it."""
+        return self.name
+
 
 class Integration(Model, frozen=True, kw_only=True):
     """`model_id` is the provider's own name for it."""
 
     model_id: Text
+
+    @property
+    def listed_as(self) -> str:
+        return self.model_id
 
 
 class SelfHostedModel(Model, frozen=True, kw_only=True):
@@ -107,6 +116,10 @@ class SelfHostedModel(Model, frozen=True, kw_only=True):
     headers: Annotated[dict[str, Secret], Mark.HEADERS] | None = None
     tls_settings: TlsSettings | None = None
     tfy_application_id: str | None = None
+
+    @property
+    def listed_as(self) -> str:
+        return self.hosted_model_name
 
 
 # --- accounts ----------------------------------------------------------------
