@@ -6,6 +6,7 @@ with an endpoint of their own), platform.claude.com/docs/en/build-with-claude/cl
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -24,8 +25,10 @@ OWN_HOSTS = (".models.ai.azure.com", ".inference.ml.azure.com")
 """Models with an endpoint of their own, which want tokens of another audience."""
 RESOURCE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 
-_PATHS: Mapping[str, str] = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
-_CLAUDE_PATHS: Mapping[str, str] = {"anthropic": "/v1/messages"}
+_PATHS: Mapping[str, str] = MappingProxyType(
+    {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+)
+_CLAUDE_PATHS: Mapping[str, str] = MappingProxyType({"anthropic": "/v1/messages"})
 
 
 class Address(msgspec.Struct, frozen=True):
