@@ -69,6 +69,12 @@ class BearerAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
     bearer_token: Secret
 
 
+class PatAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="pat-token"):
+    """A programmatic access token."""
+
+    pat_token: Secret
+
+
 class ServicePrincipalAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="service-principal"):
     client_id: Secret
     oauth_secret: Secret
@@ -192,6 +198,20 @@ class DatabricksAccount(ProviderAccount, frozen=True, kw_only=True):
     integrations: tuple[Integration, ...]
     base_url: Url
     auth_data: ServicePrincipalAuth | ApiKeyAuth
+
+
+class SnowflakeAccount(ProviderAccount, frozen=True, kw_only=True):
+    """`account_identifier` as in `orgname-accountname`, which the address begins with."""
+
+    integrations: tuple[Integration, ...]
+    account_identifier: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", description="an identifier such as orgname-accountname")
+    ]
+    auth_data: PatAuth
+
+    @property
+    def base_url(self) -> str:
+        return f"https://{self.account_identifier}.snowflakecomputing.com/api/v2/cortex/v1"
 
 
 class SelfHostedAccount(ProviderAccount, frozen=True, kw_only=True):

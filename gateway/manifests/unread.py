@@ -38,7 +38,6 @@ NOT_YET = frozenset(
                 "microsoft-foundry",
                 "palm",
                 "smallest-ai",
-                "snowflake-cortex",
             )
         ),
         *(type_ for type_, struct in KINDS.items() if struct is None),

@@ -13,6 +13,7 @@ from gateway.manifests.accounts import (
     OpenAIAccount,
     ProviderAccount,
     SelfHostedAccount,
+    SnowflakeAccount,
     WaferAccount,
 )
 
@@ -126,6 +127,14 @@ VENDORS: Mapping[str, Vendor] = {
     ),
     "provider-account/ollama": Vendor(account=OllamaAccount, suffix="/v1"),
     "provider-account/databricks": Vendor(account=DatabricksAccount, suffix="/serving-endpoints"),
+    # It caps answers at 4096 tokens unless told by `max_completion_tokens`, and knows no `max_tokens`.
+    # Source: docs.snowflake.com/user-guide/snowflake-cortex/cortex-rest-api; langchain-ai/langchain-snowflake#132;
+    # anomalyco/opencode#29900; read 2026-11.
+    "provider-account/snowflake-cortex": Vendor(
+        account=SnowflakeAccount,
+        paths=_only("chat"),
+        renames=MappingProxyType({"max_tokens": "max_completion_tokens"}),
+    ),
     "provider-account/self-hosted-model": Vendor(account=SelfHostedAccount),
 }
 

@@ -19,6 +19,7 @@ from gateway.manifests.accounts import (
     Model,
     OllamaAccount,
     OpenAIAccount,
+    PatAuth,
     ProviderAccount,
     SelfHostedModel,
     ServicePrincipalAuth,
@@ -166,9 +167,9 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
                 headers["authorization"] = f"Basic {b64encode(pair).decode()}"
         tls = model.tls_settings
         return model.url, headers, Tls(tls.reject_unauthorized, tls.ca_cert) if tls is not None else None
-    auth_data = getattr(account, "auth_data", None)
-    if isinstance(auth_data, ApiKeyAuth):
-        headers["authorization"] = f"Bearer {auth_data.api_key.reveal()}"
+    match getattr(account, "auth_data", None):
+        case ApiKeyAuth(api_key=key) | PatAuth(pat_token=key):
+            headers["authorization"] = f"Bearer {key.reveal()}"
     if isinstance(account, WaferAccount) and account.zero_data_retention:
         headers["wafer-zdr"] = "required"
     base_url = getattr(account, "base_url", None) or vendor.base_url

@@ -23,6 +23,7 @@ NOT_LISTED = {
     "provider-account/ollama",
     "provider-account/sambanova",
     "provider-account/self-hosted-model",
+    "provider-account/snowflake-cortex",
     "provider-account/wafer",
 }
 
