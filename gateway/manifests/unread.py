@@ -48,6 +48,7 @@ IN_PLUGINS: Mapping[str, str] = MappingProxyType(
         _ACCOUNTS + "azure-openai": "llm-asgi-gateway-azure",
         _ACCOUNTS + "cloudera": "llm-asgi-gateway-cloudera",
         _ACCOUNTS + "microsoft-foundry": "llm-asgi-gateway-azure",
+        _ACCOUNTS + "nomic": "llm-asgi-gateway-nomic",
     }
 )
 """Types that plugins of this project read, and the distributions these come in."""

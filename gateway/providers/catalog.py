@@ -116,9 +116,6 @@ VENDORS: Mapping[str, Vendor] = {
         paths=_only("chat"),
         asks_for_usage=False,
     ),
-    # Its API is its own: POST /v1/embedding/text with `texts`, answered by `embeddings`. Nothing is offered until there
-    # is a translation. Its SDK reads no variable. Source: nomic/embed.py of nomic-ai/nomic of 2025-11, read 2026-11.
-    "provider-account/nomic": Vendor(base_url="https://api-atlas.nomic.ai/v1", paths=_NO_PATHS),
     "provider-account/baseten": Vendor(
         account=KeyOnlyAccount, base_url="https://inference.baseten.co/v1", key_variable="BASETEN_API_KEY"
     ),

@@ -80,9 +80,9 @@ class ClientCredentials(BearerTokens):
         headers = FORM | {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
         form = urlencode({"grant_type": "client_credentials", "scope": scope})
         self._request = UpstreamRequest(Endpoint(token_url, headers, tls=tls), form.encode())
-        super().__init__(self._token, clock=clock)
+        super().__init__(self._fetched, clock=clock)
 
-    async def _token(self, network: Upstream) -> Lent[Secret]:
+    async def _fetched(self, network: Upstream) -> Lent[Secret]:
         return await fetch_token(self._request, network)
 
 

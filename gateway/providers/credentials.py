@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import msgspec
 import structlog
 
-from gateway.contract import Upstream, UpstreamRequest
+from gateway.contract import Endpoint, Upstream, UpstreamRequest
 from gateway.errors import TimedOut, UpstreamError
 from gateway.logs import traceback_text
 from gateway.secrecy.secret import Secret
@@ -25,6 +25,10 @@ RETRY_S = 10.0
 """From a renewal that failed to the next one, for as long as there is something to go on with."""
 DROP_EVERY_S = 10.0
 """Requests that went out with a refused value are refused one after the other; its successor is not to blame."""
+
+MAX_SIGNED = 256
+"""Endpoints whose heads are kept with the token in them: most accounts have few, but a route may make one for each
+request."""
 
 T = TypeVar("T")
 
@@ -125,10 +129,17 @@ class BearerTokens:
 
     def __init__(self, fetch: Fetch[Secret], *, clock: Callable[[], float] = perf_counter) -> None:
         self._fresh = Fresh(fetch, clock=clock)
+        self._token: Secret | None = None
+        self._signed: dict[Endpoint, Endpoint] = {}
 
     async def sign(self, request: UpstreamRequest, network: Upstream) -> UpstreamRequest:
         token = await self._fresh.get(network)
-        endpoint = request.endpoint.with_headers({"authorization": f"Bearer {token.reveal()}"})
+        if token is not self._token or len(self._signed) >= MAX_SIGNED:
+            self._token, self._signed = token, {}
+        endpoint = self._signed.get(request.endpoint)
+        if endpoint is None:
+            endpoint = request.endpoint.with_headers({"authorization": f"Bearer {token.reveal()}"})
+            self._signed[request.endpoint] = endpoint
         return msgspec.structs.replace(request, endpoint=endpoint)
 
     def drop(self) -> None:

@@ -111,7 +111,7 @@ def test_an_account_may_name_its_own_address(account):
 def test_every_vendor_has_a_test_of_its_address():
     tested = {f"provider-account/{name.partition(',')[0]}" for name in [*ANSWERED_AT, *OWN_ADDRESS]}
 
-    assert set(VENDORS) - tested == {"provider-account/nomic", "provider-account/self-hosted-model"}
+    assert set(VENDORS) - tested == {"provider-account/self-hosted-model"}
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,8 @@ def test_a_model_is_called_at_the_path_of_the_dialect():
 
 
 def test_says_when_a_vendor_has_no_such_api():
-    """Nomic's embeddings have an API of their own, which is not OpenAI's."""
     with pytest.raises(BadRequest) as refused:
-        ask(vendor_target(f"nomic, {KEY}"), EMBEDDING_BODY, EMBEDDINGS)
+        ask(vendor_target(f"cerebras, {KEY}"), EMBEDDING_BODY, EMBEDDINGS)
 
     assert refused.value.message == "the provider of a/m has no API for embeddings"
 

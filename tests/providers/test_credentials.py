@@ -194,3 +194,18 @@ async def test_a_token_is_sent_as_bearer(clock):
 
     assert signed.endpoint.head.endswith(b"x-kept: yes\r\nauthorization: Bearer t-1\r\n")
     assert (signed.body, b"authorization" in request.endpoint.head) == (b"{}", False)
+
+
+async def test_each_endpoint_of_an_account_is_signed_with_the_token_of_now(clock):
+    """What was signed before the renewal is not sent again."""
+    chat, vectors = [UpstreamRequest(Endpoint(f"https://vendor.example/{name}"), b"{}") for name in ("chat", "vectors")]
+    signer = BearerTokens(Source(Secret("t-1"), Secret("t-2")), clock=clock)
+    sent = []
+
+    for step_s in (0, 3600):
+        clock.now_s += step_s
+        sent += [(await signer.sign(request, NETWORK)).endpoint for request in (chat, vectors, chat)]
+
+    assert [(endpoint.url[-4:], endpoint.head[-5:-2]) for endpoint in sent] == [
+        ("chat", b"t-1"), ("tors", b"t-1"), ("chat", b"t-1"), ("chat", b"t-2"), ("tors", b"t-2"), ("chat", b"t-2"),
+    ]  # fmt: skip

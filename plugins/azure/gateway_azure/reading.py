@@ -18,7 +18,8 @@ from gateway.wire.openai import StreamReading
 MAX_HELD = 256 * 1024
 """What grows longer than this without a blank line is no judgement, and goes on as it comes."""
 
-_JUDGED = (b"prompt_filter_results", b"prompt_annotations", b"content_filter_offsets")
+_OFFSETS = b"content_filter_offsets"
+_PROMPTS = b"prompt_"
 _PROMPT = ("prompt_filter_results", "prompt_annotations")
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _choices = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
@@ -31,8 +32,9 @@ class AzureReading(StreamReading):
         self._mended = Mended(is_chat=is_chat)
 
     def feed(self, data: bytes) -> bytes:
-        mended = self._mended.feed(data)
-        return super().feed(mended) if mended else b""
+        if not (self._mended.is_idle and data.endswith(b"\n\n") and _OFFSETS not in data and _PROMPTS not in data):
+            data = self._mended.feed(data)
+        return super().feed(data) if data else b""
 
     def end(self) -> bytes:
         rest = self._mended.end()
@@ -40,9 +42,11 @@ class AzureReading(StreamReading):
 
 
 class Mended:
-    """A stream with its judgements where clients can read them, whatever pieces it comes in."""
+    """A stream with its judgements where clients can read them, whatever pieces it comes in. While it `is_idle`, whole
+    events without judgements need not be shown to it."""
 
     def __init__(self, *, is_chat: bool) -> None:
+        self.is_idle = True
         self._is_chat = is_chat
         self._splitter = sse.EventSplitter()
         self._is_long = False
@@ -50,17 +54,13 @@ class Mended:
         self._judgement: dict[str, msgspec.Raw] = {}
 
     def feed(self, data: bytes) -> bytes:
-        whole = not self._splitter and sse.ends_event(data)
-        if whole and not self._held and not any(name in data for name in _JUDGED):
-            self._is_long = False
+        if self._is_long and not sse.ends_event(data):
             return data
-        if self._is_long and not whole:
-            return data
-        self._is_long = False
         out = b"".join([self._event(event) for event in self._splitter.feed(data)])
-        if len(self._splitter) > MAX_HELD:
-            self._is_long = True
-            return out + self._splitter.end()
+        self._is_long = len(self._splitter) > MAX_HELD
+        if self._is_long:
+            out += self._splitter.end()
+        self.is_idle = not (self._splitter or self._held or self._is_long)
         return out
 
     def end(self) -> bytes:
@@ -68,7 +68,7 @@ class Mended:
         return self._given_up() + rest
 
     def _event(self, event: bytes) -> bytes:
-        if not self._held and not any(name in event for name in _JUDGED):
+        if not self._held and _OFFSETS not in event and _PROMPTS not in event:
             return event
         try:
             fields = _fields.decode(sse.data_of(event))

@@ -19,7 +19,6 @@ KNOWN = {provider.id: provider for provider in providers}
 NOT_LISTED = {
     "provider-account/ai21",
     "provider-account/deepinfra",
-    "provider-account/nomic",
     "provider-account/ollama",
     "provider-account/sambanova",
     "provider-account/self-hosted-model",
