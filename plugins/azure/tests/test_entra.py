@@ -1,4 +1,4 @@
-"""Tokens of Entra: asked for as azure-identity asks, by the gateway's own network, for Azure's own hosts."""
+"""Tokens of Entra: asked for by the gateway's own network, and sent to Azure's own hosts where they are its own."""
 
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
@@ -168,62 +168,3 @@ async def test_a_refusal_names_microsofts_number_and_nothing_else():
         "the provider gives no access token for the account's client id and secret "
         "(invalid_client, AADSTS7000215); tell whoever runs the gateway"
     )
-
-
-# --- as azure-identity does --------------------------------------------------
-
-azure_identity = pytest.importorskip("azure.identity")
-
-
-class Recorder:
-    """A transport of azure-core that keeps what it is asked."""
-
-    def __init__(self):
-        self.sent = []
-
-    def open(self):
-        pass
-
-    def close(self):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def send(self, request, **_):
-        self.sent.append(
-            (request.url, dict(parse_qsl(request.body)) if isinstance(request.body, str) else request.body)
-        )
-        raise azure_identity.CredentialUnavailableError("enough")
-
-
-def sdks_request(credential, recorder):
-    with pytest.raises(Exception, match="enough"):
-        credential.get_token("https://cognitiveservices.azure.com/.default")
-    (sent,) = [(url, body) for url, body in recorder.sent if "token" in url and "discovery" not in url]
-    return sent
-
-
-async def test_a_pods_form_is_the_sdks(tmp_path):
-    path = tmp_path / "token"
-    path.write_text("pod-token")
-    recorder = Recorder()
-    sdk = azure_identity.WorkloadIdentityCredential(
-        tenant_id="t-1",
-        client_id="app",
-        token_file_path=str(path),
-        transport=recorder,
-        disable_instance_discovery=True,
-    )
-
-    theirs = sdks_request(sdk, recorder)
-
-    assert await asked(BY_POD, environ={"AZURE_FEDERATED_TOKEN_FILE": str(path)}) == theirs
-
-
-def test_a_managed_identity_is_asked_for_by_the_sdk():
-    """The gateway's own network never goes to the addresses where Azure gives these tokens."""
-    assert tokens_for(URL, ManagedIdentityAuth(client_id="app"), environ={}) is not None
