@@ -37,6 +37,9 @@ PUBLIC = (
     "gateway.wire",
     "gateway.translators",
     "gateway.providers.openai_compatible",
+    "gateway.providers.credentials",
+    "gateway.providers.client_credentials",
+    "gateway.secrecy.secret",
     "gateway.manifests.accounts",
     "gateway.testing",
 )

@@ -69,6 +69,12 @@ class BearerAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
     bearer_token: Secret
 
 
+class PatAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="pat-token"):
+    """A programmatic access token."""
+
+    pat_token: Secret
+
+
 class ServicePrincipalAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="service-principal"):
     client_id: Secret
     oauth_secret: Secret
@@ -90,11 +96,20 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost | None = None
     authorized_subjects: tuple[str, ...] | None = None
 
+    @property
+    def listed_as(self) -> str:
+        """By which lists of prices know it."""
+        return self.name
+
 
 class Integration(Model, frozen=True, kw_only=True):
     """`model_id` is the provider's own name for it."""
 
     model_id: Text
+
+    @property
+    def listed_as(self) -> str:
+        return self.model_id
 
 
 class SelfHostedModel(Model, frozen=True, kw_only=True):
@@ -107,6 +122,10 @@ class SelfHostedModel(Model, frozen=True, kw_only=True):
     headers: Annotated[dict[str, Secret], Mark.HEADERS] | None = None
     tls_settings: TlsSettings | None = None
     tfy_application_id: str | None = None
+
+    @property
+    def listed_as(self) -> str:
+        return self.hosted_model_name
 
 
 # --- accounts ----------------------------------------------------------------
@@ -179,6 +198,20 @@ class DatabricksAccount(ProviderAccount, frozen=True, kw_only=True):
     integrations: tuple[Integration, ...]
     base_url: Url
     auth_data: ServicePrincipalAuth | ApiKeyAuth
+
+
+class SnowflakeAccount(ProviderAccount, frozen=True, kw_only=True):
+    """`account_identifier` as in `orgname-accountname`, which the address begins with."""
+
+    integrations: tuple[Integration, ...]
+    account_identifier: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", description="an identifier such as orgname-accountname")
+    ]
+    auth_data: PatAuth
+
+    @property
+    def base_url(self) -> str:
+        return f"https://{self.account_identifier}.snowflakecomputing.com/api/v2/cortex/v1"
 
 
 class SelfHostedAccount(ProviderAccount, frozen=True, kw_only=True):

@@ -4,7 +4,8 @@ Source: types of truefoundry-sdk 0.6.0 and of its command line, as restated in s
 notes.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from gateway.manifests.kinds import KINDS
 from gateway.manifests.spelling import did_you_mean
@@ -16,17 +17,13 @@ NOT_YET = frozenset(
         *(
             _ACCOUNTS + name
             for name in (
-                "anthropic",
                 "aws",
                 "aws-bedrock",
                 "aws-bedrock-mantle",
                 "aws-claude-platform",
                 "aws-sagemaker",
                 "azure",
-                "azure-foundry",
-                "azure-openai",
                 "cartesia",
-                "cloudera",
                 "cohere",
                 "custom-endpoint",
                 "deepgram",
@@ -35,10 +32,8 @@ NOT_YET = frozenset(
                 "google-gemini",
                 "google-vertex",
                 "mcp-server-group",
-                "microsoft-foundry",
                 "palm",
                 "smallest-ai",
-                "snowflake-cortex",
             )
         ),
         *(type_ for type_, struct in KINDS.items() if struct is None),
@@ -46,19 +41,33 @@ NOT_YET = frozenset(
 )
 """Types of TrueFoundry that are not carried out yet."""
 
+IN_PLUGINS: Mapping[str, str] = MappingProxyType(
+    {
+        _ACCOUNTS + "anthropic": "llm-asgi-gateway-anthropic",
+        _ACCOUNTS + "azure-foundry": "llm-asgi-gateway-azure",
+        _ACCOUNTS + "azure-openai": "llm-asgi-gateway-azure",
+        _ACCOUNTS + "cloudera": "llm-asgi-gateway-cloudera",
+        _ACCOUNTS + "microsoft-foundry": "llm-asgi-gateway-azure",
+        _ACCOUNTS + "nomic": "llm-asgi-gateway-nomic",
+    }
+)
+"""Types that plugins of this project read, and the distributions these come in."""
+
 
 def why_unread(type_: str, known: Collection[str]) -> str:
     """`provider-account/anthropic is not supported yet`; `known` are the types that somebody reads."""
     if type_ in NOT_YET:
         return f"{type_} is not supported yet"
+    if type_ in IN_PLUGINS:
+        return f"{type_} is read by the plugin {IN_PLUGINS[type_]}, which is not installed"
     account = _ACCOUNTS + type_.removeprefix(_ACCOUNTS)
-    if account in known:  # and so it is not what was written
+    if account in known or account in IN_PLUGINS:  # and so it is not what was written
         return f"no plugin reads {type_}; did you mean `{account}`?"
     # `google` may be either of two, `custom-endpoint` lacks its family.
     meant = sorted(name for name in NOT_YET if account in (name, *_shortened(name)))
     if meant:
         return f"no plugin reads {type_}; not supported yet: {', '.join(meant)}"
-    hint = did_you_mean(type_, [*known, *NOT_YET])
+    hint = did_you_mean(type_, [*known, *NOT_YET, *IN_PLUGINS])
     if not hint and type_.startswith(_ACCOUNTS):
         hint = f"; whoever has an API like OpenAI's can be a {_ACCOUNTS}self-hosted-model"
     return f"no plugin reads {type_}{hint}"

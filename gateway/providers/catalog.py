@@ -13,6 +13,7 @@ from gateway.manifests.accounts import (
     OpenAIAccount,
     ProviderAccount,
     SelfHostedAccount,
+    SnowflakeAccount,
     WaferAccount,
 )
 
@@ -115,9 +116,6 @@ VENDORS: Mapping[str, Vendor] = {
         paths=_only("chat"),
         asks_for_usage=False,
     ),
-    # Its API is its own: POST /v1/embedding/text with `texts`, answered by `embeddings`. Nothing is offered until there
-    # is a translation. Its SDK reads no variable. Source: nomic/embed.py of nomic-ai/nomic of 2025-11, read 2026-11.
-    "provider-account/nomic": Vendor(base_url="https://api-atlas.nomic.ai/v1", paths=_NO_PATHS),
     "provider-account/baseten": Vendor(
         account=KeyOnlyAccount, base_url="https://inference.baseten.co/v1", key_variable="BASETEN_API_KEY"
     ),
@@ -126,6 +124,14 @@ VENDORS: Mapping[str, Vendor] = {
     ),
     "provider-account/ollama": Vendor(account=OllamaAccount, suffix="/v1"),
     "provider-account/databricks": Vendor(account=DatabricksAccount, suffix="/serving-endpoints"),
+    # It caps answers at 4096 tokens unless told by `max_completion_tokens`, and knows no `max_tokens`.
+    # Source: docs.snowflake.com/user-guide/snowflake-cortex/cortex-rest-api; langchain-ai/langchain-snowflake#132;
+    # anomalyco/opencode#29900; read 2026-11.
+    "provider-account/snowflake-cortex": Vendor(
+        account=SnowflakeAccount,
+        paths=_only("chat"),
+        renames=MappingProxyType({"max_tokens": "max_completion_tokens"}),
+    ),
     "provider-account/self-hosted-model": Vendor(account=SelfHostedAccount),
 }
 

@@ -3,30 +3,25 @@
 Source: RFC 6749, sections 2.3.1 and 4.4.
 """
 
-import asyncio
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import msgspec
 
 from gateway.contract import Endpoint, Reply, Tls, Upstream, UpstreamRequest
-from gateway.errors import BrokeOff, Refused, TimedOut
+from gateway.errors import BrokeOff, Refused
+from gateway.providers.credentials import BearerTokens, Lent
 from gateway.secrecy.secret import Secret
 from gateway.wire.headers import wrong_value
 
-EARLY_S = 60.0
-"""So long before its end a token is renewed; Azure Databricks refuses those that have 30 s left.
-
-Source: databricks/sdk/oauth.py of databricks-sdk-py, read 2026-11.
-"""
 USUAL_LIFE_S = 300.0
 """Of a token that comes without one; none is held on to for longer that might have ended."""
-FETCH_S = 10.0
-DROP_EVERY_S = 10.0
-"""Requests that went out with a refused token are refused one after the other; its successor is not to blame."""
 MAX_ANSWER_BYTES = 64 * 1024
+FORM = {"accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
+"""Headers of a request to a token endpoint."""
 
 _REASONS = frozenset(
     {
@@ -42,25 +37,26 @@ _REASONS = frozenset(
 
 
 class Answer(msgspec.Struct):
-    """Of a token endpoint, whether it gives one or not. Source: RFC 6749, sections 5.1 and 5.2."""
+    """Of a token endpoint, whether it gives one or not. Source: RFC 6749, sections 5.1 and 5.2.
+
+    `error_codes`: numbers by which Microsoft's documentation explains a refusal (`AADSTS7000215`).
+    """
 
     access_token: str = ""
     token_type: str = "Bearer"
     expires_in: float = USUAL_LIFE_S
     error: str = ""
+    error_codes: Any = None
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        codes = self.error_codes if isinstance(self.error_codes, list) else []
+        numbers = [f"AADSTS{code}" for code in codes[:3] if type(code) is int]
+        return [self.error, *numbers] if self.error in _REASONS else numbers
 
 
-class Token(msgspec.Struct, frozen=True):
-    value: Secret
-    renew_at_s: float
-
-
-class ClientCredentials:
-    """A `Signer` that fetches a token when it is first needed, and a new one shortly before that ends.
-
-    However many requests wait for a token, it is fetched once. The fetch goes on when they leave, for no longer than
-    `FETCH_S`: else callers in a hurry would never get a slow one. One that fails is told to those who wait for it, and
-    tried again by the next to come.
+class ClientCredentials(BearerTokens):
+    """Tokens for an id and a secret, which are sent as a user and a password.
 
     Args:
         scope: words with spaces between.
@@ -81,66 +77,39 @@ class ClientCredentials:
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         pair = f"{quote_plus(client_id.reveal())}:{quote_plus(client_secret.reveal())}"
-        headers = {
-            "accept": "application/json",
-            "authorization": f"Basic {b64encode(pair.encode()).decode()}",
-            "content-type": "application/x-www-form-urlencoded",
-        }
+        headers = FORM | {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
         form = urlencode({"grant_type": "client_credentials", "scope": scope})
         self._request = UpstreamRequest(Endpoint(token_url, headers, tls=tls), form.encode())
-        self._clock = clock
-        self._token: Token | None = None
-        self._fetching: asyncio.Task[Token] | None = None
-        self._next_drop_at_s = clock()
+        super().__init__(self._fetched, clock=clock)
 
-    async def sign(self, request: UpstreamRequest, network: Upstream) -> UpstreamRequest:
-        token = self._token
-        if token is None or self._clock() >= token.renew_at_s:
-            token = await self._fetched(network)
-        endpoint = request.endpoint.with_headers({"authorization": f"Bearer {token.value.reveal()}"})
-        return msgspec.structs.replace(request, endpoint=endpoint)
+    async def _fetched(self, network: Upstream) -> Lent[Secret]:
+        return await fetch_token(self._request, network)
 
-    def drop(self) -> None:
-        """The provider has refused the token. The next request fetches another, unless one was dropped just before."""
-        now_s = self._clock()
-        if now_s >= self._next_drop_at_s:
-            self._next_drop_at_s = now_s + DROP_EVERY_S
-            self._token = None
 
-    async def _fetched(self, network: Upstream) -> Token:
-        fetching = self._fetching
-        if fetching is None:
-            fetching = self._fetching = asyncio.create_task(self._fetch(network))
-            fetching.add_done_callback(self._ended)
-        await asyncio.wait([fetching])  # which, unlike `await fetching`, leaves it alone when it is cancelled
-        return fetching.result()
+async def fetch_token(
+    request: UpstreamRequest, network: Upstream, *, shown: str = "client id and secret"
+) -> Lent[Secret]:
+    """Asks a token endpoint.
 
-    def _ended(self, fetching: asyncio.Task[Token]) -> None:
-        self._fetching = None
-        if not fetching.cancelled():
-            fetching.exception()  # those who would have had it may all have left
+    Args:
+        shown: of the account, by which it was asked.
 
-    async def _fetch(self, network: Upstream) -> Token:
-        asked_at_s = self._clock()
-        try:
-            async with asyncio.timeout(FETCH_S):
-                reply = await network.call(self._request)
-                try:
-                    body = await _body_of(reply)
-                finally:
-                    reply.close()
-        except TimeoutError as error:
-            raise TimedOut(f"the provider gave no access token within {FETCH_S:g} s") from error
-        answer = _answer_in(body)
-        if reply.status >= 300:
-            raise _refusal(reply, answer.error)
-        if not answer.access_token or wrong_value(answer.access_token):
-            raise BrokeOff("the provider was asked for an access token and answered with something else")
-        if answer.token_type.lower() != "bearer":
-            raise BrokeOff("the provider gave an access token of another type than Bearer")
-        lasts_s = max(answer.expires_in - EARLY_S, answer.expires_in / 2)
-        self._token = Token(Secret(answer.access_token), asked_at_s + lasts_s)
-        return self._token
+    Raises:
+        UpstreamError: it gives no token; without what was sent, which an answer may repeat.
+    """
+    reply = await network.call(request)
+    try:
+        body = await _body_of(reply)
+    finally:
+        reply.close()
+    answer = _answer_in(body)
+    if reply.status >= 300:
+        raise _refusal(reply, answer, shown)
+    if not answer.access_token or wrong_value(answer.access_token):
+        raise BrokeOff("the provider was asked for an access token and answered with something else")
+    if answer.token_type.lower() != "bearer":
+        raise BrokeOff("the provider gave an access token of another type than Bearer")
+    return Lent(Secret(answer.access_token), answer.expires_in)
 
 
 async def _body_of(reply: Reply) -> bytes:
@@ -157,12 +126,12 @@ def _answer_in(body: bytes) -> Answer:
         return Answer()
 
 
-def _refusal(reply: Reply, reason: str) -> Refused:
+def _refusal(reply: Reply, answer: Answer, shown: str) -> Refused:
     """In words of our own: what the provider says may repeat what was sent."""
     status = reply.status
     if status in (400, 401, 403):
-        said = f" ({reason})" if reason in _REASONS else ""
-        message = f"the provider gives no access token for the account's client id and secret{said}"
+        said = f" ({', '.join(answer.reasons)})" if answer.reasons else ""
+        message = f"the provider gives no access token for the account's {shown}{said}"
         return Refused(f"{message}; tell whoever runs the gateway", status=401, code="upstream_authentication_error")
     message = f"the provider was asked for an access token and answered with status {status}"
     waits = {name: value for name, value in reply.headers.items() if name.lower() == "retry-after"}

@@ -19,6 +19,7 @@ from gateway.manifests.accounts import (
     Model,
     OllamaAccount,
     OpenAIAccount,
+    PatAuth,
     ProviderAccount,
     SelfHostedModel,
     ServicePrincipalAuth,
@@ -26,6 +27,7 @@ from gateway.manifests.accounts import (
 )
 from gateway.providers.catalog import SERVERS, VENDORS, Vendor
 from gateway.providers.client_credentials import ClientCredentials
+from gateway.providers.credentials import BearerTokens
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.openai import StreamReading
@@ -112,7 +114,7 @@ class OpenAICompatible:
             if call.provider_key is not None:
                 message = "the provider does not accept the key: yours, if the account has none of its own"
             refused = Refused(message, status=401, headers=passed_on, code="upstream_authentication_error")
-            if isinstance(target.signer, ClientCredentials):
+            if isinstance(target.signer, BearerTokens):
                 target.signer.drop()
                 refused.is_worth_asking_again = True
             return refused
@@ -172,9 +174,9 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
                 headers["authorization"] = f"Basic {b64encode(pair).decode()}"
         tls = model.tls_settings
         return model.url, headers, Tls(tls.reject_unauthorized, tls.ca_cert) if tls is not None else None
-    auth_data = getattr(account, "auth_data", None)
-    if isinstance(auth_data, ApiKeyAuth):
-        headers["authorization"] = f"Bearer {auth_data.api_key.reveal()}"
+    match getattr(account, "auth_data", None):
+        case ApiKeyAuth(api_key=key) | PatAuth(pat_token=key):
+            headers["authorization"] = f"Bearer {key.reveal()}"
     if isinstance(account, WaferAccount) and account.zero_data_retention:
         headers["wafer-zdr"] = "required"
     base_url = getattr(account, "base_url", None) or vendor.base_url
@@ -185,7 +187,7 @@ def address_of(account: ProviderAccount, model: Model, vendor: Vendor) -> tuple[
     return below(base_url, "" if is_there else vendor.suffix), headers, None
 
 
-def signer_of(account: ProviderAccount) -> ClientCredentials | None:
+def signer_of(account: ProviderAccount) -> BearerTokens | None:
     """For an account that has no key, but is given tokens. One for all its models. Raises ValueError, as above.
 
     Source: "Authorize service principal access to Databricks with OAuth" in docs.databricks.com, and databricks/sdk/

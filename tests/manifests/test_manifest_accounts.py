@@ -370,9 +370,7 @@ def test_some_vendors_may_list_no_models(vendor):
     )
 
 
-@pytest.mark.parametrize(
-    "vendor", ["groq", "mistral-ai", "together-ai", "perplexity-ai", "openrouter", "sambanova", "nomic"]
-)
+@pytest.mark.parametrize("vendor", ["groq", "mistral-ai", "together-ai", "perplexity-ai", "openrouter", "sambanova"])
 def test_most_vendors_need_a_key_and_models(vendor):
     assert faults(f"{{type: provider-account/{vendor}, name: v}}") == [
         (1, "", "missing required field `integrations`"),

@@ -44,6 +44,9 @@ OWN_ADDRESS = {
     f"databricks, base_url: https://dbc-1.cloud.databricks.com/serving-endpoints/, {KEY}": (
         "https://dbc-1.cloud.databricks.com/serving-endpoints/chat/completions"
     ),
+    "snowflake-cortex, account_identifier: acme-eu.1, auth_data: {type: pat-token, pat_token: k-123}": (
+        "https://acme-eu.1.snowflakecomputing.com/api/v2/cortex/v1/chat/completions"
+    ),
 }
 
 
@@ -108,7 +111,7 @@ def test_an_account_may_name_its_own_address(account):
 def test_every_vendor_has_a_test_of_its_address():
     tested = {f"provider-account/{name.partition(',')[0]}" for name in [*ANSWERED_AT, *OWN_ADDRESS]}
 
-    assert set(VENDORS) - tested == {"provider-account/nomic", "provider-account/self-hosted-model"}
+    assert set(VENDORS) - tested == {"provider-account/self-hosted-model"}
 
 
 @pytest.mark.parametrize(
@@ -144,9 +147,8 @@ def test_a_model_is_called_at_the_path_of_the_dialect():
 
 
 def test_says_when_a_vendor_has_no_such_api():
-    """Nomic's embeddings have an API of their own, which is not OpenAI's."""
     with pytest.raises(BadRequest) as refused:
-        ask(vendor_target(f"nomic, {KEY}"), EMBEDDING_BODY, EMBEDDINGS)
+        ask(vendor_target(f"cerebras, {KEY}"), EMBEDDING_BODY, EMBEDDINGS)
 
     assert refused.value.message == "the provider of a/m has no API for embeddings"
 
@@ -196,6 +198,23 @@ def test_mistral_gets_its_own_names():
 
     assert msgspec.json.decode(request.body) == {"model": "real-m", "max_tokens": 5, "random_seed": 7}
     assert request.dropped_params == ()
+
+
+def test_snowflake_keeps_the_callers_limit():
+    """It goes by `max_completion_tokens`, and would stop at 4096 tokens without a word on the other."""
+    account = "snowflake-cortex, account_identifier: a, auth_data: {type: pat-token, pat_token: k}"
+
+    assert ask(vendor_target(account), b'{"model":"a/m","max_tokens":9000}').body == (
+        b'{"model":"real-m","max_completion_tokens":9000}'
+    )
+
+
+@pytest.mark.parametrize("identifier", ["evil.example/x", "evil.example#", "a@evil.example", "evil.example:80"])
+def test_a_snowflake_account_is_part_of_a_host(identifier):
+    with pytest.raises(ConfigError, match="must be an identifier such as orgname-accountname"):
+        vendor_target(
+            f"snowflake-cortex, account_identifier: '{identifier}', auth_data: {{type: pat-token, pat_token: k}}"
+        )
 
 
 @pytest.mark.parametrize(
@@ -334,6 +353,14 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
 def test_a_model_server_offers_what_it_speaks(server, offered):
     """The rerank servers are read, so that a configuration that has them is not refused as a whole."""
     assert [*self_hosted(f"url: 'http://h', model_server: {server}").settings.endpoints] == offered
+
+
+@pytest.mark.parametrize("server", ["tei", "infinity", "nemo-retriever", "cohere-rerank-v2"])
+def test_a_rerank_server_says_that_it_does_not_chat(server):
+    with pytest.raises(BadRequest) as refused:
+        ask(self_hosted(f"url: 'http://h', model_server: {server}"))
+
+    assert (refused.value.message, refused.value.param) == ("the provider of a/m has no API for chat", "model")
 
 
 def test_models_of_one_account_share_an_endpoint():

@@ -25,7 +25,7 @@ from gateway.dialects import CHAT
 from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest, Secrets, accounts, load, read
-from gateway.manifests.accounts import Integration, Model, ProviderAccount, SelfHostedModel
+from gateway.manifests.accounts import ProviderAccount
 from gateway.manifests.guardrails import GuardrailGroup
 from gateway.manifests.identity import IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
 from gateway.manifests.kinds import STRUCTS
@@ -283,7 +283,7 @@ class _Compiler:
         prices: dict[str, Price | None] = {}
         for index, model in enumerate(account.integrations):
             try:
-                price = price_of(model.cost, account.type, _own_name(model), account.discount_percent)
+                price = price_of(model.cost, account.type, model.listed_as, account.discount_percent)
             except Unpriced as unpriced:
                 self.warnings.append(manifest.fault(("integrations", index, "cost"), str(unpriced)))
                 price = None
@@ -351,17 +351,6 @@ def _concurrency(declared: accounts.Concurrency | None) -> Concurrency | None:
     if declared is None:
         return None
     return Concurrency(declared.max_requests, declared.max_queued, declared.queue_timeout_ms / 1000)
-
-
-def _own_name(model: Model) -> str:
-    """The provider's, by which lists of prices know it."""
-    match model:
-        case Integration():
-            return model.model_id
-        case SelfHostedModel():
-            return model.hosted_model_name
-        case _:
-            return model.name
 
 
 def _with_users(targets: Iterable[Target], access: Access) -> Iterator[Target]:

@@ -19,10 +19,10 @@ KNOWN = {provider.id: provider for provider in providers}
 NOT_LISTED = {
     "provider-account/ai21",
     "provider-account/deepinfra",
-    "provider-account/nomic",
     "provider-account/ollama",
     "provider-account/sambanova",
     "provider-account/self-hosted-model",
+    "provider-account/snowflake-cortex",
     "provider-account/wafer",
 }
 

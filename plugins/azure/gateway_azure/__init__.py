@@ -1,0 +1,1 @@
+"""Models that Azure serves: Azure OpenAI, Azure AI Foundry, Microsoft Foundry."""

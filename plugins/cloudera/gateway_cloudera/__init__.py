@@ -1,0 +1,1 @@
+"""Models that Cloudera AI Inference serves."""
