@@ -18,13 +18,15 @@ def pins():
 
 
 def declared():
-    """What setup.cfg asks for, extras included, and what building asks for; this project itself left out."""
-    setup = ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    texts = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
-    building = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
-    lines = {line for text in texts for line in text.split("\n") if line} | set(building)
-    return [line for line in sorted(lines) if Requirement(line).name != setup["metadata"]["name"]]
+    """What this project, its plugins and building ask for, extras included, but for themselves."""
+    lines = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"])
+    for path in (ROOT / "setup.cfg", *ROOT.glob("plugins/*/setup.cfg")):
+        setup = ConfigParser()
+        setup.read(path)
+        extras = setup["options.extras_require"] if setup.has_section("options.extras_require") else {}
+        texts = [setup["options"]["install_requires"], *extras.values()]
+        lines |= {line for text in texts for line in text.split("\n") if line}
+    return [line for line in sorted(lines) if not Requirement(line).name.startswith("llm-asgi-gateway")]
 
 
 @pytest.mark.parametrize("line", declared())

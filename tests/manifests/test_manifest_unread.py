@@ -12,7 +12,7 @@ KNOWN = types_of(providers_by_type()) - IN_PLUGINS.keys()
 @pytest.mark.parametrize(
     ("type_", "why"),
     [
-        ("provider-account/anthropic", "provider-account/anthropic is not supported yet"),
+        ("provider-account/elevenlabs", "provider-account/elevenlabs is not supported yet"),
         ("gateway-otel-config", "gateway-otel-config is not supported yet"),
         ("mcp-server/remote", "mcp-server/remote is not supported yet"),
         (
