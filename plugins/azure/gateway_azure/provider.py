@@ -11,6 +11,7 @@ from gateway.errors import BadRequest, Refused
 from gateway.manifests.accounts import ApiKeyAuth, Integration, ProviderAccount
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor
 from gateway.translators import translator
+from gateway.wire.anthropic import headers_for
 from gateway_azure.accounts import (
     Auth,
     AzureFoundryAccount,
@@ -98,14 +99,20 @@ class Azure(OpenAICompatible):
             return super().request(call, target)
         body = through.request(call, target.model)
         assert isinstance(body, JsonBody)
-        return UpstreamRequest(target.settings.endpoints[through.format], _encode(body.fields))
+        endpoint = target.settings.endpoints[through.format]
+        if asked := call.request.headers:
+            try:
+                endpoint = endpoint.with_headers(headers_for(asked))
+            except ValueError as error:
+                raise BadRequest("a header for Anthropic holds characters that are not allowed") from error
+        return UpstreamRequest(endpoint, _encode(body.fields), body.dropped_params)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
         through = self._translator(call, target)
         if through is not None:
             return through.reading(call, head)
-        if not head.is_stream:
-            return None
+        if not head.is_stream or call.dialect.name not in target.settings.endpoints:
+            return super().reading(call, target, head)
         return AzureReading(cuts_usage=self._asks_for_usage(call, target), is_chat=call.dialect.name == "chat")
 
     def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
