@@ -66,7 +66,8 @@ class OpenApiEndpoint:
         for dialect in self.dialects:
             for method, route in dialect.routes:
                 body = model if dialect.accepts is JsonBody else None
-                about = _operation(f"As OpenAI's {route}", "inference", body=body, names=_names_in(route))
+                vendor = "Anthropic" if route.startswith("/messages") else "OpenAI"
+                about = _operation(f"As {vendor}'s {route}", "inference", body=body, names=_names_in(route))
                 yield f"/v1{route}", method, about
         yield "/v1/models", "GET", _operation("The models the caller may use", "inference")
         yield "/v1/models/{id}", "GET", _operation("One of them; its name may hold slashes", "inference", names=["id"])
@@ -101,7 +102,7 @@ def _operation(summary: str, tag: str, *, names: Iterable[str] = (), body: Any =
         "summary": summary,
         "tags": [tag],
         "security": [{name: []} for name in BEARER],
-        "responses": {"200": {"description": "Done."}, "default": {"description": "An error, in OpenAI's shape."}},
+        "responses": {"200": {"description": "Done."}, "default": {"description": "An error."}},
     }
     if names:
         text = {"type": "string"}

@@ -63,6 +63,8 @@ async def test_without_a_database_there_is_no_control_api(app_with):
         "/v1/chat/completions",
         "/v1/completions",
         "/v1/embeddings",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
         "/v1/models",
         "/v1/models/{id}",
         "/healthz",
