@@ -10,7 +10,7 @@ import structlog
 
 from gateway.config.compile.snapshot import compile_snapshot, manifests_from, refuse_without_models
 from gateway.config.snapshot import Snapshot
-from gateway.contract import Caller, Choice, Provider, Target, Upstream
+from gateway.contract import Caller, Choice, Credential, Provider, Target, Upstream
 from gateway.contract.part import Figure, Part, counter, gauge
 from gateway.contract.route import NO_METADATA, Retry, Route
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
@@ -31,6 +31,10 @@ STEP_MS = 200
 
 LOOK_MS = 5000
 """A change that brings no event, as on network file systems, is seen after this long."""
+
+MAX_FOUND = 10_000
+"""Choices that are remembered: about 5 MB, and all are forgotten when there are more."""
+NOTHING_FOUND: tuple[Caller | None, Choice | None] = (None, None)
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +92,9 @@ class Config(Part):
         self._told: frozenset[str] = frozenset()
         """The warnings about the snapshot in force, each told once."""
         self.snapshot = Snapshot()
+        self._found_in = self.snapshot
+        self._found: dict[tuple[str, str | None, int], tuple[Caller | None, Choice | None]] = {}
+        """(name, model type, id of the caller) -> the caller, which stays alive for that, and what it got."""
         self.files = self._read_files()
         """The manifests that are not stored; those of the snapshot in force."""
         snapshot = self.compile(self.files, self.stored)
@@ -104,6 +111,20 @@ class Config(Part):
         metadata: Mapping[str, str] = NO_METADATA,
         model_type: str | None = None,
     ) -> Choice:
+        """What a caller got for a name is remembered until the snapshot is swapped. It is for that very caller: who has
+        a token is made anew whenever grants or the token change."""
+        if metadata:
+            return self._find(name, caller, metadata, model_type)
+        if self._found_in is not self.snapshot or len(self._found) >= MAX_FOUND:
+            self._found_in, self._found = self.snapshot, {}
+        known_caller, choice = self._found.get((name, model_type, id(caller)), NOTHING_FOUND)
+        if choice is None or known_caller is not caller:
+            choice = self._find(name, caller, metadata, model_type)
+            if caller is None or caller.credential is not Credential.JWT:  # such a caller comes only once
+                self._found[name, model_type, id(caller)] = caller, choice
+        return choice
+
+    def _find(self, name: str, caller: Caller | None, metadata: Mapping[str, str], model_type: str | None) -> Choice:
         routes = self.snapshot.routes
         choice = self._choice(name, caller, metadata, model_type)
         if routes.priorities:
