@@ -173,7 +173,7 @@ class ConverseStreamReading(EventReading):
     def _reasoning(self, delta: ReasoningDelta) -> bytes:
         self.has_begun = True
         self._signature += delta.signature or ""
-        self._redacted += b64decode(delta.redacted_content or "")
+        self._redacted += b64decode(delta.redacted_content or "", validate=True)
         if not delta.text:
             return b""
         self._thought.append(delta.text)
