@@ -57,10 +57,10 @@ def body_of(call: Call, model: str) -> JsonBody:
 def _inference(request: ChatRequest, traits: Traits, thinking: Thinking) -> dict[str, Any] | None:
     given = {name: value for name in ("temperature", "top_p") if (value := request.take(name, float)) is not None}
     kept = dict(given)
-    if not traits.samplers or (thinking.is_on and traits.family == "anthropic"):
-        kept = {}  # while it thinks, temperature must be 1, and top_p between 0.95 and 1
-        if traits.samplers and given.get("top_p", 0.0) >= 0.95:
-            kept = {"top_p": given["top_p"]}
+    if not traits.samplers or not thinking.samples:
+        kept = {}
+        if traits.samplers and traits.family == "anthropic" and given.get("top_p", 0.0) >= 0.95:
+            kept = {"top_p": given["top_p"]}  # which is as low as it may be while Claude thinks
     elif traits.samplers == 1 and "temperature" in kept:
         kept.pop("top_p", None)
     if kept.get("temperature", 0.0) > 1:  # OpenAI's ends at 2
@@ -84,7 +84,7 @@ def _additional(request: ChatRequest, traits: Traits, thinking: Thinking, tools:
     """What only some models know; the caller's own goes before what follows from other fields."""
     fields: dict[str, Any] = dict(thinking.fields)
     for name, own_name in traits.own.items():
-        takes_top_k = name != "top_k" or (traits.samplers == 3 and not thinking.is_on)
+        takes_top_k = name != "top_k" or (traits.samplers == 3 and thinking.samples)
         if takes_top_k and (value := request.raw(name)) is not None:
             *around, last = own_name.split(".")
             inner = fields

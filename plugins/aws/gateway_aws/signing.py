@@ -5,6 +5,7 @@ Importing this takes an eighth of a second, for botocore: it is done when an acc
 Source: docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html, read 2026-11.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -20,6 +21,10 @@ from gateway_aws.signers import KeySigner
 
 _SIGNED = frozenset({"content-type", "host"})
 """Besides what begins with `x-amz`."""
+
+
+LARGE_BYTES = 1024 * 1024
+"""Bodies with pictures take milliseconds to sign, in which nobody else would be served."""
 
 
 class Keys(NamedTuple):
@@ -43,7 +48,10 @@ class SigV4(KeySigner):
         self._region = region
 
     async def sign(self, request: UpstreamRequest, network: Upstream) -> UpstreamRequest:
-        return signed(request, await self._keys.get(network), service=self._service, region=self._region)
+        keys = await self._keys.get(network)
+        if isinstance(request.body, bytes) and len(request.body) > LARGE_BYTES:
+            return await asyncio.to_thread(signed, request, keys, service=self._service, region=self._region)
+        return signed(request, keys, service=self._service, region=self._region)
 
     def drop(self) -> None:
         self._keys.drop()

@@ -17,11 +17,16 @@ _NOVA = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xh
 
 
 class Thinking(msgspec.Struct, frozen=True):
-    """`fields`: of `additionalModelRequestFields`; `effort`: of `outputConfig`."""
+    """
+    Args:
+        fields: of `additionalModelRequestFields`.
+        effort: of `outputConfig`.
+        samples: temperature and the like may be set beside it.
+    """
 
     fields: dict[str, Any] = {}
     effort: str | None = None
-    is_on: bool = False
+    samples: bool = True
 
 
 def thinking_of(request: ChatRequest, traits: Traits, *, is_forced: bool, max_tokens: int | None) -> Thinking:
@@ -40,8 +45,7 @@ def thinking_of(request: ChatRequest, traits: Traits, *, is_forced: bool, max_to
         return Thinking()
     effort = asked.effort or _worth(asked.budget_tokens)
     if "nova" in traits.thinks:
-        config = {"type": "enabled", "maxReasoningEffort": _NOVA[effort]}
-        return Thinking({"reasoningConfig": config}, is_on=True)
+        return _of_nova(request, _NOVA[effort], max_tokens)
     if "effort" in traits.thinks:
         return Thinking({"reasoning_effort": _NOVA[effort]})
     if "adaptive" in traits.thinks and not ("budget" in traits.thinks and asked.budget_tokens is not None):
@@ -53,7 +57,7 @@ def thinking_of(request: ChatRequest, traits: Traits, *, is_forced: bool, max_to
         return Thinking(
             {"thinking": _shown("adaptive", asked, traits)},
             _effort(request, effort, traits) if is_said else None,
-            is_on=True,
+            samples=False,
         )
     budget = asked.budget(max_tokens) if "budget" in traits.thinks and not is_forced else None
     if budget is None:
@@ -62,7 +66,16 @@ def thinking_of(request: ChatRequest, traits: Traits, *, is_forced: bool, max_to
         raise BadRequest(
             f"max_tokens ({max_tokens}) must be more than the {budget} tokens to think with", param="max_tokens"
         )
-    return Thinking({"thinking": {**_shown("enabled", asked, traits), "budget_tokens": budget}}, is_on=True)
+    return Thinking({"thinking": {**_shown("enabled", asked, traits), "budget_tokens": budget}}, samples=False)
+
+
+def _of_nova(request: ChatRequest, effort: str, max_tokens: int | None) -> Thinking:
+    """The highest effort takes no limit, and the caller's limit counts for more."""
+    if effort == "high" and max_tokens is not None:
+        _dropped(request)
+        effort = "medium"
+    config = {"type": "enabled", "maxReasoningEffort": effort}
+    return Thinking({"reasoningConfig": config}, samples=effort != "high")
 
 
 def _off(request: ChatRequest, traits: Traits) -> Thinking:

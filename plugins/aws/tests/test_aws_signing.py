@@ -86,12 +86,13 @@ def test_what_a_provider_repeats_of_it_is_hidden():
     assert b"session-token" not in done.endpoint.hidden(b"the token session-token== is over")
 
 
-async def test_keys_of_the_account_sign():
+@pytest.mark.parametrize("size", [1, 2_000_000])
+async def test_keys_of_the_account_sign(size):
     auth = AccessKeyAuth(
         access_key_id=Secret("AKIDEXAMPLE"), secret_access_key=Secret(SECRET), session_token=Secret("t-1")
     )
     signer = SigV4(keys_for(auth, "us-east-1", OwnIdentity()), service="bedrock", region="us-east-1")
-    request = UpstreamRequest(Endpoint("https://a.example/", {}), b"x")
+    request = UpstreamRequest(Endpoint("https://a.example/", {}), b"x" * size)
 
     done = await signer.sign(request, FakeUpstream((500, [])))
 

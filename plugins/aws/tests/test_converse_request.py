@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from gateway_aws.converse import ToConverse
 from gateway_aws.turns import id_of
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest
@@ -394,6 +394,21 @@ def test_how_much_it_is_to_think(asked, model, fields, additional, effort):
 
 
 @pytest.mark.parametrize(
+    ("fields", "effort", "inference", "dropped"),
+    [
+        ({"max_tokens": 9, "temperature": 0.5}, "medium", {"maxTokens": 9, "temperature": 0.5}, ("reasoning_effort",)),
+        ({"temperature": 0.5, "top_p": 0.99}, "high", None, ("temperature", "top_p")),
+    ],
+)
+def test_novas_highest_effort_takes_no_limit(asked, fields, effort, inference, dropped):
+    """UKGovernmentBEIS/inspect_ai#3767: it is refused. A caller's limit is not given up for it."""
+    body, told = asked(NOVA_2, reasoning_effort="high", **fields)
+
+    assert body["additionalModelRequestFields"]["reasoningConfig"]["maxReasoningEffort"] == effort
+    assert (body.get("inferenceConfig"), told) == (inference, dropped)
+
+
+@pytest.mark.parametrize(
     ("model", "fields", "dropped"),
     [
         (OLD_CLAUDE, {"reasoning_effort": "high"}, ("reasoning_effort",)),
@@ -529,3 +544,70 @@ def test_what_would_change_the_answer_is_refused(asked, fields, param):
         asked(CLAUDE, **fields)
 
     assert refused.value.param == param
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+PARTS = st.one_of(
+    st.builds(lambda text: {"type": "text", "text": text}, TEXTS),
+    st.builds(lambda text: {"type": "text", "text": text, "cache_control": {"type": "ephemeral", "ttl": "1h"}}, TEXTS),
+    st.just({"type": "image_url", "image_url": PNG}),
+    st.builds(
+        lambda name: {"type": "file", "file": {"filename": name, "file_data": "data:application/pdf;base64,JVBE"}},
+        TEXTS,
+    ),
+)
+CONTENT = st.one_of(TEXTS, st.lists(PARTS, max_size=3))
+IDS = st.text(min_size=1, max_size=80)
+CALLS = st.builds(
+    lambda id_, arguments: {"id": id_, "type": "function", "function": {"name": "weather", "arguments": arguments}},
+    IDS,
+    st.sampled_from(["", "{}", '{"a":1}', '{"a"', "[]"]),
+)
+MESSAGES = st.lists(
+    st.one_of(
+        st.builds(lambda content: {"role": "user", "content": content}, CONTENT),
+        st.builds(lambda content: {"role": "system", "content": content}, TEXTS),
+        st.builds(
+            lambda content, calls: {"role": "assistant", "content": content, "tool_calls": calls},
+            TEXTS, st.lists(CALLS, max_size=2),
+        ),
+        st.builds(lambda id_, content: {"role": "tool", "tool_call_id": id_, "content": content}, IDS, CONTENT),
+    ),
+    min_size=1,
+    max_size=6,
+)  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    model=st.sampled_from([CLAUDE, OLD_CLAUDE, NEW_CLAUDE, NOVA, NOVA_2, LLAMA, OPAQUE]),
+    messages=MESSAGES,
+    fields=st.fixed_dictionaries(
+        {},
+        optional={
+            "tools": st.just([WEATHER]),
+            "tool_choice": st.sampled_from(["auto", "none", "required"]),
+            "response_format": st.sampled_from([WANTED, {"type": "json_object"}]),
+            "reasoning_effort": st.sampled_from(["none", "low", "max"]),
+            "temperature": st.floats(0, 2),
+            "top_p": st.floats(0, 1),
+            "max_tokens": st.integers(1, 9000),
+            "stop": st.lists(st.text(max_size=2), max_size=2),
+        },
+    ),
+)
+def test_whatever_is_asked_is_a_body_of_converse_or_refused(asked, model, messages, fields):
+    """Roles take turns and a user begins, no text is blank, and results stand before all else."""
+    try:
+        body, _ = asked(model, messages=messages, **fields)
+    except BadRequest:
+        return
+    roles = [message["role"] for message in body["messages"]]
+    assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
+    for message in body["messages"]:
+        kinds = [next(iter(block)) for block in message["content"] if "cachePoint" not in block]
+        assert kinds
+        assert sorted(kinds, key=lambda kind: kind != "toolResult") == kinds
+        assert all(block["text"].strip() for block in message["content"] if "text" in block)
+    if any("toolUse" in block for message in body["messages"] for block in message["content"]):
+        assert body["toolConfig"]["tools"]
