@@ -33,7 +33,7 @@ _WITH_SCHEMAS = (
     "openai.gpt-oss",
     "qwen.qwen3",
 )
-_FORCED = ("amazon.nova", "mistral.")
+_FORCED = ("amazon.nova", "mistral.mistral-large", "mistral.pixtral-large")
 _VENDORS = ("ai21", "amazon", "cohere", "deepseek", "google", "meta", "minimax", "mistral", "moonshot", "moonshotai",
             "nvidia", "openai", "qwen", "writer", "zai")  # fmt: skip
 _VENDOR = re.compile(rf"(?:^|[./])(?P<id>(?P<vendor>{'|'.join(_VENDORS)})\.[\w.:-]+)")

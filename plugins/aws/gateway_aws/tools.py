@@ -143,7 +143,8 @@ def _answer_in_json(wanted: ResponseFormat, said: Tools, request: ChatRequest, t
     if said.choice is not None and "tool" in said.choice:
         return  # that call comes first; the answer in JSON, when its result is there
     tool = wanted.as_tool()
-    said.choice = {"any": {}} if said.tools else {"tool": {"name": tool.name}}
+    # Of one tool, `any` says the same as its name, and more models know it.
+    said.choice = {"tool": {"name": tool.name}} if request.tool_choice.mode == "none" and said.tools else {"any": {}}
     spec = {"name": tool.name, "description": tool.description, "inputSchema": {"json": _schema(tool)}}
     said.tools.append({"toolSpec": spec})
 

@@ -2,6 +2,8 @@
 
 import msgspec
 import pytest
+from botocore.eventstream import EventStream
+from botocore.parsers import EventStreamJSONParser
 from gateway_aws.converse import ToConverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -339,6 +341,8 @@ ALL = (
     tool("t1", "f", 2), given_input('{"a":', 2), given_input("1}", 2), stop(2), ended("tool_use"), METADATA,
 )  # fmt: skip
 
+NO_PADDING = [(name, {key: value for key, value in payload.items() if key != "p"}) for name, payload in ALL]
+
 
 def test_cut_at_every_byte(reading, events):
     data = events(*ALL)
@@ -349,6 +353,26 @@ def test_cut_at_every_byte(reading, events):
         assert cut.feed(data[:at]) + cut.feed(data[at:]) + cut.end() == expected
     slow = reading()
     assert b"".join(slow.feed(data[at : at + 1]) for at in range(len(data))) + slow.end() == expected
+
+
+class Raw:
+    def __init__(self, data):
+        self.data = data
+
+    def stream(self):
+        yield self.data
+
+    def close(self):
+        pass
+
+
+def test_botocore_reads_the_same_events(events, referee):
+    """So that what is tested here is what AWS sends."""
+    shape = referee.service.operation_model("ConverseStream").output_shape.members["stream"]
+
+    read = EventStream(Raw(events(*ALL)), shape, EventStreamJSONParser(), "ConverseStream")
+
+    assert list(read) == [{name: payload} for name, payload in NO_PADDING]
 
 
 def test_a_stream_that_ends_early_is_not_complete(reading, events):

@@ -334,7 +334,7 @@ def test_an_object_of_any_names_goes_by_a_tool(asked, schema):
 
     body, _ = asked(CLAUDE, response_format=wanted)
 
-    assert body["toolConfig"]["toolChoice"] == {"tool": {"name": ANSWER_TOOL}}
+    assert body["toolConfig"]["toolChoice"] == {"any": {}}
     assert "outputConfig" not in body
 
 
@@ -343,7 +343,7 @@ def test_a_schema_by_a_tool_for_other_models(asked):
 
     [tool] = body["toolConfig"]["tools"]
     assert (tool["toolSpec"]["name"], tool["toolSpec"]["inputSchema"]) == (ANSWER_TOOL, {"json": SCHEMA})
-    assert (body["toolConfig"]["toolChoice"], dropped) == ({"tool": {"name": ANSWER_TOOL}}, ())
+    assert (body["toolConfig"]["toolChoice"], dropped) == ({"any": {}}, ())
 
 
 def test_with_other_tools_any_of_them_may_be_called(asked):
@@ -351,6 +351,14 @@ def test_with_other_tools_any_of_them_may_be_called(asked):
 
     assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["weather", ANSWER_TOOL]
     assert body["toolConfig"]["toolChoice"] == {"any": {}}
+
+
+def test_where_no_other_tool_may_be_called_that_one_is_named(asked):
+    """Those that were called before have to stay."""
+    body, _ = asked(OLD_CLAUDE, messages=CALLED, response_format=WANTED, tools=[WEATHER], tool_choice="none")
+
+    assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["weather", ANSWER_TOOL]
+    assert body["toolConfig"]["toolChoice"] == {"tool": {"name": ANSWER_TOOL}}
 
 
 def test_a_schema_in_words_for_models_that_cannot_be_forced(asked):
