@@ -1,8 +1,5 @@
 """Accounts of Bedrock: where they are called, as whom, and what its errors are to the caller."""
 
-import subprocess
-import sys
-
 import msgspec
 import pytest
 from botocore.session import Session
@@ -80,16 +77,6 @@ def test_a_key_of_bedrock_is_a_bearer_token(chat):
 
     assert b"\r\nauthorization: Bearer bedrock-api-key-1\r\n" in made.request(chat(), aimed).endpoint.head
     assert aimed.signer is None
-
-
-def test_who_only_has_keys_of_bedrock_does_not_load_botocore():
-    """It takes an eighth of a second, and 30 MB of memory."""
-    code = (
-        "import sys; sys.path.insert(0, 'plugins/aws'); import gateway_aws.bedrock, gateway_aws.sagemaker\n"
-        "gateway_aws.bedrock.Bedrock(); print('botocore' in sys.modules)"
-    )
-
-    assert subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=True).stdout == b"False\n"
 
 
 @pytest.mark.parametrize("auth", [KEYS, ROLE, None])
