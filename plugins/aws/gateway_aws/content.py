@@ -78,7 +78,7 @@ class Blocks:
         for part in parts:
             media = part.media
             if media is not None:
-                blocks.append(self._of_media(media))
+                blocks.append(self._of_media(media, part))
             elif part.type != "text":
                 raise BadRequest(
                     f"content of the type {part.type[:40]!r} cannot be sent to this model", param="messages"
@@ -112,7 +112,7 @@ class Blocks:
             point["ttl"] = "1h"
         return [{"cachePoint": point}]
 
-    def _of_media(self, media: Media) -> Block:
+    def _of_media(self, media: Media, part: Part) -> Block:
         if media.file_id:
             raise BadRequest("this provider keeps no files: send the file itself", param="messages")
         if media.detail not in (None, "auto"):
@@ -127,7 +127,9 @@ class Blocks:
             raise BadRequest(f"{given or 'a file of no type'} cannot be sent to this model: {known}", param="messages")
         block: Block = {"format": form, "source": _source(media)}
         if name == "document":
-            block = {**block, "name": self._name_of(media.filename)}
+            block["name"] = self._name_of(media.filename)
+            more = {"citations": part.citations, "context": part.context}
+            block |= {field: value for field, value in more.items() if value is not None}
         return {name: block}
 
     def _name_of(self, filename: str) -> str:

@@ -31,6 +31,8 @@ class Turns:
         for message in request.messages:
             if message.name is not None:
                 request.drop("messages.name")
+            if message.audio is not None:
+                request.drop("messages.audio")
             point = self._blocks.cache_point(message.cache_control)
             if message.is_system:
                 said = self._blocks.texts_of(message.parts, "system")

@@ -163,6 +163,27 @@ def test_what_cannot_be_shown_is_refused(asked, part, why):
         content(asked, {"role": "user", "content": ["look", part]})
 
 
+def test_documents_may_be_cited(asked):
+    file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"}
+    part = {"type": "file", "file": file, "citations": {"enabled": True}, "context": "the contract"}
+
+    [block] = content(asked, {"role": "user", "content": [part]})
+
+    assert block["document"] == {
+        "format": "pdf",
+        "name": "a",
+        "source": {"bytes": "JVBE"},
+        "citations": {"enabled": True},
+        "context": "the contract",
+    }
+
+
+def test_what_a_turn_has_besides_is_told_to_be_left_out(asked):
+    messages = [{**USER, "name": "ana"}, {"role": "assistant", "content": "a", "audio": {"id": "audio_1"}}, USER]
+
+    assert asked(CLAUDE, messages=messages)[1] == ("messages.name", "messages.audio")
+
+
 def test_detail_is_told_to_be_left_out(asked):
     part = {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}
 
