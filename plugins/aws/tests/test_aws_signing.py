@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from botocore.credentials import CredentialProvider, CredentialResolver, RefreshableCredentials
+from botocore.exceptions import CredentialRetrievalError
 from botocore.session import Session
 from gateway_aws.accounts import AccessKeyAuth, AssumedRoleAuth
 from gateway_aws.identity import AssumedRole, OwnIdentity, keys_for
@@ -175,6 +176,22 @@ async def test_no_identity_at_all_is_told():
         await own.keys.get(FakeUpstream((500, [])))
 
     assert refused.value.status == 401
+
+
+class Broken(CredentialProvider):
+    METHOD = CANONICAL_NAME = "broken"
+
+    def load(self):
+        raise CredentialRetrievalError(provider="broken", error_msg="secret-of-the-machine")
+
+
+async def test_an_identity_that_cannot_be_found_is_told_without_its_secrets():
+    own = OwnIdentity(lambda: session_with(Broken()))
+
+    with pytest.raises(Refused, match="cannot be renewed") as refused:
+        await own.keys.get(FakeUpstream((500, [])))
+
+    assert "secret" not in refused.value.message
 
 
 # --- roles ---------------------------------------------------------------------------------------

@@ -278,6 +278,23 @@ def test_arguments_stream_as_they_come(reading, events):
     assert chunks(out)[-1]["choices"][0]["finish_reason"] == "tool_calls"
 
 
+def test_what_the_provider_calls_itself_is_left_out(reading, events):
+    use = {"toolUseId": "s", "name": "nova_grounding", "type": "server_tool_use"}
+    own = ("contentBlockStart", {"start": {"toolUse": use}, "contentBlockIndex": 0})
+    result = ("contentBlockDelta", {"delta": {"toolResult": [{"text": "x"}]}, "contentBlockIndex": 1})
+    data = events(BEGIN, own, given_input("{}", 0), stop(0), result, stop(1), text("a", 2), stop(2), ended(), METADATA)
+
+    assert deltas(run(reading(), data))[1:] == [{"content": "a"}]
+
+
+def test_arguments_of_two_calls_at_once_are_not_mixed(reading, events):
+    at = reading()
+    at.feed(events(BEGIN, tool("t1", "f", 0)))
+
+    with pytest.raises(BrokeOff, match="mixed"):
+        at.feed(events(given_input("{", 1)))
+
+
 def test_thoughts_come_as_text_and_at_the_end_with_their_signature(reading, events):
     data = events(
         BEGIN, thought(text="h"), thought(text="m"), thought(signature="c2ln"), stop(0),

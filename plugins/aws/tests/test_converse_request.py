@@ -344,6 +344,67 @@ def test_limits_that_are_refused_are_told_in_words(asked):
     }
 
 
+def test_schemas_of_all_kinds_are_kept(asked):
+    inner = {"type": "object", "properties": {"b": {"type": "string", "format": "email", "minLength": 3}}}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {"b": inner},
+        "type": "object",
+        "properties": {
+            "one": {"oneOf": [{"type": "null"}, {"$ref": "#/$defs/b"}]},
+            "many": {"type": "array", "items": {"type": "string", "format": "color"}, "minItems": 1, "maxItems": 2},
+            "any": True,
+        },
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "s", "description": "d", "schema": schema}}
+
+    said = asked(CLAUDE, response_format=wanted)[0]["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
+
+    assert said["description"] == "d"
+    assert msgspec.json.decode(said["schema"]) == {
+        "$defs": {
+            "b": {
+                "type": "object",
+                "properties": {"b": {"type": "string", "format": "email", "description": "{minLength: 3}"}},
+                "additionalProperties": False,
+            }
+        },
+        "type": "object",
+        "properties": {
+            "one": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/b"}]},
+            "many": {
+                "type": "array",
+                "items": {"type": "string", "description": '{format: "color"}'},
+                "minItems": 1,
+                "description": "{maxItems: 2}",
+            },
+            "any": True,
+        },
+        "additionalProperties": False,
+    }
+
+
+@pytest.mark.parametrize("schema", [{"type": "array", "items": 3}, {"type": "object", "properties": {"a": []}}])
+def test_what_is_no_schema_is_refused(asked, schema):
+    with pytest.raises(BadRequest, match="no schema"):
+        asked(CLAUDE, response_format={"type": "json_schema", "json_schema": {"name": "s", "schema": schema}})
+
+
+def test_the_name_of_the_answers_tool_is_taken(asked):
+    tool = {"type": "function", "function": {"name": ANSWER_TOOL}}
+
+    with pytest.raises(BadRequest, match=ANSWER_TOOL):
+        asked(OLD_CLAUDE, response_format=WANTED, tools=[tool])
+
+
+def test_a_call_that_is_demanded_comes_before_the_answer(asked):
+    choice = {"type": "function", "function": {"name": "weather"}}
+
+    body, _ = asked(OLD_CLAUDE, response_format=WANTED, tools=[WEATHER], tool_choice=choice)
+
+    assert body["toolConfig"] == {"tools": [WEATHER_SPEC], "toolChoice": {"tool": {"name": "weather"}}}
+
+
 @pytest.mark.parametrize(
     "schema",
     [{"type": "object", "additionalProperties": {"type": "integer"}}, {"type": "object"},
@@ -412,6 +473,8 @@ def test_any_json_object(asked):
         (NEW_CLAUDE, {"reasoning_effort": "none"}, None, None),
         (NOVA_2, {"reasoning_effort": "minimal"},
          {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}}, None),
+        ("anthropic.claude-sonnet-5", {"reasoning_effort": "none"}, {"thinking": {"type": "disabled"}}, None),
+        ("anthropic.claude-opus-4-6-v1", {"reasoning_effort": "minimal"}, {"thinking": {"type": "adaptive"}}, "low"),
         ("openai.gpt-oss-120b-1:0", {"reasoning_effort": "high"}, {"reasoning_effort": "high"}, None),
     ],
 )  # fmt: skip
@@ -451,6 +514,26 @@ def test_thinking_that_cannot_be_asked_for_is_told(asked, model, fields, dropped
     body, told = asked(model, **fields)
 
     assert (body.get("additionalModelRequestFields"), told) == (None, dropped)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "effort", "dropped"),
+    [
+        (NEW_CLAUDE, {"thinking": {"type": "enabled", "budget_tokens": 9000}}, "medium", ("thinking.budget_tokens",)),
+        ("anthropic.claude-opus-4-6-v1", {"reasoning_effort": "xhigh"}, "high", ("reasoning_effort",)),
+        ("anthropic.claude-opus-5-5", {"reasoning_effort": "none"}, "low", ("reasoning_effort",)),
+    ],
+)
+def test_the_nearest_that_the_model_has_is_told(asked, model, fields, effort, dropped):
+    body, told = asked(model, **fields)
+
+    assert (body["outputConfig"], told) == ({"effort": effort}, dropped)
+
+
+def test_adaptive_thinking_gives_way_to_a_call_that_is_demanded(asked):
+    body, told = asked(NEW_CLAUDE, reasoning_effort="high", tools=[WEATHER], tool_choice="required")
+
+    assert ("additionalModelRequestFields" in body, told) == (False, ("reasoning_effort",))
 
 
 def test_thinking_needs_room(asked):
