@@ -32,11 +32,13 @@ KNOWN = types_of(providers_by_type()) - IN_PLUGINS.keys()
             "no plugin reads provider-account/google; not supported yet: provider-account/google-gemini, "
             "provider-account/google-vertex",
         ),
+        ("bedrock", "no plugin reads bedrock; did you mean `provider-account/aws-bedrock`?"),
         (
-            "bedrock",
-            "no plugin reads bedrock; not supported yet: provider-account/aws-bedrock, "
-            "provider-account/aws-bedrock-mantle",
+            "foundry",
+            "no plugin reads foundry; did you mean `provider-account/azure-foundry` or "
+            "`provider-account/microsoft-foundry`?",
         ),
+        ("mantle", "no plugin reads mantle; not supported yet: provider-account/aws-bedrock-mantle"),
         (
             "provider-account/nvidia-nim",
             "no plugin reads provider-account/nvidia-nim; whoever has an API like OpenAI's can be a "
