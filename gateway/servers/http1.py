@@ -6,19 +6,17 @@ takes `RTSP/1.1` for `HTTP/1.1`, and two spaces in the first line for one.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import cast
 from urllib.parse import unquote
 
 import httptools
 import structlog
 
-from gateway.proxy.asgi import ASGIApp, Scope
+from gateway.proxy.asgi import Scope
 from gateway.proxy.deadlines import Deadlines
-from gateway.servers import Limits
+from gateway.servers.service import Handshake, Service
 from gateway.servers.target import BadTarget, is_handshake, is_served, read_target, with_host
 from gateway.servers.turn import Turn, Wire, refusal
 
@@ -32,65 +30,10 @@ MAX_EARLY_REQUESTS = 100
 MAX_BARE_BYTES = 16 * 1024
 """What may come in a row behind a head without any of a body: extensions of chunks, and a trailer, which nobody reads
 and llhttp tells of when it is whole, and until then adds piece to piece."""
+LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
+"""The headers that say where a body ends."""
 
 log = structlog.get_logger(__name__)
-
-
-class Handshake(NamedTuple):
-    """Asks for a WebSocket, and rightly."""
-
-    target: bytes
-    headers: list[tuple[bytes, bytes]]
-
-
-class Service:
-    """What the connections of one server share.
-
-    Args:
-        open_websocket: takes over a transport. It also gets what has come behind the handshake.
-        connections: has `Http1` and whatever else has `transport` and `shutdown`.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        state: dict[str, Any],
-        limits: Limits,
-        open_websocket: Callable[[asyncio.Transport, Handshake, bytes], None],
-        connections: set[Any],
-        tasks: set[asyncio.Task[None]],
-    ) -> None:
-        self.app: Callable[..., Any] = app
-        self.state = state
-        self.limits = limits
-        self.open_websocket = open_websocket
-        self.connections = connections
-        self.tasks = tasks
-        self.loop = asyncio.get_running_loop()
-        self.idle: Deadlines[Http1] = Deadlines(limits.keep_alive_s, Http1.close)
-        self.in_head: Deadlines[Http1] = Deadlines(limits.head_s, Http1.close)
-        self._gone = asyncio.Event()
-
-    def leave(self, connection: Any) -> None:
-        self.connections.discard(connection)
-        self._gone.set()
-
-    async def end(self) -> None:
-        """Returns when all that is under way is over; what takes longer than `Limits.end_s` is cut."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.limits.end_s):
-                for connection in tuple(self.connections):
-                    connection.shutdown()
-                while self.connections:
-                    self._gone.clear()
-                    await self._gone.wait()
-                if self.tasks:
-                    await asyncio.wait(self.tasks)
-        for connection in tuple(self.connections):
-            connection.transport.abort()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
 class Refused(Exception):
@@ -101,18 +44,17 @@ class Refused(Exception):
         self.status = status
 
 
-class Http1(asyncio.Protocol):
+class Http1(Wire):
     """One connection. Whatever comes is read at once, or nobody would see the client leave; requests behind the one
     that is being answered wait for their turn.
     """
 
-    transport: asyncio.Transport
-
     def __init__(self, service: Service) -> None:
+        super().__init__()
         self.service = service
         self._turn: Turn | None = None  # is being answered
         self._reading: Turn | None = None  # has a body that has not come to its end
-        self._early: deque[tuple[Turn, Scope]] = deque()
+        self._early: list[tuple[Turn, Scope]] = []
         self._handshake: Handshake | None = None
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -146,7 +88,6 @@ class Http1(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self._wire = Wire(self.transport)
         self._parser = httptools.HttpRequestParser(self)
         self._client = _address(transport, "peername")
         self._server = _address(transport, "sockname")
@@ -154,12 +95,6 @@ class Http1(asyncio.Protocol):
         self._wait_in(self.service.idle)
         if len(self.service.connections) > self.service.limits.max_connections:
             self.close()
-
-    def pause_writing(self) -> None:
-        self._wire.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._wire.resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._is_over:
@@ -191,7 +126,7 @@ class Http1(asyncio.Protocol):
             if self._bare_bytes > MAX_BARE_BYTES:
                 self._refuse(400)
             elif reading is turn and reading.unread_bytes > HIGH_WATER:
-                self._wire.pause_reading()
+                self.pause_reading()
         elif turn is None:
             if self._bare_bytes > self.service.limits.max_head_bytes:
                 self._refuse(431)
@@ -201,10 +136,12 @@ class Http1(asyncio.Protocol):
     def _on_upgrade(self, rest: bytes) -> None:
         """llhttp reads no further, not even the body of a request that asks for nothing we know."""
         handshake, reading = self._handshake, self._reading
-        if handshake is not None:
+        if handshake is not None and rest:
+            self._refuse(400)  # the client has to wait for the answer. Source: RFC 6455, section 4.1
+        elif handshake is not None:
             self._wait_in(None)
             self._let_go()
-            self.service.open_websocket(self.transport, handshake, rest)
+            self.service.open_websocket(self.transport, handshake)
         elif reading is not None:
             lines = [b"POST / HTTP/1.1"]
             lines += [b"%b: %b" % header for header in self._headers if header[0] in LENGTHS]
@@ -228,7 +165,7 @@ class Http1(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_over = True
         self._wait_in(None)
-        self._wire.resume_writing()
+        self.resume_writing()
         if self._turn is not None:
             self._turn.cut()
         self._let_go()
@@ -283,8 +220,7 @@ class Http1(asyncio.Protocol):
             self._handshake = Handshake(target, self._headers)
             return
         self._reading = turn = Turn(
-            self._wire,
-            self._on_answered,
+            wire=self,
             method=method,
             can_chunk=is_1_1,
             keeps_alive=is_1_1
@@ -363,41 +299,39 @@ class Http1(asyncio.Protocol):
         if not turn.is_over:
             turn.fail()
 
-    def _on_answered(self, turn: Turn) -> None:
+    def on_answered(self, turn: Turn) -> None:
         self._turn = None
         if self._is_ending or not turn.keeps_alive:
             self._part()
         elif self._early:
-            self._begin(*self._early.popleft())
+            self._begin(*self._early.pop(0))
         elif self._is_broken or self._has_left:
             self._part()
         else:
-            self._wire.resume_reading()
+            self.resume_reading()
             self._wait_in(self.service.in_head if self._is_in_head else self.service.idle)
 
     def _refuse(self, status: int) -> None:
-        """What comes is no HTTP. It is said in its turn: in the middle of another answer it would be a part of that."""
-        turn = self._turn
-        if turn is not None and self._reading is not turn:
-            self._is_broken = True
+        """What comes is no HTTP. In the middle of an answer this would be a part of it, so its end has to do."""
+        self._is_broken = True
+        turn, reading = self._turn, self._reading
+        if turn is not None and (turn.has_begun or turn is not reading):
             self._drop_unfinished()
             (self._early[-1][0] if self._early else turn).keeps_alive = False
             return
-        self._turn = None
         if turn is not None:
             turn.cut()
-        if turn is not None and turn.has_begun:
-            self.close()
-        else:
-            self.transport.write(refusal(status))
-            self._is_broken = True
-            self._part()
+            self._turn = None
+        self.transport.write(refusal(status))
+        self._part()
 
     def _drop_unfinished(self) -> None:
-        """A request behind the one that is being answered will never be whole."""
-        if self._reading is not self._turn and self._reading is not None:
+        """What has not come of a request never will."""
+        if self._reading is self._turn and self._turn is not None:
+            self._turn.leave()
+        elif self._reading is not None:
             self._early.pop()
-            self._reading = None
+        self._reading = None
 
     def _part(self) -> None:
         """Closes so that the answer arrives: who is closed upon while sending gets a reset in its place."""
@@ -408,7 +342,7 @@ class Http1(asyncio.Protocol):
             self.close()
             return
         self._wait_in(None)
-        self._wire.resume_reading()
+        self.resume_reading()
         self.transport.write_eof()
         self._call_later(self.service.limits.linger_s, self.close)
 
@@ -425,9 +359,6 @@ class Http1(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.service.loop.call_later(seconds, act)
-
-
-LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
 
 
 def _address(transport: asyncio.BaseTransport, which: str) -> tuple[str, int] | None:

@@ -23,7 +23,8 @@ from hypercorn.typing import AppWrapper, ConnectionState
 
 from gateway.proxy.asgi import ASGIApp
 from gateway.servers import Limits
-from gateway.servers.http1 import Handshake, Http1, Service
+from gateway.servers.http1 import Http1
+from gateway.servers.service import Handshake, Service
 from gateway.servers.turn import head_of
 
 MAX_READ_BYTES = 65_536
@@ -37,8 +38,8 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
     context = WorkerContext(None)
     wrapped = ASGIWrapper(cast("Any", app))
 
-    def open_websocket(transport: asyncio.Transport, handshake: Handshake, rest: bytes) -> None:
-        websocket = WebSocket(service, transport, rest)
+    def open_websocket(transport: asyncio.Transport, handshake: Handshake) -> None:
+        websocket = WebSocket(service, transport)
         service.connections.add(websocket)
         task = service.loop.create_task(websocket.serve(wrapped, config, context, handshake))
         service.tasks.add(task)
@@ -57,7 +58,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
 class WebSocket:
     """One WebSocket, from its handshake to its last byte."""
 
-    def __init__(self, service: Service, transport: asyncio.Transport, rest: bytes) -> None:
+    def __init__(self, service: Service, transport: asyncio.Transport) -> None:
         self.service = service
         self.transport = transport
         self._reader = asyncio.StreamReader()
@@ -66,8 +67,6 @@ class WebSocket:
         protocol.connection_made(transport)
         self._writer = asyncio.StreamWriter(transport, protocol, self._reader, service.loop)
         self._has_ended = False
-        if rest:
-            self._reader.feed_data(rest)
 
     def shutdown(self) -> None:
         """It has as long as others to end by itself."""

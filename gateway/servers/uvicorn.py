@@ -16,7 +16,8 @@ from wsproto.events import Request
 
 from gateway.proxy.asgi import ASGIApp
 from gateway.servers import Limits
-from gateway.servers.http1 import Handshake, Http1, Service
+from gateway.servers.http1 import Http1
+from gateway.servers.service import Handshake, Service
 
 
 @asynccontextmanager
@@ -39,7 +40,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
 
-    def open_websocket(transport: asyncio.Transport, handshake: Handshake, _: bytes) -> None:
+    def open_websocket(transport: asyncio.Transport, handshake: Handshake) -> None:
         websocket = WebSocket(handshake, config=config, server_state=server.server_state, app_state=state)
         websocket.connection_made(transport)
         websocket.data_received(websocket.head())
