@@ -435,8 +435,9 @@ READ_BY_GRANIAN = {
     "a length and chunks",
     "chunks and a length",
     "a trailer that ends in a line feed",
+    "a folded trailer",
 }
-"""It takes one of the same lengths, chunks rather than a length, which the app does not see then, and line feeds."""
+"""It takes one of the same lengths, chunks rather than a length, which the app does not see then, and most trailers."""
 
 
 @pytest.mark.parametrize("packets", ["in one packet", "in two"])
