@@ -486,7 +486,7 @@ async def test_what_is_behind_a_request_is_the_next_one(gateway, connect, reques
 
 @pytest.mark.parametrize("packets", ["in one packet", "byte by byte"])
 @pytest.mark.parametrize("headers", [b"", b"connection: upgrade\r\nupgrade: h2c\r\n", b"upgrade: websocket\r\n"])
-async def test_what_is_in_a_body_is_no_request(gateway, connect, headers, packets):
+async def test_what_is_in_a_body_is_no_request(gateway, server, connect, headers, packets):
     """llhttp takes what comes behind a request for an upgrade for another protocol, and read the body as a request."""
     client = await connect(gateway)
     inner = GET.replace(b"/healthz", b"/readyz") + b"\r\n"
@@ -497,7 +497,8 @@ async def test_what_is_in_a_body_is_no_request(gateway, connect, headers, packet
         await asyncio.sleep(0)
     answers = await client.ended()
 
-    assert statuses_in(answers) in ([200, 200], [200])  # a client that is answered while it sends gets no other answer
+    # A client that is answered while it sends gets no other answer, and from granian a reset that may overtake it.
+    assert statuses_in(answers) in ([200, 200], [200]) or (server == "granian" and answers == b"")
     assert b"configuration" not in answers
 
 
