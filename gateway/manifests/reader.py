@@ -16,7 +16,7 @@ from gateway.manifests.scalars import plain
 from gateway.manifests.shapes import LISTS, MAPPINGS, UNIONS, bare, fields_of, is_struct, shape
 from gateway.manifests.spelling import did_you_mean
 from gateway.secrecy.sealing import MASK
-from gateway.secrecy.secret import Secret, SecretText
+from gateway.secrecy.secret import Secret, SecretJson, SecretText
 
 T = TypeVar("T")
 
@@ -89,6 +89,8 @@ class _Reader:
         if isinstance(value, str):
             return self.text(kind, value, path)
         if isinstance(value, dict):
+            if kind == SecretJson:
+                return Secret(msgspec.json.encode(self.revealed(value, path)).decode())
             if is_struct(origin):
                 return self.struct(origin, value, path)
             if origin in UNIONS and any(map(is_struct, inner)):
@@ -146,7 +148,7 @@ class _Reader:
 
     def secret(self, kind: Any, value: str, path: Steps) -> Secret:
         """Raises ValueError: it leads nowhere."""
-        is_any_text = kind == SecretText
+        is_any_text = kind in (SecretText, SecretJson)
         if value.startswith(MASK):
             self.fault(path, "is the mask of a secret; write the secret itself, or a tfy-secret:// reference")
         secret = self.secrets.resolve(value, is_any_text=is_any_text)
@@ -155,6 +157,15 @@ class _Reader:
         if not secret.reveal().strip() and not is_any_text:  # a password may be empty, a key never
             self.fault(path, "must not be empty")
         return secret
+
+    def revealed(self, value: Any, path: Steps) -> Any:
+        """A document that is secret as a whole: any text in it may be a reference."""
+        if isinstance(value, dict):
+            return {key: self.revealed(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.revealed(item, (*path, index)) for index, item in enumerate(value)]
+        found = self.text(SecretText, value, path) if isinstance(value, str) else value
+        return found.reveal() if isinstance(found, Secret) else found
 
     def expanded(self, kind: Any, value: str) -> str:
         """With its variables put in; of what may stand in for those that are missing, the first that fits."""

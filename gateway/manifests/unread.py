@@ -27,8 +27,6 @@ NOT_YET = frozenset(
                 "deepgram",
                 "elevenlabs",
                 "gcp",
-                "google-gemini",
-                "google-vertex",
                 "mcp-server-group",
                 "palm",
                 "smallest-ai",
@@ -47,6 +45,8 @@ IN_PLUGINS: Mapping[str, str] = MappingProxyType(
         _ACCOUNTS + "azure-foundry": "llm-asgi-gateway-azure",
         _ACCOUNTS + "azure-openai": "llm-asgi-gateway-azure",
         _ACCOUNTS + "cloudera": "llm-asgi-gateway-cloudera",
+        _ACCOUNTS + "google-gemini": "llm-asgi-gateway-google",
+        _ACCOUNTS + "google-vertex": "llm-asgi-gateway-google",
         _ACCOUNTS + "microsoft-foundry": "llm-asgi-gateway-azure",
         _ACCOUNTS + "nomic": "llm-asgi-gateway-nomic",
     }

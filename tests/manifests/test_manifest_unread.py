@@ -29,8 +29,8 @@ KNOWN = types_of(providers_by_type()) - IN_PLUGINS.keys()
         ("custom-endpoint", "no plugin reads custom-endpoint; not supported yet: provider-account/custom-endpoint"),
         (
             "provider-account/google",
-            "no plugin reads provider-account/google; not supported yet: provider-account/google-gemini, "
-            "provider-account/google-vertex",
+            "no plugin reads provider-account/google; did you mean `provider-account/google-gemini` or "
+            "`provider-account/google-vertex`?",
         ),
         ("bedrock", "no plugin reads bedrock; did you mean `provider-account/aws-bedrock`?"),
         (
