@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -283,7 +284,10 @@ class Config(Part):
         return background(self._watch(self.path)) if self.path is not None else nullcontext()
 
     async def _watch(self, path: Path) -> None:
-        from watchfiles import awatch  # only now: it is not needed for the first answer
+        # Only now, as it is not needed for the first answer, and in a thread, as it takes a tenth of a second.
+        for name in ("watchfiles", "anyio._backends._asyncio"):
+            await asyncio.to_thread(import_module, name)
+        from watchfiles import awatch
 
         seen = await asyncio.to_thread(self._fingerprint)
         while True:
