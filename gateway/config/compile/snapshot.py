@@ -1,6 +1,6 @@
 """Manifests -> one immutable snapshot with every lookup made."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
 from functools import partial
 from itertools import chain
@@ -38,6 +38,7 @@ from gateway.plugins import providers_by_type
 from gateway.providers.catalog import VENDORS
 from gateway.rules.access import EVERYONE, TENANT, Access
 from gateway.rules.access.roles import LISTED, PROVIDER_ACCOUNT, ROLES, USE, model_resource
+from gateway.rules.access.sharing import Joined
 from gateway.rules.limits import Policies
 from gateway.rules.limits.keys import policy_key
 from gateway.rules.routing.routes import VIRTUAL, Routes
@@ -354,13 +355,15 @@ def _concurrency(declared: accounts.Concurrency | None) -> Concurrency | None:
 
 
 def _with_users(targets: Iterable[Target], access: Access) -> Iterator[Target]:
-    nobody: frozenset[str] = frozenset()
     users, listed = access.users_by_resource(USE), access.users_by_resource(LISTED)
+    nobody: frozenset[str] = frozenset()
+    joined: dict[tuple[frozenset[str], ...], Set[str]] = {(): nobody}
     for target in targets:
         account, model = PROVIDER_ACCOUNT.of(target.account), model_resource(target.name)
+        sets = tuple(users[resource] for resource in (model, account, TENANT) if resource in users)
         yield msgspec.structs.replace(
             target,
-            users=nobody.union(*(users.get(resource, nobody) for resource in (model, account, TENANT))),
+            users=joined.setdefault(sets, sets[0] if len(sets) == 1 else Joined(sets)),
             only=listed.get(model, nobody) if model in access.narrowed else None,
         )
 
