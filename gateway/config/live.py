@@ -15,7 +15,7 @@ from gateway.contract.part import Figure, Part, counter, gauge
 from gateway.contract.route import NO_METADATA, Retry, Route
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
 from gateway.identity.callers import Callers
-from gateway.manifests import Manifest, Secrets, load
+from gateway.manifests import Loader, Manifest, Secrets
 from gateway.plugins import providers_by_type
 from gateway.rules.access import kind_of
 from gateway.rules.access.may_use import may_use
@@ -95,6 +95,7 @@ class Config(Part):
         self._found_in = self.snapshot
         self._found: dict[tuple[str, str | None, int], tuple[Caller | None, Choice | None]] = {}
         """(name, model type, id of the caller) -> the caller, which stays alive for that, and what it got."""
+        self._loader = Loader(path) if path is not None else None
         self.files = self._read_files()
         """The manifests that are not stored; those of the snapshot in force."""
         snapshot = self.compile(self.files, self.stored)
@@ -221,13 +222,15 @@ class Config(Part):
     # Reloading.
 
     def _read_files(self) -> Sequence[Manifest]:
-        return load(self.path) if self.path is not None else manifests_from(self._environ)
+        return self._loader.load() if self._loader is not None else manifests_from(self._environ)
 
     def compile(self, files: Sequence[Manifest], stored: Stored) -> Snapshot:
         """What would be in force with these manifests. Raises ConfigError: what stands in files cannot be used."""
         manifests = [*files, *stored.manifests]
         secrets = self.secrets(stored)
-        return compile_snapshot(manifests, self.providers, secrets, egress=self.egress, guarded=self.guarded)
+        return compile_snapshot(
+            manifests, self.providers, secrets, egress=self.egress, guarded=self.guarded, before=self.snapshot
+        )
 
     def secrets(self, stored: Stored) -> Secrets:
         """What references in files find."""

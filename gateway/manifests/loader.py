@@ -1,8 +1,10 @@
 """Files and directories -> manifests."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +72,41 @@ class Manifest:
         return Fault(self.file, self.line_of(path), steps_text(path), message)
 
 
-def load(path: str | Path) -> list[Manifest]:
+class Loader:
     """The manifests of a file, or of all `*.yaml`, `*.yml` and `*.json` below a directory, in the order of their names.
 
-    Raises:
-        ConfigError: with everything that is wrong in any of the files.
+    When it is asked again, it does not parse files that hold the same as before, and gives the same objects for
+    manifests that stand where they stood.
     """
-    manifests: list[Manifest] = []
-    faults: list[Fault] = []
-    for file in find(Path(path)):
-        try:
-            manifests += _manifests(text_of(file), str(file), faults)
-        except ConfigError as error:
-            faults += error.faults
-    return _unique(manifests, faults)
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._files: dict[Path, tuple[bytes, list[Manifest]]] = {}
+        """File -> digest of its text, and what is in it."""
+
+    def load(self) -> list[Manifest]:
+        """Raises ConfigError, with everything that is wrong in any of the files."""
+        known = {(each.type, each.name): each for _, found in self._files.values() for each in found}
+        files: dict[Path, tuple[bytes, list[Manifest]]] = {}
+        faults: list[Fault] = []
+        for file in find(self.path):
+            try:
+                text = text_of(file)
+                digest = blake2b(text.encode()).digest()
+                if (before := self._files.get(file)) and before[0] == digest:
+                    files[file] = before
+                else:
+                    files[file] = digest, [_same(known, each) for each in _manifests(text, str(file), faults)]
+            except ConfigError as error:
+                faults += error.faults
+        manifests = _unique(chain.from_iterable(found for _, found in files.values()), faults)
+        self._files = files
+        return manifests
+
+
+def load(path: str | Path) -> list[Manifest]:
+    """Once, as a `Loader` does."""
+    return Loader(path).load()
 
 
 def loads(text: str, file: str = "<text>") -> list[Manifest]:
@@ -101,6 +124,12 @@ def _manifests(text: str, file: str, faults: list[Fault]) -> Iterator[Manifest]:
         for value, lines in _unwrapped(*document):
             if manifest := manifest_from(value, lines, file, faults):
                 yield manifest
+
+
+def _same(known: Mapping[tuple[str, str], Manifest], manifest: Manifest) -> Manifest:
+    """The one that is known, if nothing of it has changed."""
+    before = known.get((manifest.type, manifest.name))
+    return before if before == manifest and before.lines == manifest.lines else manifest
 
 
 def _unwrapped(value: Any, lines: Any) -> Iterator[tuple[Any, Any]]:
