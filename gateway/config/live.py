@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
 
 from gateway.config.compile.snapshot import compile_snapshot, manifests_from, refuse_without_models
+from gateway.config.release import release
 from gateway.config.snapshot import Snapshot
 from gateway.contract import Caller, Choice, Credential, Provider, Target, Upstream
 from gateway.contract.part import Figure, Part, counter, gauge
@@ -246,6 +248,7 @@ class Config(Part):
             is_new = stored is not None
             is_start = is_new and self._waits and self.generation <= 1  # until now, only files were known
             self._waits = self._waits and not is_new
+            held: list[Any] = [self.snapshot, self.files, self.stored, self._found]
             self.stored = stored or self.stored
             try:
                 files = await asyncio.to_thread(self._read_files)
@@ -265,6 +268,7 @@ class Config(Part):
                     self.generation = 1
                 else:
                     log.info("configuration reloaded", generation=self.generation, models=len(snapshot.targets))
+            await asyncio.to_thread(release, held)
 
     def _refuse_loss(self, files: Sequence[Manifest], snapshot: Snapshot) -> None:
         """Raises ConfigError: with these files, what can be used now could not be used any more."""
@@ -323,7 +327,8 @@ class Config(Part):
         return found
 
     def _swap(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+        self.snapshot = self._found_in = snapshot
+        self._found = {}
         self.callers.grant(snapshot.access)
         if self.callers.identities is not None:
             self.callers.identities.replace(snapshot.identity_providers)

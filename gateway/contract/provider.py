@@ -165,7 +165,7 @@ class Concurrency(msgspec.Struct, frozen=True):
     wait_s: float = 1.0
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One model of one provider account, compiled from its manifest."""
 
     name: str

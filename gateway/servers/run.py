@@ -27,8 +27,10 @@ SPARE_FILES = 256
 CUT_S = 5.0
 """How long a stream may take to send its last event when the drain has run out."""
 LIFESPAN_END_S = 15.0
-GC_THRESHOLD = 20_000
-"""New objects between two runs of the collector. The default, 700, is what a handful of requests under way have."""
+GC_THRESHOLDS = (10_000, 2, 1_000)
+"""New objects between two runs of the collector, and how many runs of one kind there are for each of the next. The
+default, 700, is what a handful of requests under way have. As the event loop stands still meanwhile, the middle kind
+comes before there is much to look at, even while manifests are compiled."""
 
 
 class CannotListen(Exception):
@@ -72,6 +74,12 @@ def run(
     return 0
 
 
+def freeze() -> None:
+    """What is alive now stays: the collector need not look at it again. And it runs less often from now on."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 async def _serve(
     app: ASGIApp,
     sock: socket.socket,
@@ -97,8 +105,7 @@ async def _serve(
     try:
         async with lifespan(app, end_s=LIFESPAN_END_S) as state, serving(_parting(app, drain), sock, state, limits):
             starting = None
-            gc.freeze()  # what is alive now stays; the collector need not look at it again
-            gc.set_threshold(GC_THRESHOLD, 20, 50)
+            freeze()
             if on_started:
                 on_started()
             await stopping.wait()

@@ -62,9 +62,11 @@ class _Compiler:
             self._collaborators(manifest, document)
             self._authorized(manifest, document)
         unions = Unions[Grant]()
+        named = ((email, frozenset(names)) for email, names in self.teams.items())
+        teams: dict[frozenset[str], frozenset[str]] = {}
         return Access(
             grants={subject: unions[frozenset(given)] for subject, given in self.grants.items()},
-            teams={email: frozenset(names) for email, names in self.teams.items()},
+            teams={email: teams.setdefault(names, names) for email, names in named},
             mapped={name: frozenset(stands_for) for name, stands_for in self.mapped.items()},
             virtual_accounts=self.virtual_accounts,
             narrowed=frozenset(self.narrowed),

@@ -31,7 +31,7 @@ from gateway.manifests.guardrails import GuardrailGroup
 from gateway.manifests.identity import IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
 from gateway.manifests.kinds import STRUCTS
 from gateway.manifests.notifications import ChannelAccount, channels_of
-from gateway.manifests.outward import is_trusted, outward_faults, outward_warnings
+from gateway.manifests.outward import is_trusted, outward
 from gateway.manifests.references import FormOnly
 from gateway.manifests.routing import VIRTUAL_MODELS, VirtualModelGroup
 from gateway.manifests.unread import why_unread
@@ -152,9 +152,10 @@ class _Compiler:
         secrets = self._secrets_for(manifest).anew()
         document, unknown = read(manifest, struct, secrets)
         _check(manifest, document)
-        if faults := [*outward_faults(manifest, document, self.egress)]:
+        faults, more = outward(manifest, document, self.egress)
+        if faults:
             raise ConfigError(faults)
-        warnings = (*_of_other_vendors(manifest, document), *unknown, *outward_warnings(manifest, document))
+        warnings = (*_of_other_vendors(manifest, document), *unknown, *more)
         return Piece(manifest, document, warnings, secrets.found)
 
     def _secrets_for(self, manifest: Manifest) -> Secrets:
