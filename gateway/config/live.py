@@ -136,9 +136,8 @@ class Config(Part):
         return choice
 
     def find_account(self, account: str, caller: Caller | None, model_type: str) -> Choice:
-        for target in self.snapshot.targets.values():
-            is_one = target.account == account and model_type in target.model_types and target.provider is not VIRTUAL
-            if is_one and (caller is None or may_use(caller, target)):
+        for target in self.snapshot.accounts.get(account, ()):
+            if model_type in target.model_types and (caller is None or may_use(caller, target)):
                 return Choice(target)
         raise UnknownModel(account, self.names(caller))
 

@@ -1,6 +1,6 @@
 """One configuration, compiled: immutable, with every lookup made."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -58,6 +58,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     Args:
         targets: `account/model` -> where it is; `account/*` is any other model. Virtual models are among them, under
             all their names.
+        accounts: account -> its real models.
         manifests: (type, name) -> as it was written.
         documents: (type, name) -> what it was read into.
         pieces: (type, name) -> both, and what the next snapshot can take over.
@@ -66,6 +67,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """
 
     targets: Mapping[str, Target] = {}
+    accounts: Mapping[str, Sequence[Target]] = {}
     routes: Routes = Routes()
     policies: Policies = Policies()
     guards: GuardRules = GuardRules()

@@ -191,6 +191,11 @@ class _Compiler:
         }
         return Snapshot(
             targets=by_name | {alias: by_name[name] for alias, name in aliases.items()},
+            accounts={
+                name: piece.targets
+                for (_, name), piece in pieces.items()
+                if piece.targets and piece.targets[0].provider is not VIRTUAL
+            },
             routes=routes,
             policies=policies,
             guards=guards,
