@@ -37,5 +37,6 @@ class Index(Generic[T]):
             return self._items
         numbers = set(self._always)
         for key in keys:
-            numbers.update(self._by_key.get(key, ()))
+            if found := self._by_key.get(key):
+                numbers.update(found)
         return [self._items[number] for number in sorted(numbers)]

@@ -41,7 +41,7 @@ from gateway.rules.access import EVERYONE, TENANT, Access
 from gateway.rules.access.roles import LISTED, PROVIDER_ACCOUNT, ROLES, USE, model_resource
 from gateway.rules.access.sharing import Joined
 from gateway.rules.limits import Policies
-from gateway.rules.limits.keys import policy_key
+from gateway.rules.limits.keys import manifest_of, policy_key
 from gateway.rules.routing.routes import VIRTUAL, Routes
 from gateway.secrecy.secret import cleaned
 from gateway.settings import Settings
@@ -245,9 +245,13 @@ class _Compiler:
     def _warn_unpriced(self, policies: Policies, targets: Iterable[Target]) -> None:
         """Once for all budgets: whoever counts dollars wants to know what is not counted."""
         names = sorted({each.name for each in targets if each.price is None and each.provider is not VIRTUAL})
-        counted = {rule.policy for rule in policies.budgets if any(limit.unit is Unit.COST for limit in rule.limits)}
-        for manifest, _ in self.documents.values():
-            if names and any(key.startswith(policy_key(manifest.type, manifest.name)) for key in counted):
+        counted = {
+            manifest_of(rule.policy)
+            for rule in policies.budgets
+            if any(limit.unit is Unit.COST for limit in rule.limits)
+        }
+        for manifest, _ in self.documents.values() if names and counted else ():
+            if policy_key(manifest.type, manifest.name) in counted:
                 more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
                 message = f"does not count what {', '.join(names[:SHOWN])}{more} cost: they have no price (`cost`)"
                 self.warnings.append(manifest.fault(("limits",), message))

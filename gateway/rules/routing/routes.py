@@ -1,6 +1,6 @@
 """The routes of a configuration: what is asked for a model, by whom, and what is changed on the way."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import msgspec
@@ -38,12 +38,10 @@ class Match(msgspec.Struct, frozen=True):
         return [*self.metadata.items()][:1] or None
 
 
-def keys_of(name: str, caller: Caller | None, metadata: Mapping[str, str]) -> Iterator[Key]:
+def keys_of(name: str, caller: Caller | None, metadata: Mapping[str, str]) -> list[Key]:
     """What rules can be found by."""
-    yield "model", name
-    for subject in caller.subjects if caller is not None else ():
-        yield "subject", subject
-    yield from metadata.items()
+    subjects = caller.subjects if caller is not None else ()
+    return [("model", name), *[("subject", subject) for subject in subjects], *metadata.items()]
 
 
 class Rule(msgspec.Struct, frozen=True):
