@@ -32,6 +32,9 @@ GC_THRESHOLDS = (10_000, 2, 1_000)
 default, 700, is what a handful of requests under way have. As the event loop stands still meanwhile, the middle kind
 comes before there is much to look at, even while manifests are compiled."""
 
+SWITCH_S = 0.001
+"""How long the event loop waits, each time it has to, for a thread that compiles manifests; the default is 5 ms."""
+
 
 class CannotListen(Exception):
     """The port is taken, or not ours to take."""
@@ -60,6 +63,7 @@ def run(
         signal `n` does not return but exits with 128 + n.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sys.setswitchinterval(SWITCH_S)
     try:
         serving = servers.find(server)
         limits = servers.Limits(max_connections=(raise_open_files() - SPARE_FILES) // 2)
