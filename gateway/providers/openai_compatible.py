@@ -45,7 +45,7 @@ _options = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Of one target: dialect -> where it is called, and what is particular about the vendor.
+    """Of targets at one address: dialect -> where they are called, and what is particular about the vendor.
 
     Args:
         passes_key_on: the account has no key, so each caller brings one.
@@ -67,24 +67,26 @@ class OpenAICompatible:
         vendor = VENDORS[account.type]
         passes_key_on = isinstance(account, OpenAIAccount) and account.auth_data is None
         signer = signer_of(account)
-        endpoints: dict[object, Mapping[str, Endpoint]] = {}  # most models of an account share them
+        known: dict[object, Settings] = {}  # most models of an account share them
+        types: dict[tuple[str, ...], frozenset[str]] = {}
         for model in account.integrations:
             base_url, headers, tls = address_of(account, model, vendor)
             paths = SERVERS[model.model_server] if isinstance(model, SelfHostedModel) else vendor.paths
             key = (base_url, *headers.items(), tls, *paths)
-            if key not in endpoints:
-                endpoints[key] = {
-                    dialect: Endpoint(below(base_url, path), headers, tls=tls) for dialect, path in paths.items()
-                }
+            if key not in known:
+                known[key] = Settings(
+                    {dialect: Endpoint(below(base_url, path), headers, tls=tls) for dialect, path in paths.items()},
+                    vendor,
+                    passes_key_on=passes_key_on,
+                    asks_for_usage=account.asks_for_usage,
+                )
             yield Target(
                 name=f"{account.name}/{model.name}",
                 model=model.hosted_model_name if isinstance(model, SelfHostedModel) else model.model_id,  # type: ignore[attr-defined]
-                model_types=frozenset(model.model_types),
+                model_types=types.setdefault(model.model_types, frozenset(model.model_types)),
                 provider=self,
                 signer=signer,
-                settings=Settings(
-                    endpoints[key], vendor, passes_key_on=passes_key_on, asks_for_usage=account.asks_for_usage
-                ),
+                settings=known[key],
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
