@@ -224,7 +224,9 @@ class Config(Part):
     # Reloading.
 
     def _read_files(self) -> Sequence[Manifest]:
-        return self._loader.load() if self._loader is not None else manifests_from(self._environ)
+        return (
+            self._loader.load() if self._loader is not None else manifests_from(self._environ, self.providers.values())
+        )
 
     def compile(self, files: Sequence[Manifest], stored: Stored) -> Snapshot:
         """What would be in force with these manifests. Raises ConfigError: what stands in files cannot be used."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterable, Awaitable, Collection, Iterable, Mapping, Set
 from copy import copy
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -193,6 +193,17 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "account", self.name.partition("/")[0])
+
+
+@runtime_checkable
+class StartsWithKeys(Protocol):
+    """What a provider may have besides, so that a key in the environment is all it takes to begin."""
+
+    def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
+        """Documents of accounts, as in manifests, for those environment variables that hold something.
+
+        A key is referred to as `${NAME}`. They count when there is no configuration.
+        """
 
 
 class Provider(Protocol):

@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin
 
@@ -38,6 +38,9 @@ __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
 PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|x-ratelimit-[a-z-]+", re.IGNORECASE)
 """Headers of a refusal that are for the caller."""
 
+COMMON_TYPES = ("chat", "completion", "embedding")
+"""What most vendors have models for."""
+
 _INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _STREAM_OPTIONS = re.compile(rb"stream_options|include_usage")
 _encoder = msgspec.json.Encoder()
@@ -62,6 +65,11 @@ class Settings(msgspec.Struct, frozen=True):
 
 class OpenAICompatible:
     accounts: Mapping[str, Any] = {type_: vendor.account for type_, vendor in VENDORS.items()}
+
+    def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
+        for type_, vendor in VENDORS.items():
+            if type_ in self.accounts and vendor.key_variable in variables:
+                yield any_model_of(type_, {"api_key": f"${{{vendor.key_variable}}}"}, COMMON_TYPES)
 
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         vendor = VENDORS[account.type]
@@ -137,6 +145,13 @@ class OpenAICompatible:
             and settings.asks_for_usage
             and target.name not in settings.refuse_stream_options
         )
+
+
+def any_model_of(type_: str, auth_data: Mapping[str, str], model_types: Sequence[str]) -> dict[str, Any]:
+    """An account that offers all of a vendor's models, under the vendor's own names."""
+    name = type_.removeprefix("provider-account/")
+    model = {"type": f"integration/model/{name}", "name": "*", "model_id": "*", "model_types": [*model_types]}
+    return {"type": type_, "name": name, "auth_data": {"type": "api-key", **auth_data}, "integrations": [model]}
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

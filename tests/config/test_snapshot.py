@@ -241,13 +241,13 @@ def test_two_accounts_of_one_name_are_a_fault():
 
 def test_an_empty_environment_gives_the_demo_model():
     """The first answer needs no key and no file."""
-    assert [manifest.name for manifest in manifests_from({})] == ["demo"]
+    assert [manifest.name for manifest in manifests_from({}, PROVIDERS.values())] == ["demo"]
 
 
 def test_a_key_in_the_environment_gives_an_account():
     environ = {"OPENAI_API_KEY": "sk-1", "GROQ_API_KEY": "", "MISTRAL_API_KEY": "m-1", "NOMIC_API_KEY": "n-1"}
 
-    manifests = manifests_from(environ)
+    manifests = manifests_from(environ, PROVIDERS.values())
     snapshot = compile_snapshot(manifests, PROVIDERS, Secrets(environ))
 
     assert [*snapshot.targets] == ["demo/echo", "openai/*", "mistral-ai/*"]
@@ -257,7 +257,7 @@ def test_a_key_in_the_environment_gives_an_account():
 
 
 def test_a_manifest_of_the_environment_does_not_hold_the_key():
-    manifests = manifests_from({"OPENAI_API_KEY": "canary"})
+    manifests = manifests_from({"OPENAI_API_KEY": "canary"}, PROVIDERS.values())
 
     assert "canary" not in str([manifest.data for manifest in manifests])
 
@@ -428,7 +428,7 @@ permissions: ["provider-account:ReadProviderAccount", "provider-account:ManagePr
 
 def test_the_demo_is_for_everyone_and_what_costs_money_is_not():
     environ = {"OPENAI_API_KEY": "k"}
-    snapshot = compile_snapshot(manifests_from(environ), PROVIDERS, Secrets(environ))
+    snapshot = compile_snapshot(manifests_from(environ, PROVIDERS.values()), PROVIDERS, Secrets(environ))
 
     assert {name: target.users for name, target in snapshot.targets.items()} == {
         "demo/echo": {"team:everyone"},
@@ -439,7 +439,7 @@ def test_the_demo_is_for_everyone_and_what_costs_money_is_not():
 def test_a_vendors_variable_with_nothing_but_a_line_break_is_not_set():
     """And one with a key and a line break is a key: it was sent with it, or not at all."""
     environ = {"OPENAI_API_KEY": "sk-1\n", "GROQ_API_KEY": "\n", "XAI_API_KEY": "\ufeff"}
-    snapshot = compile_snapshot(manifests_from(environ), PROVIDERS, Secrets(environ))
+    snapshot = compile_snapshot(manifests_from(environ, PROVIDERS.values()), PROVIDERS, Secrets(environ))
 
     assert [*snapshot.targets] == ["demo/echo", "openai/*"]
     assert b"authorization: Bearer sk-1\r\n" in snapshot.targets["openai/*"].settings.endpoints["chat"].head

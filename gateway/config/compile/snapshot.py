@@ -21,7 +21,7 @@ from gateway.contract import Provider, Target, Upstream
 from gateway.contract.egress import Egress
 from gateway.contract.limits import Unit
 from gateway.contract.price import Price
-from gateway.contract.provider import Concurrency
+from gateway.contract.provider import Concurrency, StartsWithKeys
 from gateway.dialects import CHAT
 from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.logs import traceback_text
@@ -462,7 +462,7 @@ def types_of(providers: Mapping[str, Provider]) -> frozenset[str]:
     return frozenset((*providers, *STRUCTS))
 
 
-def manifests_from(environ: Mapping[str, str]) -> list[Manifest]:
+def manifests_from(environ: Mapping[str, str], providers: Iterable[Provider]) -> list[Manifest]:
     """What there is without any configuration: an account for each vendor whose key is there, and the demo model.
 
     All users may use the demo; the accounts cost money, so they are for admins until a role binding says otherwise.
@@ -471,18 +471,10 @@ def manifests_from(environ: Mapping[str, str]) -> list[Manifest]:
     everyone = {"subject": EVERYONE, "role_id": "provider-account-access"}
     demo = {"type": "provider-account/demo", "name": "demo", "collaborators": [everyone]}
     found = [Manifest("provider-account/demo", "demo", where, 0, demo)]
-    for type_, vendor in VENDORS.items():
-        if vendor.key_variable is None or not cleaned(environ.get(vendor.key_variable, "")):
-            continue
-        name = type_.removeprefix("provider-account/")
-        model = {"type": f"integration/model/{name}", "name": ANY_MODEL, "model_id": ANY_MODEL}
-        data = {
-            "type": type_,
-            "name": name,
-            "auth_data": {"type": "api-key", "api_key": f"${{{vendor.key_variable}}}"},
-            "integrations": [{**model, "model_types": ["chat", "completion", "embedding"]}],
-        }
-        found.append(Manifest(type_, name, where, 0, data))
+    keys = frozenset(name for name, value in environ.items() if cleaned(value))
+    for provider in {id(provider): provider for provider in providers}.values():
+        if isinstance(provider, StartsWithKeys):
+            found += [Manifest(data["type"], data["name"], where, 0, data) for data in provider.accounts_for(keys)]
     return found
 
 

@@ -3,7 +3,7 @@
 Source: docs.cohere.com/reference/about, /reference/rerank and /reference/errors; read 2026-11.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from gateway.contract import Call, Endpoint, Head, Reading, Target, Translator, 
 from gateway.contract.request import JsonBody
 from gateway.errors import BadRequest, Refused
 from gateway.manifests.accounts import ProviderAccount
-from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor
+from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, any_model_of
 from gateway.translators import find, installed
 from gateway.wire.address import below
 from gateway_cohere.accounts import CohereAccount
@@ -37,6 +37,10 @@ class CohereSettings(Settings, frozen=True, kw_only=True):
 
 class Cohere(OpenAICompatible):
     accounts: Mapping[str, Any] = {"provider-account/cohere": CohereAccount}
+
+    def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
+        if "CO_API_KEY" in variables:
+            yield any_model_of("provider-account/cohere", {"api_key": "${CO_API_KEY}"}, ("chat", "embedding", "rerank"))
 
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         assert isinstance(account, CohereAccount)

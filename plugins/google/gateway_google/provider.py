@@ -1,6 +1,6 @@
 """The provider for Google: the Gemini API, and Vertex AI with the models of its other publishers."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from gateway.contract import Call, Endpoint, Head, JsonBody, Reading, Signer, Target, Translator, UpstreamRequest
 from gateway.errors import BadRequest, Refused
 from gateway.manifests.accounts import ProviderAccount
-from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor
+from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, any_model_of
 from gateway.translators import HUB, translator
 from gateway.translators.joined import Joined
 from gateway_google.accounts import GeminiAccount, VertexAccount
@@ -71,6 +71,10 @@ class Google(OpenAICompatible):
         self._translators = translators
         self._tokens = tokens
         self._chat: Translator = ToGemini()
+
+    def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
+        if "GEMINI_API_KEY" in variables:
+            yield any_model_of("provider-account/google-gemini", {"apiKey": "${GEMINI_API_KEY}"}, ("chat", "embedding"))
 
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         if isinstance(account, GeminiAccount):
