@@ -18,19 +18,14 @@ NOT_YET = frozenset(
             _ACCOUNTS + name
             for name in (
                 "aws",
-                "aws-bedrock",
                 "aws-bedrock-mantle",
                 "aws-claude-platform",
-                "aws-sagemaker",
                 "azure",
                 "cartesia",
-                "cohere",
                 "custom-endpoint",
                 "deepgram",
                 "elevenlabs",
                 "gcp",
-                "google-gemini",
-                "google-vertex",
                 "mcp-server-group",
                 "palm",
                 "smallest-ai",
@@ -44,9 +39,14 @@ NOT_YET = frozenset(
 IN_PLUGINS: Mapping[str, str] = MappingProxyType(
     {
         _ACCOUNTS + "anthropic": "llm-asgi-gateway-anthropic",
+        _ACCOUNTS + "aws-bedrock": "llm-asgi-gateway-aws",
+        _ACCOUNTS + "aws-sagemaker": "llm-asgi-gateway-aws",
         _ACCOUNTS + "azure-foundry": "llm-asgi-gateway-azure",
         _ACCOUNTS + "azure-openai": "llm-asgi-gateway-azure",
         _ACCOUNTS + "cloudera": "llm-asgi-gateway-cloudera",
+        _ACCOUNTS + "cohere": "llm-asgi-gateway-cohere",
+        _ACCOUNTS + "google-gemini": "llm-asgi-gateway-google",
+        _ACCOUNTS + "google-vertex": "llm-asgi-gateway-google",
         _ACCOUNTS + "microsoft-foundry": "llm-asgi-gateway-azure",
         _ACCOUNTS + "nomic": "llm-asgi-gateway-nomic",
     }
@@ -63,6 +63,8 @@ def why_unread(type_: str, known: Collection[str]) -> str:
     account = _ACCOUNTS + type_.removeprefix(_ACCOUNTS)
     if account in known or account in IN_PLUGINS:  # and so it is not what was written
         return f"no plugin reads {type_}; did you mean `{account}`?"
+    if named := sorted(name for name in IN_PLUGINS if account in _shortened(name)):
+        return f"no plugin reads {type_}; did you mean {' or '.join(f'`{name}`' for name in named)}?"
     # `google` may be either of two, `custom-endpoint` lacks its family.
     meant = sorted(name for name in NOT_YET if account in (name, *_shortened(name)))
     if meant:

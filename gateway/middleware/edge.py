@@ -71,8 +71,11 @@ class EdgeMiddleware:
         if len(headers) != len(scope["headers"]):
             _refuse_doubles(scope)
         length = headers.get(b"content-length")
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
+            raise BadRequest("a request body may come in chunks, and in no other transfer coding")
         if length is not None:
-            if b"transfer-encoding" in headers:
+            if coding is not None:
                 raise BadRequest("Content-Length and Transfer-Encoding exclude each other")
             if not length.isdigit():
                 raise BadRequest("Content-Length is not a number")

@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin
 
@@ -39,6 +39,9 @@ __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
 PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|(x|anthropic)-ratelimit-[a-z0-9-]+", re.IGNORECASE)
 """Headers of a refusal that are for the caller."""
 
+COMMON_TYPES = ("chat", "completion", "embedding")
+"""What most vendors have models for."""
+
 _INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _STREAM_OPTIONS = re.compile(rb"stream_options|include_usage")
 _encoder = msgspec.json.Encoder()
@@ -46,7 +49,7 @@ _options = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Of one target: dialect -> where it is called, and what is particular about the vendor.
+    """Of targets at one address: dialect -> where they are called, and what is particular about the vendor.
 
     Args:
         passes_key_on: the account has no key, so each caller brings one.
@@ -64,28 +67,35 @@ class Settings(msgspec.Struct, frozen=True):
 class OpenAICompatible:
     accounts: Mapping[str, Any] = {type_: vendor.account for type_, vendor in VENDORS.items()}
 
+    def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
+        for type_, vendor in VENDORS.items():
+            if type_ in self.accounts and vendor.key_variable in variables:
+                yield any_model_of(type_, {"api_key": f"${{{vendor.key_variable}}}"}, COMMON_TYPES)
+
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         vendor = VENDORS[account.type]
         passes_key_on = isinstance(account, OpenAIAccount) and account.auth_data is None
         signer = signer_of(account)
-        endpoints: dict[object, Mapping[str, Endpoint]] = {}  # most models of an account share them
+        known: dict[object, Settings] = {}  # most models of an account share them
+        types: dict[tuple[str, ...], frozenset[str]] = {}
         for model in account.integrations:
             base_url, headers, tls = address_of(account, model, vendor)
             paths = SERVERS[model.model_server] if isinstance(model, SelfHostedModel) else vendor.paths
             key = (base_url, *headers.items(), tls, *paths)
-            if key not in endpoints:
-                endpoints[key] = {
-                    dialect: Endpoint(below(base_url, path), headers, tls=tls) for dialect, path in paths.items()
-                }
+            if key not in known:
+                known[key] = Settings(
+                    {dialect: Endpoint(below(base_url, path), headers, tls=tls) for dialect, path in paths.items()},
+                    vendor,
+                    passes_key_on=passes_key_on,
+                    asks_for_usage=account.asks_for_usage,
+                )
             yield Target(
                 name=f"{account.name}/{model.name}",
                 model=model.hosted_model_name if isinstance(model, SelfHostedModel) else model.model_id,  # type: ignore[attr-defined]
-                model_types=frozenset(model.model_types),
+                model_types=types.setdefault(model.model_types, frozenset(model.model_types)),
                 provider=self,
                 signer=signer,
-                settings=Settings(
-                    endpoints[key], vendor, passes_key_on=passes_key_on, asks_for_usage=account.asks_for_usage
-                ),
+                settings=known[key],
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
@@ -166,6 +176,13 @@ def _translator(call: Call, target: Target) -> Translator:
     if found is None:
         raise BadRequest(f"the provider of {target.name} has no API for {dialect}", param="model")
     return found
+
+
+def any_model_of(type_: str, auth_data: Mapping[str, str], model_types: Sequence[str]) -> dict[str, Any]:
+    """An account that offers all of a vendor's models, under the vendor's own names."""
+    name = type_.removeprefix("provider-account/")
+    model = {"type": f"integration/model/{name}", "name": "*", "model_id": "*", "model_types": [*model_types]}
+    return {"type": type_, "name": name, "auth_data": {"type": "api-key", **auth_data}, "integrations": [model]}
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

@@ -75,12 +75,14 @@ class Admission:
             RateLimited: there is no room.
         """
         targets = _targets(exchange.choice)
-        verdict, need = await self._verdict(exchange, exchange.holds, targets)
+        need = self._need(exchange, targets)
+        verdict = await self.counters.reserve(exchange.holds, need)
         while verdict.refused is not None and (fewer := self._fewer(exchange, targets, need, verdict.refused)):
             exchange.affordable = frozenset(target.name for target in fewer)
             exchange.too_dear = self._error(exchange, verdict, need)
             targets = fewer
-            verdict, need = await self._verdict(exchange, exchange.holds, targets)
+            need = self._need(exchange, targets)
+            verdict = await self.counters.reserve(exchange.holds, need)
         exchange.ticket = self._taken(exchange, verdict, need)
 
     def enter_target(self, exchange: Exchange, target: Target) -> Awaitable[None] | None:
@@ -104,7 +106,8 @@ class Admission:
         asked, metadata = choice.target.name, exchange.metadata
         more = self.policies().more_holds(exchange.caller, asked, target.name, metadata, exchange.holds)
         if more:
-            exchange.target_ticket = self._taken(exchange, *await self._verdict(exchange, more, (target,)))
+            need = self._need(exchange, (target,))
+            exchange.target_ticket = self._taken(exchange, await self.counters.reserve(more, need), need)
 
     def leave(self, exchange: Exchange, error: BaseException | None) -> None:
         """Settles, and writes down what it costs. Waits for nothing, so that no end of a request can keep it from that.
@@ -171,13 +174,10 @@ class Admission:
                 return msgspec.structs.replace(self.estimates.usage(ask, target), output=0)
         return None
 
-    async def _verdict(
-        self, exchange: Exchange, holds: Sequence[Hold], targets: Iterable[Target]
-    ) -> tuple[Verdict, Amounts]:
-        """With what is needed for the most expensive of the targets."""
+    def _need(self, exchange: Exchange, targets: Iterable[Target]) -> Amounts:
+        """For the most expensive of the targets."""
         call = exchange.call
-        need = self.estimates.need(call.ask, targets, exchange.at) if call is not None else NOTHING
-        return await self.counters.reserve(holds, need), need
+        return self.estimates.need(call.ask, targets, exchange.at) if call is not None else NOTHING
 
     def _taken(self, exchange: Exchange, verdict: Verdict, need: Amounts) -> Ticket:
         exchange.limit_headers = limit_headers(verdict.levels)

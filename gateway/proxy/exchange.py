@@ -184,7 +184,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
             if kind in HEADS:
                 self.status = ACCEPTED if kind == "websocket.accept" else message["status"]
                 if not self.body_is_read and self.has_unread_body:
-                    # uvicorn would wait for the rest as long as it trickles in.
+                    # A server may wait for the rest as long as it trickles in.
                     message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
                 if self.id:
                     # The OpenAI SDKs read the first name, the Anthropic SDKs the second.

@@ -14,7 +14,8 @@ _NOT_IN_TEXT = re.compile(r"[\0\ud800-\udfff]")
 class Secret:
     """Holds a key or password. Formatting, `repr` and pickling never show it; `reveal()` is the one way out.
 
-    A field of this type takes what can be sent as a header, one line of Latin-1; of type `SecretText` any text.
+    A field of this type takes what can be sent as a header, one line of Latin-1; of type `SecretText` any text, of type
+    `SecretJson` also a mapping, which becomes JSON.
     """
 
     __slots__ = ("_value",)
@@ -40,6 +41,8 @@ class Secret:
 
 SecretText = Annotated[Secret, Meta(extra={"is_any_text": True})]
 """Such as a key file of several lines, or a password that is encoded before it is sent."""
+SecretJson = Annotated[Secret, Meta(extra={"is_any_text": True, "is_json": True})]
+"""A document, such as Google's key files: as JSON text, or written into the manifest as it is."""
 
 
 def cleaned(value: str) -> str:

@@ -15,11 +15,6 @@ import msgspec
 from gateway.proxy.asgi import ASGIApp
 
 NAMES = ("hypercorn", "uvicorn", "granian")
-MAX_EARLY_BYTES = 64 * 1024
-"""More than this behind a request that is not answered yet closes its connection. To stop reading would be kinder, but
-then nobody sees the client leave."""
-MAX_TRAILER_BYTES = 16 * 1024
-"""Of what follows a body in chunks. Nobody here reads it."""
 
 
 class Limits(msgspec.Struct, frozen=True):

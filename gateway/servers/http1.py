@@ -1,279 +1,366 @@
-"""Hypercorn's HTTP/1.1, without its way into HTTP/2, and with stricter reading.
+"""HTTP/1.1 on llhttp, for the servers that run in Python.
 
-h11 takes bare line feeds and folded headers, refuses empty lines before a request, and spends 40 us on each chunk of a
-body, be it of one byte. Its `_receive_buffer` and `_reader` are replaced for that. Both are private, so setup.cfg pins
-its minor version.
+llhttp is strict about lines, names, values and lengths. What it lets through is refused here: other versions, codings
+of a body besides `chunked`, targets that are none of ours, and what goes on without an end. Two things are not seen: it
+takes `RTSP/1.1` for `HTTP/1.1`, and two spaces in the first line for one.
 """
 
-import re
-from email.utils import formatdate
-from functools import lru_cache
-from time import time
-from typing import Any, cast
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+from urllib.parse import unquote
 
-import h11
-from h11._readers import ChunkedReader
-from h11._receivebuffer import ReceiveBuffer
-from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamClosed
-from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
-from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
-from hypercorn.protocol.ws_stream import WSStream
-from hypercorn.typing import ASGISendEvent
+import httptools
+import structlog
 
-from gateway.servers import MAX_EARLY_BYTES, MAX_TRAILER_BYTES
+from gateway.proxy.asgi import Scope
+from gateway.proxy.deadlines import Deadlines
+from gateway.servers.service import Handshake, Service
 from gateway.servers.target import BadTarget, is_handshake, is_served, read_target, with_host
+from gateway.servers.turn import Turn, Wire, refusal
 
-MAX_CHUNK_LINE_BYTES = 4096
-FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))
-"""The headers that h11 has to know, as they say where an answer ends and what comes after it."""
-_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
-_FIRST_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\r\n]*)?\r\n")
-_NEXT_CHUNK = re.compile(rb"\r\n" + _FIRST_CHUNK.pattern)
+HIGH_WATER = 64 * 1024
+"""More than this of a body that the app has not asked for stops the client."""
+MAX_EARLY_BYTES = 64 * 1024
+"""More than this behind a request that is not answered yet closes its connection. To stop reading would be kinder, but
+then nobody sees the client leave."""
+MAX_EARLY_REQUESTS = 100
+"""So many of 27 bytes each come in one packet, and all that one packet brings are taken at once."""
+MAX_BARE_BYTES = 16 * 1024
+"""What may come in a row behind a head without any of a body: extensions of chunks, and a trailer, which nobody reads
+and llhttp tells of when it is whole, and until then adds piece to piece."""
+LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
+"""The headers that say where a body ends."""
+
+log = structlog.get_logger(__name__)
 
 
-class Head(RawData):
-    """The head of an answer, or an interim one, which may wait for what follows it; the next one takes its place."""
+class Refused(Exception):
+    """The client gets this status, and none of its other requests is read."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
-class Http1(H11Protocol):
-    """One connection.
-
-    Of the head of an answer h11 only sees what it has to know. With the two regular expressions that it takes to each
-    header, heads would be a sixth of what a short answer costs in all.
+class Http1(Wire):
+    """One connection. Whatever comes is read at once, or nobody would see the client leave; requests behind the one
+    that is being answered wait for their turn.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.parser = cast("h11.Connection", self.connection)
-        self.parser._receive_buffer = self.buffer = Buffer()
-        self.has_left = False
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        self.service = service
+        self._turn: Turn | None = None  # is being answered
+        self._reading: Turn | None = None  # has a body that has not come to its end
+        self._early: list[tuple[Turn, Scope]] = []
+        self._handshake: Handshake | None = None
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._requests = 0
+        self._bare_bytes = 0
+        self._early_bytes = 0
+        self._is_in_head = False
+        self._is_asked_for = False
+        self._is_upgrade = False
+        self._is_broken = False  # what comes next makes no sense
+        self._is_ending = False  # the server does
+        self._is_over = False  # what still comes is not looked at
+        self._has_left = False
+        self._deadlines: Deadlines[Http1] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def handle(self, event: Event) -> None:
-        if isinstance(event, RawData):
-            self.connection.receive_data(event.data)
-            if self.connection is self.parser:
-                await self.read_on()
-            else:
-                await self._handle_events()
-        elif isinstance(event, Closed):
-            self.has_left = True
-            await self._close_stream()
+    def shutdown(self) -> None:
+        """Closes now, or once the request is answered that is being answered."""
+        self._is_ending = True
+        if self._turn is None and not self._is_over:
+            self.close()
 
-    async def read_on(self) -> None:
-        """Hands on what has come, to the end of one request. What is behind it waits until that has been answered.
+    def close(self) -> None:
+        self._is_over = True
+        self._wait_in(None)
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._call_later(self.service.limits.flush_s, self.transport.abort)
 
-        Hypercorn's own would wait here, and with it whoever reads: nobody would see the client leave.
-        """
-        if self.stream is None:
-            self.buffer.skip_empty_lines()
-        try:
-            event = await self._hand_on()
-        except h11.RemoteProtocolError as error:
-            if self.parser.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-                await self._send_error_response(error.error_status_hint)
-            await self.send(Closed())
-        else:
-            if event is h11.PAUSED and len(self.buffer) > MAX_EARLY_BYTES:
-                await self.send(Closed())
-        if self.has_left:
-            await self._close_stream()
+    # What the transport says.
 
-    async def _hand_on(self) -> object:
-        """Returns what h11 has to say when it needs more, or needs us to answer first."""
-        while True:
-            event = self.parser.next_event()
-            if isinstance(event, h11.Request):
-                await self.send(Updated(idle=False))
-                await self._create_stream(event)
-                if self.parser.they_are_waiting_for_100_continue:
-                    await self.send(Head(self.parser.send(h11.InformationalResponse(status_code=100, headers=[]))))
-            elif self.stream is None:
-                return event
-            elif isinstance(event, h11.Data):
-                await self.stream.handle(Body(stream_id=STREAM_ID, data=event.data))
-            elif isinstance(event, h11.EndOfMessage):
-                await self.stream.handle(EndBody(stream_id=STREAM_ID))
-            else:
-                return event
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._parser = httptools.HttpRequestParser(self)
+        self._client = _address(transport, "peername")
+        self._server = _address(transport, "sockname")
+        self.service.connections.add(self)
+        self._wait_in(self.service.idle)
+        if len(self.service.connections) > self.service.limits.max_connections:
+            self.close()
 
-    async def _create_stream(self, request: h11.Request) -> None:
-        headers, version = list(request.headers), request.http_version.decode()
-        if not is_served(version, headers):
-            status = 400 if version == "1.0" else 505
-            raise h11.RemoteProtocolError("another HTTP", error_status_hint=status)
-        try:
-            target, host = read_target(request.method, request.target)
-        except BadTarget as error:
-            raise h11.RemoteProtocolError(str(error)) from error
-        if host is not None:
-            headers = with_host(headers, host, version)
-        if isinstance(self.parser._reader, ChunkedReader):
-            self.parser._reader = Chunks()
-        about = (self.ssl, self.client, self.server, self.stream_send, STREAM_ID)
-        if is_handshake(request.method, version, headers):
-            self.connection = H11WSConnection(self.parser)
-            self.stream = WebSocketStream(self.app, self.config, self.context, self.task_group, *about)
-        else:
-            self.stream = Http1Stream(self.app, self.config, self.context, self.task_group, *about)
-        await self.stream.handle(
-            Request(
-                stream_id=STREAM_ID,
-                headers=headers,
-                http_version=version,
-                method=request.method.decode("ascii"),
-                raw_path=target,
-                state=self.connection_state,
-            )
-        )
-        self.keep_alive_requests += 1
-
-    async def stream_send(self, event: StreamEvent) -> None:
-        if not isinstance(event, Response):
-            await super().stream_send(event)
+    def data_received(self, data: bytes) -> None:
+        if self._is_over:
             return
-        framing = []
-        lines = [b"date: " + _date(int(time()))]
-        for header in event.headers:
-            if header[0].lower() in FRAMING:
-                framing.append(header)
-            else:
-                lines.append(b"%s: %s" % header)
-        is_accepted = event.status_code == 101
-        is_last = self.keep_alive_requests >= self.config.keep_alive_max_requests or self.connection is not self.parser
-        if is_last and not is_accepted:
-            framing.append((b"connection", b"close"))
-        text = b"\r\n".join(lines)
-        if not text.count(b"\r") == text.count(b"\n") == len(lines) - 1:
-            raise h11.LocalProtocolError("a header of the answer has a line break in it")
-        try:
-            kind = h11.InformationalResponse if is_accepted else h11.Response
-            head = self.parser.send(kind(headers=framing, status_code=event.status_code))
-        except h11.LocalProtocolError:
-            if self.parser.their_state is not h11.ERROR:
-                raise
+        if self._turn is None or self._turn is self._reading:
+            self._early_bytes = 0
         else:
-            await self.send(Head(head[:-2] + text + b"\r\n\r\n"))
+            self._early_bytes += len(data)
+            if self._early_bytes > MAX_EARLY_BYTES:
+                self.transport.abort()  # to close it would wait for who does not read
+                return
+            if self._is_broken:
+                return
+        self._bare_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._on_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            self._refuse(cause.status if isinstance(cause, Refused) else 400)
+        else:
+            self._weigh()
 
-    def is_in_head(self) -> bool:
-        """True when a request has begun and its headers have not been read to their end."""
-        if self.parser.their_state is not h11.IDLE:
+    def _weigh(self) -> None:
+        """Looks at how much has come, and at what is still to come."""
+        turn, reading = self._turn, self._reading
+        if reading is not None:
+            if self._bare_bytes > MAX_BARE_BYTES:
+                self._refuse(400)
+            elif reading is turn and reading.unread_bytes > HIGH_WATER:
+                self.pause_reading()
+        elif turn is None:
+            if self._bare_bytes > self.service.limits.max_head_bytes:
+                self._refuse(431)
+            else:
+                self._wait_in(self.service.in_head)
+
+    def _on_upgrade(self, rest: bytes) -> None:
+        """llhttp reads no further, not even the body of a request that asks for nothing we know."""
+        handshake, reading = self._handshake, self._reading
+        if handshake is not None and rest:
+            self._refuse(400)  # the client has to wait for the answer. Source: RFC 6455, section 4.1
+        elif handshake is not None:
+            self._wait_in(None)
+            self._let_go()
+            self.service.open_websocket(self.transport, handshake)
+        elif reading is not None:
+            lines = [b"POST / HTTP/1.1"]
+            lines += [b"%b: %b" % header for header in self._headers if header[0] in LENGTHS]
+            if not reading.keeps_alive:
+                lines.append(b"connection: close")
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(b"\r\n".join((*lines, b"\r\n")))
+            if rest:
+                self.data_received(rest)
+
+    def eof_received(self) -> bool:
+        """Returns whether the connection stays open, for what is still to be answered."""
+        self._has_left = True
+        if self._turn is None:
+            self.close()
             return False
-        self.buffer.skip_empty_lines()
-        return bool(self.buffer)
+        self._drop_unfinished()
+        self._turn.leave()
+        return True
 
-    def is_in_request(self) -> bool:
-        """True when the client may still be sending: a request that was answered already, or to a WebSocket."""
-        return self.parser.their_state in (h11.SEND_BODY, h11.ERROR, h11.SWITCHED_PROTOCOL)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_over = True
+        self._wait_in(None)
+        self.resume_writing()
+        if self._turn is not None:
+            self._turn.cut()
+        self._let_go()
 
+    def _let_go(self) -> None:
+        """The parser holds us, as do requests: such a ring would keep their bodies."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.service.leave(self)
+        self._turn = self._reading = None
+        self._early.clear()
+        del self._parser
 
-class Http1Stream(HTTPStream):
-    """One request. Hypercorn's own would look at each header of the answer, too."""
+    # What the parser says.
 
-    async def app_send(self, message: ASGISendEvent | None) -> None:
-        if message is None or message["type"] != "http.response.start" or self.state is not ASGIHTTPState.REQUEST:
-            await super().app_send(message)
+    def on_message_begin(self) -> None:
+        self._target = b""
+        self._is_asked_for = False
+        if self._reading is None:
+            self._headers = []
+            self._is_in_head = True
+
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._reading is not None:
+            return  # a trailer, or one that was read before
+        name = name.lower()
+        value = value.rstrip(b" \t")
+        if name == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                raise Refused(501)
+        elif name == b"expect":
+            self._is_asked_for = value.lower() == b"100-continue"
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._reading is not None:
+            return  # as we wrote it
+        parser = self._parser
+        method, version = parser.get_method(), parser.get_http_version()
+        is_1_1 = version == "1.1"
+        if not is_1_1 and not is_served(version, self._headers):
+            raise Refused(400 if version == "1.0" else 505)
+        target = self._read_target(method, version)
+        self._requests += 1
+        self._bare_bytes = 0
+        self._is_in_head = False
+        self._is_upgrade = parser.should_upgrade()
+        if self._is_upgrade and self._turn is None and is_handshake(method, version, self._headers):
+            self._handshake = Handshake(target, self._headers)
             return
-        self.response = message
-        headers = list(message.get("headers", ()))
-        await self.send(Response(stream_id=self.stream_id, headers=headers, status_code=message["status"]))
-        self.state = ASGIHTTPState.RESPONSE
+        self._reading = turn = Turn(
+            wire=self,
+            method=method,
+            can_chunk=is_1_1,
+            keeps_alive=is_1_1
+            and parser.should_keep_alive()
+            and method != b"CONNECT"
+            and self._requests < self.service.limits.keep_alive_requests,
+            is_asked_for=is_1_1 and self._is_asked_for,
+        )
+        scope = self._scope(method, version, target)
+        if self._turn is None:
+            self._wait_in(None)
+            self._begin(turn, scope)
+        elif len(self._early) < MAX_EARLY_REQUESTS:
+            self._early.append((turn, scope))
+        else:
+            self._reading = None
+            raise Refused(400)
+
+    def on_body(self, piece: bytes) -> None:
+        self._bare_bytes = 0
+        if self._reading is not None:
+            self._reading.add(piece)
+
+    def on_message_complete(self) -> None:
+        if self._reading is not None and not self._is_upgrade:
+            self._reading.end()
+            self._reading = None
+        self._is_upgrade = False
+
+    def _read_target(self, method: bytes, version: str) -> bytes:
+        target = self._target
+        if target.startswith(b"/") and b"#" not in target and method != b"CONNECT":
+            return target
+        try:
+            target, host = read_target(method, target)
+        except BadTarget as error:
+            raise Refused(400) from error
+        if host is not None:
+            self._headers = with_host(self._headers, host, version)
+        return target
+
+    def _scope(self, method: bytes, version: str, target: bytes) -> Scope:
+        path, _, query = target.partition(b"?")
+        text = path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "method": method.decode("ascii"),
+            "scheme": "http",
+            "path": unquote(text) if "%" in text else text,
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": self._headers,
+            "client": self._client,
+            "server": self._server,
+            "state": self.service.state.copy(),
+        }
+
+    # One request after the other.
+
+    def _begin(self, turn: Turn, scope: Scope) -> None:
+        self._turn = turn
+        if self._has_left:
+            turn.leave()
+        service = self.service
+        task = service.loop.create_task(service.app(scope, turn.receive, turn.send))
+        service.tasks.add(task)
+        task.add_done_callback(partial(self._on_done, turn))
+
+    def _on_done(self, turn: Turn, task: asyncio.Task[None]) -> None:
+        self.service.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("the app failed", exc_info=error)
+        if not turn.is_over:
+            turn.fail()
+
+    def on_answered(self, turn: Turn) -> None:
+        self._turn = None
+        if self._is_ending or not turn.keeps_alive:
+            self._part()
+        elif self._early:
+            self._begin(*self._early.pop(0))
+        elif self._is_broken or self._has_left:
+            self._part()
+        else:
+            self.resume_reading()
+            self._wait_in(self.service.in_head if self._is_in_head else self.service.idle)
+
+    def _refuse(self, status: int) -> None:
+        """What comes is no HTTP. In the middle of an answer this would be a part of it, so its end has to do."""
+        self._is_broken = True
+        turn, reading = self._turn, self._reading
+        if turn is not None and (turn.has_begun or turn is not reading):
+            self._drop_unfinished()
+            (self._early[-1][0] if self._early else turn).keeps_alive = False
+            return
+        if turn is not None:
+            turn.cut()
+            self._turn = None
+        self.transport.write(refusal(status))
+        self._part()
+
+    def _drop_unfinished(self) -> None:
+        """What has not come of a request never will."""
+        if self._reading is self._turn and self._turn is not None:
+            self._turn.leave()
+        elif self._reading is not None:
+            self._early.pop()
+        self._reading = None
+
+    def _part(self) -> None:
+        """Closes so that the answer arrives: who is closed upon while sending gets a reset in its place."""
+        is_silent = not (self._reading or self._early or self._is_in_head or self._is_broken)
+        self._is_over = True
+        self._early.clear()
+        if is_silent or self._has_left or self.transport.is_closing():
+            self.close()
+            return
+        self._wait_in(None)
+        self.resume_reading()
+        self.transport.write_eof()
+        self._call_later(self.service.limits.linger_s, self.close)
+
+    def _wait_in(self, deadlines: "Deadlines[Http1] | None") -> None:
+        if deadlines is self._deadlines:
+            return
+        if self._deadlines is not None:
+            self._deadlines.discard(self)
+        if deadlines is not None:
+            deadlines.add(self, self.service.loop)
+        self._deadlines = deadlines
+
+    def _call_later(self, seconds: float, act: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.service.loop.call_later(seconds, act)
 
 
-class WebSocketStream(WSStream):
-    """One WebSocket. Hypercorn's own, where it refuses by itself, would leave the connection open."""
-
-    async def _send_error_response(self, status_code: int) -> None:
-        await super()._send_error_response(status_code)
-        await self.send(StreamClosed(stream_id=self.stream_id))
-
-
-class Buffer(ReceiveBuffer):
-    """What has come and was not read yet."""
-
-    def skip_empty_lines(self) -> None:
-        """Some clients send one behind a body. Source: RFC 9112, section 2.2."""
-        if lines := _EMPTY_LINES.match(self._data):
-            self.drop(lines.end())
-
-    def maybe_extract_lines(self) -> list[bytearray] | None:
-        """Up to an empty line.
-
-        Raises:
-            h11.LocalProtocolError: a line ends in a mere line feed, or continues the one before it.
-        """
-        size = len(self)
-        if self._data == b"\r":
-            return None
-        lines = super().maybe_extract_lines()
-        if lines is not None:
-            if size - len(self) != sum(map(len, lines)) + 2 * len(lines) + 2:
-                raise h11.LocalProtocolError("a line without its carriage return")
-            if any(line.startswith((b" ", b"\t")) for line in lines):
-                raise h11.LocalProtocolError("a folded line")
-        return lines
-
-    def is_next_line_obviously_invalid_request_line(self) -> bool:
-        return self._data != b"\r" and super().is_next_line_obviously_invalid_request_line()
-
-    def drop(self, size: int) -> None:
-        del self._data[:size]
-        self._next_line_search = self._multiple_lines_search = 0
-
-
-class Chunks:
-    """Reads a body in chunks: all that have come at once.
-
-    Raises:
-        h11.LocalProtocolError: they are not as RFC 9112, section 7.1, has them, or their trailer is too long.
-    """
-
-    def __init__(self) -> None:
-        self._line = _FIRST_CHUNK
-        self._left = 0
-        """Bytes of the chunk that are to come."""
-        self._is_trailer = False
-
-    def __call__(self, buffer: Buffer) -> h11.Data | h11.EndOfMessage | None:
-        if not self._is_trailer and (data := self._read(buffer)):
-            return h11.Data(data=data)
-        return self._trailer(buffer) if self._is_trailer else None
-
-    def _read(self, buffer: Buffer) -> bytes:
-        data = bytes(buffer)
-        left = self._left
-        parts = [data[:left]]
-        at = len(parts[0])
-        left -= at
-        while not left:
-            line = self._line.match(data, at)
-            if line is None:
-                if data.find(b"\n", at + 2) >= 0 or len(data) - at > MAX_CHUNK_LINE_BYTES:
-                    raise h11.LocalProtocolError("a chunk does not begin with its length, or does not end after it")
-                break
-            self._line = _NEXT_CHUNK
-            start = line.end()
-            size = int(line[1], 16)
-            if not size:
-                self._is_trailer = True
-                at = start
-                break
-            parts.append(data[start : start + size])
-            at = start + len(parts[-1])
-            left = size - len(parts[-1])
-        self._left = left
-        buffer.drop(at)
-        return b"".join(parts)
-
-    def _trailer(self, buffer: Buffer) -> h11.EndOfMessage | None:
-        size = len(buffer)
-        lines = buffer.maybe_extract_lines()
-        if size - (0 if lines is None else len(buffer)) > MAX_TRAILER_BYTES:
-            raise h11.LocalProtocolError("the trailer is too long")
-        return None if lines is None else h11.EndOfMessage()
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode()
+def _address(transport: asyncio.BaseTransport, which: str) -> tuple[str, int] | None:
+    address = transport.get_extra_info(which)
+    return (address[0], address[1]) if address else None

@@ -1,15 +1,15 @@
-"""Hypercorn's HTTP/1.1, on connections of our own.
+"""Hypercorn: its configuration and its WebSockets, with HTTP/1.1 from `gateway.servers.http1`.
 
-Hypercorn's accept loop and its `TCPServer` are replaced for four reasons: one timer there serves both idle connections
-and slow headers; stopping hangs from Python 3.12 on while a connection is open (pgjones/hypercorn#308); a request that
-is refused before its body was read can block for good, or be answered with a reset; and nobody sees a client leave that
-has sent anything behind its request. What is replaced of its reading is in `gateway.servers.http1`.
+Its own HTTP/1.1 is h11, which costs a request more than all that the gateway does for it, on connections of which one
+timer serves both idle ones and slow headers, and whose end hangs from Python 3.12 on while one is open
+(pgjones/hypercorn#308). Its HTTP/2 would need TLS here, or a way round the paths that a proxy in front looks at.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from socket import socket
 from typing import Any, cast
 
@@ -17,181 +17,135 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.task_group import _handle
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.events import Body, Data, Event, Request, Response, StreamClosed
+from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.typing import AppWrapper, ConnectionState
 
 from gateway.proxy.asgi import ASGIApp
 from gateway.servers import Limits
-from gateway.servers.http1 import Head, Http1
+from gateway.servers.http1 import Http1
+from gateway.servers.service import Handshake, Service
+from gateway.servers.turn import head_of
 
 MAX_READ_BYTES = 65_536
+STREAM_ID = 1
+"""There is one stream on a connection; HTTP/2 has more."""
 
 
 @asynccontextmanager
 async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Limits) -> AsyncIterator[None]:
+    config = _config()
     context = WorkerContext(None)
-    config = _config(limits)
     wrapped = ASGIWrapper(cast("Any", app))
-    connections: dict[asyncio.Task[None], Connection] = {}
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(connections) >= limits.max_connections:
-            writer.close()
-            return
-        connection = Connection(reader, writer, limits)
-        task = asyncio.create_task(connection.serve(wrapped, config, context, state))
-        connections[task] = connection
-        task.add_done_callback(connections.pop)
+    def open_websocket(transport: asyncio.Transport, handshake: Handshake) -> None:
+        websocket = WebSocket(service, transport)
+        service.connections.add(websocket)
+        task = service.loop.create_task(websocket.serve(wrapped, config, context, handshake))
+        service.tasks.add(task)
+        task.add_done_callback(service.tasks.discard)
 
-    server = await asyncio.start_server(accept, sock=sock, backlog=limits.backlog)
+    service = Service(app, state, limits, open_websocket, set(), set())
+    server = await service.loop.create_server(partial(Http1, service), sock=sock, backlog=limits.backlog)
     try:
         yield
     finally:
         server.close()
-        await context.terminated.set()  # who is being answered is closed after that
-        for connection in connections.values():
-            connection.close_if_idle()
-        if connections:
-            _, late = await asyncio.wait(connections, timeout=limits.end_s)
-            for task in late:
-                connections[task].abort()
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await context.terminated.set()
+        await service.end()
 
 
-class Connection:
-    """One client, from its first byte to its last."""
+class WebSocket:
+    """One WebSocket, from its handshake to its last byte."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits) -> None:
-        self.reader = reader
-        self.writer = writer
-        self.limits = limits
-        self._is_idle = True
-        self._in_head = False
+    def __init__(self, service: Service, transport: asyncio.Transport) -> None:
+        self.service = service
+        self.transport = transport
+        self._reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(self._reader)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        self._writer = asyncio.StreamWriter(transport, protocol, self._reader, service.loop)
         self._has_ended = False
-        self._head = b""
-        self._reading: asyncio.Task[None] | None = None
-        self._early: asyncio.Task[None] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(limits.keep_alive_s, self._close)
 
-    async def serve(self, app: ASGIWrapper, config: Config, context: WorkerContext, state: dict[str, Any]) -> None:
-        client = self.writer.get_extra_info("peername")
-        server = self.writer.get_extra_info("sockname")
+    def shutdown(self) -> None:
+        """It has as long as others to end by itself."""
+
+    async def serve(self, app: ASGIWrapper, config: Config, context: WorkerContext, handshake: Handshake) -> None:
+        client, server = (self.transport.get_extra_info(name) for name in ("peername", "sockname"))
         try:
-            async with Tasks() as self._tasks:
-                self._protocol = Http1(
-                    app,
-                    config,
-                    context,
-                    self._tasks,
-                    ConnectionState(state),
-                    ssl=False,
-                    client=client and client[:2],
-                    server=server and server[:2],
-                    send=self._send,
+            async with Tasks() as tasks:
+                self._stream = WebSocketStream(
+                    *(app, config, context, tasks, False),
+                    *(client and client[:2], server and server[:2], self._send, STREAM_ID),
                 )
-                self._reading = self._tasks.create_task(self._read())
+                request = Request(
+                    stream_id=STREAM_ID,
+                    headers=handshake.headers,
+                    http_version="1.1",
+                    method="GET",
+                    raw_path=handshake.target,
+                    state=ConnectionState(self.service.state),
+                )
+                await self._stream.handle(request)
+                await self._read()
         finally:
-            self._timer.cancel()
-            self._reading = self._early = None
-            del self._protocol, self._tasks  # they hold us, and such a ring would keep the last request and its body
+            del self._stream  # holds us
             await self._flush()
-
-    def close_if_idle(self) -> None:
-        if self._is_idle:
-            self._close()
-
-    def abort(self) -> None:
-        self.writer.transport.abort()
+            self.service.leave(self)
 
     async def _read(self) -> None:
-        try:
-            while data := await self.reader.read(MAX_READ_BYTES):
-                if self._has_ended:
-                    continue
-                if self._early is not None:
-                    await self._early
-                    self._early = None
-                await self._protocol.handle(RawData(data))
-                if self._is_idle and not self._in_head and self._protocol.is_in_head():
-                    self._in_head = True
-                    self._close_in(self.limits.head_s)
-                if len(data) == MAX_READ_BYTES:
-                    await asyncio.sleep(0)  # there is more, which would be read before others have their turn
-        except OSError:
-            pass  # the client has gone
-        finally:
-            await self._protocol.handle(Closed())
+        with suppress(OSError):  # the client has gone
+            while data := await self._reader.read(MAX_READ_BYTES):
+                if not self._has_ended:
+                    await self._stream.handle(Data(stream_id=STREAM_ID, data=data))
+        await self._stream.handle(StreamClosed(stream_id=STREAM_ID))
 
     async def _send(self, event: Event) -> None:
-        if isinstance(event, Head):
-            self._hold_head(event.data)
-        elif isinstance(event, RawData):
-            try:
-                self.writer.write(self._take_head() + event.data)
-                await self.writer.drain()
-            except (OSError, RuntimeError):
-                await self._protocol.handle(Closed())
-        elif isinstance(event, Updated):
-            self._is_idle = event.idle
-            self._in_head = event.idle and self._protocol.is_in_head()
-            if not event.idle:
-                self._timer.cancel()
-            elif not self._in_head:
-                self._close_in(self.limits.keep_alive_s)
-            elif not self.writer.is_closing():
-                self._close_in(self.limits.head_s)
-                self._early = self._tasks.create_task(self._protocol.read_on())
-        elif isinstance(event, Closed):
+        if isinstance(event, Response):
+            await self._write(_head(event))
+        elif isinstance(event, Body | Data):
+            await self._write(event.data)
+        elif isinstance(event, StreamClosed):
+            await self._stream.handle(event)
             self._end()
 
-    def _hold_head(self, head: bytes) -> None:
-        """The head of an answer goes out with what follows it at once: one system call less for each request."""
-        self._head = head
-        self._loop.call_soon(self._send_head)
-
-    def _send_head(self) -> None:
-        if self._head and not self.writer.is_closing():
-            self.writer.write(self._take_head())
-
-    def _take_head(self) -> bytes:
-        head, self._head = self._head, b""
-        return head
+    async def _write(self, data: bytes) -> None:
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except (OSError, RuntimeError):
+            await self._stream.handle(StreamClosed(stream_id=STREAM_ID))
 
     def _end(self) -> None:
-        """Closing while the client still sends would reset the connection, and our answer would be lost with it."""
-        self._send_head()
-        self._has_ended = True
-        if self._protocol.is_in_request() and not self.writer.is_closing():
+        """Closing while the client still sends would reset the connection, and our last word would be lost with it."""
+        if not self._has_ended:
+            self._has_ended = True
             with suppress(OSError, RuntimeError):
-                self.writer.write_eof()
-            self._close_in(self.limits.linger_s)
-        else:
-            self._close()
-
-    def _close_in(self, seconds: float) -> None:
-        self._timer.cancel()
-        self._timer = self._loop.call_later(seconds, self._close)
-
-    def _close(self) -> None:
-        self.writer.close()
-        if self._reading:
-            self._reading.cancel()
+                self._writer.write_eof()
+            self.service.loop.call_later(self.service.limits.linger_s, self._writer.close)
 
     async def _flush(self) -> None:
-        self.writer.close()
+        self._writer.close()
         try:
-            async with asyncio.timeout(self.limits.flush_s):
-                await self.writer.wait_closed()
+            async with asyncio.timeout(self.service.limits.flush_s):
+                await self._writer.wait_closed()
         except OSError:
             pass  # gone already, or TimeoutError
         finally:
-            self.abort()
+            self.transport.abort()
+
+
+class WebSocketStream(WSStream):
+    """Hypercorn's own, where it refuses by itself, would leave the connection open."""
+
+    async def _send_error_response(self, status_code: int) -> None:
+        await super()._send_error_response(status_code)
+        await self.send(StreamClosed(stream_id=self.stream_id))
 
 
 class Tasks(asyncio.TaskGroup):
-    """What runs for one connection. With Hypercorn's own, an app that does not read its body could not end."""
+    """What runs for one WebSocket. With Hypercorn's own, an app that does not read what has come could not end."""
 
     def spawn(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         self.create_task(func(*args))
@@ -202,7 +156,7 @@ class Tasks(asyncio.TaskGroup):
         inbox: asyncio.Queue[Any] = asyncio.Queue(config.max_app_queue_size)
 
         async def put(message: Any) -> None:
-            if message["type"] in ("http.disconnect", "websocket.disconnect"):
+            if message["type"] == "websocket.disconnect":
                 while not inbox.empty():
                     inbox.get_nowait()
             await inbox.put(message)
@@ -211,11 +165,20 @@ class Tasks(asyncio.TaskGroup):
         return put
 
 
-def _config(limits: Limits) -> Config:
+def _head(event: Response) -> bytes:
+    """Accepts, or refuses: such an answer is the last one, whatever else it says, and ends with its connection."""
+    if event.status_code == 101:
+        return head_of(101, [b"%b: %b" % header for header in event.headers])
+    lines = [b"%b: %b" % header for header in event.headers if header[0].lower() not in NOT_IN_REFUSALS]
+    return head_of(event.status_code, [*lines, b"connection: close"])
+
+
+NOT_IN_REFUSALS = frozenset((b"connection", b"transfer-encoding"))
+
+
+def _config() -> Config:
     config = Config()
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
-    config.h11_max_incomplete_size = limits.max_head_bytes
     config.include_server_header = False
-    config.keep_alive_max_requests = limits.keep_alive_requests
     return config

@@ -1,6 +1,8 @@
 """What readings of other formats have in common. A translator's own has one method: what one event, or one document,
 is in the caller's API."""
 
+from collections.abc import Iterable
+
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
@@ -76,8 +78,11 @@ class EventReading:
         the last event, and `told_usage`. Raises UpstreamError: it says that something has gone wrong."""
         raise NotImplementedError
 
-    def split(self, data: bytes) -> list[bytes]:
-        """The data of the events that are whole now. Server-sent events, unless it is another framing."""
+    def split(self, data: bytes) -> Iterable[bytes]:
+        """The data of the events that are whole now. Server-sent events, unless it is another framing.
+
+        Raises BrokeOff: they end here. From a generator, that comes after the events before it.
+        """
         if data.endswith(b"\n\n") and not self._held and not self._cr and b"\r" not in data:
             whole = data  # as nearly always
         else:

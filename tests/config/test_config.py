@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from gateway.config.compile.snapshot import compile_snapshot
-from gateway.config.live import Config, Stored
+from gateway.config.live import MAX_FOUND, Config, Stored
 from gateway.contract import Caller, Target
 from gateway.errors import ConfigError, Forbidden, UnknownModel
 from gateway.manifests import Secrets, loads
@@ -56,6 +56,34 @@ async def test_the_next_configuration_takes_the_place_of_the_last(path):
     assert config.find("mock/n", None).target.name == "mock/n"
     with pytest.raises(UnknownModel):
         config.find("mock/other", None)
+
+
+async def test_what_a_caller_gets_is_found_once_for_each_configuration(path):
+    config = Config(path, Settings())
+    ana = Caller(subject="user:ana", is_admin=True)
+    first = config.find("mock/m", ana, {}, "chat")
+
+    assert config.find("mock/m", ana, {}, "chat") is first
+    with pytest.raises(UnknownModel):  # by the name alone nobody gets it
+        config.find("mock/m", Caller(subject="user:ana"), {}, "chat")
+
+    path.write_text(manifest_of("n", "m"))
+    await config.reload()
+    again = config.find("mock/m", ana, {}, "chat")
+
+    assert again is not first
+    assert again.target is config.snapshot.targets["mock/m"]
+
+
+def test_more_names_than_are_remembered(path):
+    """Of an account that offers any model, callers make the names up."""
+    path.write_text(manifest_of("'*'"))
+    config = Config(path, Settings())
+
+    for number in range(MAX_FOUND + 10):
+        config.find(f"mock/{number}", None)
+
+    assert config.find("mock/1", None).target.model == "1"
 
 
 async def test_files_and_database_are_one_configuration_at_the_start(path):
@@ -510,6 +538,19 @@ async def test_a_group_of_the_api_does_not_lead_to_the_environment(path, capsys)
         "where manifests that are applied over the API have their secrets"
     ]
     assert "canary" not in capsys.readouterr().out
+
+
+async def test_a_reload_keeps_what_has_not_changed(path, capsys):
+    """An account of ten thousand models need not be compiled for the sake of another."""
+    (path.parent / "b.yaml").write_text(manifest_of("x").replace("name: mock", "name: other"))
+    config = Config(path.parent, Settings())
+    before = config.snapshot.targets["other/x"]
+
+    path.write_text(manifest_of("n"))
+    await config.reload()
+
+    assert sorted(config.snapshot.targets) == ["mock/n", "other/x"]
+    assert config.snapshot.targets["other/x"] is before
 
 
 # --- watching ----------------------------------------------------------------

@@ -10,7 +10,7 @@ from msgspec import Meta
 from gateway.errors import ConfigError, Fault
 from gateway.manifests import Secrets, loads, read
 from gateway.manifests.references import FormOnly
-from gateway.secrecy.secret import Secret, SecretText
+from gateway.secrecy.secret import Secret, SecretJson, SecretText
 
 
 class Colour(StrEnum):
@@ -339,6 +339,27 @@ def test_a_password_may_hold_what_a_key_may_not():
     assert value.password == Secret("p\u2019 \t x")
     with pytest.raises(ConfigError, match=r"a.yaml:2: key: the text holds a tab, which cannot be sent"):
         thing('key: "p\\tx"', Login)
+
+
+class KeyFile(msgspec.Struct):
+    type: str
+    content: SecretJson
+
+
+@pytest.mark.parametrize(
+    "written",
+    ['\'{"id":"a","key":"canary-123"}\'', "{id: a, key: canary-123}", '{id: a, key: "${KEY}"}', "{id: a, key: 'tfy-secret://t:g:k'}"],
+)  # fmt: skip
+def test_a_key_file_is_written_as_text_or_as_it_is(written):
+    """Google's console gives out files; people paste them either way."""
+    value, warnings = thing(f"content: {written}\n", KeyFile)
+
+    assert (value.content, warnings) == (Secret('{"id":"a","key":"canary-123"}'), [])
+
+
+def test_a_reference_in_a_key_file_that_leads_nowhere_has_its_path():
+    with pytest.raises(ConfigError, match=r"a.yaml:2: content.inner\[0\]: "):
+        thing("content: {inner: ['${NO_SUCH}']}\n", KeyFile)
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,16 @@ KNOWN = types_of(providers_by_type()) - IN_PLUGINS.keys()
         ("custom-endpoint", "no plugin reads custom-endpoint; not supported yet: provider-account/custom-endpoint"),
         (
             "provider-account/google",
-            "no plugin reads provider-account/google; not supported yet: provider-account/google-gemini, "
-            "provider-account/google-vertex",
+            "no plugin reads provider-account/google; did you mean `provider-account/google-gemini` or "
+            "`provider-account/google-vertex`?",
         ),
+        ("bedrock", "no plugin reads bedrock; did you mean `provider-account/aws-bedrock`?"),
         (
-            "bedrock",
-            "no plugin reads bedrock; not supported yet: provider-account/aws-bedrock, "
-            "provider-account/aws-bedrock-mantle",
+            "foundry",
+            "no plugin reads foundry; did you mean `provider-account/azure-foundry` or "
+            "`provider-account/microsoft-foundry`?",
         ),
+        ("mantle", "no plugin reads mantle; not supported yet: provider-account/aws-bedrock-mantle"),
         (
             "provider-account/nvidia-nim",
             "no plugin reads provider-account/nvidia-nim; whoever has an API like OpenAI's can be a "

@@ -152,6 +152,17 @@ async def test_a_declared_body_that_is_too_large(length):
         await head(HOST, (b"content-length", length.encode()))
 
 
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"identity", b"identity, chunked", b"chunked, chunked", b""])
+async def test_a_transfer_coding_that_is_not_undone(coding):
+    """granian takes the chunks apart, and hands on what is in them."""
+    with pytest.raises(BadRequest, match="no other transfer coding"):
+        await head(HOST, (b"transfer-encoding", coding))
+
+
+async def test_chunks_in_any_case():
+    assert await head(HOST, (b"transfer-encoding", b"Chunked")) == 200
+
+
 async def test_length_and_chunked_exclude_each_other():
     with pytest.raises(BadRequest, match="exclude each other"):
         await head(HOST, (b"content-length", b"3"), (b"transfer-encoding", b"chunked"))

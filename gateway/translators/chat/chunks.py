@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract.usage import Usage
+from gateway.translators.chat.completion import image_part
 from gateway.translators.chat.tools import ANSWER_TOOL
 from gateway.translators.chat.usage import usage_fields
 from gateway.wire.sse import DONE
@@ -87,6 +88,17 @@ class ChatChunks:
 
     def annotation(self, annotation: object, choice: int = 0) -> bytes:
         return self._delta({"annotations": [annotation]}, choice)
+
+    def image(self, url: str, choice: int = 0) -> bytes:
+        return self._delta({"images": [image_part(url)]}, choice)
+
+    def logprobs(self, tokens: list[Any], choice: int = 0) -> bytes:
+        """Of what came since the last ones, as in `choices[].logprobs.content`."""
+        at, start = self._of(choice)
+        if at.is_finished or not tokens:
+            return start
+        told = _encode({"content": tokens, "refusal": None})
+        return b'%b%b{},"logprobs":%b,"finish_reason":null}]}\n\n' % (start, at.head, told)
 
     def tool_call(
         self,

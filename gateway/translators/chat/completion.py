@@ -33,6 +33,12 @@ class AnswerMessage(msgspec.Struct):
     thinking_blocks: list[Any] | UnsetType = UNSET
     tool_calls: list[Called] | UnsetType = UNSET
     annotations: list[Any] | UnsetType = UNSET
+    images: list[Any] | UnsetType = UNSET
+
+
+def image_part(url: str) -> dict[str, Any]:
+    """A picture that a model has made, as OpenRouter and LiteLLM have it in `message.images`; `url` may hold it."""
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 class Answer:
@@ -44,6 +50,8 @@ class Answer:
 
     def __init__(self, *, answer_tool: bool = False) -> None:
         self.finish_reason = "stop"
+        self.logprobs: list[Any] | None = None
+        """Of its tokens, as in `choices[].logprobs.content`; None: not asked for."""
         self._answer_tool = answer_tool
         self._is_answered = False
         self._text: list[str] = []
@@ -52,6 +60,7 @@ class Answer:
         self._blocks: list[Any] = []
         self._calls: list[Called] = []
         self._annotations: list[Any] = []
+        self._images: list[Any] = []
 
     def text(self, text: str) -> None:
         if not self._is_answered:
@@ -69,6 +78,9 @@ class Answer:
 
     def annotation(self, annotation: object) -> None:
         self._annotations.append(annotation)
+
+    def image(self, url: str) -> None:
+        self._images.append(image_part(url))
 
     def tool_call(self, id_: str, name: str, arguments: str, extra_content: dict[str, Any] | None = None) -> None:
         """`arguments`: JSON text."""
@@ -93,8 +105,10 @@ class Answer:
             thinking_blocks=self._blocks or UNSET,
             tool_calls=self._calls or UNSET,
             annotations=self._annotations or UNSET,
+            images=self._images or UNSET,
         )
-        return {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
+        logprobs = {"content": self.logprobs, "refusal": None} if self.logprobs is not None else None
+        return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish}
 
 
 def completion(

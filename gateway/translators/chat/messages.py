@@ -92,6 +92,7 @@ class Message(msgspec.Struct, omit_defaults=True):
         thinking_blocks: the same as the provider gave it, with signatures: `thinking` and `redacted_thinking`.
         is_error: of a tool's result.
         audio: of an earlier answer, by its id.
+        images: that a model has made, as `Answer.image` tells them.
     """
 
     role: str
@@ -101,6 +102,7 @@ class Message(msgspec.Struct, omit_defaults=True):
     tool_call_id: str | None = None
     refusal: str | None = None
     audio: Any = None
+    images: list[Part] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     thinking_blocks: list[Part] | None = None

@@ -32,6 +32,8 @@ class Turns:
                 request.drop("messages.name")
             if message.audio is not None:
                 request.drop("messages.audio")
+            if message.images:
+                request.drop("messages.images")
             if message.is_system:
                 stays = has_later_system and self._may_stay(messages, index)
                 self._system(message, stays=stays)
@@ -111,12 +113,12 @@ class Turns:
         return _marked(blocks, message)
 
     def _thinking(self, blocks: list[Part]) -> list[Block]:
-        """As they came, with their signatures."""
+        """As they came, with their signatures; without those of other vendors, who put a name and a colon in front."""
         kept: list[Block] = []
         for block in blocks:
             if block.type == "redacted_thinking" and block.data:
                 kept.append({"type": "redacted_thinking", "data": block.data})
-            elif block.type == "thinking" and block.signature:
+            elif block.type == "thinking" and block.signature and ":" not in block.signature:
                 kept.append({"type": "thinking", "thinking": block.thinking or "", "signature": block.signature})
             else:
                 self._request.drop("messages.thinking_blocks")

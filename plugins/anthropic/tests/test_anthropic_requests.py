@@ -537,7 +537,12 @@ def test_thinking_inside_the_content(sent):
     [
         ({"reasoning_content": "hm"}, ("messages.reasoning_content",)),
         ({"audio": {"id": "audio_1"}}, ("messages.audio",)),
+        ({"images": [{"type": "image_url", "image_url": {"url": "https://a"}}]}, ("messages.images",)),
         ({"thinking_blocks": [{"type": "thinking", "thinking": "hm"}]}, ("messages.thinking_blocks",)),
+        (
+            {"thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "gemini:c2ln"}]},
+            ("messages.thinking_blocks",),
+        ),
     ],
 )
 def test_what_cannot_go_back_is_told(sent, more, dropped):

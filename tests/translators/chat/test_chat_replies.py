@@ -206,3 +206,31 @@ def test_usage_says_the_same_when_it_is_read_back():
     assert Usage.from_openai(usage_fields(Usage(cache_write=1, cache_write_1h=2))) == Usage(cache_write=3)
     pictures = Usage(input=1, image_input=2, audio_input=3, output=4, image_output=5, audio_output=6)
     assert Usage.from_openai(usage_fields(pictures)) == pictures
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+TOKENS = [{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}]
+
+
+def test_pictures_that_a_model_made_stand_where_openrouter_has_them(chunks):
+    stream = chunks.image("data:image/png;base64,AA==") + chunks.finish("stop") + chunks.end(None)
+    answer = Answer()
+    answer.image("data:image/png;base64,AA==")
+
+    assert deltas(stream) == [START, ({"images": [PICTURE]}, None), ({}, "stop")]
+    said = json.loads(completion([answer], id="c1", model="m", created_s=5, usage=None))
+    assert said["choices"][0]["message"]["images"] == [PICTURE]
+    ChatCompletion.model_validate(said, strict=True)
+
+
+def test_logprobs(chunks):
+    stream = chunks.text("a") + chunks.logprobs(TOKENS) + chunks.finish("stop") + chunks.end(None)
+    answer = Answer()
+    answer.text("a")
+    answer.logprobs = TOKENS
+
+    told = [choice["logprobs"] for chunk in read(stream) for choice in chunk["choices"]]
+    assert told == [None, None, {"content": TOKENS, "refusal": None}, None]
+    said = json.loads(completion([answer], id="c1", model="m", created_s=5, usage=None))
+    assert said["choices"][0]["logprobs"] == {"content": TOKENS, "refusal": None}
+    ChatCompletion.model_validate(said, strict=True)

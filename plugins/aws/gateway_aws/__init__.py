@@ -1,0 +1,1 @@
+"""Models that AWS serves: Amazon Bedrock and Amazon SageMaker."""

@@ -1,0 +1,66 @@
+"""Accounts of AWS, and who the gateway is there.
+
+Source: types of truefoundry-sdk 0.6.0, as restated in section 1.1.1 of the project's compatibility notes; a
+`session_token` is beyond them.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from gateway.manifests.accounts import ApiKeyAuth, Integration, ProviderAccount, Text, Url
+from gateway.secrecy.secret import Secret
+
+Region = Annotated[
+    str, Meta(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d{1,2}\Z", description="a region of AWS, such as us-east-1")
+]
+"""It becomes part of a host's name."""
+RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/\S+\Z", description="the ARN of an IAM role")]
+
+
+def domain_of(region: str) -> str:
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+
+
+class AccessKeyAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="access-key-based"):
+    """`session_token`: of keys that are for a while."""
+
+    access_key_id: Secret
+    secret_access_key: Secret
+    session_token: Secret | None = None
+
+
+class AssumedRoleAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="assumed-role-based"):
+    """A role that the gateway's own identity may take on."""
+
+    assumed_role_arn: RoleArn
+    external_id: Text | None = None
+
+
+KeysAuth = AccessKeyAuth | AssumedRoleAuth
+"""What requests are signed with; None: the gateway's own identity."""
+
+
+class RegionalModel(Integration, frozen=True, kw_only=True):
+    """`region`: None: the account's."""
+
+    region: Region | None = None
+
+
+class BedrockAccount(ProviderAccount, frozen=True, kw_only=True):
+    """`base_url`: in place of `https://bedrock-runtime.{region}.amazonaws.com`, as for a VPC endpoint; an `api_key` is
+    one of Bedrock's own."""
+
+    integrations: tuple[RegionalModel, ...]
+    region: Region
+    auth_data: KeysAuth | ApiKeyAuth | None = None
+    base_url: Url | None = None
+
+
+class SageMakerAccount(ProviderAccount, frozen=True, kw_only=True):
+    """`model_id` of each model is the name of its endpoint."""
+
+    integrations: tuple[RegionalModel, ...]
+    region: Region
+    auth_data: KeysAuth | None = None

@@ -1,0 +1,220 @@
+"""The provider for Google: the Gemini API, and Vertex AI with the models of its other publishers."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.contract import Call, Endpoint, Head, JsonBody, Reading, Signer, Target, Translator, UpstreamRequest
+from gateway.errors import BadRequest, Refused
+from gateway.manifests.accounts import ProviderAccount
+from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, any_model_of
+from gateway.translators import HUB, translator
+from gateway.translators.joined import Joined
+from gateway_google.accounts import GeminiAccount, VertexAccount
+from gateway_google.addresses import Address, gemini, vertex
+from gateway_google.embeddings import Api, ToEmbeddings
+from gateway_google.refusal import status_of, waits_of
+from gateway_google.translator import ToGemini
+
+ANTHROPIC_VERSION = "vertex-2023-10-16"
+
+_METHODS: Mapping[str, str] = {
+    "requests": "batchEmbedContents",
+    "content": "embedContent",
+    "instances": "predict",
+}
+"""Field of a body -> what it is for."""
+_JSON = {"content-type": "application/json"}
+# What Mistral refuses, it refuses on Vertex AI as well: see `provider-account/mistral-ai` in the gateway's catalog.
+_MISTRAL = Vendor(
+    paths={"chat": ""},
+    rejects=frozenset(
+        {"logit_bias", "logprobs", "service_tier", "store", "stream_options", "top_logprobs", "user", "verbosity"}
+    ),
+    renames={"max_completion_tokens": "max_tokens", "seed": "random_seed"},
+    asks_for_usage=False,
+)
+_OPEN_MODELS = Vendor(paths={"chat": "/chat/completions"})
+_encode = msgspec.json.encode
+
+
+class GoogleSettings(Settings, frozen=True):
+    """
+    Args:
+        endpoints: by method, or for OpenAI's API by dialect.
+        format: what is spoken there.
+    """
+
+    format: str = "gemini"
+    embeddings: Translator | None = None
+
+
+class Google(OpenAICompatible):
+    """
+    Args:
+        translators: (dialect, format) -> the one between them, for what this plugin does not translate itself.
+        tokens: how access tokens are fetched, as by `tokens_for`; None: by that.
+    """
+
+    accounts: Mapping[str, Any] = {
+        "provider-account/google-gemini": GeminiAccount,
+        "provider-account/google-vertex": VertexAccount,
+    }
+
+    def __init__(
+        self,
+        *,
+        translators: Callable[[str, str], Translator | None] = translator,
+        tokens: Callable[..., Signer] | None = None,
+    ) -> None:
+        self._translators = translators
+        self._tokens = tokens
+        self._chat: Translator = ToGemini()
+
+    def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
+        if "GEMINI_API_KEY" in variables:
+            yield any_model_of("provider-account/google-gemini", {"apiKey": "${GEMINI_API_KEY}"}, ("chat", "embedding"))
+
+    def targets(self, account: ProviderAccount) -> Iterable[Target]:
+        if isinstance(account, GeminiAccount):
+            yield from self._of_gemini(account)
+        elif isinstance(account, VertexAccount):
+            yield from self._of_vertex(account)
+
+    def request(self, call: Call, target: Target) -> UpstreamRequest:
+        settings: GoogleSettings = target.settings
+        through = self._translator(call, target)
+        if through is None:
+            return self._as_it_is(call, target)
+        body = through.request(call, target.model)
+        assert isinstance(body, JsonBody)
+        fields: dict[str, Any] = dict(body.fields)
+        if settings.format == "anthropic":
+            fields.pop("model", None)
+            fields.setdefault("anthropic_version", ANTHROPIC_VERSION)
+        return UpstreamRequest(_endpoint_for(call, settings, fields), _encode(fields), body.dropped_params)
+
+    def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
+        through = self._translator(call, target)
+        return through.reading(call, head) if through is not None else super().reading(call, target, head)
+
+    def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
+        status = status_of(body)
+        if status.is_bad_key:  # which is told as a 400
+            head = msgspec.structs.replace(head, status=401)
+        refused = super().refusal(call, target, head, body)
+        if self._translator(call, target) is not None:
+            refused.body = None  # in another API's words
+            if refused.code == Refused.code and status.name:
+                refused.code = status.name
+        if not any(name.lower() == "retry-after" for name in refused.headers):
+            refused.headers = {**refused.headers, **waits_of(status)}
+        return refused
+
+    def _of_gemini(self, account: GeminiAccount) -> Iterable[Target]:
+        headers = {**_JSON, "x-goog-api-key": account.auth_data.api_key.reveal()}
+        for model in account.integrations:
+            address = gemini(account.base_url, model.model_id)
+            yield self._target(account, model, address, headers, api="gemini")
+
+    def _of_vertex(self, account: VertexAccount) -> Iterable[Target]:
+        # google-auth takes a third of a second to load, and most gateways have no such account.
+        from gateway_google.credentials import quota_project_of, tokens_for
+
+        tokens = self._tokens or tokens_for
+        quota = quota_project_of(account.auth_data)
+        headers = _JSON if quota is None else {**_JSON, "x-goog-user-project": quota}
+        signer: Signer | None = None  # one for all its models
+        for model in account.integrations:
+            region = model.region or account.region
+            address = vertex(model.model_id, account.project_id, region, account.base_url)
+            signer = signer or tokens(address.base, account.auth_data)
+            api: Api = "vertex" if "gemini" in address.model else "predict"
+            yield self._target(account, model, address, headers, api=api, signer=signer)
+
+    def _target(
+        self,
+        account: ProviderAccount,
+        model: Any,
+        address: Address,
+        headers: Mapping[str, str],
+        *,
+        api: Api,
+        signer: Signer | None = None,
+    ) -> Target:
+        vendor = {"mistral": _MISTRAL, "openai": _OPEN_MODELS}.get(address.format, Vendor())
+        return Target(
+            name=f"{account.name}/{model.name}",
+            model=address.model,
+            model_types=frozenset(model.model_types),
+            provider=self,
+            signer=signer,
+            settings=GoogleSettings(
+                {name: Endpoint(url, headers) for name, url in _urls(address).items()},
+                vendor,
+                asks_for_usage=account.asks_for_usage and address.format == "openai",
+                format=address.format,
+                embeddings=ToEmbeddings(api),
+            ),
+        )
+
+    def _translator(self, call: Call, target: Target) -> Translator | None:
+        """None: the caller's own API is spoken there.
+
+        Raises:
+            BadRequest: there is no way from one to the other.
+        """
+        settings: GoogleSettings = target.settings
+        dialect, spoken = call.dialect.name, settings.format
+        if spoken in (dialect, "openai", "mistral"):
+            return None
+        if spoken == "gemini" and dialect == "embeddings":
+            return settings.embeddings
+        if spoken == "gemini" and dialect == HUB:
+            return self._chat
+        found: Translator | None
+        if spoken == "gemini":
+            first = self._translators(dialect, HUB)
+            found = Joined(first, self._chat) if first is not None else None
+        else:
+            found = self._translators(dialect, spoken)
+        if found is None:
+            message = f"{target.name} speaks the API of {spoken}, and no plugin that is installed translates into it"
+            raise BadRequest(f"{message} from that for {dialect}", param="model")
+        return found
+
+    def _as_it_is(self, call: Call, target: Target) -> UpstreamRequest:
+        settings: GoogleSettings = target.settings
+        if settings.format == "anthropic":
+            fields: dict[str, Any] = {name: raw for name, raw in call.fields.items() if name != "model"}
+            fields.setdefault("anthropic_version", ANTHROPIC_VERSION)
+            return UpstreamRequest(_endpoint_for(call, settings, fields), _encode(fields))
+        request = super().request(call, target)
+        if settings.format == "mistral":
+            return msgspec.structs.replace(request, endpoint=_endpoint_for(call, settings, call.fields))
+        return request
+
+
+def _urls(address: Address) -> dict[str, str]:
+    match address.format:
+        case "openai":
+            return {"chat": f"{address.base}/chat/completions"}
+        case "anthropic" | "mistral":
+            return {
+                "chat": f"{address.base}:rawPredict",
+                "generate": f"{address.base}:rawPredict",
+                "stream": f"{address.base}:streamRawPredict",
+            }
+    return {
+        "generate": f"{address.base}:generateContent",
+        "stream": f"{address.base}:streamGenerateContent?alt=sse",
+        **{method: f"{address.base}:{method}" for method in _METHODS.values()},
+    }
+
+
+def _endpoint_for(call: Call, settings: GoogleSettings, fields: Mapping[str, Any]) -> Endpoint:
+    embedding = next((method for name, method in _METHODS.items() if name in fields), None)
+    if settings.format != "gemini" or embedding is None:
+        return settings.endpoints["stream" if call.ask.stream else "generate"]
+    return settings.endpoints[embedding]
