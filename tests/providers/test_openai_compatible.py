@@ -521,7 +521,7 @@ def test_their_errors_are_worded_in_their_own_api():
 
 
 def test_servers_of_open_models_are_given_back_what_they_thought():
-    thinking = {"type": "thinking", "thinking": "hm", "signature": "gateway.unsigned"}
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "gateway:unsigned"}
     asked = messages(messages=[{"role": "assistant", "content": [thinking, {"type": "text", "text": "so"}]}])
 
     request = PROVIDER.request(asked, target(format="openai-extended"))

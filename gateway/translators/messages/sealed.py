@@ -1,15 +1,17 @@
 """What other vendors want back with a call, such as Gemini's thought signatures: callers of the Messages API give back
 thinking as it came, so it travels in a block of thinking that nobody is to read."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import msgspec
 
-UNSIGNED = "gateway.unsigned"
+UNSIGNED = "gateway:unsigned"
 """The signature of thinking that came without one."""
-_PREFIX = "gateway.extra."
-_MARK = b'"gateway.'
+_PREFIX = "gateway:extra:"
+_OTHERS = re.compile(rb'"(?:signature|data)"\s*+:\s*+"[a-z]++:')
+"""Signatures of other vendors than Anthropic have a name and a colon in front."""
 _decoder = msgspec.json.Decoder(dict[str, dict[str, Any]])
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -30,18 +32,18 @@ def unsealed(data: str) -> dict[str, dict[str, Any]] | None:
         return {}
 
 
-def without_ours(messages: msgspec.Raw) -> msgspec.Raw:
-    """For Anthropic, which refuses thinking that it has not signed: turns that another model has taken before, without
-    what was made up for them. All else stays as it is, to the byte. Raises ValueError: they are no turns."""
-    if _MARK not in bytes(messages):
+def without_foreign(messages: msgspec.Raw) -> msgspec.Raw:
+    """For Anthropic, which refuses thinking that it has not signed: turns that other models have taken, without theirs.
+    All else stays as it is, to the byte. Raises DecodeError: they are no turns."""
+    if not _OTHERS.search(messages):
         return messages
     turns = []
     for turn in _raws.decode(messages):
-        if _MARK in bytes(turn):
+        if _OTHERS.search(turn):
             fields = _object.decode(turn)
             content = fields.get("content", msgspec.Raw())
             blocks = _raws.decode(content) if bytes(content).startswith(b"[") else []
-            kept = [block for block in blocks if not _is_ours(block)]
+            kept = [block for block in blocks if not _is_foreign(block)]
             if len(kept) < len(blocks):
                 if kept:
                     turns.append(msgspec.Raw(_encode({**fields, "content": kept})))
@@ -50,11 +52,10 @@ def without_ours(messages: msgspec.Raw) -> msgspec.Raw:
     return msgspec.Raw(_encode(turns))
 
 
-def _is_ours(raw: msgspec.Raw) -> bool:
-    if _MARK not in bytes(raw):
+def _is_foreign(raw: msgspec.Raw) -> bool:
+    if not _OTHERS.search(raw):
         return False
     block = _object.decode(raw)
     kind = bytes(block.get("type", b""))
-    if kind == b'"thinking"':
-        return bytes(block.get("signature", b"")) == b'"%b"' % UNSIGNED.encode()
-    return kind == b'"redacted_thinking"' and bytes(block.get("data", b"")).startswith(b'"%b' % _PREFIX.encode())
+    told = block.get("signature" if kind == b'"thinking"' else "data", msgspec.Raw())
+    return kind in (b'"thinking"', b'"redacted_thinking"') and b":" in bytes(told)

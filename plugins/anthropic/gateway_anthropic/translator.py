@@ -8,7 +8,7 @@ import msgspec
 from gateway.contract import Call, Head, JsonBody, Reading
 from gateway.errors import BadRequest
 from gateway.translators.chat import ANSWER_TOOL
-from gateway.translators.messages.sealed import without_ours
+from gateway.translators.messages.sealed import without_foreign
 from gateway_anthropic.flavour import Flavour
 from gateway_anthropic.reply import ReplyReading
 from gateway_anthropic.request import body_of
@@ -64,7 +64,7 @@ class Verbatim:
         fields = {**call.fields, "model": msgspec.Raw(msgspec.json.encode(model))}
         if "messages" in fields:
             try:
-                fields["messages"] = without_ours(fields["messages"])
+                fields["messages"] = without_foreign(fields["messages"])
             except (msgspec.DecodeError, RecursionError) as error:
                 raise BadRequest("messages cannot be read", param="messages") from error
         return JsonBody(fields)

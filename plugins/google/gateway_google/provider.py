@@ -25,6 +25,11 @@ _METHODS: Mapping[str, str] = {
     "instances": "predict",
 }
 """Field of a body -> what it is for."""
+REFUSED_FIELDS = frozenset({"container", "context_management", "diagnostics", "inference_geo", "speed"})
+"""Of Anthropic's Messages API: Vertex refuses them without a beta header, and callers' own are not passed on.
+
+Source: "Extra inputs are not permitted" in anthropics/claude-code#21612 and #39589, read 2026-11.
+"""
 _JSON = {"content-type": "application/json"}
 # What Mistral refuses, it refuses on Vertex AI as well: see `provider-account/mistral-ai` in the gateway's catalog.
 _MISTRAL = Vendor(
@@ -90,10 +95,14 @@ class Google(OpenAICompatible):
         body = through.request(call, target.model)
         assert isinstance(body, JsonBody)
         fields: dict[str, Any] = dict(body.fields)
+        dropped = body.dropped_params
         if settings.format == "anthropic":
             fields.pop("model", None)
             fields.setdefault("anthropic_version", ANTHROPIC_VERSION)
-        return UpstreamRequest(_endpoint_for(call, settings, fields), _encode(fields), body.dropped_params)
+            for name in sorted(REFUSED_FIELDS & fields.keys()):
+                del fields[name]
+                dropped = (*dropped, name)
+        return UpstreamRequest(_endpoint_for(call, settings, fields), _encode(fields), dropped)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
         through = self._translator(call, target)
