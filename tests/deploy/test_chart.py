@@ -143,7 +143,10 @@ def test_each_value_is_in_the_schema(helm, deploy):
             "either existingSecret or externalSecret",
         ),
         (
-            {"database": {"enabled": True}, "secrets": {"externalSecret": {"enabled": True, "storeRef": {"name": "b"}}}},
+            {
+                "database": {"enabled": True},
+                "secrets": {"externalSecret": {"enabled": True, "storeRef": {"name": "b"}}},
+            },
             "a hook runs before the ExternalSecret is there",
         ),
     ],
@@ -190,7 +193,10 @@ def test_scales_by_open_requests(render, values):
         {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}},
         {
             "type": "Pods",
-            "pods": {"metric": {"name": "gateway_open_requests"}, "target": {"type": "AverageValue", "averageValue": "300"}},
+            "pods": {
+                "metric": {"name": "gateway_open_requests"},
+                "target": {"type": "AverageValue", "averageValue": "300"},
+            },
         },
     ]
     assert scaler["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 600
