@@ -33,6 +33,8 @@ class Turns:
                 request.drop("messages.name")
             if message.audio is not None:
                 request.drop("messages.audio")
+            if message.images:
+                request.drop("messages.images")
             point = self._blocks.cache_point(message.cache_control)
             if message.is_system:
                 said = self._blocks.texts_of(message.parts, "system")
@@ -99,14 +101,15 @@ class Turns:
         return blocks
 
     def _thinking(self, blocks: list[Part]) -> list[Block]:
-        """As they came, with their signatures, which only Claude gives."""
+        """As they came, with their signatures, which only Claude gives; without those of other vendors, who put a name
+        and a colon in front."""
         kept: list[Block] = []
         for block in blocks:
             if self._traits.family not in ("anthropic", ""):
                 self._request.drop("messages.thinking_blocks")
             elif block.type == "redacted_thinking" and block.data:
                 kept.append({"reasoningContent": {"redactedContent": block.data}})
-            elif block.type == "thinking" and block.signature:
+            elif block.type == "thinking" and block.signature and ":" not in block.signature:
                 text = {"text": block.thinking or "", "signature": block.signature}
                 kept.append({"reasoningContent": {"reasoningText": text}})
             else:
