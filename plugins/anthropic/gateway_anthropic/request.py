@@ -49,12 +49,16 @@ def body_of(call: Call, model: str, flavour: Flavour) -> JsonBody:
         "output_config": _output_config(request, thinking, tools.format),
         "stop_sequences": _stop(request),
         "metadata": _metadata(request),
-        "service_tier": _tier(request),
+        "service_tier": _tier(request, flavour),
         **_sampling(request, claude, flavour, thinking),
         **{name: request.raw(name) for name in flavour.own_fields},
         "stream": call.ask.stream or None,
+        **flavour.adds,
     }
-    told = {name: msgspec.Raw(_encode(value)) for name, value in fields.items() if value is not None}
+    left = flavour.leaves_out
+    told = {
+        name: msgspec.Raw(_encode(value)) for name, value in fields.items() if value is not None and name not in left
+    }
     return JsonBody(told, dropped_params=request.dropped_params)
 
 
@@ -106,10 +110,11 @@ def _metadata(request: ChatRequest) -> dict[str, str] | None:
     return {"user_id": str(user_id)} if user_id else None
 
 
-def _tier(request: ChatRequest) -> str | None:
+def _tier(request: ChatRequest, flavour: Flavour) -> str | None:
     given = request.take("service_tier", str)
     if given is None:
         return None
-    if given not in _TIERS:
+    tier = _TIERS.get(given)
+    if given not in _TIERS or (tier == "auto" and not flavour.has_tiers):
         request.drop("service_tier")
-    return _TIERS.get(given)
+    return tier if flavour.has_tiers else None
