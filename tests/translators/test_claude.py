@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.translators.chat import Reasoning
 from gateway.translators.claude import claude_of
 
 
@@ -55,3 +56,31 @@ def test_what_it_can_do(model, max_output, samplers, budget, adaptive, off, forc
 )
 def test_efforts(model, efforts):
     assert claude_of(model).efforts == efforts
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted", "effort"),
+    [
+        ("claude-haiku-4-5", "high", None),
+        ("claude-opus-4-5", "minimal", "low"),
+        ("claude-opus-4-5", "medium", "medium"),
+        ("claude-opus-4-5", "max", "high"),
+        ("claude-sonnet-4-6", "xhigh", "high"),
+        ("claude-opus-4-7", "xhigh", "xhigh"),
+    ],
+)
+def test_an_effort_is_the_one_asked_for_or_the_next_lower(model, wanted, effort):
+    assert claude_of(model).effort(wanted) == effort
+
+
+@pytest.mark.parametrize(
+    ("model", "display", "thinking"),
+    [
+        ("claude-sonnet-4-6", None, {"type": "adaptive"}),
+        ("claude-opus-4-7", None, {"type": "adaptive", "display": "summarized"}),
+        ("claude-opus-4-7", "omitted", {"type": "adaptive", "display": "omitted"}),
+    ],
+)
+def test_whoever_asks_for_thoughts_sees_them(model, display, thinking):
+    """From 4.7 on they are hidden unless they are asked for."""
+    assert claude_of(model).thinking("adaptive", Reasoning("high", display=display)) == thinking
