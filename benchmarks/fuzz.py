@@ -316,7 +316,7 @@ def guided(name: str, seconds: float, seed: int) -> bool:
 
 
 def inside(name: str, corpus: str, seconds: float, seed: int) -> None:
-    import atheris  # type: ignore[import-not-found]
+    import atheris  # type: ignore[import-untyped]
 
     def one(data: bytes) -> None:
         if not data:
