@@ -16,7 +16,7 @@ from gateway.contract.guard import Finding, Guard, Guardrail, Hook, Observer, Su
 from gateway.contract.models import Choice, Classifier, Models
 from gateway.contract.provider import Endpoint, Provider, Reply, Signer, Target, Tls, Upstream, UpstreamRequest
 from gateway.contract.record import Outcome, Record, Sink, Span
-from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request
+from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request, Stored
 from gateway.contract.translator import Translator
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "Signer",
     "Sink",
     "Span",
+    "Stored",
     "Subject",
     "Target",
     "Text",

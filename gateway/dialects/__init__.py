@@ -1,6 +1,42 @@
 """Client-facing APIs: how their requests are read and how their errors are written."""
 
+from gateway.contract import Dialect
+from gateway.dialects.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
+from gateway.dialects.images import IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES
 from gateway.dialects.messages import COUNT_TOKENS, MESSAGES
+from gateway.dialects.moderations import MODERATIONS
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects.rerank import RERANK
 
-__all__ = ["CHAT", "COMPLETIONS", "COUNT_TOKENS", "EMBEDDINGS", "MESSAGES"]
+ALL: tuple[Dialect, ...] = (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    IMAGES,
+    IMAGE_EDITS,
+    IMAGE_VARIATIONS,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+    SPEECH,
+    RERANK,
+    MODERATIONS,
+    MESSAGES,
+    COUNT_TOKENS,
+)
+
+__all__ = [
+    "ALL",
+    "CHAT",
+    "COMPLETIONS",
+    "COUNT_TOKENS",
+    "EMBEDDINGS",
+    "IMAGES",
+    "IMAGE_EDITS",
+    "IMAGE_VARIATIONS",
+    "MESSAGES",
+    "MODERATIONS",
+    "RERANK",
+    "SPEECH",
+    "TRANSCRIPTIONS",
+    "TRANSLATIONS",
+]

@@ -13,7 +13,10 @@ from gateway.secrecy.secret import Secret
 from gateway.wire.address import address_of, host_of, path_of
 from gateway.wire.headers import wrong_headers
 
-API_PATHS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/models")
+API_PATHS = (
+    *("/chat/completions", "/completions", "/embeddings", "/responses", "/models"),
+    *("/images/generations", "/audio/transcriptions", "/audio/speech", "/rerank", "/moderations"),
+)
 """Which the gateway, as every client, puts behind a base URL by itself."""
 
 

@@ -18,8 +18,6 @@ NOT_YET = frozenset(
             _ACCOUNTS + name
             for name in (
                 "aws",
-                "aws-bedrock-mantle",
-                "aws-claude-platform",
                 "azure",
                 "cartesia",
                 "custom-endpoint",
@@ -40,6 +38,8 @@ IN_PLUGINS: Mapping[str, str] = MappingProxyType(
     {
         _ACCOUNTS + "anthropic": "llm-asgi-gateway-anthropic",
         _ACCOUNTS + "aws-bedrock": "llm-asgi-gateway-aws",
+        _ACCOUNTS + "aws-bedrock-mantle": "llm-asgi-gateway-aws",
+        _ACCOUNTS + "aws-claude-platform": "llm-asgi-gateway-aws",
         _ACCOUNTS + "aws-sagemaker": "llm-asgi-gateway-aws",
         _ACCOUNTS + "azure-foundry": "llm-asgi-gateway-azure",
         _ACCOUNTS + "azure-openai": "llm-asgi-gateway-azure",

@@ -3,12 +3,24 @@
 import re
 from base64 import b64encode
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urljoin
 
 import msgspec
 
-from gateway.contract import Call, Endpoint, Head, JsonBody, Reading, Target, Tls, Translator, UpstreamRequest
+from gateway.contract import (
+    Call,
+    Endpoint,
+    FormBody,
+    Head,
+    JsonBody,
+    Reading,
+    Target,
+    Tls,
+    Translator,
+    UpstreamRequest,
+)
 from gateway.errors import BadRequest, Refused, Unauthorized
 from gateway.logs import holds_secret, redact_text, redacted
 from gateway.manifests.accounts import (
@@ -31,6 +43,7 @@ from gateway.providers.credentials import BearerTokens
 from gateway.translators import HUB, translator
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
+from gateway.wire.form import upload_of
 from gateway.wire.openai import StreamReading
 
 # For plugins: a vendor that needs more than a row.
@@ -109,6 +122,9 @@ class OpenAICompatible:
             endpoint, fields, dropped = settings.endpoints[HUB], {**body.fields}, body.dropped_params
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
+        form = call.request.body
+        if isinstance(form, FormBody):
+            return _upload(endpoint, form.with_texts({"model": target.model}))
         vendor = settings.vendor
         if vendor.rejects or vendor.renames:
             dropped += _adapt(fields, vendor)
@@ -183,6 +199,11 @@ def any_model_of(type_: str, auth_data: Mapping[str, str], model_types: Sequence
     name = type_.removeprefix("provider-account/")
     model = {"type": f"integration/model/{name}", "name": "*", "model_id": "*", "model_types": [*model_types]}
     return {"type": type_, "name": name, "auth_data": {"type": "api-key", **auth_data}, "integrations": [model]}
+
+
+def _upload(endpoint: Endpoint, form: FormBody) -> UpstreamRequest:
+    content_type, length, body = upload_of(form.parts, token_hex(16))
+    return UpstreamRequest(endpoint.with_headers({"content-type": content_type}), body, length=length)
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

@@ -26,6 +26,7 @@ OLD_VERSION = "2023-06-01"
 
 _VENDOR = Vendor(asks_for_usage=False)
 _MESSAGES, _COUNT = "messages", "count_tokens"
+_FORMAT = "anthropic"
 _encode = msgspec.json.encode
 
 
@@ -116,7 +117,7 @@ def _with_headers(endpoint: Endpoint, headers: Mapping[str, str]) -> Endpoint:
 def _translator(call: Call, target: Target) -> Translator:
     settings: AnthropicSettings = target.settings
     dialect = call.dialect.name
-    found = find(settings.translators, dialect, ToMessages.format)
+    found = find(settings.translators, dialect, _FORMAT)
     if found is None:
         raise BadRequest(f"the provider of {target.name} has no API for {dialect}", param="model")
     return found

@@ -11,7 +11,6 @@ from gateway.errors import BadRequest, Refused
 from gateway.manifests.accounts import ApiKeyAuth, Integration, ProviderAccount
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor
 from gateway.translators import translator
-from gateway.wire.anthropic import headers_for
 from gateway_azure.accounts import (
     Auth,
     AzureFoundryAccount,
@@ -50,7 +49,8 @@ class AzureSettings(Settings, frozen=True):
 class Azure(OpenAICompatible):
     """
     Args:
-        translators: (dialect, format) -> the one between them, for models that are no OpenAI models.
+        translators: (dialect, format) -> the one between them, for models that are no OpenAI models. Claude's is that
+            into `anthropic-foundry`: Anthropic's API without what there is not at Microsoft.
     """
 
     accounts: Mapping[str, Any] = {
@@ -99,12 +99,7 @@ class Azure(OpenAICompatible):
             return super().request(call, target)
         body = through.request(call, target.model)
         assert isinstance(body, JsonBody)
-        endpoint = target.settings.endpoints[through.format]
-        if asked := call.request.headers:
-            try:
-                endpoint = endpoint.with_headers(headers_for(asked))
-            except ValueError as error:
-                raise BadRequest("a header for Anthropic holds characters that are not allowed") from error
+        endpoint = target.settings.endpoints[target.settings.format]
         return UpstreamRequest(endpoint, _encode(body.fields), body.dropped_params)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
@@ -132,7 +127,7 @@ class Azure(OpenAICompatible):
         if not _is_foreign(call, target):
             return None
         spoken = target.settings.format
-        found = self._translators(call.dialect.name, spoken)
+        found = self._translators(call.dialect.name, f"{spoken}-foundry")
         if found is None:
             message = f"{target.name} speaks the API of {spoken}, and no plugin that is installed translates into it"
             raise BadRequest(f"{message} from that for {call.dialect.name}", param="model")

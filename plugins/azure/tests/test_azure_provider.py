@@ -297,15 +297,3 @@ def test_callers_of_messages_are_translated_into_chat():
 
     assert "/chat/completions" in request.endpoint.url
     assert b"message_start" in reading.feed(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
-
-
-def test_claude_is_asked_for_the_callers_version_and_features():
-    provider = Azure(environ={}, translators=lambda dialect, spoken: Shouting())
-    target = azure_foundry(f"{FOUNDRY}/anthropic", provider=provider)
-    asked = call(CHAT_BODY, MESSAGES)
-    headers = {"anthropic-version": "2026-10-21", "anthropic-beta": "a-1"}
-    asked = msgspec.structs.replace(asked, request=msgspec.structs.replace(asked.request, headers=headers))
-
-    head = provider.request(asked, target).endpoint.head
-
-    assert b"anthropic-version: 2026-10-21\r\nanthropic-beta: a-1\r\n" in head

@@ -25,11 +25,6 @@ _METHODS: Mapping[str, str] = {
     "instances": "predict",
 }
 """Field of a body -> what it is for."""
-REFUSED_FIELDS = frozenset({"container", "context_management", "diagnostics", "inference_geo", "speed"})
-"""Of Anthropic's Messages API: Vertex refuses them without a beta header, and callers' own are not passed on.
-
-Source: "Extra inputs are not permitted" in anthropics/claude-code#21612 and #39589, read 2026-11.
-"""
 _JSON = {"content-type": "application/json"}
 # What Mistral refuses, it refuses on Vertex AI as well: see `provider-account/mistral-ai` in the gateway's catalog.
 _MISTRAL = Vendor(
@@ -58,7 +53,8 @@ class GoogleSettings(Settings, frozen=True):
 class Google(OpenAICompatible):
     """
     Args:
-        translators: (dialect, format) -> the one between them, for what this plugin does not translate itself.
+        translators: (dialect, format) -> the one between them, for what this plugin does not translate itself. Claude's
+            is that into `anthropic-vertex`: Anthropic's API as Vertex AI has it.
         tokens: how access tokens are fetched, as by `tokens_for`; None: by that.
     """
 
@@ -94,15 +90,7 @@ class Google(OpenAICompatible):
             return self._as_it_is(call, target)
         body = through.request(call, target.model)
         assert isinstance(body, JsonBody)
-        fields: dict[str, Any] = dict(body.fields)
-        dropped = body.dropped_params
-        if settings.format == "anthropic":
-            fields.pop("model", None)
-            fields.setdefault("anthropic_version", ANTHROPIC_VERSION)
-            for name in sorted(REFUSED_FIELDS & fields.keys()):
-                del fields[name]
-                dropped = (*dropped, name)
-        return UpstreamRequest(_endpoint_for(call, settings, fields), _encode(fields), dropped)
+        return UpstreamRequest(_endpoint_for(call, settings, body.fields), _encode(body.fields), body.dropped_params)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
         through = self._translator(call, target)
@@ -187,7 +175,7 @@ class Google(OpenAICompatible):
             first = self._translators(dialect, HUB)
             found = Joined(first, self._chat) if first is not None else None
         else:
-            found = self._translators(dialect, spoken)
+            found = self._translators(dialect, f"{spoken}-vertex")
         if found is None:
             message = f"{target.name} speaks the API of {spoken}, and no plugin that is installed translates into it"
             raise BadRequest(f"{message} from that for {dialect}", param="model")

@@ -6,8 +6,7 @@ from gateway_google.accounts import GeminiAccount, VertexAccount
 from gateway_google.addresses import gemini, vertex
 from gateway_google.provider import Google
 
-from gateway.contract import Call, Head, JsonBody, Request
-from gateway.dialects import MESSAGES
+from gateway.contract import Head, JsonBody
 from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.manifests.secret_fields import change_secrets
@@ -42,23 +41,14 @@ class NoTokens:
 class ToMessages:
     """What a plugin for Anthropic's API brings along."""
 
-    dialect, format = "chat", "anthropic"
+    dialect, format = "chat", "anthropic-vertex"
 
     def request(self, call, model):
-        fields = {"model": model, "messages": [], "stream": call.ask.stream}
+        fields = {"anthropic_version": "vertex-2023-10-16", "messages": [], "stream": call.ask.stream}
         return JsonBody({name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()}, b"", ("n",))
 
     def reading(self, call, head):
         return DocumentReading()
-
-
-class Verbatim(ToMessages):
-    """The same for callers of that API."""
-
-    dialect = "messages"
-
-    def request(self, call, model):
-        return JsonBody(call.fields)
 
 
 def accounts(text, struct):
@@ -182,7 +172,7 @@ def test_tuned_models_of_the_gemini_api():
 @pytest.mark.parametrize(("stream", "method"), [(False, "rawPredict"), (True, "streamRawPredict")])
 def test_claude_by_the_plugin_that_speaks_its_api(target, chat, stream, method):
     """The model is in the URL, and the version in the body."""
-    found = target("anthropic/claude-opus-4-8", installed={("chat", "anthropic"): ToMessages()})
+    found = target("anthropic/claude-opus-4-8", installed={("chat", "anthropic-vertex"): ToMessages()})
 
     request = found.provider.request(chat(stream=stream), found)
 
@@ -194,22 +184,6 @@ def test_claude_by_the_plugin_that_speaks_its_api(target, chat, stream, method):
     }
     assert request.dropped_params == ("n",)
     assert isinstance(found.provider.reading(chat(), found, Head(200, {})), DocumentReading)
-
-
-def test_claude_lacks_what_only_anthropic_has(target):
-    """Coding agents send it with every request, and Vertex refuses them all."""
-    found = target("anthropic/claude-opus-4-8", installed={("messages", "anthropic"): Verbatim()})
-    fields = {"model": "m", "max_tokens": 9, "messages": [], "context_management": {"edits": []}}
-    request = Request(body=JsonBody({name: msgspec.Raw(msgspec.json.encode(each)) for name, each in fields.items()}))
-
-    sent = found.provider.request(Call(MESSAGES, MESSAGES.parse(request), request), found)
-
-    assert msgspec.json.decode(sent.body) == {
-        "max_tokens": 9,
-        "messages": [],
-        "anthropic_version": "vertex-2023-10-16",
-    }
-    assert sent.dropped_params == ("context_management",)
 
 
 def test_claude_without_it_is_refused(target, chat):
