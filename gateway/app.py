@@ -21,7 +21,7 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT
+from gateway.dialects import ALL, CHAT, COUNT_TOKENS
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
@@ -51,6 +51,7 @@ from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
+from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.watch import Timing
@@ -70,6 +71,7 @@ from gateway.upstream.outgoing import Ways
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
+ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate}
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -145,7 +147,8 @@ def build_app(
     bus = bus_from(settings.redis_url, HEALTH)
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
     dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
-    responder = GuardResponder(dispatcher, rules=lambda: live.snapshot.guards)
+    estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
+    responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
     app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing())
     if guards:
         app = GuardMiddleware(app, guards=guards)

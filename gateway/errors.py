@@ -47,6 +47,8 @@ class GatewayError(Exception):
     type = "api_error"
     code: str | None = None
     should_retry = False
+    request_id: str | None = None
+    """Of the request that it ends, once it is known which."""
 
     def __init__(
         self,

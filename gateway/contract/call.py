@@ -140,7 +140,10 @@ class Reading(Protocol):
 
 
 class Dialect(Protocol):
-    """One client-facing API: how its requests and its replies are read, and how its errors are written."""
+    """One client-facing API: how its requests and its replies are read, and how its errors are written.
+
+    It may also have `headers`: names, in lower case, of those of a request that `Request.headers` is to hold.
+    """
 
     name: str
     routes: Sequence[tuple[str, str]]

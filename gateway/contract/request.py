@@ -89,6 +89,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         path_params: what stands in the template's places.
         query: as it came, without the question mark.
         body: None: there is none, as with GET.
+        headers: those that the dialect asks for, which are for the provider; names in lower case.
     """
 
     method: str = "POST"
@@ -96,3 +97,4 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     path_params: Mapping[str, str] = {}
     query: bytes = b""
     body: Body | None = None
+    headers: Mapping[str, str] = {}

@@ -15,6 +15,8 @@ from gateway.proxy.asgi import Receive, Scope, Send, send_body
 ABOUT = "An AI gateway: one API for the models of many providers, with tokens, limits and budgets."
 BEARER = {"token": {"type": "http", "scheme": "bearer"}}
 
+_VENDORS = {"rerank": "Cohere", "messages": "Anthropic", "count_tokens": "Anthropic"}
+
 Operation = dict[str, Any]
 _KINDS: Mapping[type, str] = {JsonBody: "application/json", FormBody: "multipart/form-data"}
 
@@ -66,7 +68,7 @@ class OpenApiEndpoint:
         model = {"type": "object", "required": ["model"], "properties": {"model": {"type": "string"}}}
         for dialect in self.dialects:
             for method, route in dialect.routes:
-                vendor = "Cohere" if dialect.name == "rerank" else "OpenAI"
+                vendor = _VENDORS.get(dialect.name, "OpenAI")
                 about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(route))
                 if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method != "GET":
                     about["requestBody"] = {"required": True, "content": {kind: {"schema": model}}}
@@ -104,7 +106,7 @@ def _operation(summary: str, tag: str, *, names: Iterable[str] = (), body: Any =
         "summary": summary,
         "tags": [tag],
         "security": [{name: []} for name in BEARER],
-        "responses": {"200": {"description": "Done."}, "default": {"description": "An error, in OpenAI's shape."}},
+        "responses": {"200": {"description": "Done."}, "default": {"description": "An error."}},
     }
     if names:
         text = {"type": "string"}

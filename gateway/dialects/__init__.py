@@ -3,6 +3,7 @@
 from gateway.contract import Dialect
 from gateway.dialects.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from gateway.dialects.images import IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES
+from gateway.dialects.messages import COUNT_TOKENS, MESSAGES
 from gateway.dialects.moderations import MODERATIONS
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.rerank import RERANK
@@ -19,16 +20,20 @@ ALL: tuple[Dialect, ...] = (
     SPEECH,
     RERANK,
     MODERATIONS,
+    MESSAGES,
+    COUNT_TOKENS,
 )
 
 __all__ = [
     "ALL",
     "CHAT",
     "COMPLETIONS",
+    "COUNT_TOKENS",
     "EMBEDDINGS",
     "IMAGES",
     "IMAGE_EDITS",
     "IMAGE_VARIATIONS",
+    "MESSAGES",
     "MODERATIONS",
     "RERANK",
     "SPEECH",

@@ -11,10 +11,10 @@ from gateway.errors import MethodNotAllowed, NotFound
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, decoded, route_path
 from gateway.proxy.exchange import Exchange
 
-_PREFIXES = ("", "/api/llm", "/api/inference/openai", "/api/llm/api/inference/openai")
+_PREFIXES = ("", "/api/llm", "/anthropic", "/api/inference/openai", "/api/llm/api/inference/openai")
 BASES = tuple(prefix + version for prefix in _PREFIXES for version in ("", "/v1"))
-"""Every inference route is below each of them. Source: section 2.1 of the compatibility notes. The third is the last
-of a gateway that is mounted at `/api/llm`."""
+"""Every inference route is below each of them. Source: section 2.1 of the compatibility notes. `/anthropic` is
+what people give clients of Anthropic's API; the one behind it is the last of a gateway mounted at `/api/llm`."""
 
 
 class Router:

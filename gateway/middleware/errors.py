@@ -69,6 +69,7 @@ class ErrorsMiddleware:
         else:
             return
         exchange.error = error
+        error.request_id = exchange.id or None
         # Its frames hold the exchange, which holds the error. Such a ring keeps `receive` alive until the collector
         # comes, and with it the client's body, and in granian the connection.
         error.__traceback__ = error.__context__ = error.__cause__ = None

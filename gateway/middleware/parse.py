@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Collection
 
 import msgspec
 
@@ -97,7 +98,24 @@ def _read_options(exchange: Exchange) -> None:
 
 
 def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
-    return Request(scope["method"], exchange.route, scope.get("path_params", {}), scope.get("query_string", b""), body)
+    return Request(
+        scope["method"],
+        exchange.route,
+        scope.get("path_params", {}),
+        scope.get("query_string", b""),
+        body,
+        _headers(scope, names) if (names := getattr(exchange.dialect, "headers", ())) else {},
+    )
+
+
+def _headers(scope: Scope, names: Collection[str]) -> dict[str, str]:
+    """Of several lines with one name, the values in their order, with commas. Source: RFC 9110, section 5.3."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name in names:
+            found[name] = f"{found[name]},{value}" if name in found else value
+    return found
 
 
 def _body(pieces: list[bytes], exchange: Exchange, dialect: Dialect) -> Body | None:

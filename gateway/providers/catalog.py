@@ -55,6 +55,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     rejects: fields of the request it answers with an error; they are left out, and the caller is told.
     renames: OpenAI's name of a field -> the vendor's own. Without it the limit on the output would be lost.
     asks_for_usage: it reports usage in streams if `stream_options.include_usage` is set. The others do so anyway.
+    format: what callers of other APIs than OpenAI's are translated into: `openai`, or `openai-extended` if it takes the
+        reasoning of earlier turns, too.
     """
 
     account: type[ProviderAccount] = KeyAccount
@@ -65,6 +67,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     rejects: frozenset[str] = frozenset()
     renames: Mapping[str, str] = MappingProxyType({})
     asks_for_usage: bool = True
+    format: str = "openai"
 
 
 VENDORS: Mapping[str, Vendor] = {
@@ -119,7 +122,9 @@ VENDORS: Mapping[str, Vendor] = {
     ),
     # It reports usage whether asked or not, in an event without choices, which is cut out for those who did not ask.
     # Source: openrouter.ai/docs, ChatStreamOptions, read 2026-11.
-    "provider-account/openrouter": Vendor(base_url="https://openrouter.ai/api/v1", key_variable="OPENROUTER_API_KEY"),
+    "provider-account/openrouter": Vendor(
+        base_url="https://openrouter.ai/api/v1", key_variable="OPENROUTER_API_KEY", format="openai-extended"
+    ),
     # Its reasoning models refuse `stop`, `frequency_penalty` and `reasoning_effort` too, others take them: those stay.
     # Source: docs.x.ai, reasoning; answers of api.x.ai for grok-3 to grok-4.6 in public issues; read 2026-11.
     "provider-account/xai": Vendor(
@@ -151,7 +156,7 @@ VENDORS: Mapping[str, Vendor] = {
     "provider-account/wafer": Vendor(
         account=WaferAccount, base_url="https://pass.wafer.ai/v1", key_variable="WAFER_API_KEY"
     ),
-    "provider-account/ollama": Vendor(account=OllamaAccount, suffix="/v1"),
+    "provider-account/ollama": Vendor(account=OllamaAccount, suffix="/v1", format="openai-extended"),
     "provider-account/databricks": Vendor(account=DatabricksAccount, suffix="/serving-endpoints"),
     # It caps answers at 4096 tokens unless told by `max_completion_tokens`, and knows no `max_tokens`.
     # Source: docs.snowflake.com/user-guide/snowflake-cortex/cortex-rest-api; langchain-ai/langchain-snowflake#132;
@@ -161,7 +166,7 @@ VENDORS: Mapping[str, Vendor] = {
         paths=_only("chat"),
         renames=MappingProxyType({"max_tokens": "max_completion_tokens"}),
     ),
-    "provider-account/self-hosted-model": Vendor(account=SelfHostedAccount),
+    "provider-account/self-hosted-model": Vendor(account=SelfHostedAccount, format="openai-extended"),
 }
 
 # TEI answers below / and below /v1, Infinity below its `--url-prefix`, NeMo Retriever below /v1: as the url says. TEI

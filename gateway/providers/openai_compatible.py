@@ -9,7 +9,18 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from gateway.contract import Call, Endpoint, FormBody, Head, Reading, Target, Tls, UpstreamRequest
+from gateway.contract import (
+    Call,
+    Endpoint,
+    FormBody,
+    Head,
+    JsonBody,
+    Reading,
+    Target,
+    Tls,
+    Translator,
+    UpstreamRequest,
+)
 from gateway.errors import BadRequest, Refused, Unauthorized
 from gateway.logs import holds_secret, redact_text, redacted
 from gateway.manifests.accounts import (
@@ -29,6 +40,7 @@ from gateway.manifests.accounts import (
 from gateway.providers.catalog import SERVERS, VENDORS, Vendor
 from gateway.providers.client_credentials import ClientCredentials
 from gateway.providers.credentials import BearerTokens
+from gateway.translators import HUB, translator
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.form import upload_of
@@ -37,7 +49,7 @@ from gateway.wire.openai import StreamReading
 # For plugins: a vendor that needs more than a row.
 __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
 
-PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|x-ratelimit-[a-z-]+", re.IGNORECASE)
+PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|(x|anthropic)-ratelimit-[a-z0-9-]+", re.IGNORECASE)
 """Headers of a refusal that are for the caller."""
 
 COMMON_TYPES = ("chat", "completion", "embedding")
@@ -102,21 +114,27 @@ class OpenAICompatible:
     def request(self, call: Call, target: Target) -> UpstreamRequest:
         settings: Settings = target.settings
         endpoint = settings.endpoints.get(call.dialect.name)
+        fields: dict[str, Any] = {**call.fields, "model": target.model}
+        dropped: tuple[str, ...] = ()
         if endpoint is None:
-            raise BadRequest(f"the provider of {target.name} has no API for {call.dialect.name}", param="model")
+            body = _translator(call, target).request(call, target.model)
+            assert isinstance(body, JsonBody)
+            endpoint, fields, dropped = settings.endpoints[HUB], {**body.fields}, body.dropped_params
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
         form = call.request.body
         if isinstance(form, FormBody):
             return _upload(endpoint, form.with_texts({"model": target.model}))
         vendor = settings.vendor
-        fields: dict[str, Any] = {**call.fields, "model": target.model}
-        dropped = _adapt(fields, vendor) if vendor.rejects or vendor.renames else ()
+        if vendor.rejects or vendor.renames:
+            dropped += _adapt(fields, vendor)
         if self._asks_for_usage(call, target):
-            fields["stream_options"] = _with_usage(call.fields.get("stream_options"))
+            fields["stream_options"] = _with_usage(fields.get("stream_options"))
         return UpstreamRequest(endpoint, _encoder.encode(fields), dropped)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
+        if not _is_spoken(call, target):
+            return _translator(call, target).reading(call, head)
         return StreamReading(cuts_usage=True) if head.is_stream and self._asks_for_usage(call, target) else None
 
     def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
@@ -135,7 +153,9 @@ class OpenAICompatible:
             return refused
         said, openai_body = _said(body)
         message = said or f"the provider answered with status {status}"
-        refused = Refused(message, status=status, body=openai_body, headers=passed_on)
+        refused = Refused(
+            message, status=status, body=openai_body if _is_spoken(call, target) else None, headers=passed_on
+        )
         if status in (400, 422) and self._asks_for_usage(call, target) and _STREAM_OPTIONS.search(body):
             target.settings.refuse_stream_options.add(target.name)
             refused.is_worth_asking_again = True
@@ -145,11 +165,33 @@ class OpenAICompatible:
         settings: Settings = target.settings
         return (
             call.ask.stream
-            and not call.ask.wants_usage
+            and not (call.ask.wants_usage and _is_spoken(call, target))  # else the caller has asked for it
             and settings.vendor.asks_for_usage
             and settings.asks_for_usage
             and target.name not in settings.refuse_stream_options
         )
+
+
+def _is_spoken(call: Call, target: Target) -> bool:
+    """Whether the provider has the caller's own API."""
+    settings: Settings = target.settings
+    return call.dialect.name in settings.endpoints
+
+
+def _translator(call: Call, target: Target) -> Translator:
+    """From the caller's API to the provider's chat.
+
+    Raises:
+        BadRequest: there is none, or the provider has no chat.
+    """
+    settings: Settings = target.settings
+    dialect = call.dialect.name
+    found = None
+    if HUB in settings.endpoints:
+        found = translator(dialect, settings.vendor.format) or translator(dialect, HUB)
+    if found is None:
+        raise BadRequest(f"the provider of {target.name} has no API for {dialect}", param="model")
+    return found
 
 
 def any_model_of(type_: str, auth_data: Mapping[str, str], model_types: Sequence[str]) -> dict[str, Any]:

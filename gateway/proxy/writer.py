@@ -125,6 +125,7 @@ class ResponseWriter:
         if not self.is_stream or self.is_ended or isinstance(error, ClientLeft):
             raise error
         self._exchange.error = error
+        error.request_id = self._exchange.id or None
         # Its frames hold the exchange, which holds it: see `ErrorsMiddleware`. A body would stay with them.
         error.__traceback__ = error.__context__ = error.__cause__ = None
         last = b"" if isinstance(error, BrokeOff) and self._has_told_error() else dialect.stream_error(error)

@@ -50,3 +50,18 @@ async def test_accounts_for_any_model_are_not_models(app_with, auth, token):
     answer = await get(app_with(FakeUpstream(REPLY), None, environ=environ), "/models", headers=auth)
 
     assert [model["id"] for model in answer.json()["data"]] == ["demo/echo"]
+
+
+async def test_in_anthropics_shape(app_with, auth):
+    """For clients that say which version of its API they speak; Claude Code asks for a thousand at once."""
+    app, headers = app_with(FakeUpstream(REPLY)), {**auth, "anthropic-version": "2023-06-01"}
+
+    answer = await get(app, "/anthropic/v1/models", headers=headers)
+    one = await get(app, "/v1/models/mock/m", headers=headers)
+
+    listed = [
+        {"id": name, "display_name": name, "type": "model", "created_at": "1970-01-01T00:00:00Z"}
+        for name in ("mock/m", "mock/old", "mock/vectors")
+    ]
+    assert answer.json() == {"data": listed, "has_more": False, "first_id": "mock/m", "last_id": "mock/vectors"}
+    assert one.json() == listed[0]

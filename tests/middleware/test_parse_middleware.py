@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dialects import CHAT
+from gateway.dialects import CHAT, MESSAGES
 from gateway.errors import BadRequest, ClientLeft, TooLarge
 from gateway.middleware import ParseMiddleware
 from gateway.proxy.bodies import Bodies
@@ -301,3 +301,19 @@ async def test_a_large_body_that_is_refused_does_not_keep_others_waiting():
         await app.take(body_of(600_000)[:-1])
 
     assert (await app.take(body_of(600_000))).ask.model == "m"
+
+
+async def test_headers_that_are_for_the_provider():
+    """Those that the dialect names, and no others: handlers must never see tokens."""
+    app = App(MESSAGES)
+    scope = http_scope("POST", "/", {"anthropic-version": "2023-06-01", "authorization": "Bearer x"}, 0)
+    scope["headers"] += [(b"anthropic-beta", b"a"), (b"anthropic-beta", b"b,c")]
+    Exchange.of(scope).dialect = MESSAGES
+
+    async def receive():
+        return {"type": "http.request", "body": ASK, "more_body": False}
+
+    await app.parse(scope, receive, None)
+
+    assert app.call.request.headers == {"anthropic-version": "2023-06-01", "anthropic-beta": "a,b,c"}
+    assert (await App(CHAT).take(ASK)).request.headers == {}

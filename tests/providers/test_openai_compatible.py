@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.contract import Call, Endpoint, Head, JsonBody, Request, Target
-from gateway.dialects import CHAT
+from gateway.dialects import CHAT, MESSAGES
 from gateway.errors import BadRequest, Unauthorized
 from gateway.providers.catalog import Vendor
 from gateway.providers.openai_compatible import OpenAICompatible, Settings
@@ -420,6 +420,7 @@ def test_passes_on_when_to_try_again_and_nothing_else():
         "retry-after-ms": "300",
         "x-should-retry": "true",
         "x-ratelimit-remaining-requests": "0",
+        "anthropic-ratelimit-unified-5h-reset": "1",
         "Set-Cookie": "session=1",
         "www-authenticate": "Bearer",
         "x-request-id": "req_1",
@@ -431,6 +432,7 @@ def test_passes_on_when_to_try_again_and_nothing_else():
         "retry-after-ms": "300",
         "x-should-retry": "true",
         "x-ratelimit-remaining-requests": "0",
+        "anthropic-ratelimit-unified-5h-reset": "1",
     }
 
 
@@ -475,3 +477,62 @@ def test_an_error_of_very_many_parts_is_told_in_part():
 
     assert refused.message == "no"
     assert len(refused.body) < 33_000
+
+
+# --- callers of other APIs ---------------------------------------------------
+
+
+def messages(**fields):
+    fields = {"model": "a/m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
+    request = Request(body=JsonBody({name: msgspec.Raw(msgspec.json.encode(each)) for name, each in fields.items()}))
+    return Call(MESSAGES, MESSAGES.parse(request), request)
+
+
+def test_other_apis_are_translated_into_chat():
+    """Then the vendor's own rules hold, as for everybody."""
+    asked = messages(stream=True, temperature=0.5, top_k=3)
+    mistral = target(rejects=frozenset({"temperature"}), renames={"max_tokens": "most"}, asks_for_usage=False)
+
+    request = PROVIDER.request(asked, target())
+    adapted = PROVIDER.request(asked, mistral)
+
+    body = {"model": "real-m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    usage = {"stream_options": {"include_usage": True}}
+    assert request.endpoint is ENDPOINTS["chat"]
+    assert json.loads(request.body) == {**body, "max_tokens": 9, "temperature": 0.5, **usage}
+    assert request.dropped_params == ("top_k",)
+    assert json.loads(adapted.body) == {**body, "most": 9}
+    assert adapted.dropped_params == ("top_k", "temperature")
+
+
+def test_their_usage_is_asked_for_until_the_vendor_refuses_that():
+    stubborn, asked = target(), messages(stream=True)
+
+    refused = PROVIDER.refusal(asked, stubborn, Head(400, {}), b"unknown field stream_options")
+
+    assert refused.is_worth_asking_again
+    assert b"stream_options" not in PROVIDER.request(asked, stubborn).body
+
+
+def test_their_errors_are_worded_in_their_own_api():
+    refused = PROVIDER.refusal(messages(), target(), Head(404, {}), OPENAI_ERROR)
+
+    assert (refused.status, refused.message, refused.body) == (404, "no such model é", None)
+
+
+def test_servers_of_open_models_are_given_back_what_they_thought():
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "gateway:unsigned"}
+    asked = messages(messages=[{"role": "assistant", "content": [thinking, {"type": "text", "text": "so"}]}])
+
+    request = PROVIDER.request(asked, target(format="openai-extended"))
+
+    assert json.loads(request.body)["messages"] == [{"role": "assistant", "content": "so", "reasoning_content": "hm"}]
+
+
+def test_a_vendor_without_chat_is_asked_nothing():
+    vectors = msgspec.structs.replace(
+        target(), settings=Settings({"embeddings": Endpoint("https://vendor.example/v1/embeddings")}, Vendor())
+    )
+
+    with pytest.raises(BadRequest, match="has no API for messages"):
+        PROVIDER.request(messages(), vectors)

@@ -16,24 +16,31 @@ from gateway.manifests.accounts import ProviderAccount
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, any_model_of, with_callers_key
 from gateway.translators import find, installed
 from gateway.wire.address import below
+from gateway.wire.anthropic import BETA, VERSION, error_of, headers_for
 from gateway.wire.failure import lenient_json
 from gateway_anthropic.accounts import AnthropicAccount
 from gateway_anthropic.flavour import Flavour
-from gateway_anthropic.reply import error_of
-from gateway_anthropic.translator import ToMessages
+from gateway_anthropic.translator import ToMessages, Verbatim, VerbatimCount
 
 OLD_VERSION = "2023-06-01"
 
 _VENDOR = Vendor(asks_for_usage=False)
-_MESSAGES = "messages"
+_MESSAGES, _COUNT = "messages", "count_tokens"
 _FORMAT = "anthropic"
 _encode = msgspec.json.encode
 
 
 class AnthropicSettings(Settings, frozen=True, kw_only=True):
-    """`translators`: as in `find`; the one out of the hub is for the account's version of the API."""
+    """
+    Args:
+        translators: as in `find`; the one out of the hub is for the account's version of the API.
+        betas, refused_betas, refused_fields: `anthropic_beta` of the account and its neighbours.
+    """
 
     translators: Mapping[tuple[str, str], Translator]
+    betas: tuple[str, ...] = ()
+    refused_betas: tuple[str, ...] = ()
+    refused_fields: tuple[str, ...] = ()
 
 
 class Anthropic(OpenAICompatible):
@@ -45,18 +52,24 @@ class Anthropic(OpenAICompatible):
 
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         assert isinstance(account, AnthropicAccount)
-        headers = {"content-type": "application/json", "anthropic-version": account.anthropic_version}
+        headers = {"content-type": "application/json", VERSION: account.anthropic_version}
         if account.anthropic_beta:
-            headers["anthropic-beta"] = ",".join(account.anthropic_beta)
+            headers[BETA] = ",".join(account.anthropic_beta)
         if account.auth_data is not None:
             headers["x-api-key"] = account.auth_data.api_key.reveal()
-        chat = ToMessages(Flavour(samples=account.anthropic_version == OLD_VERSION))
+        own = (ToMessages(Flavour(samples=account.anthropic_version == OLD_VERSION)), Verbatim(), VerbatimCount())
         settings = AnthropicSettings(
-            {_MESSAGES: Endpoint(below(account.base_url, "/messages"), headers)},
+            {
+                _MESSAGES: Endpoint(below(account.base_url, "/messages"), headers),
+                _COUNT: Endpoint(below(account.base_url, "/messages/count_tokens"), headers),
+            },
             _VENDOR,
             passes_key_on=account.auth_data is None,
             asks_for_usage=False,
-            translators={**installed(), (chat.dialect, chat.format): chat},
+            translators={**installed(), **{(each.dialect, each.format): each for each in own}},
+            betas=account.anthropic_beta,
+            refused_betas=account.refused_betas,
+            refused_fields=account.refused_fields,
         )
         for model in account.integrations:
             yield Target(
@@ -69,23 +82,36 @@ class Anthropic(OpenAICompatible):
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
         settings: AnthropicSettings = target.settings
-        endpoint = settings.endpoints[_MESSAGES]
+        endpoint = settings.endpoints[_COUNT if call.dialect.name == _COUNT else _MESSAGES]
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
         body = _translator(call, target).request(call, target.model)
         assert isinstance(body, JsonBody)
-        return UpstreamRequest(endpoint, _encode(body.fields), body.dropped_params)
+        fields, dropped = dict(body.fields), body.dropped_params
+        for name in settings.refused_fields:
+            if fields.pop(name, None) is not None:
+                dropped = (*dropped, name)
+        if asked := call.request.headers:
+            endpoint = _with_headers(endpoint, headers_for(asked, betas=settings.betas, refused=settings.refused_betas))
+        return UpstreamRequest(endpoint, _encode(fields), dropped)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading:
         return _translator(call, target).reading(call, head)
 
     def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
         refused = super().refusal(call, target, head, body)
-        refused.body = None  # it is not in the caller's words
         if refused.status == head.status and refused.code == Refused.code:
             with suppress(ValueError):
                 refused.code = error_of(lenient_json(body)).code
         return refused
+
+
+def _with_headers(endpoint: Endpoint, headers: Mapping[str, str]) -> Endpoint:
+    """Raises BadRequest."""
+    try:
+        return endpoint.with_headers(headers)
+    except ValueError as error:
+        raise BadRequest(f"{VERSION} or {BETA} holds characters that are not allowed") from error
 
 
 def _translator(call: Call, target: Target) -> Translator:

@@ -11,9 +11,8 @@ import msgspec
 from gateway.errors import BrokeOff, Refused
 from gateway.translators.chat import Answer, completion
 from gateway.translators.reading import DocumentReading
+from gateway.wire.anthropic import TokenUsage, error_of, tier_of
 from gateway.wire.failure import lenient_json
-from gateway.wire.openai import told
-from gateway_anthropic.usage import TIERS, TokenUsage
 
 T = TypeVar("T")
 
@@ -27,21 +26,6 @@ FINISH: Mapping[str, str] = {
     "refusal": "content_filter",
 }
 """Stop reason -> finish reason. A turn that was paused is not at its end, whatever the caller makes of it."""
-STATUSES: Mapping[str, int] = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "conflict_error": 409,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""Type of an error -> the status it has when it comes instead of a reply. Source: platform.claude.com/docs/en/api/
-errors, read 2026-11."""
 
 
 class StopDetails(msgspec.Struct):
@@ -150,20 +134,6 @@ def annotation(citation: Mapping[str, Any], start: int, end: int) -> dict[str, A
         url = {"url": citation["url"], "title": citation.get("title") or ""}
         return {"type": "url_citation", "url_citation": {**url, "start_index": start, "end_index": end}}
     return {"type": "file_citation", "file_citation": {**citation, "start_index": start, "end_index": end}}
-
-
-def tier_of(usage: TokenUsage) -> str | None:
-    return TIERS.get(usage.service_tier, usage.service_tier) if usage.service_tier else None
-
-
-def error_of(said: Any) -> Refused:
-    """What an error says that came instead of a reply, or in the middle of it."""
-    error = told(said, None)
-    inner = said.get("error") if isinstance(said, dict) else None
-    kind = inner.get("type") if isinstance(inner, dict) else None
-    if isinstance(kind, str):
-        error.status, error.code = STATUSES.get(kind, error.status), kind
-    return error
 
 
 def decoded(data: bytes, decoder: "msgspec.json.Decoder[T]") -> T:

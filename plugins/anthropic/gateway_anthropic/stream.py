@@ -11,6 +11,7 @@ from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff
 from gateway.translators.chat import ChatChunks
 from gateway.translators.reading import EventReading
+from gateway.wire.anthropic import TokenUsage, error_of, tier_of
 from gateway_anthropic.reply import (
     FINISH,
     Block,
@@ -18,12 +19,9 @@ from gateway_anthropic.reply import (
     StopDetails,
     annotation,
     decoded,
-    error_of,
     redacted_block,
     thinking_block,
-    tier_of,
 )
-from gateway_anthropic.usage import TokenUsage
 
 CHARS_PER_TOKEN = 4
 """For what came of an answer that broke off: how many tokens it had is told at its end."""

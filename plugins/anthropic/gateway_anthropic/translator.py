@@ -1,10 +1,14 @@
-"""From OpenAI's chat into Anthropic's Messages, and its replies back."""
+"""From OpenAI's chat into Anthropic's Messages, and its replies back; and from Messages as they are."""
 
 from collections.abc import Callable
 from time import time
 
-from gateway.contract import Call, Head, JsonBody
+import msgspec
+
+from gateway.contract import Call, Head, JsonBody, Reading
+from gateway.errors import BadRequest
 from gateway.translators.chat import ANSWER_TOOL
+from gateway.translators.messages.sealed import without_foreign
 from gateway_anthropic.flavour import FLAVOURS, Flavour
 from gateway_anthropic.reply import ReplyReading
 from gateway_anthropic.request import body_of
@@ -75,3 +79,28 @@ def to_vertex() -> ToMessages:
 def to_foundry() -> ToMessages:
     """For Microsoft Foundry."""
     return ToMessages(format="anthropic-foundry")
+
+
+class Verbatim:
+    """A `Translator` for callers who speak the API themselves: each field and each byte of the reply stays as it is."""
+
+    dialect = "messages"
+    format = "anthropic"
+
+    def request(self, call: Call, model: str) -> JsonBody:
+        fields = {**call.fields, "model": msgspec.Raw(msgspec.json.encode(model))}
+        if "messages" in fields:
+            try:
+                fields["messages"] = without_foreign(fields["messages"])
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise BadRequest("messages cannot be read", param="messages") from error
+        return JsonBody(fields)
+
+    def reading(self, call: Call, head: Head) -> Reading:
+        return call.dialect.reading(call, head)
+
+
+class VerbatimCount(Verbatim):
+    """The same for counting tokens, for providers that have a route for it: it is not to be found by others."""
+
+    dialect = "count_tokens"

@@ -106,8 +106,8 @@ class Azure(OpenAICompatible):
         through = self._translator(call, target)
         if through is not None:
             return through.reading(call, head)
-        if not head.is_stream:
-            return None
+        if not head.is_stream or call.dialect.name not in target.settings.endpoints:
+            return super().reading(call, target, head)
         return AzureReading(cuts_usage=self._asks_for_usage(call, target), is_chat=call.dialect.name == "chat")
 
     def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:

@@ -5,7 +5,7 @@ import pytest
 from gateway_azure.provider import Azure
 
 from gateway.contract import Call, Head, JsonBody, Request
-from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES
 from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.providers.credentials import BearerTokens
@@ -43,8 +43,8 @@ def azure_openai(auth=KEY, version="2024-10-21", more="", provider=None):
     return target
 
 
-def azure_foundry(endpoint, auth=KEY):
-    (target,) = targets_of(AZURE_FOUNDRY.format(endpoint=endpoint, auth=auth), Azure(environ={}))
+def azure_foundry(endpoint, auth=KEY, provider=None):
+    (target,) = targets_of(AZURE_FOUNDRY.format(endpoint=endpoint, auth=auth), provider or Azure(environ={}))
     return target
 
 
@@ -285,3 +285,15 @@ def test_claude_without_a_translator_is_refused_clearly():
     assert refused.value.message == (
         "a/m speaks the API of anthropic, and no plugin that is installed translates into it from that for chat"
     )
+
+
+def test_callers_of_messages_are_translated_into_chat():
+    """A stream would have come back in OpenAI's words."""
+    body = b'{"model":"a/m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
+    target, asked = azure_openai(), call(body, MESSAGES)
+
+    request = target.provider.request(asked, target)
+    reading = target.provider.reading(asked, target, Head(200, {}, is_stream=True))
+
+    assert "/chat/completions" in request.endpoint.url
+    assert b"message_start" in reading.feed(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')

@@ -1,0 +1,179 @@
+"""What a chat completion says, whole or in chunks, in the variants of those who speak OpenAI's API.
+
+Source: platform.openai.com/docs/api-reference/chat/object and /streaming; `reasoning_content` of DeepSeek, vLLM and the
+hub, `reasoning` of OpenRouter and newer vLLM, lists of parts of Mistral, `stop_reason` of vLLM; read 2026-11.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.contract.usage import Usage
+from gateway.errors import BrokeOff, UpstreamError
+from gateway.translators.chat import FunctionCall
+from gateway.wire.failure import failure_in, lenient_json
+from gateway.wire.openai import told
+
+STOPS: Mapping[str, str] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "refusal",
+}
+"""Finish reason -> stop reason."""
+
+_PLACES = ("start_index", "end_index")
+
+
+class Call(msgspec.Struct):
+    """A call of a function, or a piece of one: only the first has a name."""
+
+    index: int | None = None
+    id: str | None = None
+    function: FunctionCall = msgspec.field(default_factory=FunctionCall)
+    extra_content: dict[str, Any] | None = None
+
+
+class Said(msgspec.Struct):
+    """A message, or a piece of one."""
+
+    content: str | list[Any] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    thinking_blocks: list[dict[str, Any]] | None = None
+    tool_calls: list[Call] | None = None
+    refusal: str | None = None
+    annotations: list[dict[str, Any]] | None = None
+    images: list[Any] | None = None
+
+    @property
+    def thought(self) -> str:
+        if isinstance(self.content, list):
+            return "".join(_texts_in(self.content, "thinking"))
+        return self.reasoning_content or self.reasoning or ""
+
+    @property
+    def text(self) -> str:
+        content = self.content
+        return content if isinstance(content, str) else "".join(_texts_in(content, "text"))
+
+
+class Choice(msgspec.Struct):
+    index: int = 0
+    delta: Said | None = None
+    message: Said | None = None
+    finish_reason: str | None = None
+    stop_reason: Any = None
+    """vLLM's: the text that stopped it."""
+
+
+class Completion(msgspec.Struct):
+    id: str | None = None
+    choices: list[Choice] | None = None
+    usage: Any = None
+    error: Any = None
+    service_tier: str | None = None
+
+
+_completion = msgspec.json.Decoder(Completion)
+
+
+def completion_of(data: bytes) -> Completion:
+    """A completion, or a chunk of one. Raises UpstreamError: it is an error, or none of both."""
+    try:
+        said = _completion.decode(data)
+    except msgspec.ValidationError as error:
+        raise _trouble(data) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        try:
+            said = _completion.decode(msgspec.json.encode(lenient_json(data)))
+        except (ValueError, RecursionError):
+            raise _trouble(data) from error
+    if said.error:
+        raise told({"error": said.error}, None)
+    if not said.choices and said.usage is None and (trouble := _failure(data)) is not None:
+        raise trouble
+    return said
+
+
+def stop_of(choice: Choice, *, has_calls: bool) -> tuple[str, str | None]:
+    """Stop reason, and the text that stopped it, where the provider tells. Raises BrokeOff: it was an error."""
+    reason = (choice.finish_reason or "stop").lower()
+    if reason == "error":
+        raise BrokeOff("the provider ended its answer with an error")
+    if reason == "stop" and isinstance(choice.stop_reason, str):
+        return "stop_sequence", choice.stop_reason
+    stop = STOPS.get(reason, "end_turn")
+    return ("tool_use" if has_calls and stop == "end_turn" else stop), None
+
+
+def usage_fields(usage: Usage | None) -> dict[str, Any]:
+    """As the Messages API tells it: what was read from a cache, or written to one, is no part of `input_tokens`.
+
+    Source: platform.claude.com/docs/en/api/messages, read 2026-11.
+    """
+    used = usage or Usage()
+    written = used.cache_write + used.cache_write_1h
+    fields: dict[str, Any] = {
+        "input_tokens": used.input_tokens - used.cache_read - written,
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": used.cache_read,
+        "output_tokens": used.output_tokens,
+    }
+    if used.reasoning:
+        fields["output_tokens_details"] = {"thinking_tokens": used.reasoning}
+    if used.searches:
+        fields["server_tool_use"] = {"web_search_requests": used.searches}
+    return fields
+
+
+def citation_of(annotation: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where something is from, as Anthropic has it; None: it says nothing of that.
+
+    Source: platform.claude.com/docs/en/build-with-claude/citations and /agents-and-tools/tool-use/web-search-tool.
+    """
+    match annotation:
+        case {"url_citation": {"url": str(url), **more}}:
+            about = {"url": url, "title": more.get("title"), "cited_text": "", "encrypted_index": ""}
+            return {"type": "web_search_result_location", **about}
+        case {"file_citation": {"type": str(), **citation}}:
+            kept: dict[str, Any] = {str(name): value for name, value in citation.items() if name not in _PLACES}
+            return {"type": annotation["file_citation"]["type"], **kept}
+    return None
+
+
+def picture_of(image: Any) -> str:
+    """A picture that was made, as text: callers of the Messages API know no other way to be shown one."""
+    match image:
+        case {"image_url": {"url": str(url)}}:
+            return f"![image]({url})"
+    return ""
+
+
+def _texts_in(content: Any, kind: str) -> Iterator[str]:
+    for part in content if isinstance(content, list) else ():
+        match part:
+            case {"type": "text", "text": str(text)} if kind == "text":
+                yield text
+            case {"type": "thinking", "thinking": thinking} if kind == "thinking":
+                if isinstance(thinking, str):
+                    yield thinking
+                else:
+                    yield from _texts_in(thinking, "text")
+
+
+def _trouble(data: bytes) -> UpstreamError:
+    return _failure(data) or BrokeOff("the provider's answer is not a chat completion")
+
+
+def _failure(data: bytes) -> UpstreamError | None:
+    try:
+        value = lenient_json(data)
+    except ValueError:
+        return None
+    if isinstance(value, dict) and value.get("error"):
+        return told({"error": value["error"]}, None)
+    failure = failure_in(value)
+    return told({"error": value}, None) if failure is not None else None

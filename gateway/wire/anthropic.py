@@ -1,0 +1,125 @@
+"""What Anthropic's API says besides answers: versions and features, usage, errors.
+
+Source: platform.claude.com/docs/en/api/messages, /api/versioning, /api/beta-headers, /api/errors and
+/build-with-claude/prompt-caching; read 2026-11.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Self
+
+import msgspec
+
+from gateway.contract.usage import Usage
+from gateway.errors import Refused
+from gateway.wire.openai import told
+
+STATUSES: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""Type of an error -> the status it has when it comes instead of a reply."""
+TIERS = {"standard": "default", "priority": "priority", "batch": "batch"}
+"""Anthropic's names of service tiers -> OpenAI's, by which prices go."""
+VERSION, BETA = "anthropic-version", "anthropic-beta"
+
+
+def headers_for(
+    asked: Mapping[str, str], *, betas: Iterable[str] = (), refused: Collection[str] = ()
+) -> dict[str, str]:
+    """Which version of the API, and which features of it, a provider is asked for.
+
+    Args:
+        asked: the caller's headers; the version in them goes on as it is.
+        betas: features that the account asks for with every request.
+        refused: names of those that the provider would refuse; with `*` at the end, all that begin so.
+    """
+    names = [*betas, *(name.strip() for name in asked.get(BETA, "").split(","))]
+    kept = dict.fromkeys(name for name in names if name and not _is_among(name, refused))
+    headers = {VERSION: asked[VERSION]} if asked.get(VERSION) else {}
+    return {**headers, BETA: ",".join(kept)} if kept else headers
+
+
+def _is_among(name: str, patterns: Iterable[str]) -> bool:
+    return any(name == each or (each.endswith("*") and name.startswith(each[:-1])) for each in patterns)
+
+
+class CacheCreation(msgspec.Struct):
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class OutputDetails(msgspec.Struct):
+    thinking_tokens: int | None = None
+
+
+class ServerTools(msgspec.Struct):
+    web_search_requests: int | None = None
+
+
+class TokenUsage(msgspec.Struct):
+    """`usage` on the wire. `input_tokens` are those that come from no cache and go into none; `output_tokens` are all,
+    thinking included. In a stream it is told twice, and counts from the beginning each time."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation: CacheCreation | None = None
+    output_tokens_details: OutputDetails | None = None
+    server_tool_use: ServerTools | None = None
+    service_tier: str | None = None
+
+    def over(self, earlier: Self | None) -> Self:
+        """This, which was told later; what it does not tell is as it was told before."""
+        if earlier is None:
+            return self
+        names = self.__struct_fields__
+        told = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return msgspec.structs.replace(earlier, **told)
+
+    @property
+    def usage(self) -> Usage:
+        written = _count(self.cache_creation_input_tokens)
+        details = self.cache_creation
+        hour = min(written, _count(details.ephemeral_1h_input_tokens)) if details is not None else 0
+        output = _count(self.output_tokens)
+        thought = self.output_tokens_details
+        reasoning = min(output, _count(thought.thinking_tokens)) if thought is not None else 0
+        tools = self.server_tool_use
+        return Usage(
+            input=_count(self.input_tokens),
+            cache_read=_count(self.cache_read_input_tokens),
+            cache_write=written - hour,
+            cache_write_1h=hour,
+            output=output - reasoning,
+            reasoning=reasoning,
+            searches=_count(tools.web_search_requests) if tools is not None else 0,
+        )
+
+
+def _count(told: int | None) -> int:
+    return max(0, told or 0)
+
+
+def tier_of(usage: TokenUsage | None) -> str | None:
+    if usage is None or not usage.service_tier:
+        return None
+    return TIERS.get(usage.service_tier, usage.service_tier)
+
+
+def error_of(said: Any) -> Refused:
+    """What an error says that came instead of a reply, or in the middle of it. It has no body."""
+    error = told(said, None)
+    inner = said.get("error") if isinstance(said, dict) else None
+    kind = inner.get("type") if isinstance(inner, dict) else None
+    if isinstance(kind, str):
+        error.status, error.code = STATUSES.get(kind, error.status), kind
+    return error

@@ -1,0 +1,225 @@
+"""Replies of Anthropic's Messages API, read from bytes that pass by: usage, errors, their beginning and their end.
+
+Source: platform.claude.com/docs/en/api/messages and /build-with-claude/streaming; read 2026-11.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.contract.usage import Usage
+from gateway.errors import BrokeOff, UpstreamError
+from gateway.logs import holds_secret, redacted
+from gateway.wire import sse
+from gateway.wire.anthropic import TokenUsage, error_of, tier_of
+from gateway.wire.failure import lenient_json
+
+MAX_DOCUMENT = 64 * 1024 * 1024
+MAX_EVENT = sse.MAX_EVENT
+
+_NOT_A_MESSAGE = "the provider's answer is not a message of Anthropic's API"
+
+
+class _Told(msgspec.Struct):
+    """A whole message, or `message` of the event that begins one."""
+
+    type: str = ""
+    usage: TokenUsage | None = None
+    error: Any = None
+    input_tokens: int | None = None
+    """Of an answer of `count_tokens`."""
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    message: _Told | None = None
+    usage: TokenUsage | None = None
+    error: Any = None
+
+
+_told = msgspec.json.Decoder(_Told)
+_event = msgspec.json.Decoder(_Event)
+_encode = msgspec.json.encode
+
+
+class MessageReading:
+    """A `Reading` of one JSON object, a message or a count of tokens. It is held back until it is whole.
+
+    Args:
+        is_free: it was not answered by a model, and uses nothing.
+    """
+
+    content_type: str | None = None
+    is_stream = False
+    is_over = False
+
+    def __init__(self, *, is_free: bool = False) -> None:
+        self.events = 0
+        self.has_begun = False
+        self._is_free = is_free
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._counts: TokenUsage | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        self.events = 1
+        self._size += len(data)
+        if self._size > MAX_DOCUMENT:
+            raise BrokeOff(f"the provider's answer is over {MAX_DOCUMENT:,} bytes")
+        self._parts.append(data)
+        return b""
+
+    def end(self) -> bytes:
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        try:
+            said = _told.decode(body)
+        except (msgspec.DecodeError, RecursionError):
+            said = _leniently(body)
+        if said.error:
+            raise _with_body(body)
+        if said.type != "message" and not (self._is_free and said.input_tokens is not None):
+            raise BrokeOff(_NOT_A_MESSAGE)
+        self._counts = said.usage
+        self.has_begun = True
+        return body
+
+    def is_complete(self) -> bool:
+        return self.has_begun
+
+    def told_error(self) -> UpstreamError | None:
+        return None
+
+    def usage(self) -> Usage | None:
+        if self._is_free and self.has_begun:
+            return Usage()
+        return self._counts.usage if self._counts is not None else None
+
+    def service_tier(self) -> str | None:
+        return tier_of(self._counts)
+
+
+class MessageStreamReading:
+    """A `Reading` of an event stream. No byte of it is changed; what comes behind `message_stop` is left out."""
+
+    content_type: str | None = None
+    is_stream = True
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.has_begun = False
+        self.is_over = False
+        self._splitter = sse.EventSplitter()
+        self._counts: TokenUsage | None = None
+        self._is_counted = False
+        self._error: UpstreamError | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        if (
+            self.has_begun
+            and data.endswith(b"\n\n")
+            and not self._splitter
+            and b"message_" not in data
+            and b"error" not in data
+        ):  # as nearly always
+            self.events += data.count(b"\ndata:") + data.startswith(b"data:")
+            return data
+        events = self._splitter.feed(data)
+        if len(self._splitter) > MAX_EVENT:
+            raise BrokeOff(f"the provider sent an event of over {MAX_EVENT:,} bytes")
+        for number, event in enumerate(events):
+            if b"data:" in event:  # else it is a comment
+                self.events += 1
+            if not self.has_begun or b"message_" in event or b"error" in event:
+                self._judge(event)
+                if self.is_over:
+                    behind = len(self._splitter) + sum(map(len, events[number + 1 :]))
+                    return data[: len(data) - behind] if behind else data
+        return data
+
+    def end(self) -> bytes:
+        if rest := self._splitter.end():
+            self._judge(rest)
+        if not self.events and not self.has_begun:
+            raise BrokeOff("the provider ended its stream before it began")
+        return b""
+
+    def is_complete(self) -> bool:
+        return self.is_over
+
+    def told_error(self) -> UpstreamError | None:
+        return self._error
+
+    def usage(self) -> Usage | None:
+        if self._counts is None:
+            return None
+        usage = self._counts.usage
+        if self._is_counted:
+            return usage
+        # How many there are is told at the end; until then each event is about one.
+        return msgspec.structs.replace(usage, output=max(usage.output_tokens, self.events), reasoning=0, estimated=True)
+
+    def service_tier(self) -> str | None:
+        return tier_of(self._counts)
+
+    def _judge(self, event: bytes) -> None:
+        """Raises UpstreamError: an error comes first."""
+        data = sse.data_of(event.removeprefix(sse.BOM))
+        if not data:
+            if event.lstrip().startswith((b"{", b"<")):  # no event at all, but a body
+                raise _with_body(event)
+            return
+        try:
+            said = _event.decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            return  # of a shape that is not known here
+        match said.type:
+            case "message_start" if said.message is not None:
+                self._counts = said.message.usage
+            case "message_delta":
+                self.has_begun = True
+                if said.usage is not None:
+                    self._counts = said.usage.over(self._counts)
+                    self._is_counted = said.usage.output_tokens is not None
+            case "message_stop":
+                self.is_over = True
+            case "error":
+                self._fail(data)
+            case "content_block_start" | "content_block_delta":
+                self.has_begun = True
+            case "" if said.error:
+                self._fail(data)
+
+    def _fail(self, data: bytes) -> None:
+        error = _with_body(data)
+        if not self.has_begun:
+            raise error
+        self._error = BrokeOff(error.message, code=error.code)
+
+
+def _leniently(body: bytes) -> _Told:
+    """Also where one of the counts is broken: that costs only the counts."""
+    try:
+        value = lenient_json(body)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise BrokeOff(
+            "the provider answered with a stream, which was not asked for"
+            if sse.looks_like_events(body)
+            else _NOT_A_MESSAGE
+        ) from None
+    count = value.get("input_tokens")
+    return _Told(str(value.get("type")), None, value.get("error"), count if isinstance(count, int) else None)
+
+
+def _with_body(body: bytes) -> UpstreamError:
+    """An error in the API's own words, which are passed on, without what looks like a key."""
+    try:
+        said = lenient_json(body)
+    except ValueError:
+        return BrokeOff(_NOT_A_MESSAGE)
+    error = error_of(said)
+    safe = redacted(said)
+    if isinstance(safe, dict) and safe.get("type") == "error":
+        error.body = body if safe == said and not holds_secret(body) else _encode(safe)
+    return error
