@@ -11,19 +11,24 @@ from gateway.contract.part import Part
 from gateway.errors import Unavailable
 from gateway.logs import traceback_text
 
+AGAIN_S = 2.0
+"""Who has not ended by then is told once more: clients of databases, while they connect, lose such a word."""
+
 log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def background(*jobs: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
+async def background(*jobs: Coroutine[Any, Any, object], again_s: float = AGAIN_S) -> AsyncIterator[None]:
     """They run while inside, and have ended after it."""
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        under_way = set(tasks)
+        while under_way:
+            for task in under_way:
+                task.cancel()
+            _, under_way = await asyncio.wait(under_way, timeout=again_s)
 
 
 class Chore(Part):

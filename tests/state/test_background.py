@@ -25,6 +25,23 @@ async def test_a_job_has_ended_when_its_part_is_closed():
     assert seen == ["ended", "ended"]
 
 
+async def test_a_job_that_misses_the_word_is_told_again():
+    """With Redis, a gateway that was ended while it started never did."""
+    missed = []
+
+    async def job():
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            missed.append("once")
+        await asyncio.Event().wait()
+
+    async with background(job(), again_s=0.01):
+        await asyncio.sleep(0)
+
+    assert missed == ["once"]
+
+
 async def test_a_chore_goes_on_after_a_failure(until):
     """What others can mend is told in a line, what we have to with its traceback."""
     outcomes = iter([Unavailable("the database is away"), KeyError("oh")])

@@ -9,12 +9,13 @@ from gateway.contract import Call, Head, JsonBody, Reading
 from gateway.errors import BadRequest
 from gateway.translators.chat import ANSWER_TOOL
 from gateway.translators.messages.sealed import without_foreign
-from gateway_anthropic.flavour import FLAVOURS, Flavour
+from gateway_anthropic.flavour import FLAVOURS, OWN_FIELDS, Flavour
 from gateway_anthropic.reply import ReplyReading
 from gateway_anthropic.request import body_of
 from gateway_anthropic.stream import StreamedReply
 
 _NULL = b"null"
+_BETAS = "anthropic_beta"
 _ANSWER_TOOL = ANSWER_TOOL.encode()
 
 
@@ -82,10 +83,14 @@ def to_foundry() -> ToMessages:
 
 
 class Verbatim:
-    """A `Translator` for callers who speak the API themselves: each field and each byte of the reply stays as it is."""
+    """A `Translator` for callers who speak the API themselves: each field and each byte of the reply stays as it is,
+    but for fields that are not known where the model runs."""
 
     dialect = "messages"
-    format = "anthropic"
+
+    def __init__(self, format: str = "anthropic") -> None:  # noqa: A002  the word of the trade
+        self.format = format
+        self._flavour = FLAVOURS[format]
 
     def request(self, call: Call, model: str) -> JsonBody:
         fields = {**call.fields, "model": msgspec.Raw(msgspec.json.encode(model))}
@@ -94,7 +99,15 @@ class Verbatim:
                 fields["messages"] = without_foreign(fields["messages"])
             except (msgspec.DecodeError, RecursionError) as error:
                 raise BadRequest("messages cannot be read", param="messages") from error
-        return JsonBody(fields)
+        flavour = self._flavour
+        refused = {*(OWN_FIELDS - flavour.own_fields), *(() if flavour.has_tiers else ("service_tier",))}
+        if _BETAS in flavour.own_fields and _BETAS not in fields:
+            refused.add("context_management")  # which is one of them
+        dropped = tuple(sorted(refused & fields.keys()))
+        for name in (*dropped, *(flavour.leaves_out & fields.keys())):
+            del fields[name]
+        added = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in flavour.adds.items()}
+        return JsonBody({**added, **fields}, dropped_params=dropped)
 
     def reading(self, call: Call, head: Head) -> Reading:
         return call.dialect.reading(call, head)
@@ -104,3 +117,19 @@ class VerbatimCount(Verbatim):
     """The same for counting tokens, for providers that have a route for it: it is not to be found by others."""
 
     dialect = "count_tokens"
+
+
+def verbatim_on_aws() -> Verbatim:
+    return Verbatim("anthropic-on-aws")
+
+
+def verbatim_mantle() -> Verbatim:
+    return Verbatim("anthropic-mantle")
+
+
+def verbatim_vertex() -> Verbatim:
+    return Verbatim("anthropic-vertex")
+
+
+def verbatim_foundry() -> Verbatim:
+    return Verbatim("anthropic-foundry")

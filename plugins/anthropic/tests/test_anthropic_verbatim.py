@@ -12,7 +12,7 @@ import uvicorn
 from aiohttp import web
 from anthropic import Anthropic, AsyncAnthropic
 from gateway_anthropic.provider import Anthropic as Provider
-from gateway_anthropic.translator import ToMessages
+from gateway_anthropic.translator import ToMessages, Verbatim
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -499,3 +499,26 @@ def test_a_stream_by_way_of_the_hub(events, size):
         "output_tokens": 20,
     }
     assert (reading.is_complete(), reading.usage()) == (True, Usage(input=7, cache_read=5, output=20))
+
+
+def test_a_platform_gets_the_fields_it_knows():
+    """Coding agents send `context_management` with every request, and Vertex refused them all."""
+    fields = {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": HELLO,
+        "stream": True,
+        "context_management": {"edits": []},
+        "speed": "fast",
+    }
+    request = Request(body=JsonBody({name: msgspec.Raw(msgspec.json.encode(each)) for name, each in fields.items()}))
+
+    body = Verbatim("anthropic-vertex").request(Call(MESSAGES, MESSAGES.parse(request), request), "claude-sonnet-4-5")
+
+    assert msgspec.json.decode(msgspec.json.encode(body.fields)) == {
+        "anthropic_version": "vertex-2023-10-16",
+        "max_tokens": 9,
+        "messages": HELLO,
+        "stream": True,
+    }
+    assert body.dropped_params == ("context_management", "speed")
