@@ -182,6 +182,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """How much its account takes at once; None is any number."""
     price: Price | None = None
     """None: what it costs is not known."""
+    states_cost: bool = False
+    """Its provider says what each call costs, and is believed before the public price list, not before the manifest."""
     settings: Any = None
     """What the provider prepared for itself when the manifest was compiled."""
     upstream: Upstream | None = None

@@ -35,6 +35,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     rejects: fields of the request it answers with an error; they are left out, and the caller is told.
     renames: OpenAI's name of a field -> the vendor's own. Without it the limit on the output would be lost.
     asks_for_usage: it reports usage in streams if `stream_options.include_usage` is set. The others do so anyway.
+    states_cost: its usage says what the call costs, and that is what it charges.
     """
 
     account: type[ProviderAccount] = KeyAccount
@@ -45,6 +46,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     rejects: frozenset[str] = frozenset()
     renames: Mapping[str, str] = MappingProxyType({})
     asks_for_usage: bool = True
+    states_cost: bool = False
 
 
 VENDORS: Mapping[str, Vendor] = {
@@ -87,10 +89,13 @@ VENDORS: Mapping[str, Vendor] = {
         paths=_only("chat"),
         rejects=frozenset({"stream_options"}),
         asks_for_usage=False,
+        states_cost=True,
     ),
     # It reports usage whether asked or not, in an event without choices, which is cut out for those who did not ask.
-    # Source: openrouter.ai/docs, ChatStreamOptions, read 2026-11.
-    "provider-account/openrouter": Vendor(base_url="https://openrouter.ai/api/v1", key_variable="OPENROUTER_API_KEY"),
+    # Source: openrouter.ai/docs, ChatStreamOptions and use-cases/usage-accounting, read 2026-11.
+    "provider-account/openrouter": Vendor(
+        base_url="https://openrouter.ai/api/v1", key_variable="OPENROUTER_API_KEY", states_cost=True
+    ),
     # Its reasoning models refuse `stop`, `frequency_penalty` and `reasoning_effort` too, others take them: those stay.
     # Source: docs.x.ai, reasoning; answers of api.x.ai for grok-3 to grok-4.6 in public issues; read 2026-11.
     "provider-account/xai": Vendor(

@@ -82,6 +82,7 @@ class OpenAICompatible:
                 model_types=frozenset(model.model_types),
                 provider=self,
                 signer=signer,
+                states_cost=vendor.states_cost,
                 settings=Settings(
                     endpoints[key], vendor, passes_key_on=passes_key_on, asks_for_usage=account.asks_for_usage
                 ),

@@ -396,3 +396,11 @@ def test_a_target_says_what_it_is():
 
     assert (target.name, target.model, target.model_types) == ("a/m", "real-m", {"chat"})
     assert target.provider is PROVIDER
+
+
+def test_two_vendors_are_believed_in_what_they_say_a_call_costs():
+    """Others may have a field of that name that means something else."""
+    assert {name for name, vendor in VENDORS.items() if vendor.states_cost} == {
+        "provider-account/openrouter",
+        "provider-account/perplexity-ai",
+    }
