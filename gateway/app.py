@@ -61,6 +61,7 @@ from gateway.settings import settings_from
 from gateway.state.bus import HEALTH, bus_from
 from gateway.state.counters import counters_from
 from gateway.state.ledger import restore
+from gateway.state.model_lists import ModelLists
 from gateway.state.records import Records
 from gateway.state.shared_health import SharedHealth
 from gateway.state.sinks.log import LogSink
@@ -163,7 +164,8 @@ def build_app(
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
     realtime = DrainMiddleware(asks(RealtimeEndpoint()), drain=drain, max_open=max_open)
     websockets = [UrlPath(["GET"], f"{base}/realtime", realtime) for base in BASES]
-    models = asks(ModelsEndpoint(models=live))
+    lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
+    models = asks(ModelsEndpoint(models=live, listed=lists.names))
     parts: list[Part] = [
         identities,
         *following(control),
@@ -173,6 +175,7 @@ def build_app(
         records,
         http,
         guarded,
+        lists,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
     ]

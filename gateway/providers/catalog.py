@@ -35,6 +35,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     rejects: fields of the request it answers with an error; they are left out, and the caller is told.
     renames: OpenAI's name of a field -> the vendor's own. Without it the limit on the output would be lost.
     asks_for_usage: it reports usage in streams if `stream_options.include_usage` is set. The others do so anyway.
+    lists_models: it tells by `GET /models` which there are.
     states_cost: its usage says what the call costs, and that is what it charges.
     """
 
@@ -46,6 +47,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     rejects: frozenset[str] = frozenset()
     renames: Mapping[str, str] = MappingProxyType({})
     asks_for_usage: bool = True
+    lists_models: bool = True
     states_cost: bool = False
 
 
@@ -89,6 +91,7 @@ VENDORS: Mapping[str, Vendor] = {
         paths=_only("chat"),
         rejects=frozenset({"stream_options"}),
         asks_for_usage=False,
+        lists_models=False,
         states_cost=True,
     ),
     # It reports usage whether asked or not, in an event without choices, which is cut out for those who did not ask.
@@ -128,7 +131,7 @@ VENDORS: Mapping[str, Vendor] = {
         account=WaferAccount, base_url="https://pass.wafer.ai/v1", key_variable="WAFER_API_KEY"
     ),
     "provider-account/ollama": Vendor(account=OllamaAccount, suffix="/v1"),
-    "provider-account/databricks": Vendor(account=DatabricksAccount, suffix="/serving-endpoints"),
+    "provider-account/databricks": Vendor(account=DatabricksAccount, suffix="/serving-endpoints", lists_models=False),
     # It caps answers at 4096 tokens unless told by `max_completion_tokens`, and knows no `max_tokens`.
     # Source: docs.snowflake.com/user-guide/snowflake-cortex/cortex-rest-api; langchain-ai/langchain-snowflake#132;
     # anomalyco/opencode#29900; read 2026-11.
@@ -136,6 +139,7 @@ VENDORS: Mapping[str, Vendor] = {
         account=SnowflakeAccount,
         paths=_only("chat"),
         renames=MappingProxyType({"max_tokens": "max_completion_tokens"}),
+        lists_models=False,
     ),
     "provider-account/self-hosted-model": Vendor(account=SelfHostedAccount),
 }

@@ -24,6 +24,9 @@ from gateway_anthropic.translator import ToMessages
 
 OLD_VERSION = "2023-06-01"
 
+MODELS = "/models?limit=1000"
+"""As many as there may be on a page."""
+
 _VENDOR = Vendor(asks_for_usage=False)
 _MESSAGES = "messages"
 _encode = msgspec.json.encode
@@ -51,6 +54,7 @@ class Anthropic(OpenAICompatible):
             _VENDOR,
             passes_key_on=account.auth_data is None,
             asks_for_usage=False,
+            models=Endpoint(below(account.base_url, MODELS), headers, method="GET") if account.auth_data else None,
             translators={**installed(), (chat.dialect, chat.format): chat},
         )
         for model in account.integrations:
