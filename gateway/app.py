@@ -21,7 +21,7 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, NATIVE
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
@@ -191,7 +191,7 @@ def build_app(
             *websockets,
         ]
     )
-    app = Router(apis, inference=app, websockets=Paths(websockets), other=other)
+    app = Router((*apis, *NATIVE), inference=app, websockets=Paths(websockets), other=other)
     app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or settings.cors_origins)

@@ -2,13 +2,15 @@
 
 import asyncio
 import re
+from collections.abc import Collection
 
 import msgspec
 
 from gateway.contract import Call, Dialect, FormBody, JsonBody, RawBody, Request
+from gateway.contract.call import TakesHeaders
 from gateway.contract.request import Body
 from gateway.errors import BadRequest
-from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import OPTIONS, metadata_of, options_of
@@ -66,7 +68,13 @@ class ParseMiddleware:
 
 
 def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
-    return Request(scope["method"], exchange.route, scope.get("path_params", {}), scope.get("query_string", b""), body)
+    method, query, places = scope["method"], scope.get("query_string", b""), scope.get("path_params")
+    if not places:
+        return Request(method, exchange.route, {}, query, body)
+    wanted: Collection[str] = exchange.dialect.headers if isinstance(exchange.dialect, TakesHeaders) else ()
+    values = {name: exchange.headers.get(name.encode()) for name in wanted}
+    headers = {name: value.decode("latin-1") for name, value in values.items() if value is not None}
+    return Request(method, exchange.route, places, query, body, route_path(scope), headers)
 
 
 def _body(pieces: list[bytes], exchange: Exchange, dialect: Dialect) -> Body | None:

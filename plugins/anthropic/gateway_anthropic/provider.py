@@ -17,6 +17,8 @@ from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vend
 from gateway.translators import find, installed
 from gateway.wire.address import below
 from gateway.wire.failure import lenient_json
+from gateway.wire.native import ANTHROPIC, native_path
+from gateway_anthropic import native
 from gateway_anthropic.accounts import AnthropicAccount
 from gateway_anthropic.flavour import Flavour
 from gateway_anthropic.reply import error_of
@@ -71,16 +73,21 @@ class Anthropic(OpenAICompatible):
         endpoint = settings.endpoints[_MESSAGES]
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
+        if call.dialect.name == ANTHROPIC:
+            return native.request(call, target, endpoint)
         body = _translator(call, target).request(call, target.model)
         assert isinstance(body, JsonBody)
         return UpstreamRequest(endpoint, _encode(body.fields), body.dropped_params)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading:
+        if call.dialect.name == ANTHROPIC:
+            return native.NativeReading(head, is_free=native_path(call).is_free)
         return _translator(call, target).reading(call, head)
 
     def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
         refused = super().refusal(call, target, head, body)
-        refused.body = None  # it is not in the caller's words
+        if call.dialect.name != ANTHROPIC:
+            refused.body = None  # it is not in the caller's words
         if refused.status == head.status and refused.code == Refused.code:
             with suppress(ValueError):
                 refused.code = error_of(lenient_json(body)).code

@@ -12,6 +12,8 @@ from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vend
 from gateway.translators import HUB, translator
 from gateway.translators.joined import Joined
 from gateway.wire.address import below, path_of
+from gateway.wire.native import GEMINI, native_path
+from gateway_google import native
 from gateway_google.accounts import GeminiAccount, VertexAccount
 from gateway_google.addresses import Address, gemini, vertex
 from gateway_google.embeddings import Api, ToEmbeddings
@@ -97,6 +99,8 @@ class Google(OpenAICompatible):
         if settings.models is not None:  # any model of the account, whose addresses follow from the name
             settings = _settings_for(target.model, settings)
             target = msgspec.structs.replace(target, settings=settings)
+        if call.dialect.name == GEMINI:
+            return native.request(call, target)
         through = self._translator(call, target)
         if through is None:
             return self._as_it_is(call, target)
@@ -109,6 +113,8 @@ class Google(OpenAICompatible):
         return UpstreamRequest(_endpoint_for(call, settings, fields), _encode(fields), body.dropped_params)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
+        if call.dialect.name == GEMINI:
+            return native.NativeReading(head, is_free=native_path(call).is_free)
         through = self._translator(call, target)
         return through.reading(call, head) if through is not None else super().reading(call, target, head)
 
@@ -117,7 +123,7 @@ class Google(OpenAICompatible):
         if status.is_bad_key:  # which is told as a 400
             head = msgspec.structs.replace(head, status=401)
         refused = super().refusal(call, target, head, body)
-        if self._translator(call, target) is not None:
+        if call.dialect.name != GEMINI and self._translator(call, target) is not None:
             refused.body = None  # in another API's words
             if refused.code == Refused.code and status.name:
                 refused.code = status.name
