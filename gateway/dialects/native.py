@@ -168,7 +168,8 @@ def _as_anthropic(error: GatewayError, message: str) -> Any:
 
 def _as_aws(error: GatewayError, message: str) -> Any:
     usual = "InternalServerException" if error.status >= 500 else "ValidationException"
-    return {"__type": _EXCEPTIONS.get(error.status, usual), "message": message}
+    told = error.code if error.code is not None and error.code.endswith("Exception") else None
+    return {"__type": told or _EXCEPTIONS.get(error.status, usual), "message": message}
 
 
 NATIVE = (

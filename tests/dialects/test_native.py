@@ -20,6 +20,10 @@ from gateway.wire.passing import PassingReading
 GEMINI, ANTHROPIC, BEDROCK = NATIVE
 GENERATE = "/gemini/g/proxy/v1beta/models/flash:generateContent"
 MESSAGES = "/anthropic/a/proxy/v1/messages"
+NOT_SERVED = (
+    "this call of the vendor's own API is not passed on: only those are that ask one model for an answer, or count "
+    "tokens for it"
+)
 
 
 def asked(dialect, path, body=b"{}", query=b"", method="POST"):
@@ -247,21 +251,16 @@ async def test_a_refusal_is_in_the_vendors_words(native_app, token, path, header
 
 
 @pytest.mark.parametrize(
-    ("path", "body"),
+    ("path", "told"),
     [
-        (
-            "/anthropic/g/proxy/v1/messages/batches",
-            {"type": "error", "error": {"type": "api_error", "message": "TEXT"}},
-        ),
-        ("/bedrock/proxy/model/g%2Fflash/apply", {"__type": "InternalServerException", "message": "TEXT"}),
+        (f"{MESSAGES}/batches", {"type": "error", "error": {"type": "api_error", "message": NOT_SERVED}}),
+        ("/bedrock/proxy/model/g%2Fflash/apply", {"__type": "InternalServerException", "message": NOT_SERVED}),
     ],
 )
-async def test_each_vendor_has_words_of_its_own(native_app, auth, path, body):
+async def test_each_vendor_has_words_of_its_own(native_app, auth, path, told):
     answer = await request(native_app(FakeUpstream((200, [b"{}"]))), "POST", path, b"{}", headers=auth)
 
-    told = answer.json()
-    text = told.get("message") or told["error"]["message"]
-    assert (answer.status, told) == (501, json.loads(json.dumps(body).replace("TEXT", text)))
+    assert (answer.status, answer.json()) == (501, told)
 
 
 def test_a_path_that_only_looks_like_one_is_none():

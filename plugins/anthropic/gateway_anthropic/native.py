@@ -15,7 +15,7 @@ from gateway_anthropic.reply import tier_of
 from gateway_anthropic.usage import TokenUsage
 
 BYTES_PER_TOKEN = 4
-EVENT_BYTES = 90
+EVENT_BYTES = 80
 """Of a delta, around its text."""
 
 
