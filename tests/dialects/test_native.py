@@ -5,12 +5,12 @@ import json
 import msgspec
 import pytest
 
-from gateway.contract import Ask, Endpoint, Target, UpstreamRequest
+from gateway.contract import Ask, Endpoint, Head, Outcome, Target, UpstreamRequest
 from gateway.contract.request import Request
 from gateway.contract.usage import Usage
 from gateway.dialects import NATIVE
 from gateway.endpoints.router import BASES
-from gateway.errors import BadRequest, NotServed
+from gateway.errors import BadRequest, BrokeOff, NotServed
 from gateway.manifests.accounts import KeyAccount
 from gateway.middleware.parse import json_body
 from gateway.testing import FakeUpstream, request
@@ -261,6 +261,27 @@ async def test_each_vendor_has_words_of_its_own(native_app, auth, path, told):
     answer = await request(native_app(FakeUpstream((200, [b"{}"]))), "POST", path, b"{}", headers=auth)
 
     assert (answer.status, answer.json()) == (501, told)
+
+
+def test_each_piece_is_a_sign_of_life():
+    """An answer of some minutes was cut off as if its provider were silent."""
+    reading = Counted(Head(200, {}))
+
+    seen = [reading.feed(b" ") and reading.events for _ in range(3)]
+
+    assert seen == [1, 2, 3]
+
+
+async def test_a_stream_that_breaks_off_is_cut_off_here_too(native_app, token, sink):
+    """Nothing of the gateway's own is written into it, so the connection has to tell."""
+    app = native_app(FakeUpstream((200, [b'data: {"used": 2}\n\n', BrokeOff("cut")])))
+
+    with pytest.raises(BrokeOff):
+        await request(app, "POST", GENERATE, b"{}", headers=google(token))
+    await app.close()
+
+    [record] = sink.records
+    assert (record.outcome, record.usage) == (Outcome.UPSTREAM_BROKE, Usage(input=2))
 
 
 def test_a_path_that_only_looks_like_one_is_none():
