@@ -54,6 +54,9 @@ class Document(msgspec.Struct):
     type: str = ""
 
 
+_document = msgspec.json.Decoder(Document)
+
+
 class NativeReading(PassingReading):
     """A stream tells its input first and its output last; what came of one that broke off is counted."""
 
@@ -67,7 +70,7 @@ class NativeReading(PassingReading):
             self._passed += max(1, (len(data) - EVENT_BYTES) // BYTES_PER_TOKEN)
         if b'"usage"' not in data:
             return
-        said = msgspec.json.decode(data, type=Document)
+        said = _document.decode(data)
         counts = said.usage or (said.message.usage if said.message is not None else None)
         if counts is not None:
             self._counts = counts.over(self._counts)

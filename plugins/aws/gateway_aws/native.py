@@ -50,6 +50,10 @@ class Piece(msgspec.Struct):
     bytes: str = ""
 
 
+_document = msgspec.json.Decoder(Document)
+_piece = msgspec.json.Decoder(Piece)
+
+
 class NativeReading(PassingReading):
     def __init__(self, head: Head, *, is_free: bool) -> None:
         super().__init__(head, is_free=is_free)
@@ -72,10 +76,10 @@ class NativeReading(PassingReading):
 
     def look(self, data: bytes) -> None:
         if self._frames is not None and data.startswith(b'{"bytes"'):
-            data = b64decode(msgspec.json.decode(data, type=Piece).bytes)
+            data = b64decode(_piece.decode(data).bytes)
         if self._is_told or not (b'"usage"' in data or b"invocationMetrics" in data):
             return
-        said = msgspec.json.decode(data, type=Document)
+        said = _document.decode(data)
         if said.metrics is not None:
             counts = said.metrics
             self.told_usage = Usage(input=max(0, counts.input_token_count), output=max(0, counts.output_token_count))

@@ -42,13 +42,16 @@ class Document(msgspec.Struct, rename="camel"):
     usage_metadata: TokenUsage | None = None
 
 
+_document = msgspec.json.Decoder(Document | list[Document])
+
+
 class NativeReading(PassingReading):
     """Each event tells the counts up to there. Without `alt=sse` a stream is one list of them."""
 
     def look(self, data: bytes) -> None:
         if b'"usageMetadata"' not in data:
             return
-        said = msgspec.json.decode(data, type=Document | list[Document])
+        said = _document.decode(data)
         for each in said if isinstance(said, list) else [said]:
             if each.usage_metadata is not None:
                 self.told_usage = each.usage_metadata.usage()
