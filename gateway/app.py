@@ -21,7 +21,7 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, NATIVE
+from gateway.dialects import ALL, CHAT, NATIVE
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
@@ -71,7 +71,6 @@ from gateway.upstream.outgoing import Ways
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
-DIALECTS = (CHAT, COMPLETIONS, EMBEDDINGS)
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -139,7 +138,7 @@ def build_app(
     known = tokens or callers
     failures = Failures()
     bodies = Bodies()
-    apis = (*DIALECTS, *dialects)
+    apis = (*ALL, *dialects)
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
     # From the inside out.
@@ -192,7 +191,8 @@ def build_app(
         ]
     )
     app = Router((*apis, *NATIVE), inference=app, websockets=Paths(websockets), other=other)
-    app = EdgeMiddleware(app, max_body_bytes=max_body_bytes, hosts=hosts)
+    largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
+    app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or settings.cors_origins)
     app = LogMiddleware(app, record=records.add, quiet=PROBES)

@@ -52,3 +52,9 @@ def test_says_what_it_is(folder):
     assert setup["options"]["packages"] == f"gateway_{folder.name}"
     assert (folder / f"gateway_{folder.name}" / "py.typed").exists()
     assert (folder / "README.md").read_text().count("2026-11") >= 1
+
+
+def test_all_of_them_come_with_the_gateway():
+    lines = (Path(__file__).parent.parent / "requirements.txt").read_text().splitlines()
+
+    assert [line for line in lines if "plugins/" in line] == [f"-e plugins/{folder.name}" for folder in FOLDERS]

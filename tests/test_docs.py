@@ -22,12 +22,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import msgspec
 import pytest
 import yaml
 
+from gateway import build_app
 from gateway.cli import main
 from gateway.config.compile import snapshot
 from gateway.settings import Settings
+from gateway.testing import FakeUpstream, post
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -277,7 +280,8 @@ def variables():
 
 
 def test_lists_the_variables_that_are_read():
-    source = "\n".join(path.read_text() for path in (ROOT / "gateway").rglob("*.py"))
+    files = (*(ROOT / "gateway").rglob("*.py"), *(ROOT / "plugins").glob("*/gateway_*/*.py"))
+    source = "\n".join(path.read_text() for path in files)
 
     assert {name for name in variables() if name.startswith("GATEWAY_")} == set(re.findall(r"GATEWAY_[A-Z_]+", source))
     assert {name for name in variables() if not re.search(rf"\b{name}\b", source)} == set()
@@ -286,3 +290,80 @@ def test_lists_the_variables_that_are_read():
 @each_page
 def test_names_no_machine_and_no_index_of_packages(page):
     assert re.findall(r"/root/|/home/|/tmp/|/work/|--index-url|--extra-index|/simple\b", page.read_text()) == []
+
+
+# --- the plugin of a page --------------------------------------------------------------------------------------------
+
+ACME = """\
+type: provider-account/acme
+name: acme
+auth_data: {type: api-key, api_key: k-acme}
+integrations: [{type: integration/model/acme, name: coyote, model_id: coyote-9, model_types: [chat]}]
+"""
+ASK = {"model": "acme/coyote", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}
+
+
+@pytest.fixture
+def acme(tmp_path):
+    """The plugin as the page has it, installed; its account's file."""
+    [block] = of_kind(ROOT / "docs" / "plugins.md", "python")[:1]
+    (tmp_path / "acme.py").write_text(block.text)
+    info = tmp_path / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[gateway.providers]\nacme = acme:Acme\n")
+    (tmp_path / "acme.yaml").write_text(ACME)
+    sys.path.insert(0, str(tmp_path))
+    yield tmp_path / "acme.yaml", block
+    sys.path.remove(str(tmp_path))
+    sys.modules.pop("acme", None)
+
+
+async def asked(path, upstream, ask):
+    token = "gw-test-0123456789abcdef"
+    app = build_app(path, environ={"GATEWAY_ADMIN_TOKEN": token}, network=upstream)
+    try:
+        return await post(app, "/v1/chat/completions", ask, headers={"authorization": f"Bearer {token}"})
+    finally:
+        await app.close()
+
+
+def test_a_vendor_with_a_quirk_takes_less_than_60_lines(acme):
+    _, block = acme
+
+    assert len(block.text.splitlines()) < 60
+
+
+async def test_the_vendor_of_the_page_answers(acme):
+    """In its own words for what is asked, and byte for byte in those of its answer."""
+    reply = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"beep"},"finish_reason":"stop"}]}'
+    upstream = FakeUpstream((200, [reply]))
+
+    answer = await asked(acme[0], upstream, ASK)
+
+    [request] = upstream.requests
+    assert (answer.status, answer.body) == (200, reply)
+    assert request.endpoint.url == "https://api.acme.example/v1/chat/completions"
+    assert b"x-acme-key: k-acme\r\n" in request.endpoint.head
+    assert b"authorization" not in request.endpoint.head
+    assert msgspec.json.decode(request.body) == {
+        "model": "coyote-9",
+        "messages": [{"role": "user", "content": "hi"}],
+        "output_limit": 9,
+    }
+
+
+async def test_the_vendor_of_the_page_refuses(acme):
+    said = b'{"ok":false,"problem":{"kind":"no_credit","text":"Nothing left.","retry_in_s":5}}'
+
+    answer = await asked(acme[0], FakeUpstream((402, [said])), ASK)
+
+    error = msgspec.json.decode(answer.body)["error"]
+    assert (answer.status, error["message"], error["code"]) == (402, "Nothing left.", "no_credit")
+    assert answer.headers["retry-after"] == "5"
+
+
+async def test_what_the_vendor_of_the_page_says_in_no_words_of_its_own_is_told(acme):
+    answer = await asked(acme[0], FakeUpstream((503, [b"<html>Bad day</html>"])), ASK)
+
+    assert (answer.status, msgspec.json.decode(answer.body)["error"]["type"]) == (503, "upstream_error")

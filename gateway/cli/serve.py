@@ -51,9 +51,10 @@ def serve(config: Path | None, host: str, port: int, server: str, drain_seconds:
     from gateway.cli.first_run import admin_from, start_text, with_database
     from gateway.errors import ConfigError
     from gateway.logs import configure_logs
-    from gateway.servers.run import raise_open_files, run
+    from gateway.servers.run import freeze, raise_open_files, run
 
     configure_logs()
+    freeze()  # manifests are many objects, and hardly any of them is garbage
     raise_open_files()  # the app takes its own limit from it
     try:
         admin = admin_from(os.environ)

@@ -3,19 +3,22 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
 
 from gateway.config.compile.snapshot import compile_snapshot, manifests_from, refuse_without_models
+from gateway.config.release import release
 from gateway.config.snapshot import Snapshot
 from gateway.contract import Caller, Choice, Credential, Provider, Target, Upstream
 from gateway.contract.part import Figure, Part, counter, gauge
 from gateway.contract.route import NO_METADATA, Retry, Route
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
 from gateway.identity.callers import Callers
-from gateway.manifests import Manifest, Secrets, load
+from gateway.manifests import Loader, Manifest, Secrets
 from gateway.plugins import providers_by_type
 from gateway.rules.access import kind_of
 from gateway.rules.access.may_use import may_use
@@ -95,6 +98,7 @@ class Config(Part):
         self._found_in = self.snapshot
         self._found: dict[tuple[str, str | None, int], tuple[Caller | None, Choice | None]] = {}
         """(name, model type, id of the caller) -> the caller, which stays alive for that, and what it got."""
+        self._loader = Loader(path) if path is not None else None
         self.files = self._read_files()
         """The manifests that are not stored; those of the snapshot in force."""
         snapshot = self.compile(self.files, self.stored)
@@ -133,9 +137,8 @@ class Config(Part):
         return choice
 
     def find_account(self, account: str, caller: Caller | None, model_type: str) -> Choice:
-        for target in self.snapshot.targets.values():
-            is_one = target.account == account and model_type in target.model_types and target.provider is not VIRTUAL
-            if is_one and (caller is None or may_use(caller, target)):
+        for target in self.snapshot.accounts.get(account, ()):
+            if model_type in target.model_types and (caller is None or may_use(caller, target)):
                 return Choice(target)
         raise UnknownModel(account, self.names(caller))
 
@@ -221,13 +224,17 @@ class Config(Part):
     # Reloading.
 
     def _read_files(self) -> Sequence[Manifest]:
-        return load(self.path) if self.path is not None else manifests_from(self._environ)
+        return (
+            self._loader.load() if self._loader is not None else manifests_from(self._environ, self.providers.values())
+        )
 
     def compile(self, files: Sequence[Manifest], stored: Stored) -> Snapshot:
         """What would be in force with these manifests. Raises ConfigError: what stands in files cannot be used."""
         manifests = [*files, *stored.manifests]
         secrets = self.secrets(stored)
-        return compile_snapshot(manifests, self.providers, secrets, egress=self.egress, guarded=self.guarded)
+        return compile_snapshot(
+            manifests, self.providers, secrets, egress=self.egress, guarded=self.guarded, before=self.snapshot
+        )
 
     def secrets(self, stored: Stored) -> Secrets:
         """What references in files find."""
@@ -243,6 +250,7 @@ class Config(Part):
             is_new = stored is not None
             is_start = is_new and self._waits and self.generation <= 1  # until now, only files were known
             self._waits = self._waits and not is_new
+            held: list[Any] = [self.snapshot, self.files, self.stored, self._found]
             self.stored = stored or self.stored
             try:
                 files = await asyncio.to_thread(self._read_files)
@@ -262,6 +270,7 @@ class Config(Part):
                     self.generation = 1
                 else:
                     log.info("configuration reloaded", generation=self.generation, models=len(snapshot.targets))
+            await asyncio.to_thread(release, held)
 
     def _refuse_loss(self, files: Sequence[Manifest], snapshot: Snapshot) -> None:
         """Raises ConfigError: with these files, what can be used now could not be used any more."""
@@ -283,7 +292,10 @@ class Config(Part):
         return background(self._watch(self.path)) if self.path is not None else nullcontext()
 
     async def _watch(self, path: Path) -> None:
-        from watchfiles import awatch  # only now: it is not needed for the first answer
+        # Only now, as it is not needed for the first answer, and in a thread, as it takes a tenth of a second.
+        for name in ("watchfiles", "anyio._backends._asyncio"):
+            await asyncio.to_thread(import_module, name)
+        from watchfiles import awatch
 
         seen = await asyncio.to_thread(self._fingerprint)
         while True:
@@ -320,7 +332,8 @@ class Config(Part):
         return found
 
     def _swap(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+        self.snapshot = self._found_in = snapshot
+        self._found = {}
         self.callers.grant(snapshot.access)
         if self.callers.identities is not None:
             self.callers.identities.replace(snapshot.identity_providers)

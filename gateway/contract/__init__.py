@@ -26,7 +26,7 @@ from gateway.contract.provider import (
     UpstreamRequest,
 )
 from gateway.contract.record import Outcome, Record, Sink, Span
-from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request
+from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request, Stored
 from gateway.contract.translator import Translator
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "Signer",
     "Sink",
     "Span",
+    "Stored",
     "Subject",
     "Target",
     "Text",

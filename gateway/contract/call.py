@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from gateway.contract.request import Body, JsonBody, Request
+from gateway.contract.request import Body, FormBody, JsonBody, Request
 from gateway.contract.usage import Usage
 from gateway.errors import GatewayError, UpstreamError
 from gateway.secrecy.secret import Secret
@@ -19,6 +19,9 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     `model` is None where the API names none, as with `GET /responses/{id}`; then `account` says whose it is.
     `input_tokens` is an estimate from the size of the body; `max_output_tokens` is the caller's own limit for each of
     so many `choices`. Without `has_output` an answer has no tokens of its own, as with embeddings.
+
+    `expected`: what it will use where that is no matter of text, as with sounds and pictures. Several tell of the same
+    in other units, as models have prices by the second or by the token: the first that has a price counts.
     """
 
     model: str | None
@@ -29,11 +32,18 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     choices: int = 1
     has_output: bool = True
     account: str | None = None
+    expected: tuple[Usage, ...] = ()
 
     @property
     def name(self) -> str:
         """What the caller asked for, to be shown."""
         return self.model or self.account or ""
+
+    def so_far(self, events: int) -> Usage:
+        """What was used when so many events of an answer have passed by, which did not say it themselves."""
+        if self.expected:
+            return msgspec.structs.replace(self.expected[0], estimated=True)
+        return Usage(input=self.input_tokens, output=max(0, events - 1) if self.has_output else 0, estimated=True)
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -54,9 +64,19 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         return body.fields if isinstance(body, JsonBody) else NO_FIELDS
 
     def with_fields(self, fields: Mapping[str, msgspec.Raw]) -> "Call":
-        """The same with another JSON body."""
-        request = msgspec.structs.replace(self.request, body=JsonBody(fields))
+        """The same with another JSON body; a form has the values as texts in the place of its own, or beside them."""
+        body = self.request.body
+        changed: Body = JsonBody(fields)
+        if isinstance(body, FormBody):
+            changed = body.with_texts({name: _text(value) for name, value in fields.items()})
+        request = msgspec.structs.replace(self.request, body=changed)
         return msgspec.structs.replace(self, request=request)
+
+
+def _text(value: msgspec.Raw) -> str:
+    """As a form has it: a string as it is, anything else as JSON writes it."""
+    data = bytes(value)
+    return msgspec.json.decode(data, type=str) if data.startswith(b'"') else data.decode()
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):

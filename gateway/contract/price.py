@@ -219,6 +219,11 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
             total += tariff.output.cost(output_tokens)
         return total
 
+    def knows(self, usage: Usage) -> bool:
+        """Whether there is a rate for any of this, or there is none of it."""
+        plain = self.compiled[-1]
+        return plain.call is not None or any(plain.amounts_of(usage)) or not any(plain.others_of(usage))
+
     def bill(self, usage: Usage, at: datetime) -> Bill:
         """What a call costs that used this much and began at `at`, which knows its time zone. Never below 0."""
         tariff = self._in_force(usage.input_tokens, at.timestamp()) if len(self.compiled) > 1 else self.compiled[0]

@@ -1,6 +1,6 @@
 """How a vendor is spoken to, and how it is reached."""
 
-from collections.abc import AsyncIterable, Awaitable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Collection, Iterable, Mapping, Set
 from copy import copy
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote
@@ -190,7 +190,7 @@ class Concurrency(msgspec.Struct, frozen=True):
     wait_s: float = 1.0
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One model of one provider account, compiled from its manifest."""
 
     name: str
@@ -199,7 +199,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The provider's own name for it."""
     model_types: frozenset[str]
     provider: "Provider"
-    users: frozenset[str] = frozenset()
+    users: Set[str] = frozenset()
     """Subjects that may use it, besides admins; compiled from the grants, not by the provider."""
     only: frozenset[str] | None = None
     """Of those, the ones that may; None is all."""
@@ -220,6 +220,17 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "account", self.name.partition("/")[0])
+
+
+@runtime_checkable
+class StartsWithKeys(Protocol):
+    """What a provider may have besides, so that a key in the environment is all it takes to begin."""
+
+    def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
+        """Documents of accounts, as in manifests, for those environment variables that hold something.
+
+        A key is referred to as `${NAME}`. They count when there is no configuration.
+        """
 
 
 class Provider(Protocol):

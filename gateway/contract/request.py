@@ -1,7 +1,7 @@
 """What came in, before anybody knows what it means."""
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -20,13 +20,36 @@ class JsonBody(msgspec.Struct, frozen=True, gc=False):
     dropped_params: tuple[str, ...] = ()
 
 
+class Stored(Protocol):
+    """What is too large to be kept in memory. It is there as long as its request lasts."""
+
+    @property
+    def beginning(self) -> bytes:
+        """The first 4 KiB."""
+
+    def __len__(self) -> int: ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """All of it in pieces, as often as somebody asks."""
+
+
 class FormPart(msgspec.Struct, frozen=True, gc=False):
-    """One field of a form. `filename`: it is a file, and that is what the client calls it."""
+    """One field of a form.
+
+    Args:
+        data: never `Stored` of what is no file.
+        filename: it is a file, and that is what the client calls it.
+    """
 
     name: str
-    data: bytes
+    data: bytes | Stored
     filename: str | None = None
     content_type: str | None = None
+
+    @property
+    def beginning(self) -> bytes:
+        """At least the first 4 KiB, if there are so many."""
+        return self.data if isinstance(self.data, bytes) else self.data.beginning
 
 
 class FormBody(msgspec.Struct, frozen=True, gc=False):
@@ -38,8 +61,14 @@ class FormBody(msgspec.Struct, frozen=True, gc=False):
     parts: tuple[FormPart, ...]
 
     def text(self, name: str) -> str | None:
-        """The first field of that name that is no file."""
-        return next((part.data.decode(errors="replace") for part in self.parts if part.name == name), None)
+        """The first field of that name, as far as it is in memory."""
+        return next((part.beginning.decode(errors="replace") for part in self.parts if part.name == name), None)
+
+    def with_texts(self, texts: Mapping[str, str]) -> "FormBody":
+        """The same with other texts: each in the place of the field of that name, or behind all others."""
+        parts = [FormPart(part.name, texts[part.name].encode()) if part.name in texts else part for part in self.parts]
+        names = {part.name for part in self.parts}
+        return FormBody((*parts, *(FormPart(name, text.encode()) for name, text in texts.items() if name not in names)))
 
 
 class RawBody(msgspec.Struct, frozen=True, gc=False):

@@ -22,7 +22,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         citation: text of the sources that a search has found.
         audio_seconds: heard by the model, rounded as the provider does.
         pages: read as they are; `annotated_pages`: read and annotated.
-        searches: made by the model on the web.
+        searches: made by the model on the web; of a rerank, what it is billed as.
         estimated: the provider gave no numbers, and these were counted from what passed by.
         stated_cost: what the provider says that the call costs, in nano-dollars. See `Target.states_cost`.
     """
@@ -66,7 +66,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     @classmethod
     def from_openai(cls, said: object) -> Self | None:
-        """From the `usage` object of OpenAI's chat, completions and embeddings, in all vendors' variants.
+        """From the `usage` object of OpenAI's APIs, in all vendors' variants.
 
         None: it counts nothing that is known here, so it is as if there were none.
 
@@ -87,7 +87,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         """
         usage = OpenAIUsage.of(said)
         if usage is None:
-            return None
+            seconds = _seconds(said.get("seconds")) if isinstance(said, dict) else 0  # of transcriptions
+            return cls(audio_seconds=seconds) if seconds else None
         stated_cost = _stated_cost(said) if isinstance(said, dict) and "cost" in said else None
         prompt, completion = _count(usage.prompt_tokens), _count(usage.completion_tokens)
         beside = max(0, _count(usage.total_tokens) - prompt - completion)
@@ -163,6 +164,12 @@ def _count(reported: int | None) -> int:
     return reported if reported < _COUNT_MAX else _COUNT_MAX  # noqa: FURB136  min and max take three times as long
 
 
+def _seconds(value: Any) -> int:
+    """Begun ones count. 0: it is no number of them."""
+    is_number = isinstance(value, int | float) and isfinite(value)
+    return _count(ceil(value)) if is_number else 0
+
+
 def _whole(value: Any) -> int | None:
     """Numbers as servers write them: `100`, `100.0`, `"100"`. None: it is none."""
     if type(value) is int:
@@ -227,7 +234,7 @@ class OpenAIUsage(msgspec.Struct):
         except msgspec.ValidationError:
             usage = cls._by_field(said)
         if not usage.prompt_tokens and not usage.completion_tokens:
-            other = cls._by_field({name: said.get(other) for other, name in _OTHER_NAMES})
+            other = cls._by_field({name: said[other] for other, name in _OTHER_NAMES if other in said})
             if other.prompt_tokens is not None or other.completion_tokens is not None:
                 usage = other
         if usage.prompt_tokens is None and usage.completion_tokens is None:
@@ -238,8 +245,8 @@ class OpenAIUsage(msgspec.Struct):
     @classmethod
     def _by_field(cls, said: Mapping[str, Any]) -> Self:
         counts: dict[str, Any] = {name: _whole(value) for name, value in said.items() if name in _COUNTS}
-        if isinstance(seconds := said.get("prompt_audio_seconds"), float) and isfinite(seconds):
-            counts["prompt_audio_seconds"] = ceil(seconds)
+        if isinstance(seconds := said.get("prompt_audio_seconds"), float):
+            counts["prompt_audio_seconds"] = _seconds(seconds)
         details: dict[str, Any] = {name: OpenAIDetails.of(said.get(name)) for name in _DETAILS}
         return cls(**counts, **details)
 
@@ -288,7 +295,8 @@ _COUNTS = frozenset(OpenAIUsage.__struct_fields__) - frozenset(_DETAILS)
 _OTHER_NAMES = (
     ("input_tokens", "prompt_tokens"),
     ("output_tokens", "completion_tokens"),
+    ("input_token_details", "prompt_tokens_details"),
     ("input_tokens_details", "prompt_tokens_details"),
     ("output_tokens_details", "completion_tokens_details"),
 )
-"""As OpenAI's newer APIs call them, and servers that mix the two."""
+"""As OpenAI's newer APIs call them, transcriptions without the s, and servers that mix the two."""

@@ -1,14 +1,14 @@
 """What the gateway says of itself: to who finds it, and to programs that read OpenAPI."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from gateway._version import __version__
-from gateway.contract import Dialect, JsonBody
+from gateway.contract import Dialect, FormBody, JsonBody
 from gateway.control.routes import BASE, Needs, Permission, Route
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 
@@ -16,6 +16,7 @@ ABOUT = "An AI gateway: one API for the models of many providers, with tokens, l
 BEARER = {"token": {"type": "http", "scheme": "bearer"}}
 
 Operation = dict[str, Any]
+_KINDS: Mapping[type, str] = {JsonBody: "application/json", FormBody: "multipart/form-data"}
 
 
 class RootEndpoint:
@@ -65,9 +66,11 @@ class OpenApiEndpoint:
         model = {"type": "object", "required": ["model"], "properties": {"model": {"type": "string"}}}
         for dialect in self.dialects:
             for method, route in dialect.routes:
-                body = model if dialect.accepts is JsonBody else None
-                about = _operation(f"As OpenAI's {route}", "inference", body=body, names=_names_in(route))
-                yield f"/v1{route}", method, about
+                vendor = "Cohere" if dialect.name == "rerank" else "OpenAI"
+                about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(route))
+                if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method != "GET":
+                    about["requestBody"] = {"required": True, "content": {kind: {"schema": model}}}
+                yield route if route.startswith("/v2/") else f"/v1{route}", method, about
         yield "/v1/models", "GET", _operation("The models the caller may use", "inference")
         yield "/v1/models/{id}", "GET", _operation("One of them; its name may hold slashes", "inference", names=["id"])
 

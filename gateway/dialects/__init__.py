@@ -1,6 +1,39 @@
 """Client-facing APIs: how their requests are read and how their errors are written."""
 
+from gateway.contract import Dialect
+from gateway.dialects.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
+from gateway.dialects.images import IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES
+from gateway.dialects.moderations import MODERATIONS
 from gateway.dialects.native import NATIVE
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects.rerank import RERANK
 
-__all__ = ["CHAT", "COMPLETIONS", "EMBEDDINGS", "NATIVE"]
+ALL: tuple[Dialect, ...] = (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    IMAGES,
+    IMAGE_EDITS,
+    IMAGE_VARIATIONS,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+    SPEECH,
+    RERANK,
+    MODERATIONS,
+)
+
+__all__ = [
+    "ALL",
+    "CHAT",
+    "COMPLETIONS",
+    "EMBEDDINGS",
+    "IMAGES",
+    "IMAGE_EDITS",
+    "IMAGE_VARIATIONS",
+    "MODERATIONS",
+    "NATIVE",
+    "RERANK",
+    "SPEECH",
+    "TRANSCRIPTIONS",
+    "TRANSLATIONS",
+]

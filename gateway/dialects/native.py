@@ -11,7 +11,8 @@ import msgspec
 
 from gateway.contract import Ask, Call, Head, JsonBody, Reading, Request
 from gateway.contract.request import Body
-from gateway.dialects.openai import MAX_COUNT, MAX_MODEL_CHARS, estimated_tokens
+from gateway.dialects.fields import MAX_COUNT, MAX_MODEL_CHARS
+from gateway.dialects.openai import estimated_tokens
 from gateway.errors import BadRequest, GatewayError, NotServed
 from gateway.logs import redact_text
 from gateway.wire.native import ANTHROPIC, BEDROCK, GEMINI, ROUTES, path_in

@@ -4,15 +4,14 @@ Source: platform.openai.com/docs/api-reference, read 2026-11.
 """
 
 from collections.abc import Mapping, Sequence
-from math import ceil
-from typing import Any
 
 import msgspec
 
 from gateway.contract import Ask, Call, Head, JsonBody, Reading, Request
 from gateway.contract.request import Body
-from gateway.errors import BadRequest, GatewayError
-from gateway.logs import redact_text
+from gateway.dialects.errors import OpenAIErrors
+from gateway.dialects.fields import FLAG, largest, model_of, read
+from gateway.errors import BadRequest
 from gateway.wire.attachments import SMALLEST, attachments
 from gateway.wire.openai import BodyReading, StreamReading
 
@@ -20,14 +19,8 @@ BYTES_PER_TOKEN = 4
 FILE_TOKENS = 1000
 MAX_SETTINGS_BYTES = 256
 """Beside the prompt: names and numbers that are no input."""
-MAX_MODEL_CHARS = 512
 MAX_OPTIONS_BYTES = 4096
-MAX_COUNT = 10**9
 MAX_PROMPTS_BYTES = 64 * 1024
-_text = msgspec.json.Decoder(str)
-_flag = msgspec.json.Decoder(bool | None)
-_count = msgspec.json.Decoder(int | float | None, strict=False)
-"""Of a number in any form that some provider takes: 5, 5.0 and "5"."""
 _prompts = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -38,7 +31,7 @@ class StreamOptions(msgspec.Struct):
 _stream_options = msgspec.json.Decoder(StreamOptions | None)
 
 
-class OpenAIDialect:
+class OpenAIDialect(OpenAIErrors):
     """A `Dialect`; the three APIs differ only in the names of a few fields.
 
     Args:
@@ -74,14 +67,10 @@ class OpenAIDialect:
         body = request.body
         assert isinstance(body, JsonBody)
         fields = body.fields
-        if "model" not in fields:
-            raise BadRequest('the field "model" is missing; GET /models lists what you may use', param="model")
-        model: str = _read(fields, "model", _text)
-        if len(model) > MAX_MODEL_CHARS:
-            raise BadRequest(f"the name of a model has at most {MAX_MODEL_CHARS} characters", param="model")
-        stream = "stream" in fields and bool(_read(fields, "stream", _flag))
+        model = model_of(fields)
+        stream = "stream" in fields and bool(read(fields, "stream", FLAG))
         options = _options(fields) if stream and "stream_options" in fields else None
-        choices = _largest(fields, self._multiples) or 1
+        choices = largest(fields, self._multiples) or 1
         prompt = fields.get(self._prompt)
         if prompt is not None and self._answers_each:
             choices *= how_many(prompt)
@@ -89,7 +78,7 @@ class OpenAIDialect:
             model=model,
             stream=stream,
             wants_usage=bool(options and options.include_usage),
-            max_output_tokens=_largest(fields, self._limits),
+            max_output_tokens=largest(fields, self._limits),
             input_tokens=estimated_tokens(prompt, body.data),
             choices=choices,
             has_output=bool(self._limits),
@@ -97,15 +86,6 @@ class OpenAIDialect:
 
     def reading(self, call: Call, head: Head) -> Reading:
         return StreamReading() if head.is_stream else BodyReading()
-
-    def error(self, error: GatewayError) -> bytes:
-        """OpenAI's shape, with what clients of the TrueFoundry gateway and its SDK read beside it."""
-        details = _details(error)
-        more = {"status": "failure", "statusCode": error.status, "message": details["message"]}
-        return msgspec.json.encode({"error": details, **more})
-
-    def stream_error(self, error: GatewayError) -> bytes:
-        return b"data: %b\n\n" % msgspec.json.encode({"error": _details(error)})
 
 
 def estimated_tokens(prompt: msgspec.Raw | None, body: bytes) -> int:
@@ -135,34 +115,11 @@ def how_many(prompts: msgspec.Raw) -> int:
         raise BadRequest("the request body is nested too deeply") from error
 
 
-def _details(error: GatewayError) -> dict[str, str | None]:
-    # A message may name what the caller asked for, and people paste keys in the wrong place.
-    return {"message": redact_text(error.message), "type": error.type, "param": error.param, "code": error.code}
-
-
-def _read(fields: Mapping[str, msgspec.Raw], name: str, decoder: "msgspec.json.Decoder[Any]") -> Any:
-    try:
-        return decoder.decode(fields[name])
-    except msgspec.DecodeError as error:
-        raise BadRequest(f'the field "{name}" is not valid: {error}', param=name) from error
-
-
 def _options(fields: Mapping[str, msgspec.Raw]) -> StreamOptions | None:
     if len(memoryview(fields["stream_options"])) > MAX_OPTIONS_BYTES:  # who writes `include_usage` into it reads it all
         raise BadRequest(f'the field "stream_options" is over {MAX_OPTIONS_BYTES:,} bytes', param="stream_options")
-    options: StreamOptions | None = _read(fields, "stream_options", _stream_options)
+    options: StreamOptions | None = read(fields, "stream_options", _stream_options)
     return options
-
-
-def _largest(fields: Mapping[str, msgspec.Raw], names: tuple[str, ...]) -> int | None:
-    """Of those that are given: which of them a provider believes is its own affair. Below 1 they say nothing."""
-    largest = None
-    for name in names:
-        if name in fields:
-            count = _read(fields, name, _count)
-            if count is not None and count >= 1 and (largest is None or count > largest):
-                largest = ceil(min(count, MAX_COUNT))
-    return largest
 
 
 CHAT = OpenAIDialect(

@@ -8,8 +8,8 @@
 Both raise ConfigError with everything that is wrong, each fault with file, line and path.
 """
 
-from gateway.manifests.loader import Manifest, load, loads
+from gateway.manifests.loader import Loader, Manifest, load, loads
 from gateway.manifests.reader import read
 from gateway.manifests.references import Secrets
 
-__all__ = ["Manifest", "Secrets", "load", "loads", "read"]
+__all__ = ["Loader", "Manifest", "Secrets", "load", "loads", "read"]

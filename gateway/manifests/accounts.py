@@ -35,7 +35,7 @@ ModelType = Literal[
 ]
 
 
-class Collaborator(msgspec.Struct, frozen=True, kw_only=True):
+class Collaborator(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     subject: str
     role_id: str
 
@@ -87,7 +87,7 @@ class OllamaHost(msgspec.Struct, frozen=True, kw_only=True):
 # --- models ------------------------------------------------------------------
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True):
+class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What all integrations have. `authorized_subjects`: None when everybody who may use the account may use it."""
 
     type: Annotated[str, Meta(pattern="^integration/model/", description="integration/model/...")]

@@ -107,9 +107,19 @@ class Builder:
             self._key(event, line)
         if event.tag not in _STR_TAGS:
             self._fault("tags are not allowed, except !!str; text which begins with ! needs quotes", line)
-        if not is_key:
-            value = event.value if event.style or event.tag else plain(event.value)
+        if is_key:
+            return
+        value = event.value if event.style or event.tag else plain(event.value)
+        top = self._open[-1] if self._open else None
+        if top is None or top.is_merge or event.anchor or self._nodes >= MAX_NODES:
             self._add(_Item(value), line, event.anchor)
+            return
+        self._nodes += 1  # as `_add` does with what is less plain
+        if top.key is None:
+            top.value.append(value)
+            top.lines.append(line)
+        else:
+            top.value[top.key], top.lines[top.key], top.key = value, top.key_line, None
 
     def _key(self, event: Any, line: int) -> None:
         top = self._open[-1]

@@ -1,13 +1,18 @@
 """Files and directories -> manifests."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from gateway.errors import ConfigError, Fault
-from gateway.manifests.builder import Lines, Steps, steps_text
+from gateway.manifests.builder import Steps, steps_text
 from gateway.manifests.documents import documents
 from gateway.manifests.files import find, text_of
 from gateway.manifests.foreign import foreign_form
@@ -21,7 +26,8 @@ class Manifest:
 
     `line` is that of its first field; one that stands in no file has line 0. `version` counts those of a manifest that
     was applied over the API; None: it stands in a file or comes from the environment, and is managed there. `by_admin`
-    is about the former: an admin has applied the addresses in it.
+    is about the former: an admin has applied the addresses in it. `lines` are packed: there are many, and few are
+    ever asked for.
     """
 
     type: str
@@ -29,7 +35,7 @@ class Manifest:
     file: str
     line: int
     data: dict[str, Any] = field(repr=False)
-    lines: Lines = field(default=0, repr=False, compare=False)
+    lines: bytes = field(default=b"", repr=False, compare=False)
     version: int | None = None
     by_admin: bool = field(default=False, repr=False)
 
@@ -55,12 +61,12 @@ class Manifest:
 
     def line_of(self, path: Steps) -> int:
         """The line of a value's key, or of an item of a list. For what is not there: of what should hold it."""
-        line, lines = self.line, self.lines
+        line, lines = self.line, _unpacked(self.lines)
         for step in path:
             if isinstance(lines, int):
                 break
             try:
-                lines = lines[1][step]  # type: ignore[index]  # TypeError: no such step
+                lines = lines[1][step]  # TypeError: no such step
             except (KeyError, IndexError, TypeError):
                 break
             line = lines if isinstance(lines, int) else lines[0]
@@ -70,20 +76,47 @@ class Manifest:
         return Fault(self.file, self.line_of(path), steps_text(path), message)
 
 
-def load(path: str | Path) -> list[Manifest]:
+@lru_cache(maxsize=16)  # a manifest with one fault may have thousands
+def _unpacked(lines: bytes) -> Any:
+    """As `Lines`, with lists for tuples."""
+    return msgspec.msgpack.decode(lines) if lines else 0
+
+
+class Loader:
     """The manifests of a file, or of all `*.yaml`, `*.yml` and `*.json` below a directory, in the order of their names.
 
-    Raises:
-        ConfigError: with everything that is wrong in any of the files.
+    When it is asked again, it does not parse files that hold the same as before, and gives the same objects for
+    manifests that stand where they stood.
     """
-    manifests: list[Manifest] = []
-    faults: list[Fault] = []
-    for file in find(Path(path)):
-        try:
-            manifests += _manifests(text_of(file), str(file), faults)
-        except ConfigError as error:
-            faults += error.faults
-    return _unique(manifests, faults)
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._files: dict[Path, tuple[bytes, list[Manifest]]] = {}
+        """File -> digest of its text, and what is in it."""
+
+    def load(self) -> list[Manifest]:
+        """Raises ConfigError, with everything that is wrong in any of the files."""
+        known = {(each.type, each.name): each for _, found in self._files.values() for each in found}
+        files: dict[Path, tuple[bytes, list[Manifest]]] = {}
+        faults: list[Fault] = []
+        for file in find(self.path):
+            try:
+                text = text_of(file)
+                digest = blake2b(text.encode()).digest()
+                if (before := self._files.get(file)) and before[0] == digest:
+                    files[file] = before
+                else:
+                    files[file] = digest, [_same(known, each) for each in _manifests(text, str(file), faults)]
+            except ConfigError as error:
+                faults += error.faults
+        manifests = _unique(chain.from_iterable(found for _, found in files.values()), faults)
+        self._files = files
+        return manifests
+
+
+def load(path: str | Path) -> list[Manifest]:
+    """Once, as a `Loader` does."""
+    return Loader(path).load()
 
 
 def loads(text: str, file: str = "<text>") -> list[Manifest]:
@@ -97,10 +130,18 @@ def _manifests(text: str, file: str, faults: list[Fault]) -> Iterator[Manifest]:
         text = _JSON_PAIR.sub(_join_pair, text)
     found, wrong = documents(text, file)
     faults += wrong
-    for document in found:
+    found.reverse()
+    while found:  # so that what becomes of one is freed before the next
+        document = found.pop()
         for value, lines in _unwrapped(*document):
             if manifest := manifest_from(value, lines, file, faults):
                 yield manifest
+
+
+def _same(known: Mapping[tuple[str, str], Manifest], manifest: Manifest) -> Manifest:
+    """The one that is known, if nothing of it has changed."""
+    before = known.get((manifest.type, manifest.name))
+    return before if before == manifest and before.lines == manifest.lines else manifest
 
 
 def _unwrapped(value: Any, lines: Any) -> Iterator[tuple[Any, Any]]:
@@ -138,7 +179,7 @@ def manifest_from(data: Any, lines: Any, file: str, faults: list[Fault]) -> Mani
         return None
     kind, name = data["type"], data.get("name")
     name = kind if name is None else name
-    manifest = Manifest(kind, name, file, line, data, lines)
+    manifest = Manifest(kind, name, file, line, data, msgspec.msgpack.encode(lines))
     for key, value in {"type": kind, "name": name}.items():
         if not isinstance(value, str):
             wrong = "must be text; put it in quotes"

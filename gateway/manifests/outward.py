@@ -1,19 +1,22 @@
 """What a manifest sends the gateway to, and what it has it say there: addresses and headers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from gateway.contract.egress import Egress
 from gateway.errors import Fault
 from gateway.manifests.accounts import ProviderAccount
 from gateway.manifests.loader import Manifest
-from gateway.manifests.marks import Mark, marked
+from gateway.manifests.marks import Mark, Marked, marked
 from gateway.manifests.references import PREFIX as SECRET_REFERENCE
 from gateway.secrecy.secret import Secret
 from gateway.wire.address import address_of, host_of, path_of
 from gateway.wire.headers import wrong_headers
 
-API_PATHS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/models")
+API_PATHS = (
+    *("/chat/completions", "/completions", "/embeddings", "/responses", "/models"),
+    *("/images/generations", "/audio/transcriptions", "/audio/speech", "/rerank", "/moderations"),
+)
 """Which the gateway, as every client, puts behind a base URL by itself."""
 
 
@@ -28,17 +31,27 @@ def addresses_in(document: Any) -> set[str]:
 def is_trusted(manifest: Manifest, document: Any) -> bool:
     """Whether it may lead into private networks. All but accounts is an admin's own in any case. An address that is
     kept as a secret is of whoever may write secrets, and can be changed without a word here."""
-    if not manifest.type.startswith("provider-account/"):
-        return True
-    return manifest.is_trusted and not any(
-        SECRET_REFERENCE in str(manifest.value_at(path)) for path, mark, _ in marked(document) if mark in ADDRESSES
+    return _is_trusted(manifest, marked(document))
+
+
+def _is_trusted(manifest: Manifest, found: Iterable[Marked]) -> bool:
+    return not manifest.type.startswith("provider-account/") or (
+        manifest.is_trusted
+        and not any(SECRET_REFERENCE in str(manifest.value_at(path)) for path, mark, _ in found if mark in ADDRESSES)
     )
 
 
-def outward_faults(manifest: Manifest, document: Any, egress: Egress) -> Iterator[Fault]:
-    """Why something of it could not be called, or not safely, or must not be."""
-    trusted = is_trusted(manifest, document)
-    for path, mark, value in marked(document):
+def outward(manifest: Manifest, document: Any, egress: Egress) -> tuple[list[Fault], list[Fault]]:
+    """Why something of it could not be called, or not safely, or must not be; and warnings about what can be called but
+    is probably not what was meant."""
+    found = [*marked(document)]
+    warnings = _warnings(manifest, found) if isinstance(document, ProviderAccount) else ()
+    return [*_faults(manifest, found, egress)], [*warnings]
+
+
+def _faults(manifest: Manifest, found: Sequence[Marked], egress: Egress) -> Iterator[Fault]:
+    trusted = _is_trusted(manifest, found)
+    for path, mark, value in found:
         try:
             match mark:
                 case Mark.URL | Mark.HOST:
@@ -53,11 +66,8 @@ def outward_faults(manifest: Manifest, document: Any, egress: Egress) -> Iterato
             yield manifest.fault(path, str(error))
 
 
-def outward_warnings(manifest: Manifest, document: Any) -> Iterator[Fault]:
-    """What can be called, and is probably not what was meant."""
-    if not isinstance(document, ProviderAccount):
-        return
-    for path, mark, value in marked(document):
+def _warnings(manifest: Manifest, found: Sequence[Marked]) -> Iterator[Fault]:
+    for path, mark, value in found:
         if mark is not Mark.URL:
             continue
         called = path_of(_text(value)).rstrip("/")

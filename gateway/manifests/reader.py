@@ -13,7 +13,7 @@ from gateway.manifests.builder import Steps
 from gateway.manifests.loader import Manifest
 from gateway.manifests.references import PREFIX, Missing, Secrets
 from gateway.manifests.scalars import plain
-from gateway.manifests.shapes import LISTS, MAPPINGS, UNIONS, bare, fields_of, is_struct, shape
+from gateway.manifests.shapes import LISTS, MAPPINGS, UNIONS, bare, fields_of, is_struct, required_of, shape
 from gateway.manifests.spelling import did_you_mean
 from gateway.secrecy.sealing import MASK
 from gateway.secrecy.secret import Secret, SecretJson, SecretText
@@ -48,6 +48,12 @@ def read(manifest: Manifest, struct: type[T], secrets: Secrets) -> tuple[T, list
         Unresolved: what references lead to is missing, and all else is well.
     """
     reader = _Reader(manifest, secrets)
+    with suppress(msgspec.ValidationError):
+        document = reader.value(struct, manifest.data, ())
+        if not reader.faults and not reader.unresolved:
+            return document, reader.warnings
+    # Something is wrong, so it is worth the time to find all of it.
+    reader = _Reader(manifest, secrets, checks=True)
     data = reader.value(struct, manifest.data, ())
     if not reader.faults:
         if reader.unresolved:
@@ -71,11 +77,17 @@ def _steps(path: str) -> Steps:
 
 
 class _Reader:
-    """Walks data and type side by side, so that all faults are found, and each has its path."""
+    """Walks data and type side by side, so that all faults are found, and each has its path.
 
-    def __init__(self, manifest: Manifest, secrets: Secrets) -> None:
+    Args:
+        checks: each value by itself, and leaves it to others to make structs of them; else structs are made on the way,
+            one by one, for to make a large one at once would hold up the event loop.
+    """
+
+    def __init__(self, manifest: Manifest, secrets: Secrets, *, checks: bool = False) -> None:
         self.manifest = manifest
         self.secrets = secrets
+        self.checks = checks
         self.faults: list[Fault] = []
         self.unresolved: list[Fault] = []
         self.warnings: list[Fault] = []
@@ -84,12 +96,12 @@ class _Reader:
         self.faults.append(self.manifest.fault(path, message))
 
     def value(self, kind: Any, value: Any, path: Steps) -> Any:
-        """The value, ready for `msgspec.convert`."""
+        """The value, ready for `msgspec.convert`, which takes structs as they are."""
         kind, base, origin, inner = shape(kind, value.__class__)
         if isinstance(value, str):
-            return self.text(kind, value, path)
+            return self.text(kind, base, value, path)
         if isinstance(value, dict):
-            if kind == SecretJson:
+            if base is Secret and kind == SecretJson:
                 return Secret(msgspec.json.encode(self.revealed(value, path)).decode())
             if is_struct(origin):
                 return self.struct(origin, value, path)
@@ -101,9 +113,11 @@ class _Reader:
         if isinstance(value, list) and origin in LISTS and (origin is not tuple or inner[1:] == (...,)):
             kind = inner[0] if inner else Any
             return [self.value(kind, item, (*path, index)) for index, item in enumerate(value)]
-        return self.leaf(str if base is Secret else kind, value, path)
+        if base is Secret:
+            kind = base = str
+        return self.leaf(kind, base, value, path)
 
-    def struct(self, kind: type[msgspec.Struct], value: dict[str, Any], path: Steps) -> dict[str, Any]:
+    def struct(self, kind: type[msgspec.Struct], value: dict[str, Any], path: Steps) -> Any:
         fields, config = fields_of(kind), kind.__struct_config__
         known: dict[str, Any] = {}
         for key, item in value.items():
@@ -114,10 +128,10 @@ class _Reader:
             else:
                 names = [*fields, config.tag_field] if config.tag_field else [*fields]
                 self.warnings.append(self.manifest.fault((*path, key), "unknown field" + did_you_mean(key, names)))
-        for name, field in fields.items():
-            if field.required and name not in value:
+        for name in required_of(kind):
+            if name not in value:
                 self.fault(path, f"missing required field `{name}`")
-        return known
+        return known if self.checks else msgspec.convert(known, kind, dec_hook=_as_it_is)
 
     def tagged(self, structs: list[type[msgspec.Struct]], value: dict[str, Any], path: Steps) -> Any:
         """`value` as the one of the structs which its tag names."""
@@ -129,9 +143,9 @@ class _Reader:
         self.fault((*path, field), _one_of(by_tag, tag))
         return value
 
-    def text(self, kind: Any, value: str, path: Steps) -> Any:
+    def text(self, kind: Any, base: Any, value: str, path: Steps) -> Any:
         try:
-            if bare(kind) is Secret:
+            if base is Secret:
                 return self.secret(kind, value, path)
             value = self.expanded(kind, value)
         except Missing as error:
@@ -143,7 +157,7 @@ class _Reader:
         if PREFIX in value:
             self.fault(path, "no secret is allowed here, because this field is shown in logs and listings")
         elif kind is not str and kind is not Any:
-            return self.leaf(kind, value, path)
+            return self.leaf(kind, base, value, path)
         return value
 
     def secret(self, kind: Any, value: str, path: Steps) -> Secret:
@@ -164,7 +178,7 @@ class _Reader:
             return {key: self.revealed(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self.revealed(item, (*path, index)) for index, item in enumerate(value)]
-        found = self.text(SecretText, value, path) if isinstance(value, str) else value
+        found = self.text(SecretText, Secret, value, path) if isinstance(value, str) else value
         return found.reveal() if isinstance(found, Secret) else found
 
     def expanded(self, kind: Any, value: str) -> str:
@@ -173,24 +187,24 @@ class _Reader:
         for stand_in in self.secrets.stand_ins if "${" in value else ():
             text = self.secrets.expand(value, stand_in)
             with suppress(msgspec.ValidationError):
-                msgspec.convert(_number(kind, text), kind)
+                msgspec.convert(_number(bare(kind), text), kind)
                 break
         return text
 
-    def leaf(self, kind: Any, value: Any, path: Steps) -> Any:
-        value = _number(kind, value)
+    def leaf(self, kind: Any, base: Any, value: Any, path: Steps) -> Any:
+        value = _number(base, value)
         try:
-            msgspec.convert(value, kind)
+            if self.checks:
+                msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             self.fault(path, _explain(kind, value, error))
         return value
 
 
-def _number(kind: Any, value: Any) -> Any:
+def _number(base: Any, value: Any) -> Any:
     """The number that is meant where one is expected: templates put it in quotes, and write whole ones as floats."""
-    base = bare(kind)
-    if base in _NUMBERS and isinstance(value, str):
-        value = plain(value)
+    if base in _NUMBERS and isinstance(value, str) and type(number := plain(value)) in _NUMBERS:
+        value = number
     if base is int and isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         return int(value)
     return value

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class Secrets:
         stored: (group, key) -> sealed value.
         seal: opens what is sealed; None when nothing is.
         of_stored: for manifests that were applied over the API. Secrets that stand in them are sealed.
+
+    `found` is what was looked up so far: a variable, or group and key, -> its value.
     """
 
     stand_ins: Sequence[str | None] = (None,)
@@ -68,9 +71,26 @@ class Secrets:
         self._stored = stored or {}
         self._seal = seal
         self._of_stored = of_stored
+        self.found: dict[tuple[str, ...], Secret] = {}
 
     def for_stored(self) -> "Secrets":
         return Secrets(self._environ, self._directory, stored=self._stored, seal=self._seal, of_stored=True)
+
+    def anew(self) -> "Secrets":
+        """The same, with nothing looked up yet."""
+        other = copy(self)
+        other.found = {}
+        return other
+
+    def finds(self, found: Mapping[tuple[str, ...], Secret]) -> bool:
+        """Whether looking all of it up once more would give the same."""
+        try:
+            return all(self._look_up(*names) == secret.reveal() for names, secret in found.items())
+        except ValueError:
+            return False
+
+    def _look_up(self, name: str, key: str | None = None) -> str:
+        return self._value(name) if key is None else self._found(name, key)[0]
 
     def expand(self, text: str, stand_in: str | None = None) -> str:
         """The text with its environment variables put in. Raises ValueError when one is missing or empty."""
@@ -100,7 +120,9 @@ class Secrets:
         name, separator, default = match[1].partition(":-")
         if not match[2] or not _VARIABLE_NAME.fullmatch(name):
             raise ValueError("a variable is written ${NAME} or ${NAME:-default}; write $${ for a literal ${")
-        value = cleaned(self._environ.get(name, "")) or default
+        value = self._value(name)
+        self.found[(name,)] = Secret(value)
+        value = value or default
         if not value and not separator:
             if stand_in is not None:
                 return stand_in.format(name.lower().replace("_", "-"))
@@ -116,7 +138,11 @@ class Secrets:
         if len(parts) != 3 or not all(map(_PART.fullmatch, parts)):
             raise ValueError(f"a secret is written {PREFIX}<tenant>:<group>:<key>, without slashes or leading dots")
         value, where = self._found(*parts[1:])
+        self.found[parts[1], parts[2]] = Secret(value)
         return _checked(find_flaw, value, where)
+
+    def _value(self, variable: str) -> str:
+        return cleaned(self._environ.get(variable, ""))
 
     def _found(self, group: str, key: str) -> tuple[str, str]:
         """The value, and where it was."""

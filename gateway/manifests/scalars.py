@@ -13,7 +13,13 @@ _PLAIN = re.compile(
 )
 
 
+_FIRST = frozenset("~nNtTfF+-.0123456789")
+"""What anything but text begins with."""
+
+
 def plain(text: str) -> str | int | float | bool | None:
+    if text and text[0] not in _FIRST:
+        return text
     match = _PLAIN.fullmatch(text)
     kind = match and match.lastgroup
     if kind is None:

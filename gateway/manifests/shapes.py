@@ -22,9 +22,21 @@ class Shape(NamedTuple):
     inner: tuple[Any, ...]
 
 
-@cache
+_SHAPES: dict[tuple[int, type], tuple[Any, Shape]] = {}
+"""(id of an annotation, type of a value) -> the annotation, and what it says. Annotations are slow to hash."""
+
+
 def shape(kind: Any, value_type: type) -> Shape:
     """Of a union, that member which a value of this type is meant to be; where that is not plain, the union."""
+    key = (id(kind), value_type)
+    known = _SHAPES.get(key)
+    if known is None:
+        known = _SHAPES[key] = kind, _shape(kind, value_type)  # which keeps it alive, and so its id its own
+    return known[1]
+
+
+@cache
+def _shape(kind: Any, value_type: type) -> Shape:
     kind = _member(kind, value_type)
     base = bare(kind)
     return Shape(kind, base, get_origin(base) or base, get_args(base))
@@ -53,6 +65,12 @@ def struct_at(place: Shape, value: Mapping[str, Any]) -> type[msgspec.Struct] | 
 def fields_of(struct: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
     """By the names they have in manifests."""
     return {field.encode_name: field for field in msgspec.structs.fields(struct)}
+
+
+@cache
+def required_of(struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    """What must not be left out, by the names in manifests."""
+    return tuple(name for name, field in fields_of(struct).items() if field.required)
 
 
 def holds(kind: Any, wanted: type) -> bool:

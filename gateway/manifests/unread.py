@@ -18,11 +18,8 @@ NOT_YET = frozenset(
             _ACCOUNTS + name
             for name in (
                 "aws",
-                "aws-bedrock-mantle",
-                "aws-claude-platform",
                 "azure",
                 "cartesia",
-                "cohere",
                 "custom-endpoint",
                 "deepgram",
                 "elevenlabs",
@@ -41,10 +38,13 @@ IN_PLUGINS: Mapping[str, str] = MappingProxyType(
     {
         _ACCOUNTS + "anthropic": "llm-asgi-gateway-anthropic",
         _ACCOUNTS + "aws-bedrock": "llm-asgi-gateway-aws",
+        _ACCOUNTS + "aws-bedrock-mantle": "llm-asgi-gateway-aws",
+        _ACCOUNTS + "aws-claude-platform": "llm-asgi-gateway-aws",
         _ACCOUNTS + "aws-sagemaker": "llm-asgi-gateway-aws",
         _ACCOUNTS + "azure-foundry": "llm-asgi-gateway-azure",
         _ACCOUNTS + "azure-openai": "llm-asgi-gateway-azure",
         _ACCOUNTS + "cloudera": "llm-asgi-gateway-cloudera",
+        _ACCOUNTS + "cohere": "llm-asgi-gateway-cohere",
         _ACCOUNTS + "google-gemini": "llm-asgi-gateway-google",
         _ACCOUNTS + "google-vertex": "llm-asgi-gateway-google",
         _ACCOUNTS + "microsoft-foundry": "llm-asgi-gateway-azure",

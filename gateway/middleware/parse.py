@@ -10,10 +10,11 @@ from gateway.contract import Call, Dialect, FormBody, JsonBody, RawBody, Request
 from gateway.contract.call import TakesHeaders
 from gateway.contract.request import Body
 from gateway.errors import BadRequest
-from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path, too_large
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import OPTIONS, metadata_of, options_of
+from gateway.proxy.spool import Spool
 from gateway.wire.form import FormReader
 
 LARGE = 256 * 1024
@@ -50,6 +51,11 @@ class ParseMiddleware:
             pieces: list[bytes] = []
             if dialect.accepts is not None and scope["method"] in WITH_BODY:
                 max_bytes = dialect.max_body_bytes or self.max_body_bytes
+                if int(exchange.headers.get(b"content-length", b"0")) > max_bytes:
+                    raise too_large(max_bytes)
+                if dialect.accepts is FormBody:
+                    await self._with_form(scope, receive, send, exchange, dialect, max_bytes)
+                    return
                 pieces = await self.bodies.read(exchange, receive, max_bytes=max_bytes)
             if (len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))) <= LARGE:
                 request = _request(scope, exchange, _body(pieces, exchange, dialect))
@@ -61,10 +67,35 @@ class ParseMiddleware:
                     ask = dialect.parse(request)
                     await asyncio.sleep(0)
             if not exchange.headers.keys().isdisjoint(OPTIONS):
-                exchange.options = options_of(exchange.headers)
-                exchange.metadata = metadata_of(exchange.headers)
+                _read_options(exchange)
             exchange.call = Call(dialect=dialect, ask=ask, request=request, provider_key=exchange.provider_key)
         await self.app(scope, receive, send)
+
+    async def _with_form(
+        self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, dialect: Dialect, max_bytes: int
+    ) -> None:
+        """What is large in it is kept in a file for as long as the request lasts."""
+        async with Spool() as spool:
+            form = FormReader(_content_type(exchange), spool)
+
+            async def take(piece: bytes) -> None:
+                form.feed(piece)
+                await spool.flush()
+                await asyncio.sleep(0)
+
+            await self.bodies.upload(exchange, receive, take, max_bytes=max_bytes)
+            body = form.end()
+            await spool.flush(is_end=True)
+            request = _request(scope, exchange, body)
+            ask = dialect.parse(request)
+            _read_options(exchange)
+            exchange.call = Call(dialect=dialect, ask=ask, request=request, provider_key=exchange.provider_key)
+            await self.app(scope, receive, send)
+
+
+def _read_options(exchange: Exchange) -> None:
+    exchange.options = options_of(exchange.headers)
+    exchange.metadata = metadata_of(exchange.headers)
 
 
 def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
@@ -83,28 +114,15 @@ def _body(pieces: list[bytes], exchange: Exchange, dialect: Dialect) -> Body | N
         return None
     if dialect.accepts is JsonBody:
         return json_body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-    if dialect.accepts is FormBody:
-        form = FormReader(_content_type(exchange))
-        for piece in pieces:
-            form.feed(piece)
-        return form.end()
     if dialect.accepts is RawBody:
         return RawBody(b"".join(pieces), _content_type(exchange))
     return None
 
 
 async def _large_body(pieces: list[bytes], exchange: Exchange, dialect: Dialect) -> Body | None:
-    """The same, with a turn of the event loop after each look at all of it, or at a piece where that takes longer."""
+    """The same, with a turn of the event loop after each look at all of it."""
     if dialect.accepts is JsonBody:
         return await large_json_body(pieces)
-    if dialect.accepts is FormBody:
-        form = FormReader(_content_type(exchange))
-        while pieces:
-            piece = pieces.pop(0)
-            for begin in range(0, len(piece), PIECE):
-                form.feed(piece[begin : begin + PIECE])
-                await asyncio.sleep(0)
-        return form.end()
     return _body(pieces, exchange, dialect)
 
 

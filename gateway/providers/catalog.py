@@ -17,12 +17,32 @@ from gateway.manifests.accounts import (
     WaferAccount,
 )
 
-PATHS = MappingProxyType({"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"})
+ALL = MappingProxyType(
+    {
+        "chat": "/chat/completions",
+        "completions": "/completions",
+        "embeddings": "/embeddings",
+        "images": "/images/generations",
+        "image_edits": "/images/edits",
+        "image_variations": "/images/variations",
+        "transcriptions": "/audio/transcriptions",
+        "translations": "/audio/translations",
+        "speech": "/audio/speech",
+        "rerank": "/rerank",
+        "moderations": "/moderations",
+    }
+)
 _NO_PATHS: Mapping[str, str] = MappingProxyType({})
 
 
 def _only(*dialects: str) -> Mapping[str, str]:
-    return MappingProxyType({dialect: PATHS[dialect] for dialect in dialects})
+    return MappingProxyType({dialect: ALL[dialect] for dialect in dialects})
+
+
+TEXT = ("chat", "completions", "embeddings")
+AUDIO = ("transcriptions", "translations", "speech")
+PATHS = _only(*TEXT)
+"""Of most; what else a vendor has is in its row."""
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,22 +73,26 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
 VENDORS: Mapping[str, Vendor] = {
     "provider-account/openai": Vendor(
-        account=OpenAIAccount, base_url="https://api.openai.com/v1", key_variable="OPENAI_API_KEY"
+        account=OpenAIAccount,
+        base_url="https://api.openai.com/v1",
+        key_variable="OPENAI_API_KEY",
+        paths=_only(*(dialect for dialect in ALL if dialect != "rerank")),
     ),
     # Fields it does not know are a 400 as well ("property ... is unsupported"); prompt_cache_key is sent by SDKs.
     # Source: console.groq.com/docs/openai; api.md of groq-python of 2026-08; read 2026-11.
     "provider-account/groq": Vendor(
         base_url="https://api.groq.com/openai/v1",
         key_variable="GROQ_API_KEY",
-        paths=_only("chat", "embeddings"),
+        paths=_only("chat", "embeddings", *AUDIO),
         rejects=frozenset({"logit_bias", "logprobs", "prompt_cache_key", "top_logprobs"}),
     ),
     # Any field that is not its own is a 422 ("extra_forbidden"), `stream_options.include_usage` among them. Usage comes
-    # with the last chunk. Source: types of mistralai/client-python of 2026-06, 422s in public issues; read 2026-11.
+    # with the last chunk. Source: docs.mistral.ai/api; types of mistralai/client-python of 2026-06, 422s in public
+    # issues; read 2026-11.
     "provider-account/mistral-ai": Vendor(
         base_url="https://api.mistral.ai/v1",
         key_variable="MISTRAL_API_KEY",
-        paths=_only("chat", "embeddings"),
+        paths=_only("chat", "embeddings", "transcriptions", "moderations"),
         rejects=frozenset(
             {"logit_bias", "logprobs", "service_tier", "store", "stream_options", "top_logprobs", "user", "verbosity"}
         ),
@@ -77,8 +101,13 @@ VENDORS: Mapping[str, Vendor] = {
         ),
         asks_for_usage=False,
     ),
-    # Source: docs.together.ai/docs/inference/openai-compatibility, read 2026-11 (api.together.xyz is the older name).
-    "provider-account/together-ai": Vendor(base_url="https://api.together.ai/v1", key_variable="TOGETHER_API_KEY"),
+    # Source: docs.together.ai/docs/inference/openai-compatibility (api.together.xyz is the older name); api.md of
+    # together-py of 2026-10; read 2026-11.
+    "provider-account/together-ai": Vendor(
+        base_url="https://api.together.ai/v1",
+        key_variable="TOGETHER_API_KEY",
+        paths=_only(*TEXT, *AUDIO, "images", "rerank"),
+    ),
     "provider-account/deepinfra": Vendor(
         account=KeyOnlyAccount, base_url="https://api.deepinfra.com/v1/openai", key_variable="DEEPINFRA_API_KEY"
     ),
@@ -144,14 +173,15 @@ VENDORS: Mapping[str, Vendor] = {
     "provider-account/self-hosted-model": Vendor(account=SelfHostedAccount),
 }
 
-# TEI answers below / and below /v1, Infinity below its `--url-prefix`, NeMo Retriever below /v1: as the url says.
+# TEI answers below / and below /v1, Infinity below its `--url-prefix`, NeMo Retriever below /v1: as the url says. TEI
+# and NeMo Retriever rerank as well, in ways of their own (`texts`, /ranking), for which there is no translation yet.
 # Source: router/src/http/server.rs of text-embeddings-inference, infinity_server.py, docs.nvidia.com/nim; read 2026-11.
 SERVERS: Mapping[str, Mapping[str, str]] = {
-    "openai-compatible": PATHS,
-    "vllm-openai": PATHS,
+    "openai-compatible": ALL,
+    "vllm-openai": ALL,
     "tei": _only("embeddings"),
-    "infinity": _only("embeddings"),
+    "infinity": _only("embeddings", "rerank"),
     "nemo-retriever": _only("embeddings"),
-    "cohere-rerank-v2": _NO_PATHS,
+    "cohere-rerank-v2": MappingProxyType({"rerank": "/v2/rerank"}),
 }
-"""`model_server` of a self-hosted model -> paths. The last four also rerank, for which there is no dialect yet."""
+"""`model_server` of a self-hosted model -> paths."""

@@ -2,13 +2,14 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urljoin
 
 import msgspec
 
-from gateway.contract import Call, Endpoint, Head, Reading, Target, Tls, UpstreamRequest
+from gateway.contract import Call, Endpoint, FormBody, Head, Reading, Target, Tls, UpstreamRequest
 from gateway.errors import BadRequest, Refused, Unauthorized
 from gateway.logs import holds_secret, redact_text, redacted
 from gateway.manifests.accounts import (
@@ -30,6 +31,7 @@ from gateway.providers.client_credentials import ClientCredentials
 from gateway.providers.credentials import BearerTokens
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
+from gateway.wire.form import upload_of
 from gateway.wire.openai import StreamReading
 
 # For plugins: a vendor that needs more than a row.
@@ -38,6 +40,9 @@ __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
 PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|x-ratelimit-[a-z-]+", re.IGNORECASE)
 """Headers of a refusal that are for the caller."""
 
+COMMON_TYPES = ("chat", "completion", "embedding")
+"""What most vendors have models for."""
+
 _INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _STREAM_OPTIONS = re.compile(rb"stream_options|include_usage")
 _encoder = msgspec.json.Encoder()
@@ -45,7 +50,7 @@ _options = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Of one target: dialect -> where it is called, and what is particular about the vendor.
+    """Of targets at one address: dialect -> where they are called, and what is particular about the vendor.
 
     Args:
         passes_key_on: the account has no key, so each caller brings one.
@@ -75,34 +80,40 @@ class ModelList(msgspec.Struct):
 class OpenAICompatible:
     accounts: Mapping[str, Any] = {type_: vendor.account for type_, vendor in VENDORS.items()}
 
+    def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
+        for type_, vendor in VENDORS.items():
+            if type_ in self.accounts and vendor.key_variable in variables:
+                yield any_model_of(type_, {"api_key": f"${{{vendor.key_variable}}}"}, COMMON_TYPES)
+
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         vendor = VENDORS[account.type]
         passes_key_on = isinstance(account, OpenAIAccount) and account.auth_data is None
         signer = signer_of(account)
-        endpoints: dict[object, Mapping[str, Endpoint]] = {}  # most models of an account share them
+        known: dict[object, Settings] = {}  # most models of an account share them
+        types: dict[tuple[str, ...], frozenset[str]] = {}
         for model in account.integrations:
             base_url, headers, tls = address_of(account, model, vendor)
             paths = SERVERS[model.model_server] if isinstance(model, SelfHostedModel) else vendor.paths
             key = (base_url, *headers.items(), tls, *paths)
-            if key not in endpoints:
-                endpoints[key] = {
-                    dialect: Endpoint(below(base_url, path), headers, tls=tls) for dialect, path in paths.items()
-                }
-            has_list = model.name == "*" and vendor.lists_models and "chat" in paths and not passes_key_on
-            yield Target(
-                name=f"{account.name}/{model.name}",
-                model=model.hosted_model_name if isinstance(model, SelfHostedModel) else model.model_id,  # type: ignore[attr-defined]
-                model_types=frozenset(model.model_types),
-                provider=self,
-                signer=signer,
-                states_cost=vendor.states_cost,
-                settings=Settings(
-                    endpoints[key],
+            if key not in known:
+                known[key] = Settings(
+                    {dialect: Endpoint(below(base_url, path), headers, tls=tls) for dialect, path in paths.items()},
                     vendor,
                     passes_key_on=passes_key_on,
                     asks_for_usage=account.asks_for_usage,
-                    models=Endpoint(below(base_url, "/models"), headers, method="GET", tls=tls) if has_list else None,
-                ),
+                )
+            settings = known[key]
+            if model.name == "*" and vendor.lists_models and "chat" in paths and not passes_key_on:
+                models = Endpoint(below(base_url, "/models"), headers, method="GET", tls=tls)
+                settings = msgspec.structs.replace(settings, models=models)
+            yield Target(
+                name=f"{account.name}/{model.name}",
+                model=model.hosted_model_name if isinstance(model, SelfHostedModel) else model.model_id,  # type: ignore[attr-defined]
+                model_types=types.setdefault(model.model_types, frozenset(model.model_types)),
+                provider=self,
+                signer=signer,
+                states_cost=vendor.states_cost,
+                settings=settings,
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
@@ -112,6 +123,9 @@ class OpenAICompatible:
             raise BadRequest(f"the provider of {target.name} has no API for {call.dialect.name}", param="model")
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
+        form = call.request.body
+        if isinstance(form, FormBody):
+            return _upload(endpoint, form.with_texts({"model": target.model}))
         vendor = settings.vendor
         fields: dict[str, Any] = {**call.fields, "model": target.model}
         dropped = _adapt(fields, vendor) if vendor.rejects or vendor.renames else ()
@@ -164,6 +178,18 @@ class OpenAICompatible:
             and settings.asks_for_usage
             and target.name not in settings.refuse_stream_options
         )
+
+
+def any_model_of(type_: str, auth_data: Mapping[str, str], model_types: Sequence[str]) -> dict[str, Any]:
+    """An account that offers all of a vendor's models, under the vendor's own names."""
+    name = type_.removeprefix("provider-account/")
+    model = {"type": f"integration/model/{name}", "name": "*", "model_id": "*", "model_types": [*model_types]}
+    return {"type": type_, "name": name, "auth_data": {"type": "api-key", **auth_data}, "integrations": [model]}
+
+
+def _upload(endpoint: Endpoint, form: FormBody) -> UpstreamRequest:
+    content_type, length, body = upload_of(form.parts, token_hex(16))
+    return UpstreamRequest(endpoint.with_headers({"content-type": content_type}), body, length=length)
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

@@ -140,8 +140,7 @@ class Admission:
         stopped, reading = copy(exchange), attempt.reading
         stopped.attempt = attempt
         if attempt.usage is None and reading is not None and stopped.answered_at is not None:
-            passed = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
-            attempt.usage = reading.usage() or passed
+            attempt.usage = reading.usage() or call.ask.so_far(reading.events)
         used = self._charge(stopped, call.ask, attempt, Outcome.STOPPED)
         tickets = [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
         return _entries(stopped, tickets, used, Outcome.STOPPED)
@@ -156,6 +155,8 @@ class Admission:
             if price is not None and attempt.service_tier is not None:
                 price = exchange.price = price.for_variant(f"service_tier={attempt.service_tier}")
             exchange.cost = price.cost(usage, exchange.at) if price is not None else None
+            if exchange.cost == 0 and price is not None and not price.knows(usage):
+                exchange.price = exchange.cost = None
             if usage.stated_cost is not None and attempt.target.states_cost:
                 exchange.price, exchange.cost = None, usage.stated_cost
                 exchange.bill = Bill.stated(attempt.target.name, usage.stated_cost)
@@ -172,7 +173,7 @@ class Admission:
         """What the provider said, or what it probably was; None when it gave no answer."""
         usage, target = attempt.usage, attempt.target
         if usage is not None:
-            return self.estimates.corrected(usage, target) if usage.estimated else usage
+            return self.estimates.usage(ask, target) if ask.expected else self.estimates.corrected(usage, target)
         match outcome:
             case Outcome.COMPLETE | Outcome.BLOCKED:
                 return self.estimates.usage(ask, target)

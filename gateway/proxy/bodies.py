@@ -1,9 +1,15 @@
 """Reads what clients send, and for no longer than it may take."""
 
+from collections.abc import Awaitable, Callable
+
 from gateway.errors import BodyTooSlow, ClientLeft
 from gateway.proxy.asgi import Receive, too_large
 from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.exchange import Exchange
+
+PORTION = 1024 * 1024
+"""Bytes of an upload that have as much time to arrive as a whole body of another kind."""
+PIECE = 64 * 1024
 
 
 class Bodies:
@@ -39,6 +45,40 @@ class Bodies:
             raise too_large(max_bytes)
         exchange.body_is_read = True
         return pieces
+
+    async def upload(
+        self, exchange: Exchange, receive: Receive, take: Callable[[bytes], Awaitable[None]], *, max_bytes: int
+    ) -> None:
+        """Hands a body on in pieces of at most 64 KiB, as they come, so that it may be larger than memory. No more is
+        read from the client until a piece has been taken.
+
+        Raises:
+            BodyTooSlow: a MiB of it did not arrive in time.
+            TooLarge, ClientLeft: as above.
+        """
+        self._slow.add(exchange, exchange.loop)
+        size, due = 0, PORTION
+        try:
+            with exchange.interruptible():
+                is_over = False
+                while not is_over:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientLeft("the client closed the connection before its request was complete")
+                    data = message.get("body", b"")
+                    is_over = not message.get("more_body", False)
+                    size += len(data)
+                    if size > max_bytes:
+                        raise too_large(max_bytes)
+                    if size >= due:
+                        due = size + PORTION
+                        self._slow.discard(exchange)
+                        self._slow.add(exchange, exchange.loop)
+                    for begin in range(0, len(data), PIECE):
+                        await take(data[begin : begin + PIECE])
+        finally:
+            self._slow.discard(exchange)
+        exchange.body_is_read = True
 
     def _give_up(self, exchange: Exchange) -> None:
         exchange.interrupt(BodyTooSlow(f"the request body did not arrive within {self._slow.after_s:g} s"))

@@ -4,7 +4,6 @@ import asyncio
 from time import perf_counter
 
 from gateway.contract import Call, Head, Observer, Reading, Reply
-from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.proxy.exchange import Attempt, Exchange
 from gateway.proxy.writer import ResponseWriter
@@ -102,7 +101,7 @@ async def _stream(
     finally:
         _note_usage(call, attempt, reading)
         if attempt.usage is None and exchange.answered_at is not None:
-            attempt.usage = Usage(input=call.ask.input_tokens, output=max(0, reading.events - 1), estimated=True)
+            attempt.usage = call.ask.so_far(reading.events)
     if out.rfind(_ERROR) >= 0:
         out = attempt.hidden(out)
     _observe(observers, out)

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
 from gateway.contract import Caller, Choice, Guardrail, Hook
 from gateway.manifests.guardrails import EnforcingStrategy
+from gateway.rules.index import Index, Key
 from gateway.rules.limits.rule import Filter, names_of
 
 DEFAULT_MESSAGE = "Input Guardrail checks failed for integrations: [{{failed_guardrails}}]: {{guardrail_message}}"
@@ -55,16 +57,31 @@ class GuardRule(msgspec.Struct, frozen=True, eq=False):
             and any(map(self.models.fits, names))
         )
 
+    @property
+    def keys(self) -> list[Key] | None:
+        """Of which a call has to have one; None: it need not."""
+        if self.models.only is not None:
+            return [("model", name) for name in self.models.only]
+        if all(filter_.only is not None for filter_ in self.subjects):
+            return [("subject", subject) for filter_ in self.subjects for subject in filter_.only or ()]
+        return [*self.metadata.items()][:1] or None
+
 
 class GuardRules(msgspec.Struct, frozen=True, eq=False):
     """All rules in force; of hooks that have none, nothing.
 
     Args:
         timeout_s: what each guardrail may take.
+        _by_hook: follows from `by_hook`.
     """
 
     by_hook: Mapping[Hook, tuple[GuardRule, ...]] = {}
     timeout_s: float = 5.0
+    _by_hook: Mapping[Hook, Index[GuardRule]] = {}
+
+    def __post_init__(self) -> None:
+        indexes = {hook: Index((rule, rule.keys) for rule in rules) for hook, rules in self.by_hook.items()}
+        msgspec.structs.force_setattr(self, "_by_hook", indexes)
 
     def matching(
         self, hook: Hook, choice: Choice, caller: Caller | None, metadata: Mapping[str, str]
@@ -74,7 +91,16 @@ class GuardRules(msgspec.Struct, frozen=True, eq=False):
         asked, route = choice.target.name, choice.route
         targets = [candidate.name for candidate in route.candidates] if route is not None else []
         names = [names_of((asked, target)) for target in targets or [asked]]
-        return [rule for rule in self.by_hook.get(hook, ()) if rule.fits(names, caller, metadata)]
+        index = self._by_hook.get(hook)
+        if index is None:
+            return []
+        subjects = caller.subjects if caller is not None else _NOBODY
+        keys = chain(
+            (("model", name) for each in names for name in each),
+            (("subject", subject) for subject in subjects),
+            metadata.items(),
+        )
+        return [rule for rule in index.candidates(keys) if rule.fits(names, caller, metadata)]
 
 
 def checks_of(rules: Iterable[GuardRule]) -> list[Check]:

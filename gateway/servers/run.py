@@ -27,8 +27,13 @@ SPARE_FILES = 256
 CUT_S = 5.0
 """How long a stream may take to send its last event when the drain has run out."""
 LIFESPAN_END_S = 15.0
-GC_THRESHOLD = 20_000
-"""New objects between two runs of the collector. The default, 700, is what a handful of requests under way have."""
+GC_THRESHOLDS = (10_000, 2, 1_000)
+"""New objects between two runs of the collector, and how many runs of one kind there are for each of the next. The
+default, 700, is what a handful of requests under way have. As the event loop stands still meanwhile, the middle kind
+comes before there is much to look at, even while manifests are compiled."""
+
+SWITCH_S = 0.001
+"""How long the event loop waits, each time it has to, for a thread that compiles manifests; the default is 5 ms."""
 
 
 class CannotListen(Exception):
@@ -58,6 +63,7 @@ def run(
         signal `n` does not return but exits with 128 + n.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sys.setswitchinterval(SWITCH_S)
     try:
         serving = servers.find(server)
         limits = servers.Limits(max_connections=(raise_open_files() - SPARE_FILES) // 2)
@@ -70,6 +76,12 @@ def run(
         _say(str(error))
         return 1
     return 0
+
+
+def freeze() -> None:
+    """What is alive now stays: the collector need not look at it again. And it runs less often from now on."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _serve(
@@ -97,8 +109,7 @@ async def _serve(
     try:
         async with lifespan(app, end_s=LIFESPAN_END_S) as state, serving(_parting(app, drain), sock, state, limits):
             starting = None
-            gc.freeze()  # what is alive now stays; the collector need not look at it again
-            gc.set_threshold(GC_THRESHOLD, 20, 50)
+            freeze()
             if on_started:
                 on_started()
             await stopping.wait()

@@ -54,6 +54,8 @@ class ModelLists(Part):
         self._targets = targets
         self._clock = clock
         self._kept: dict[str, Kept] = {}
+        self._seen: Mapping[str, Target] | None = None
+        self._found: Sequence[Target] = ()
 
     def running(self) -> AbstractAsyncContextManager[object]:
         return background(self._run())
@@ -80,8 +82,13 @@ class ModelLists(Part):
             await asyncio.sleep(LOOK_S)
             await self.refresh()
 
-    def _any_models(self) -> list[Target]:
-        return [target for target in self._targets().values() if target.name == f"{target.account}/*"]
+    def _any_models(self) -> Sequence[Target]:
+        """There may be very many others, so they are looked for once in each configuration."""
+        targets = self._targets()
+        if targets is not self._seen:
+            self._seen = targets
+            self._found = [target for name, target in targets.items() if name.endswith("/*")]
+        return self._found
 
     async def _ask(self, target: Target, kept: Kept) -> None:
         assert isinstance(target.provider, ListsModels)

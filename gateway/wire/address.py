@@ -1,6 +1,7 @@
 """URLs as manifests write them: what can be called, and how. Nothing here shows a URL, since it may hold a secret."""
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
@@ -23,6 +24,7 @@ class Address(NamedTuple):
     target: str
 
 
+@lru_cache(maxsize=128)  # most accounts of a vendor are called at the same URLs
 def address_of(url: str) -> Address:
     """Raises ValueError, which says what is wrong in the way of "must ..."."""
     if not url.isprintable() or " " in url or "\\" in url:

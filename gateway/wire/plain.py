@@ -16,7 +16,7 @@ class PlainReading:
         self.has_begun = False
 
     def feed(self, data: bytes) -> bytes:
-        self.events += 1  # or it would be silent to those who watch
+        self.events += 1
         self.has_begun = True
         return data
 

@@ -540,6 +540,19 @@ async def test_a_group_of_the_api_does_not_lead_to_the_environment(path, capsys)
     assert "canary" not in capsys.readouterr().out
 
 
+async def test_a_reload_keeps_what_has_not_changed(path, capsys):
+    """An account of ten thousand models need not be compiled for the sake of another."""
+    (path.parent / "b.yaml").write_text(manifest_of("x").replace("name: mock", "name: other"))
+    config = Config(path.parent, Settings())
+    before = config.snapshot.targets["other/x"]
+
+    path.write_text(manifest_of("n"))
+    await config.reload()
+
+    assert sorted(config.snapshot.targets) == ["mock/n", "other/x"]
+    assert config.snapshot.targets["other/x"] is before
+
+
 # --- watching ----------------------------------------------------------------
 
 

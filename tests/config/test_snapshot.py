@@ -241,13 +241,13 @@ def test_two_accounts_of_one_name_are_a_fault():
 
 def test_an_empty_environment_gives_the_demo_model():
     """The first answer needs no key and no file."""
-    assert [manifest.name for manifest in manifests_from({})] == ["demo"]
+    assert [manifest.name for manifest in manifests_from({}, PROVIDERS.values())] == ["demo"]
 
 
 def test_a_key_in_the_environment_gives_an_account():
     environ = {"OPENAI_API_KEY": "sk-1", "GROQ_API_KEY": "", "MISTRAL_API_KEY": "m-1", "NOMIC_API_KEY": "n-1"}
 
-    manifests = manifests_from(environ)
+    manifests = manifests_from(environ, PROVIDERS.values())
     snapshot = compile_snapshot(manifests, PROVIDERS, Secrets(environ))
 
     assert [*snapshot.targets] == ["demo/echo", "openai/*", "mistral-ai/*"]
@@ -257,7 +257,7 @@ def test_a_key_in_the_environment_gives_an_account():
 
 
 def test_a_manifest_of_the_environment_does_not_hold_the_key():
-    manifests = manifests_from({"OPENAI_API_KEY": "canary"})
+    manifests = manifests_from({"OPENAI_API_KEY": "canary"}, PROVIDERS.values())
 
     assert "canary" not in str([manifest.data for manifest in manifests])
 
@@ -428,7 +428,7 @@ permissions: ["provider-account:ReadProviderAccount", "provider-account:ManagePr
 
 def test_the_demo_is_for_everyone_and_what_costs_money_is_not():
     environ = {"OPENAI_API_KEY": "k"}
-    snapshot = compile_snapshot(manifests_from(environ), PROVIDERS, Secrets(environ))
+    snapshot = compile_snapshot(manifests_from(environ, PROVIDERS.values()), PROVIDERS, Secrets(environ))
 
     assert {name: target.users for name, target in snapshot.targets.items()} == {
         "demo/echo": {"team:everyone"},
@@ -439,7 +439,7 @@ def test_the_demo_is_for_everyone_and_what_costs_money_is_not():
 def test_a_vendors_variable_with_nothing_but_a_line_break_is_not_set():
     """And one with a key and a line break is a key: it was sent with it, or not at all."""
     environ = {"OPENAI_API_KEY": "sk-1\n", "GROQ_API_KEY": "\n", "XAI_API_KEY": "\ufeff"}
-    snapshot = compile_snapshot(manifests_from(environ), PROVIDERS, Secrets(environ))
+    snapshot = compile_snapshot(manifests_from(environ, PROVIDERS.values()), PROVIDERS, Secrets(environ))
 
     assert [*snapshot.targets] == ["demo/echo", "openai/*"]
     assert b"authorization: Bearer sk-1\r\n" in snapshot.targets["openai/*"].settings.endpoints["chat"].head
@@ -656,3 +656,110 @@ integrations: [{type: integration/gateway-request-logger/webhook, name: costs, w
     assert faults_of(TWO_ACCOUNTS + channel) == [
         "gateway.yaml:16: name: a second account named main; the first is in gateway.yaml:1"
     ]
+
+
+# --- many models, and those who may use them ---------------------------------
+
+GIVEN = "collaborators: [{subject: 'team:a', role_id: provider-account-access}]\n"
+TENANT_WIDE = """\
+---
+type: role-binding
+name: all
+subjects: [{type: team, name: everyone}]
+permissions: [{resourceType: tenant, resourceFqn: acme, role: provider-account-access}]
+"""
+
+
+def test_models_of_an_account_share_the_set_of_those_who_may_use_them():
+    """With a set for each, ten thousand models granted to ten thousand users took 5 GiB."""
+    targets = compiled(TWO_ACCOUNTS.replace("name: any\n", f"name: any\n{GIVEN}")).targets
+
+    assert targets["any/*"].users is targets["any/fixed"].users
+
+
+def test_so_do_models_that_were_granted_on_the_account_and_on_all():
+    targets = compiled(TWO_ACCOUNTS.replace("name: any\n", f"name: any\n{GIVEN}") + TENANT_WIDE).targets
+
+    assert targets["any/fixed"].users == {"team:a", "team:everyone"}
+    assert targets["any/*"].users is targets["any/fixed"].users
+
+
+def test_subjects_that_were_given_the_same_share_it():
+    users = ", ".join(f"{{subject: 'user:{name}@b.c', role_id: provider-account-access}}" for name in "xyz")
+    grants = compiled(TWO_ACCOUNTS.replace("name: any\n", f"name: any\ncollaborators: [{users}]\n")).access.grants
+
+    assert grants["user:x@b.c"] is grants["user:z@b.c"]
+
+
+# --- what is taken over from the snapshot before -----------------------------
+
+
+def recompiled(before, text, **environ):
+    secrets = Secrets({"OPENAI_API_KEY": "k", **environ})
+    return compile_snapshot(loads(text, "gateway.yaml"), PROVIDERS, secrets, before=before)
+
+
+def test_what_has_not_changed_stays_the_same_object():
+    """Also when who may use it, and how many others there are, is worked out anew."""
+    text = TWO_ACCOUNTS.replace("name: any\n", f"name: any\n{GIVEN}")
+    before = compiled(text)
+
+    after = recompiled(before, text.replace("gpt-5", "gpt-6"))
+
+    assert after.targets["main/gpt"].model == "gpt-6"
+    assert after.targets["any/fixed"] is before.targets["any/fixed"]
+    assert (
+        after.documents["provider-account/openrouter", "any"] is before.documents["provider-account/openrouter", "any"]
+    )
+
+
+def test_who_gets_or_loses_a_grant_does_so_all_the_same():
+    before = compiled(TWO_ACCOUNTS + TENANT_WIDE)
+
+    after = recompiled(before, TWO_ACCOUNTS)
+
+    assert before.targets["any/fixed"].users == {"team:everyone"}
+    assert after.targets["any/fixed"].users == frozenset()
+    assert recompiled(after, TWO_ACCOUNTS + TENANT_WIDE).targets["any/fixed"].users == {"team:everyone"}
+
+
+def test_another_secret_is_another_account():
+    before = compiled(TWO_ACCOUNTS)
+
+    after = recompiled(before, TWO_ACCOUNTS, OPENAI_API_KEY="other")
+
+    assert b"authorization: Bearer other\r\n" in after.targets["main/gpt"].settings.endpoints["chat"].head
+    assert after.targets["any/fixed"] is before.targets["any/fixed"]
+
+
+def test_a_secret_that_is_gone_leaves_the_account_out():
+    after = recompiled(compiled(TWO_ACCOUNTS), TWO_ACCOUNTS, OPENAI_API_KEY="")
+
+    assert [*after.targets] == ["any/*", "any/fixed"]
+
+
+def test_warnings_are_said_again_and_know_where_they_are_now():
+    text = TWO_ACCOUNTS.replace("name: any\n", "name: any\nspeed: fast\n")
+    before = compiled(text)
+
+    assert [str(each) for each in recompiled(before, text).warnings] == ["gateway.yaml:10: speed: unknown field"]
+    assert [str(each) for each in recompiled(before, f"\n{text}").warnings] == ["gateway.yaml:11: speed: unknown field"]
+
+
+def test_a_fault_of_the_next_one_is_not_hidden():
+    with pytest.raises(ConfigError) as refused:
+        recompiled(compiled(TWO_ACCOUNTS), TWO_ACCOUNTS.replace("model_id: deep", "model_id: 5"))
+
+    assert [str(fault) for fault in refused.value.faults] == [
+        "gateway.yaml:6: integrations[1].model_id: must be text; put it in quotes"
+    ]
+
+
+def test_what_is_stored_is_not_trusted_for_having_stood_in_a_file():
+    """There, references lead to the operator's own secrets."""
+    before = compiled(TWO_ACCOUNTS)
+
+    after = compile_snapshot(stored(TWO_ACCOUNTS), PROVIDERS, Secrets({"OPENAI_API_KEY": "k"}), before=before)
+
+    assert [*after.targets] == ["any/*", "any/fixed"]
+    assert len(after.left_out) == 1

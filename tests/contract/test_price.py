@@ -100,6 +100,21 @@ def test_names_what_it_has_no_price_for():
     assert bill.unpriced == ("input", "output")
 
 
+@pytest.mark.parametrize(
+    ("usage", "is_known"),
+    [
+        (Usage(audio_seconds=30), True),
+        (Usage(input=50, audio_seconds=30), True),
+        (Usage(input=50, output=7), False),
+        (Usage(), True),
+    ],
+)
+def test_knows_whether_it_knows_anything_of_it(usage, is_known):
+    """What costs 0 because nothing of it has a price does not cost nothing."""
+    assert price_with(Tariff(rates={"audio_seconds": Rate(6_000_000, 60)})).knows(usage) is is_known
+    assert price_with(Tariff(rates={"requests": Rate(1, 1)})).knows(usage) is True
+
+
 def test_shows_what_is_free():
     bill = price_with(Tariff(rates={"input": Rate(0, 1)})).bill(Usage(input=5), NOON)
 

@@ -237,6 +237,11 @@ def test_usage_without_a_known_count_is_none(said):
             {"input_tokens": 9, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 3}},
             Usage(input=9, output=2, reasoning=3),
         ),
+        (
+            {"input_tokens": 14, "output_tokens": 3, "input_token_details": {"text_tokens": 4, "audio_tokens": 10}},
+            Usage(input=4, audio_input=10, output=3),
+        ),
+        ({"type": "duration", "seconds": 8.2}, Usage(audio_seconds=9)),
         ({"total_tokens": 8}, Usage(input=8)),
         ({"prompt_tokens": 0, "completion_tokens": 0}, Usage()),
     ],

@@ -20,6 +20,7 @@ import pytest
 
 from gateway import servers
 from gateway.servers.run import raise_open_files
+from gateway.wire.form import FormReader
 
 IN_TIME_S = 30
 """Far more than anything here takes; a test that waits this long has failed."""
@@ -311,7 +312,20 @@ class Asked:
 
     @property
     def fields(self):
+        """Of a form, the texts."""
+        if self.is_form:
+            return {part.name: part.data.decode() for part in self.parts if part.filename is None}
         return json.loads(self.body)
+
+    @property
+    def is_form(self):
+        return b"multipart/form-data" in self.head
+
+    @property
+    def parts(self):
+        reader = FormReader(re.search(rb"(?i)\r\ncontent-type: ([^\r]+)", self.head)[1].decode())
+        reader.feed(self.body)
+        return reader.end().parts
 
     async def seconds_until_closed(self, since):
         async with asyncio.timeout(IN_TIME_S):

@@ -245,7 +245,7 @@ def test_a_model_of_another_kind(client):
 
 def test_a_path_nobody_serves(client):
     with pytest.raises(openai.NotFoundError, match="chat is at /v1/chat/completions"):
-        client.moderations.create(input="hello")
+        client.vector_stores.create()
 
 
 def test_a_body_that_is_too_large(client, llmock):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ConfigError, Fault
-from gateway.manifests import Manifest, load, loads
+from gateway.manifests import Loader, Manifest, load, loads
 
 TWO = """\
 type: team
@@ -262,3 +262,49 @@ def test_a_file_of_something_else_is_called_by_its_name(text, what):
 
     (fault,) = caught.value.faults
     assert str(fault).startswith(f"a.yaml:1: this is {what}, which is not read here; ")
+
+
+# --- again and again ---------------------------------------------------------
+
+BLUE, RED = "type: team\nname: blue\nmembers: []\n", "type: team\nname: red\nmembers: []\n"
+
+
+def loaded(loader):
+    return {manifest.name: manifest for manifest in loader.load()}
+
+
+def test_what_has_not_changed_stays_the_same_object(tmp_path):
+    """So that all that was made of it can stay as well."""
+    (tmp_path / "a.yaml").write_text(f"{BLUE}---\n{RED}")
+    loader = Loader(tmp_path)
+    before = loaded(loader)
+
+    (tmp_path / "a.yaml").write_text(f"{BLUE}---\n{RED.replace('[]', '[a@b.c]')}")
+    after = loaded(loader)
+
+    assert after["blue"] is before["blue"]
+    assert after["red"].data["members"] == ["a@b.c"]
+
+
+def test_a_manifest_that_has_moved_knows_its_new_lines(tmp_path):
+    (tmp_path / "a.yaml").write_text(BLUE)
+    loader = Loader(tmp_path)
+    loader.load()
+
+    (tmp_path / "a.yaml").write_text(BLUE.replace("members", "\nmembers"))
+
+    assert loaded(loader)["blue"].line_of(("members",)) == 4
+
+
+def test_files_come_and_go_and_are_repaired(tmp_path):
+    (tmp_path / "a.yaml").write_text(BLUE)
+    loader = Loader(tmp_path)
+    loader.load()
+
+    (tmp_path / "b.yaml").write_text(f"{RED}---\n[")
+    with pytest.raises(ConfigError):
+        loader.load()
+    (tmp_path / "b.yaml").write_text(RED)
+    assert [*loaded(loader)] == ["blue", "red"]
+    (tmp_path / "a.yaml").unlink()
+    assert [*loaded(loader)] == ["red"]

@@ -32,13 +32,19 @@ KNOWN = types_of(providers_by_type()) - IN_PLUGINS.keys()
             "no plugin reads provider-account/google; did you mean `provider-account/google-gemini` or "
             "`provider-account/google-vertex`?",
         ),
-        ("bedrock", "no plugin reads bedrock; did you mean `provider-account/aws-bedrock`?"),
+        ("sagemaker", "no plugin reads sagemaker; did you mean `provider-account/aws-sagemaker`?"),
+        (
+            "bedrock",
+            "no plugin reads bedrock; did you mean `provider-account/aws-bedrock` or "
+            "`provider-account/aws-bedrock-mantle`?",
+        ),
         (
             "foundry",
             "no plugin reads foundry; did you mean `provider-account/azure-foundry` or "
             "`provider-account/microsoft-foundry`?",
         ),
-        ("mantle", "no plugin reads mantle; not supported yet: provider-account/aws-bedrock-mantle"),
+        ("mantle", "no plugin reads mantle; did you mean `provider-account/aws-bedrock-mantle`?"),
+        ("smallest", "no plugin reads smallest; not supported yet: provider-account/smallest-ai"),
         (
             "provider-account/nvidia-nim",
             "no plugin reads provider-account/nvidia-nim; whoever has an API like OpenAI's can be a "

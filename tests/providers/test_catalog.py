@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from gateway.contract import Call, JsonBody, Request, Tls
-from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects import ALL, CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.providers.catalog import VENDORS
@@ -342,12 +342,12 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
 @pytest.mark.parametrize(
     ("server", "offered"),
     [
-        ("openai-compatible", ["chat", "completions", "embeddings"]),
-        ("vllm-openai", ["chat", "completions", "embeddings"]),
+        ("openai-compatible", [dialect.name for dialect in ALL]),
+        ("vllm-openai", [dialect.name for dialect in ALL]),
         ("tei", ["embeddings"]),
-        ("infinity", ["embeddings"]),
+        ("infinity", ["embeddings", "rerank"]),
         ("nemo-retriever", ["embeddings"]),
-        ("cohere-rerank-v2", []),
+        ("cohere-rerank-v2", ["rerank"]),
     ],
 )
 def test_a_model_server_offers_what_it_speaks(server, offered):

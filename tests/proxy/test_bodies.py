@@ -95,6 +95,60 @@ async def test_being_cancelled_is_not_being_slow():
         await task
 
 
+# --- uploads ---------------------------------------------------------------------------------------------------------
+
+
+async def upload(*messages, max_bytes=10**9, bodies=None, receive=None):
+    taken = []
+
+    async def take(data):
+        taken.append(len(data))
+
+    exchange = Exchange.of(http_scope("POST", "/", {}, 9))
+    await (bodies or Bodies()).upload(exchange, receive or receiving(*messages), take, max_bytes=max_bytes)
+    return taken, exchange.body_is_read
+
+
+async def test_an_upload_is_handed_on_in_small_pieces():
+    """Some servers give a MiB at once, which takes a parser too long for one turn of the event loop."""
+    assert await upload(piece(b""), piece(150_000 * b"a"), piece(b"b", more=False)) == (
+        [65_536, 65_536, 18_928, 1],
+        True,
+    )
+
+
+async def test_an_upload_too_large_is_not_taken_to_its_end():
+    with pytest.raises(TooLarge, match="over 2 bytes"):
+        await upload(piece(b"ab"), piece(b"c"), piece(b"d", more=False), max_bytes=2)
+
+
+async def test_who_leaves_during_an_upload():
+    with pytest.raises(ClientLeft):
+        await upload(piece(b"a"), {"type": "http.disconnect"})
+
+
+async def test_an_upload_that_does_not_arrive():
+    with pytest.raises(BodyTooSlow, match=r"within 0\.01 s"):
+        await upload(bodies=Bodies(timeout_s=0.01), receive=begun())
+
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_each_part_of_an_upload_has_its_time():
+    """As a whole, half a gigabyte takes longer than any other body may."""
+    left = 45
+
+    async def receive():
+        nonlocal left
+        left -= 1
+        await asyncio.sleep(0.03)
+        return piece(1_048_576 * b"a", more=left > 0)
+
+    taken, is_read = await upload(bodies=Bodies(timeout_s=1.0), receive=receive)
+
+    assert (sum(taken), is_read) == (45 * 1_048_576, True)
+
+
 def test_nobody_else_reads_them():
     """The control API did, without a deadline: a slow body was still open after 45 s."""
     reads = re.compile(r"message = await receive\(\)")

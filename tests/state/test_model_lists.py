@@ -35,7 +35,7 @@ class Lists(ModelLists):
             settings=Endpoint("https://vendor.example/v1/models", {"x-key": "k-1"}, method="GET"),
             **fields,
         )
-        super().__init__(upstream, targets=lambda: {"a/*": self.target}, clock=lambda: self.now_s)
+        super().__init__(upstream, targets=lambda: {self.target.name: self.target}, clock=lambda: self.now_s)
 
 
 async def test_the_list_is_asked_for_again_after_some_minutes():

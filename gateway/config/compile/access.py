@@ -22,6 +22,7 @@ from gateway.rules.access.roles import (
     kind_of,
     model_resource,
 )
+from gateway.rules.access.sharing import Unions
 
 Document = tuple[Manifest, Any]
 """A manifest, and what it was read into."""
@@ -36,12 +37,15 @@ class _Compiler:
     def __init__(self, documents: Sequence[Document], warnings: list[Fault]) -> None:
         self.documents = documents
         self.warnings = warnings
-        self.grants: defaultdict[str, set[Grant]] = defaultdict(set)
+        self.grants: defaultdict[str, set[frozenset[Grant]]] = defaultdict(set)
+        """Subject -> all that it was given, each shared by those it was given to."""
         self.teams: defaultdict[str, set[str]] = defaultdict(set)
         self.mapped: defaultdict[str, set[str]] = defaultdict(set)
         self.virtual_accounts: dict[str, VirtualAccount] = {}
         self.narrowed: set[str] = set()
         self.roles = dict(ROLES)
+        self._given: dict[tuple[str, str], frozenset[Grant]] = {}
+        """(role, resource) -> what it gives."""
 
     def access(self) -> Access:
         for manifest, document in self.documents:
@@ -57,9 +61,12 @@ class _Compiler:
                     self._binding(manifest, document)
             self._collaborators(manifest, document)
             self._authorized(manifest, document)
+        unions = Unions[Grant]()
+        named = ((email, frozenset(names)) for email, names in self.teams.items())
+        teams: dict[frozenset[str], frozenset[str]] = {}
         return Access(
-            grants={subject: frozenset(held) for subject, held in self.grants.items()},
-            teams={email: frozenset(names) for email, names in self.teams.items()},
+            grants={subject: unions[frozenset(given)] for subject, given in self.grants.items()},
+            teams={email: teams.setdefault(names, names) for email, names in named},
             mapped={name: frozenset(stands_for) for name, stands_for in self.mapped.items()},
             virtual_accounts=self.virtual_accounts,
             narrowed=frozenset(self.narrowed),
@@ -76,8 +83,8 @@ class _Compiler:
         for email in (*team.members, *team.managers):
             self.teams[email.lower()].add(team.name)
         for email in team.managers:
-            self.grants[subjects.user(email)].add(Grant(TEAM.manage, TEAM.of(team.name)))
-        self.grants[name].add(Grant(TEAM.read, TEAM.of(team.name)))
+            self.grants[subjects.user(email)].add(frozenset({Grant(TEAM.manage, TEAM.of(team.name))}))
+        self.grants[name].add(frozenset({Grant(TEAM.read, TEAM.of(team.name))}))
         for mapping in team.identity_provider_mapping:
             self.mapped[claim_subject(mapping.identity_provider, mapping.value)].add(name)
 
@@ -86,7 +93,8 @@ class _Compiler:
         subject = subjects.virtual_account(account.name)
         for index, permission in enumerate(account.permissions):
             at = ("permissions", index)
-            self._permit(manifest, at, subject, permission.role_id, permission.resource_type, permission.resource_fqn)
+            given = self._permitted(manifest, at, permission.role_id, permission.resource_type, permission.resource_fqn)
+            self._give(subject, given)
         for mapping in account.identity_provider_mapping:
             self.mapped[claim_subject(mapping.identity_provider, mapping.value)].add(subject)
         match account.secret_store_config:
@@ -96,25 +104,30 @@ class _Compiler:
                 self.mapped[secret_subject(store, path)].add(subject)
         if account.owned_by is not None:
             owner = subjects.team(account.owned_by.team)
-            self.grants[owner].add(Grant(VIRTUAL_ACCOUNT.read, VIRTUAL_ACCOUNT.of(account.name)))
+            self.grants[owner].add(frozenset({Grant(VIRTUAL_ACCOUNT.read, VIRTUAL_ACCOUNT.of(account.name))}))
 
     def _binding(self, manifest: Manifest, binding: RoleBinding) -> None:
+        bound_subjects: list[str] = []
         for index, bound in enumerate(binding.subjects):
             subject = subjects.canonical(f"{bound.type}:{bound.name}")
             if subject is None:
                 text = f"ignored: {bound.name!r} cannot be the name of a {bound.type}, or one cannot hold roles yet"
                 self._warn(manifest, ("subjects", index), text)
-                continue
-            for number, permission in enumerate(binding.permissions):
-                at = ("permissions", number)
-                self._permit(manifest, at, subject, permission.role, permission.resource_type, permission.resource_fqn)
+            else:
+                bound_subjects.append(subject)
+        for number, permission in enumerate(binding.permissions if bound_subjects else ()):
+            at = ("permissions", number)
+            given = self._permitted(manifest, at, permission.role, permission.resource_type, permission.resource_fqn)
+            for subject in bound_subjects:
+                self._give(subject, given)
 
     def _collaborators(self, manifest: Manifest, document: Any) -> None:
         for index, collaborator in enumerate(getattr(document, "collaborators", None) or ()):
             subject = self._subject(manifest, ("collaborators", index, "subject"), collaborator.subject)
             if subject is not None:
                 resource = kind_of(manifest.type).of(manifest.name)
-                self._grant(manifest, ("collaborators", index), subject, collaborator.role_id, resource)
+                given = self._granted(manifest, ("collaborators", index), collaborator.role_id, resource)
+                self._give(subject, given)
 
     def _authorized(self, manifest: Manifest, document: Any) -> None:
         """`authorized_subjects` of a model narrows what the account's collaborators give. In an account that names no
@@ -127,10 +140,11 @@ class _Compiler:
             resource = model_resource(f"{manifest.name}/{model.name}")
             if not is_grant:
                 self.narrowed.add(resource)
+            given = frozenset({Grant(USE if is_grant else LISTED, resource)})
             for place, text in enumerate(listed):
                 subject = self._subject(manifest, ("integrations", index, "authorized_subjects", place), text)
                 if subject is not None:
-                    self.grants[subject].add(Grant(USE if is_grant else LISTED, resource))
+                    self.grants[subject].add(given)
 
     def _subject(self, manifest: Manifest, at: Steps, text: str) -> str | None:
         subject = subjects.canonical(text)
@@ -140,25 +154,33 @@ class _Compiler:
             )
         return subject
 
-    def _permit(self, manifest: Manifest, at: Steps, subject: str, role: str, type_: str, fqn: str) -> None:
-        if type_ in roles.RESOURCE_TYPES:
-            self._grant(manifest, at, subject, role, resource_of(type_, fqn))
-        else:
-            known = ", ".join(sorted(roles.RESOURCE_TYPES))
-            self._warn(manifest, at, f"there is no resource type {type_!r}, so it grants nothing; there are: {known}")
+    def _give(self, subject: str, given: frozenset[Grant] | None) -> None:
+        if given is not None:
+            self.grants[subject].add(given)
 
-    def _grant(self, manifest: Manifest, at: Steps, subject: str, role: str, resource: str) -> None:
+    def _permitted(self, manifest: Manifest, at: Steps, role: str, type_: str, fqn: str) -> frozenset[Grant] | None:
+        if type_ in roles.RESOURCE_TYPES:
+            return self._granted(manifest, at, role, resource_of(type_, fqn))
+        known = ", ".join(sorted(roles.RESOURCE_TYPES))
+        self._warn(manifest, at, f"there is no resource type {type_!r}, so it grants nothing; there are: {known}")
+        return None
+
+    def _granted(self, manifest: Manifest, at: Steps, role: str, resource: str) -> frozenset[Grant] | None:
+        """What a role on a resource gives; None, and a warning: nothing."""
         permissions = self.roles.get(role)
         if permissions is None:
             self._warn(
                 manifest, at, f"there is no role {role!r}, so it grants nothing; there are: {self._role_names()}"
             )
-            return
+            return None
         # An admin of one resource would still be an admin, so that role counts on the tenant alone.
         if ADMIN_PERMISSION in permissions and resource != TENANT:
             self._warn(manifest, at, f"{role} is a role on the tenant, and grants nothing on {resource}")
-            return
-        self.grants[subject] |= {Grant(permission, resource) for permission in permissions}
+            return None
+        key = (role, resource)
+        if key not in self._given:
+            self._given[key] = frozenset(Grant(permission, resource) for permission in permissions)
+        return self._given[key]
 
     def _role_names(self) -> str:
         return ", ".join(sorted(self.roles))

@@ -1,5 +1,6 @@
 """Manifests of guardrails -> the rules that say who has to pass which."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,14 +50,14 @@ class GuardCompiler:
         for manifest, document in documents:
             if isinstance(document, GuardrailGroup):
                 checks |= self._checks(manifest, document)
-        by_hook: dict[Hook, tuple[GuardRule, ...]] = {}
+        by_hook: defaultdict[Hook, list[GuardRule]] = defaultdict(list)
         for manifest, document in documents:
             if isinstance(document, GuardrailsConfig):
                 names = Names(manifest, self.find, accounts, self.warnings)
                 for index, rule in enumerate(document.rules):
                     for hook, compiled in self._rule(names, ("rules", index), rule, checks):
-                        by_hook[hook] = (*by_hook.get(hook, ()), compiled)
-        return GuardRules(by_hook, timeout_ms / 1000)
+                        by_hook[hook].append(compiled)
+        return GuardRules({hook: tuple(compiled) for hook, compiled in by_hook.items()}, timeout_ms / 1000)
 
     def _checks(self, manifest: Manifest, group: GuardrailGroup) -> dict[str, Check | None]:
         """Selector -> the guardrail; None: it does nothing yet."""

@@ -1,9 +1,10 @@
 """Manifests -> one immutable snapshot with every lookup made."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
 from functools import partial
 from itertools import chain
+from operator import is_
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -15,12 +16,12 @@ from gateway.config.compile.guards import GuardCompiler
 from gateway.config.compile.limits import PolicyCompiler
 from gateway.config.compile.prices import PRIVATE, Unpriced, price_of
 from gateway.config.compile.routes import RouteCompiler
-from gateway.config.snapshot import ANY_MODEL, Snapshot, find_target
+from gateway.config.snapshot import ANY_MODEL, Piece, Snapshot, find_target
 from gateway.contract import Provider, Target, Upstream
 from gateway.contract.egress import Egress
 from gateway.contract.limits import Unit
 from gateway.contract.price import Price
-from gateway.contract.provider import Concurrency
+from gateway.contract.provider import Concurrency, StartsWithKeys
 from gateway.dialects import CHAT
 from gateway.errors import ConfigError, Fault, Unresolved
 from gateway.logs import traceback_text
@@ -30,7 +31,7 @@ from gateway.manifests.guardrails import GuardrailGroup
 from gateway.manifests.identity import IdentityProvider, IdentityProviderMapping, Role, VirtualAccount
 from gateway.manifests.kinds import STRUCTS
 from gateway.manifests.notifications import ChannelAccount, channels_of
-from gateway.manifests.outward import is_trusted, outward_faults, outward_warnings
+from gateway.manifests.outward import is_trusted, outward
 from gateway.manifests.references import FormOnly
 from gateway.manifests.routing import VIRTUAL_MODELS, VirtualModelGroup
 from gateway.manifests.unread import why_unread
@@ -38,8 +39,9 @@ from gateway.plugins import providers_by_type
 from gateway.providers.catalog import VENDORS
 from gateway.rules.access import EVERYONE, TENANT, Access
 from gateway.rules.access.roles import LISTED, PROVIDER_ACCOUNT, ROLES, USE, model_resource
+from gateway.rules.access.sharing import Joined
 from gateway.rules.limits import Policies
-from gateway.rules.limits.keys import policy_key
+from gateway.rules.limits.keys import manifest_of, policy_key
 from gateway.rules.routing.routes import VIRTUAL, Routes
 from gateway.secrecy.secret import cleaned
 from gateway.settings import Settings
@@ -56,16 +58,19 @@ def compile_snapshot(
     *,
     egress: Egress = Egress(),  # noqa: B008 - it is frozen
     guarded: Upstream | None = None,
+    before: Snapshot = Snapshot(),  # noqa: B008 - it is frozen
 ) -> Snapshot:
     """
     Args:
         guarded: calls the providers whose addresses nobody vouches for; None: the network of all does.
+        before: made with all the same but manifests and secrets. What manifests came to that say the same is taken from
+            it, and not compiled anew.
 
     Raises:
         ConfigError: with the faults of all manifests, save for two kinds, which are left out alone: stored ones, and
             accounts that are well written but cannot be used, for want of a secret or because their provider says so.
     """
-    compiler = _Compiler(providers, secrets, egress, guarded)
+    compiler = _Compiler(providers, secrets, egress, guarded, before)
     for manifest in manifests:
         compiler.read(manifest)
     return compiler.snapshot()
@@ -85,13 +90,21 @@ class Compiler(Protocol[Compiled]):
 
 class _Compiler:
     def __init__(
-        self, providers: Mapping[str, Provider], secrets: Secrets, egress: Egress, guarded: Upstream | None
+        self,
+        providers: Mapping[str, Provider],
+        secrets: Secrets,
+        egress: Egress,
+        guarded: Upstream | None,
+        before: Snapshot,
     ) -> None:
         self.providers = providers
         self.secrets = secrets
+        self.stored_secrets = secrets.for_stored()
         self.egress = egress
         self.guarded = guarded
+        self.before = before
         self.documents: dict[tuple[str, str], Document] = {}
+        self.pieces: dict[tuple[str, str], Piece] = {}
         self.warnings: list[Fault] = []
         self.faults: list[Fault] = []
         self.left_out: list[Fault] = []
@@ -111,11 +124,8 @@ class _Compiler:
             self.warnings.append(manifest.fault(("name",), message))
             return
         try:
-            secrets = self.secrets if manifest.version is None else self.secrets.for_stored()
-            document, unknown = read(manifest, struct, secrets)
-            self._check(manifest, document)
-            if faults := [*outward_faults(manifest, document, self.egress)]:
-                raise ConfigError(faults)
+            piece = self._known(manifest) or self._read(manifest, struct)
+            self._claim_mappings(manifest, piece.document)
         except Unresolved as error:
             if issubclass(struct, ChannelAccount) or manifest.type in self.providers:
                 self._leave_out(manifest, error.faults)
@@ -125,16 +135,39 @@ class _Compiler:
         except ConfigError as error:
             self._refuse(manifest, error.faults)
             return
-        self.warnings += [*unknown, *outward_warnings(manifest, document)]
-        self.documents[manifest.type, manifest.name] = manifest, document
+        self.warnings += piece.warnings
+        self.documents[manifest.type, manifest.name] = manifest, piece.document
+        self.pieces[manifest.type, manifest.name] = piece
+
+    def _known(self, manifest: Manifest) -> Piece | None:
+        """What it came to before, if that still holds."""
+        before = self.before.pieces.get((manifest.type, manifest.name))
+        piece = before and before.with_manifest(manifest)
+        if piece is None or (piece.found and not self._secrets_for(manifest).finds(piece.found)):
+            return None
+        return piece
+
+    def _read(self, manifest: Manifest, struct: type[msgspec.Struct]) -> Piece:
+        """Raises ConfigError."""
+        secrets = self._secrets_for(manifest).anew()
+        document, unknown = read(manifest, struct, secrets)
+        _check(manifest, document)
+        faults, more = outward(manifest, document, self.egress)
+        if faults:
+            raise ConfigError(faults)
+        warnings = (*_of_other_vendors(manifest, document), *unknown, *more)
+        return Piece(manifest, document, warnings, secrets.found)
+
+    def _secrets_for(self, manifest: Manifest) -> Secrets:
+        return self.secrets if manifest.version is None else self.stored_secrets
 
     def snapshot(self) -> Snapshot:
         self._claim_aliases()
-        targets: dict[tuple[str, str], list[Target]] = {}
+        targets: dict[tuple[str, str], Sequence[Target]] = {}
         for key, (manifest, document) in [*self.documents.items()]:
             provider = VIRTUAL if manifest.type == VIRTUAL_MODELS else self.providers.get(manifest.type)
             if provider is not None:
-                targets[key] = self._targets(manifest, document, provider)
+                targets[key] = self._targets(manifest, self.pieces[key], provider)
             elif isinstance(document, ChannelAccount | GuardrailGroup):
                 self._claim_account(manifest)
         by_name = {target.name: target for target in chain.from_iterable(targets.values())}
@@ -149,9 +182,20 @@ class _Compiler:
         documents = [*self.documents.values()]
         channels = [(each, document) for each, document in documents if isinstance(document, ChannelAccount)]
         access = access_of(documents, self.warnings)
-        by_name = {target.name: target for target in _with_users(by_name.values(), access)}
+        by_name = {target.name: target for target in _with_users(by_name.values(), access, self.before)}
+        pieces = {
+            key: _with_targets(
+                self.pieces[key], [by_name[each.name] for each in targets.get(key, ()) if each.name in by_name]
+            )
+            for key in self.documents
+        }
         return Snapshot(
             targets=by_name | {alias: by_name[name] for alias, name in aliases.items()},
+            accounts={
+                name: piece.targets
+                for (_, name), piece in pieces.items()
+                if piece.targets and piece.targets[0].provider is not VIRTUAL
+            },
             routes=routes,
             policies=policies,
             guards=guards,
@@ -163,35 +207,19 @@ class _Compiler:
             identity_providers=tuple(document for _, document in documents if isinstance(document, IdentityProvider)),
             manifests={key: manifest for key, (manifest, _) in self.documents.items()},
             documents={key: document for key, (_, document) in self.documents.items()},
+            pieces=pieces,
             warnings=tuple(self.warnings),
             left_out=tuple(self.left_out),
         )
 
-    def _check(self, manifest: Manifest, document: Any) -> None:
-        """What a document must not say, besides what its struct can tell. Raises ConfigError."""
-        if isinstance(document, Role) and document.name in ROLES:
-            raise ConfigError([manifest.fault(("name",), "is a built-in role; take another name")])
-        if isinstance(document, VirtualAccount) and document.expiration_date is not None:
-            try:
-                date.fromisoformat(document.expiration_date)
-            except ValueError:
-                raise ConfigError([manifest.fault(("expiration_date",), "there is no such day")]) from None
-        if isinstance(document, ProviderAccount) and manifest.type in VENDORS:
-            self._warn_other_vendors(manifest, document)
+    def _claim_mappings(self, manifest: Manifest, document: Any) -> None:
+        """Raises ConfigError: a claim is another virtual account's already."""
         if isinstance(document, VirtualAccount):
             for index, mapping in enumerate(document.identity_provider_mapping):
                 other = self.claims.setdefault(mapping, document.name)
                 if other != document.name:
                     message = f"stands for the virtual account {other} already; a claim is one account's"
                     raise ConfigError([manifest.fault(("identity_provider_mapping", index), message)])
-
-    def _warn_other_vendors(self, manifest: Manifest, account: ProviderAccount) -> None:
-        """A model that was put into the wrong account is asked for there, where nobody knows it."""
-        own = f"integration/model/{manifest.type.removeprefix('provider-account/')}"
-        for index, model in enumerate(account.integrations):
-            if model.type != own:
-                message = f"is {model.type} in an account whose models are {own}; they are asked for there all the same"
-                self.warnings.append(manifest.fault(("integrations", index, "type"), message))
 
     def _routes(self, targets: Mapping[str, Target]) -> Routes:
         return self._compiled(lambda: RouteCompiler(partial(find_target, targets), CHAT))
@@ -217,9 +245,13 @@ class _Compiler:
     def _warn_unpriced(self, policies: Policies, targets: Iterable[Target]) -> None:
         """Once for all budgets: whoever counts dollars wants to know what is not counted."""
         names = sorted({each.name for each in targets if each.price is None and each.provider is not VIRTUAL})
-        counted = {rule.policy for rule in policies.budgets if any(limit.unit is Unit.COST for limit in rule.limits)}
-        for manifest, _ in self.documents.values():
-            if names and any(key.startswith(policy_key(manifest.type, manifest.name)) for key in counted):
+        counted = {
+            manifest_of(rule.policy)
+            for rule in policies.budgets
+            if any(limit.unit is Unit.COST for limit in rule.limits)
+        }
+        for manifest, _ in self.documents.values() if names and counted else ():
+            if policy_key(manifest.type, manifest.name) in counted:
                 more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
                 message = f"does not count what {', '.join(names[:SHOWN])}{more} cost: they have no price (`cost`)"
                 self.warnings.append(manifest.fault(("limits",), message))
@@ -245,12 +277,23 @@ class _Compiler:
                     self._refuse(manifest, faults)
         self.aliases = {alias: name for alias, (_, name) in holders.items()}
 
-    def _targets(self, manifest: Manifest, account: Any, provider: Any) -> list[Target]:
+    def _targets(self, manifest: Manifest, piece: Piece, provider: Any) -> Sequence[Target]:
         """The models of an account, all or none: one that its provider cannot use must not stop the others."""
+        if piece.targets is None:
+            piece = self._asked(manifest, piece, provider)
+        if piece.targets is None or not self._claim_account(manifest):
+            return ()
+        self.warnings += piece.target_warnings
+        self.pieces[manifest.type, manifest.name] = piece
+        return piece.targets
+
+    def _asked(self, manifest: Manifest, piece: Piece, provider: Any) -> Piece:
+        """With its targets, unless the provider cannot use it."""
+        account, warnings = piece.document, list[Fault]()
         try:
             found = list(provider.targets(account))
             if isinstance(account, ProviderAccount):
-                found = list(self._with_terms(manifest, account, found))
+                found = list(_with_terms(manifest, account, found, warnings))
             if self.guarded is not None and not is_trusted(manifest, account):
                 found = [msgspec.structs.replace(each, upstream=each.upstream or self.guarded) for each in found]
             for target in found:
@@ -265,9 +308,8 @@ class _Compiler:
             message = f"the provider failed with {type(error).__name__}; the log has more"
             self._leave_out(manifest, [manifest.fault((), message)])
         else:
-            if self._claim_account(manifest):
-                return found
-        return []
+            return msgspec.structs.replace(piece, targets=tuple(found), target_warnings=tuple(warnings))
+        return piece
 
     def _claim_account(self, manifest: Manifest) -> bool:
         """Accounts of all kinds have their names together, because grants are on names."""
@@ -276,22 +318,6 @@ class _Compiler:
             message = f"a second account named {manifest.name}; the first is in {other.file}:{other.line}"
             self._refuse(manifest, [manifest.fault(("name",), message)])
         return other is manifest
-
-    def _with_terms(self, manifest: Manifest, account: ProviderAccount, targets: Iterable[Target]) -> Iterator[Target]:
-        """What is the same for all providers: how many requests an account takes at once, and what its models cost."""
-        concurrency = _concurrency(account.concurrency)
-        prices: dict[str, Price | None] = {}
-        for index, model in enumerate(account.integrations):
-            try:
-                price = price_of(model.cost, account.type, model.listed_as, account.discount_percent)
-            except Unpriced as unpriced:
-                self.warnings.append(manifest.fault(("integrations", index, "cost"), str(unpriced)))
-                price = None
-            prices[f"{account.name}/{model.name}"] = price
-        for target in targets:
-            price = prices.get(target.name)
-            states_cost = target.states_cost and (price is None or price.version != PRIVATE)
-            yield msgspec.structs.replace(target, concurrency=concurrency, price=price, states_cost=states_cost)
 
     def _refuse(self, manifest: Manifest, faults: Sequence[Fault]) -> None:
         if manifest.version is None:
@@ -304,6 +330,47 @@ class _Compiler:
         if manifest.version is None:  # its name stays its own: nobody is to get what was meant for it
             self.accounts.setdefault(manifest.name, manifest)
         self.documents.pop((manifest.type, manifest.name), None)
+
+
+def _with_terms(
+    manifest: Manifest, account: ProviderAccount, targets: Iterable[Target], warnings: list[Fault]
+) -> Iterator[Target]:
+    """What is the same for all providers: how many requests an account takes at once, and what its models cost."""
+    concurrency = _concurrency(account.concurrency)
+    prices: dict[str, Price | None] = {}
+    for index, model in enumerate(account.integrations):
+        try:
+            price = price_of(model.cost, account.type, model.listed_as, account.discount_percent)
+        except Unpriced as unpriced:
+            warnings.append(manifest.fault(("integrations", index, "cost"), str(unpriced)))
+            price = None
+        prices[f"{account.name}/{model.name}"] = price
+    for target in targets:
+        price = prices.get(target.name)
+        states_cost = target.states_cost and (price is None or price.version != PRIVATE)
+        yield msgspec.structs.replace(target, concurrency=concurrency, price=price, states_cost=states_cost)
+
+
+def _check(manifest: Manifest, document: Any) -> None:
+    """What a document must not say, besides what its struct can tell. Raises ConfigError."""
+    if isinstance(document, Role) and document.name in ROLES:
+        raise ConfigError([manifest.fault(("name",), "is a built-in role; take another name")])
+    if isinstance(document, VirtualAccount) and document.expiration_date is not None:
+        try:
+            date.fromisoformat(document.expiration_date)
+        except ValueError:
+            raise ConfigError([manifest.fault(("expiration_date",), "there is no such day")]) from None
+
+
+def _of_other_vendors(manifest: Manifest, document: Any) -> Iterator[Fault]:
+    """A model that was put into the wrong account is asked for there, where nobody knows it."""
+    if not isinstance(document, ProviderAccount) or manifest.type not in VENDORS:
+        return
+    own = f"integration/model/{manifest.type.removeprefix('provider-account/')}"
+    for index, model in enumerate(document.integrations):
+        if model.type != own:
+            message = f"is {model.type} in an account whose models are {own}; they are asked for there all the same"
+            yield manifest.fault(("integrations", index, "type"), message)
 
 
 def _claims_of(
@@ -355,16 +422,33 @@ def _concurrency(declared: accounts.Concurrency | None) -> Concurrency | None:
     return Concurrency(declared.max_requests, declared.max_queued, declared.queue_timeout_ms / 1000)
 
 
-def _with_users(targets: Iterable[Target], access: Access) -> Iterator[Target]:
-    nobody: frozenset[str] = frozenset()
-    users, listed = access.users_by_resource(USE), access.users_by_resource(LISTED)
+def _with_targets(piece: Piece, targets: Sequence[Target]) -> Piece:
+    is_same = piece.targets is None or all(map(is_, piece.targets, targets))
+    return piece if is_same else msgspec.structs.replace(piece, targets=tuple(targets))
+
+
+def _with_users(targets: Iterable[Target], access: Access, before: Snapshot) -> Iterator[Target]:
+    """Models with the same users share one set, if there was such a one that of `before`."""
+    known: dict[frozenset[str], frozenset[str]] = {}
+    joined: dict[tuple[frozenset[str], ...], Set[str]] = {}
+    for old in before.targets.values():
+        sets = old.users.sets if isinstance(old.users, Joined) else (frozenset(old.users),)
+        known.update(zip(sets, sets, strict=True))
+        joined[sets] = old.users
+        if old.only is not None:
+            known[old.only] = old.only
+    users, listed = (
+        {resource: known.setdefault(subjects, subjects) for resource, subjects in each.items()}
+        for each in (access.users_by_resource(USE), access.users_by_resource(LISTED))
+    )
+    nobody = known.setdefault(frozenset(), frozenset())
     for target in targets:
         account, model = PROVIDER_ACCOUNT.of(target.account), model_resource(target.name)
-        yield msgspec.structs.replace(
-            target,
-            users=nobody.union(*(users.get(resource, nobody) for resource in (model, account, TENANT))),
-            only=listed.get(model, nobody) if model in access.narrowed else None,
-        )
+        sets = tuple(users[resource] for resource in (model, account, TENANT) if resource in users) or (nobody,)
+        may = joined.setdefault(sets, sets[0] if len(sets) == 1 else Joined(sets))
+        only = listed.get(model, nobody) if model in access.narrowed else None
+        is_same = target.users is may and target.only is only
+        yield target if is_same else msgspec.structs.replace(target, users=may, only=only)
 
 
 def struct_of(type_: str, providers: Mapping[str, Provider]) -> type[msgspec.Struct] | None:
@@ -380,7 +464,7 @@ def types_of(providers: Mapping[str, Provider]) -> frozenset[str]:
     return frozenset((*providers, *STRUCTS))
 
 
-def manifests_from(environ: Mapping[str, str]) -> list[Manifest]:
+def manifests_from(environ: Mapping[str, str], providers: Iterable[Provider]) -> list[Manifest]:
     """What there is without any configuration: an account for each vendor whose key is there, and the demo model.
 
     All users may use the demo; the accounts cost money, so they are for admins until a role binding says otherwise.
@@ -389,18 +473,10 @@ def manifests_from(environ: Mapping[str, str]) -> list[Manifest]:
     everyone = {"subject": EVERYONE, "role_id": "provider-account-access"}
     demo = {"type": "provider-account/demo", "name": "demo", "collaborators": [everyone]}
     found = [Manifest("provider-account/demo", "demo", where, 0, demo)]
-    for type_, vendor in VENDORS.items():
-        if vendor.key_variable is None or not cleaned(environ.get(vendor.key_variable, "")):
-            continue
-        name = type_.removeprefix("provider-account/")
-        model = {"type": f"integration/model/{name}", "name": ANY_MODEL, "model_id": ANY_MODEL}
-        data = {
-            "type": type_,
-            "name": name,
-            "auth_data": {"type": "api-key", "api_key": f"${{{vendor.key_variable}}}"},
-            "integrations": [{**model, "model_types": ["chat", "completion", "embedding"]}],
-        }
-        found.append(Manifest(type_, name, where, 0, data))
+    keys = frozenset(name for name, value in environ.items() if cleaned(value))
+    for provider in {id(provider): provider for provider in providers}.values():
+        if isinstance(provider, StartsWithKeys):
+            found += [Manifest(data["type"], data["name"], where, 0, data) for data in provider.accounts_for(keys)]
     return found
 
 

@@ -16,6 +16,7 @@ from gateway.rules.access.roles import (
     TENANT,
     resources_over,
 )
+from gateway.rules.access.sharing import Unions
 from gateway.rules.access.subjects import EVERYONE
 
 
@@ -85,13 +86,18 @@ class Access(msgspec.Struct, frozen=True):
 
     def users_by_resource(self, permission: str) -> dict[str, frozenset[str]]:
         """Resource -> the subjects that were granted a permission on it. Who holds it on TENANT stands there alone, and
-        admins are not listed."""
-        found: defaultdict[str, set[str]] = defaultdict(set)
+        admins are not listed. Resources with the same subjects share one set."""
+        holders: defaultdict[frozenset[Grant], list[str]] = defaultdict(list)
         for subject, held in self.grants.items():
+            holders[held].append(subject)
+        found: defaultdict[str, list[frozenset[str]]] = defaultdict(list)
+        for held, whom in holders.items():
+            sharing = frozenset(whom)
             for grant in held:
                 if grant.permission == permission:
-                    found[grant.resource].add(subject)
-        return {resource: frozenset(subjects) for resource, subjects in found.items()}
+                    found[grant.resource].append(sharing)
+        unions = Unions[str]()
+        return {resource: unions[tuple(sets)] for resource, sets in found.items()}
 
     def known(self) -> frozenset[str]:
         """Every subject of which anything is said."""

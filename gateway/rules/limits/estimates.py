@@ -49,7 +49,11 @@ class Estimates:
         return int(ask.input_tokens * correction) + 1, min(most * ask.choices, MOST_TOKENS)
 
     def usage(self, ask: Ask, target: Target) -> Usage:
-        """The same."""
+        """The same, or what else is expected, in the unit that has a price."""
+        if ask.expected:
+            price = target.price
+            known = (usage for usage in ask.expected if price is not None and price.knows(usage))
+            return msgspec.structs.replace(next(known, ask.expected[0]), estimated=True)
         into, out = self.tokens(ask, target)
         return Usage(input=into, output=out, estimated=True)
 
@@ -57,6 +61,13 @@ class Estimates:
         """What the most expensive of the targets would take."""
         most = dearest = 0
         for target in targets:
+            if ask.expected:
+                usage = self.usage(ask, target)
+                most = max(most, usage.input_tokens + usage.output_tokens)
+                price = target.price
+                is_known = price is not None and price.knows(usage)
+                dearest = max(dearest, price.cost(usage, at_s) if price is not None and is_known else UNKNOWN_COST)
+                continue
             into, out = self.tokens(ask, target)
             if into + out > most:
                 most = into + out

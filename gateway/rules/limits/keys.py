@@ -25,6 +25,11 @@ def policy_key(type_: str, name: str, *rule: str) -> str:
     return "|".join(_part(part) for part in (type_, name, *rule))
 
 
+def manifest_of(policy: str) -> str:
+    """The policy without the rule, if there is one in it: as `policy_key` makes it of the manifest alone."""
+    return "|".join(policy.split("|", 2)[:2])
+
+
 def counter_key(policy: str, unit: Unit, window: Window, scopes: Iterable[tuple[str, str]]) -> str:
     """`scopes`: whom it is about, as (`user`, `ana@example.com`)."""
     about = "".join(f"|{_part(kind)}={_part(value)}" for kind, value in scopes)

@@ -1,14 +1,15 @@
 """All limits and budgets in force, and what a request draws on."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import msgspec
 
 from gateway.contract import Caller
 from gateway.contract.limits import Hold, Mode
 from gateway.manifests.limits import Alerts
-from gateway.rules.limits.rule import Facts, Rule, facts_of
+from gateway.rules.index import Index, Key
+from gateway.rules.limits.rule import Rule, facts_of
 
 MAX_REMEMBERED = 50_000
 """Requests and their holds, together: about 20 MB."""
@@ -33,8 +34,8 @@ class Policies:
         self.looks_at_models = any(rule.looks_at_models for rule in self.rules)
         self.alerts: Mapping[str, Alerts] = {rule.policy: rule.alerts for rule in self.rules if rule.alerts is not None}
         """Policy, as `policy_of` reads it from the key of a hold, -> whom to tell."""
-        self._metadata_keys = tuple(sorted(frozenset().union(*(rule.metadata_keys for rule in self.rules))))
-        self._index = _index_of(self.rules)
+        self._metadata_keys = frozenset().union(*(rule.metadata_keys for rule in self.rules))
+        self._index = Index((rule, _keys_of(rule)) for rule in self.rules)
         self._known: dict[tuple[object, ...], tuple[Hold, ...]] = {}
         self._remembered = 0
 
@@ -54,12 +55,13 @@ class Policies:
         """
         if self.is_empty:
             return ()
-        values = tuple([metadata.get(key) for key in self._metadata_keys]) if self._metadata_keys else ()
+        keys = self._metadata_keys
+        values = tuple(sorted([item for item in metadata.items() if item[0] in keys])) if keys else ()
         request = (caller.subject, caller.teams, caller.token_id, models, values, is_final)
         found = self._known.get(request)
         if found is None:
             found = self._match(caller, models, metadata, is_final=is_final)
-            if sum(map(len, (*models, *filter(None, values)))) <= MAX_REMEMBERED_CHARS:
+            if sum(map(len, (*models, *chain.from_iterable(values)))) <= MAX_REMEMBERED_CHARS:
                 self._remember(request, found)
         return found
 
@@ -89,7 +91,7 @@ class Policies:
         last = facts_of(caller, models[-1:], metadata, is_final=is_final) if len(models) > 1 else facts
         found: list[Hold] = []
         decided: set[bool] = set()
-        for rule in self._candidates(facts):
+        for rule in self._index.candidates((about, each) for about, values in facts.values.items() for each in values):
             holds = rule.holds(last if rule.first_decides else facts)
             if rule.first_decides and holds:
                 if rule.is_budget in decided:
@@ -98,24 +100,11 @@ class Policies:
             found += holds
         return tuple(found)
 
-    def _candidates(self, facts: Facts) -> Iterable[Rule]:
-        """The rules that may fit, in their order."""
-        numbers = set(self._index.get(_ALWAYS, ()))
-        for about, values in facts.values.items():
-            for value in values:
-                numbers.update(self._index.get((about, value), ()))
-        return [self.rules[number] for number in sorted(numbers)]
 
-
-_ALWAYS = ("", "")
-
-
-def _index_of(rules: Iterable[Rule]) -> Mapping[tuple[str, str], list[int]]:
-    """Each rule under what its first narrow filter asks for, such as (`subject`, `team:backend`), or under _ALWAYS."""
-    index: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for number, rule in enumerate(rules):
-        narrow = ((about, filter_.only) for about, filter_ in rule.filters if filter_.only is not None)
-        about, only = next(narrow, ("", {""}))
-        for value in only:
-            index[about, value].append(number)
-    return dict(index)
+def _keys_of(rule: Rule) -> list[Key] | None:
+    """What one of its narrow filters asks for, if possible one that is about names and not about all of a kind."""
+    narrow = [(about, filter_.only) for about, filter_ in rule.filters if filter_.only is not None]
+    if not narrow:
+        return None
+    about, only = min(narrow, key=lambda each: any(value.endswith("*") for value in each[1]))
+    return [(about, value) for value in only]

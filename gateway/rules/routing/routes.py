@@ -11,6 +11,7 @@ from gateway.errors import BadRequest
 from gateway.manifests.routing import (
     VirtualModelGroup,
 )
+from gateway.rules.index import Index, Key
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -27,6 +28,21 @@ class Match(msgspec.Struct, frozen=True):
             return False
         return self.metadata.items() <= metadata.items()
 
+    @property
+    def keys(self) -> list[Key] | None:
+        """Of which a request has to have one, as in `keys_of`; None: it need not."""
+        if self.models is not None:
+            return [("model", name) for name in self.models]
+        if self.subjects is not None:
+            return [("subject", subject) for subject in self.subjects]
+        return [*self.metadata.items()][:1] or None
+
+
+def keys_of(name: str, caller: Caller | None, metadata: Mapping[str, str]) -> list[Key]:
+    """What rules can be found by."""
+    subjects = caller.subjects if caller is not None else ()
+    return [("model", name), *[("subject", subject) for subject in subjects], *metadata.items()]
+
 
 class Rule(msgspec.Struct, frozen=True):
     """`fallback_statuses`: the requested model itself comes first, and after these the route's candidates."""
@@ -37,10 +53,11 @@ class Rule(msgspec.Struct, frozen=True):
     fallback_statuses: frozenset[int] | None = None
 
 
-class Routes(msgspec.Struct, frozen=True):
+class Routes(msgspec.Struct, frozen=True, eq=False):
     """Virtual model -> its route, rules in their order, and how often a model is asked that was named directly.
 
-    `priorities`: who of those that wait goes first, by the first that fits.
+    `priorities`: who of those that wait goes first, by the first that fits. `_rules` and `_priorities` follow from the
+    rest.
     """
 
     by_model: Mapping[str, Route] = {}
@@ -48,12 +65,20 @@ class Routes(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
     priorities: tuple[tuple[Match, int], ...] = ()
     retry: Retry | None = None
+    _rules: Index[Rule] = Index()
+    _priorities: Index[tuple[Match, int]] = Index()
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "_rules", Index((rule, rule.match.keys) for rule in self.rules))
+        msgspec.structs.force_setattr(self, "_priorities", Index((each, each[0].keys) for each in self.priorities))
 
     def priority_of(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> int:
-        return next((number for match, number in self.priorities if match.fits(name, caller, metadata)), 0)
+        found = self._priorities.candidates(keys_of(name, caller, metadata))
+        return next((number for match, number in found if match.fits(name, caller, metadata)), 0)
 
     def rule_for(self, name: str, caller: Caller | None, metadata: Mapping[str, str]) -> Rule | None:
-        return next((rule for rule in self.rules if rule.match.fits(name, caller, metadata)), None)
+        found = self._rules.candidates(keys_of(name, caller, metadata))
+        return next((rule for rule in found if rule.match.fits(name, caller, metadata)), None)
 
 
 class Virtual:

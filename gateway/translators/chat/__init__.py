@@ -4,6 +4,7 @@ request = ChatRequest(call)             reads the fields, each once, and knows w
 request.messages, .tools, ...           with `Part.media` for pictures and files
 request.reasoning.budget(max_tokens)    effort -> tokens
 request.response_format.as_tool()       JSON of a given form, for models that know only tools
+closed_schema(schema, param)            a schema as those take it who hold a model to it
 Answer, completion                      write a whole reply
 ChatChunks                              writes a stream of chunks
 """
@@ -14,6 +15,7 @@ from gateway.translators.chat.media import Media
 from gateway.translators.chat.messages import FunctionCall, Message, Part, ToolCall
 from gateway.translators.chat.reasoning import BUDGETS, LEAST_BUDGET, Reasoning, ReasoningOption
 from gateway.translators.chat.request import ChatRequest, only_one_answer, only_text_out
+from gateway.translators.chat.schema import closed_schema
 from gateway.translators.chat.tools import ANSWER_TOOL, Function, ResponseFormat, Tool, ToolChoice
 from gateway.translators.chat.usage import usage_fields
 
@@ -35,6 +37,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolChoice",
+    "closed_schema",
     "completion",
     "only_one_answer",
     "only_text_out",

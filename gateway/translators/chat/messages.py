@@ -12,6 +12,7 @@ from gateway.errors import BadRequest
 from gateway.translators.chat.media import AudioPart, FilePart, Media, UrlPart, of_audio, of_file, of_url
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+THOUGHTS = ("thinking", "redacted_thinking")
 
 _EMPTY = msgspec.Raw(b"{}")
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -124,6 +125,17 @@ class Message(msgspec.Struct, omit_defaults=True):
             content = [content]
         parts = [Part(text=part) if isinstance(part, str) else part for part in content or ()]
         return [part for part in parts if part.type != "text" or part.text]
+
+    @property
+    def thoughts(self) -> list[Part]:
+        """Of an earlier turn, with what seals them: its `thinking_blocks`, and those that stand among its parts."""
+        return [*(self.thinking_blocks or ()), *(part for part in self.parts if part.type in THOUGHTS)]
+
+    @property
+    def said(self) -> list[Part]:
+        """Its parts without thoughts, and its refusal."""
+        said = [part for part in self.parts if part.type not in THOUGHTS]
+        return [*said, Part(type="refusal", refusal=self.refusal)] if self.refusal else said
 
     @property
     def text(self) -> str:

@@ -5,6 +5,8 @@ from typing import Self
 
 import msgspec
 
+from gateway.errors import BadRequest
+
 LEAST_BUDGET = 1024
 """Tokens; of Bedrock as well.
 
@@ -64,6 +66,18 @@ class Reasoning(msgspec.Struct, frozen=True):
     @property
     def is_asked_for(self) -> bool:
         return not self.is_off and (self.effort is not None or self.budget_tokens is not None or self.is_adaptive)
+
+    @property
+    def worth(self) -> str | None:
+        """The effort, or that which the budget is worth; None: neither was given."""
+        if self.effort is not None or self.budget_tokens is None:
+            return self.effort
+        return next(name for name in ("high", "medium", "low") if name == "low" or self.budget_tokens >= BUDGETS[name])
+
+    def check(self) -> None:
+        """Raises BadRequest: an effort that is not in `BUDGETS`."""
+        if self.effort is not None and self.effort not in BUDGETS:
+            raise BadRequest(f"reasoning_effort must be none or one of {', '.join(BUDGETS)}", param="reasoning_effort")
 
     def budget(self, max_tokens: int | None) -> int | None:
         """In tokens, for models that want a number; None: it is not asked for, or there is no room for it.

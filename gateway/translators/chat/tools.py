@@ -13,6 +13,7 @@ ANSWER_TOOL = "answer_in_json"
 """Its arguments are the answer, where a model knows tools but no schema for its answers."""
 
 _ANY_OBJECT = msgspec.Raw(b'{"type":"object","additionalProperties":true}')
+_JSON_ONLY = "Answer with one JSON object, and with nothing before or after it."
 _CHOICES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
 
 
@@ -29,6 +30,15 @@ class Function(msgspec.Struct, omit_defaults=True):
         """Of its parameters, of which there may be none."""
         given = bytes(self.parameters)
         return self.parameters if given and given != b"null" else msgspec.Raw(b'{"type":"object","properties":{}}')
+
+    @property
+    def object_schema(self) -> Any:
+        """The same as it came, but with the type `object`, which some demand. Raises BadRequest: it is no schema."""
+        try:
+            schema = msgspec.json.decode(self.schema, type=dict[str, msgspec.Raw])
+        except msgspec.DecodeError as error:
+            raise BadRequest(f"the parameters of {self.name[:64]} are no JSON schema", param="tools") from error
+        return self.schema if "type" in schema else {"type": "object", **schema}
 
 
 class Tool(msgspec.Struct):
@@ -71,6 +81,13 @@ class ResponseFormat(msgspec.Struct, frozen=True):
         about = f" {self.description}" if self.description else ""
         described = f"Gives the final answer to the user, in the form that is wanted.{about}"
         return Function(ANSWER_TOOL, described, self.schema or _ANY_OBJECT)
+
+    @property
+    def in_words(self) -> str:
+        """For models that can neither be held to it, nor be made to call a tool."""
+        if self.schema is None:
+            return _JSON_ONLY
+        return f"{_JSON_ONLY} It must fit this JSON schema: {bytes(self.schema).decode()}"
 
 
 class _JsonSchema(msgspec.Struct):

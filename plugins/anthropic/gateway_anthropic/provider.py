@@ -3,7 +3,7 @@
 Source: platform.claude.com/docs/en/api/overview, /versioning, /beta-headers and /errors; read 2026-11.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from gateway.contract import Call, Endpoint, Head, Reading, Target, Translator, 
 from gateway.contract.request import JsonBody
 from gateway.errors import BadRequest, Refused
 from gateway.manifests.accounts import ProviderAccount
-from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, with_callers_key
+from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, any_model_of, with_callers_key
 from gateway.translators import find, installed
 from gateway.wire.address import below
 from gateway.wire.failure import lenient_json
@@ -31,6 +31,7 @@ MODELS = "/models?limit=1000"
 
 _VENDOR = Vendor(asks_for_usage=False)
 _MESSAGES = "messages"
+_FORMAT = "anthropic"
 _encode = msgspec.json.encode
 
 
@@ -42,6 +43,10 @@ class AnthropicSettings(Settings, frozen=True, kw_only=True):
 
 class Anthropic(OpenAICompatible):
     accounts: Mapping[str, Any] = {"provider-account/anthropic": AnthropicAccount}
+
+    def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
+        if "ANTHROPIC_API_KEY" in variables:
+            yield any_model_of("provider-account/anthropic", {"api_key": "${ANTHROPIC_API_KEY}"}, ("chat",))
 
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         assert isinstance(account, AnthropicAccount)
@@ -97,7 +102,7 @@ class Anthropic(OpenAICompatible):
 def _translator(call: Call, target: Target) -> Translator:
     settings: AnthropicSettings = target.settings
     dialect = call.dialect.name
-    found = find(settings.translators, dialect, ToMessages.format)
+    found = find(settings.translators, dialect, _FORMAT)
     if found is None:
         raise BadRequest(f"the provider of {target.name} has no API for {dialect}", param="model")
     return found

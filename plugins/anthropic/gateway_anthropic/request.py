@@ -10,8 +10,8 @@ import msgspec
 from gateway.contract import Call, JsonBody
 from gateway.errors import BadRequest
 from gateway.translators.chat import ChatRequest, only_one_answer, only_text_out
+from gateway.translators.claude import Claude, claude_of
 from gateway_anthropic.flavour import Flavour
-from gateway_anthropic.models import Traits, traits_of
 from gateway_anthropic.thinking import Thinking, thinking_of
 from gateway_anthropic.tools import tools_of
 from gateway_anthropic.turns import Turns
@@ -23,15 +23,15 @@ _encode = msgspec.json.encode
 
 def body_of(call: Call, model: str, flavour: Flavour) -> JsonBody:
     """Raises BadRequest: it asks for something that cannot be said here."""
-    request, traits = ChatRequest(call), traits_of(model)
+    request, claude = ChatRequest(call), claude_of(model)
     only_one_answer(request)
     only_text_out(request)
     max_tokens = request.max_tokens
     if max_tokens is None:
-        max_tokens = traits.max_output
-    turns = Turns(request, flavour, has_later_system=traits.has_later_system and flavour.has_later_system)
-    tools = tools_of(request, traits)
-    thinking = thinking_of(request, traits, is_forced=tools.is_forced, max_tokens=max_tokens)
+        max_tokens = claude.max_output
+    turns = Turns(request, flavour, has_later_system=claude.has_later_system and flavour.has_later_system)
+    tools = tools_of(request, claude)
+    thinking = thinking_of(request, claude, is_forced=tools.is_forced, max_tokens=max_tokens)
     if tools.instruction is not None:
         turns.system.append({"type": "text", "text": tools.instruction})
     if (budget := (thinking.config or {}).get("budget_tokens", 0)) >= max_tokens:
@@ -49,12 +49,16 @@ def body_of(call: Call, model: str, flavour: Flavour) -> JsonBody:
         "output_config": _output_config(request, thinking, tools.format),
         "stop_sequences": _stop(request),
         "metadata": _metadata(request),
-        "service_tier": _tier(request),
-        **_sampling(request, traits, flavour, thinking),
+        "service_tier": _tier(request, flavour),
+        **_sampling(request, claude, flavour, thinking),
         **{name: request.raw(name) for name in flavour.own_fields},
         "stream": call.ask.stream or None,
+        **flavour.adds,
     }
-    told = {name: msgspec.Raw(_encode(value)) for name, value in fields.items() if value is not None}
+    left = flavour.leaves_out
+    told = {
+        name: msgspec.Raw(_encode(value)) for name, value in fields.items() if value is not None and name not in left
+    }
     return JsonBody(told, dropped_params=request.dropped_params)
 
 
@@ -68,16 +72,16 @@ def _output_config(request: ChatRequest, thinking: Thinking, form: dict[str, Any
     return config or None
 
 
-def _sampling(request: ChatRequest, traits: Traits, flavour: Flavour, thinking: Thinking) -> dict[str, Any]:
+def _sampling(request: ChatRequest, claude: Claude, flavour: Flavour, thinking: Thinking) -> dict[str, Any]:
     names = ("temperature", "top_p", "top_k")
     given = {name: value for name in names if (value := request.take(name, float)) is not None}
-    if not flavour.samples or not traits.samplers:
+    if not flavour.samples or not claude.samplers:
         kept: dict[str, Any] = {}
     elif thinking.is_on:  # then temperature must be 1, and top_p between 0.95 and 1
         kept = {"top_p": top_p} if (top_p := given.get("top_p", 0.0)) >= 0.95 else {}
     else:
         kept = dict(given)
-        if traits.samplers == 1 and "temperature" in kept:
+        if claude.samplers == 1 and "temperature" in kept:
             kept.pop("top_p", None)
     if kept.get("temperature", 0.0) > 1:  # OpenAI's ends at 2
         kept["temperature"] = 1.0
@@ -106,10 +110,11 @@ def _metadata(request: ChatRequest) -> dict[str, str] | None:
     return {"user_id": str(user_id)} if user_id else None
 
 
-def _tier(request: ChatRequest) -> str | None:
+def _tier(request: ChatRequest, flavour: Flavour) -> str | None:
     given = request.take("service_tier", str)
     if given is None:
         return None
-    if given not in _TIERS:
+    tier = _TIERS.get(given)
+    if given not in _TIERS or (tier == "auto" and not flavour.has_tiers):
         request.drop("service_tier")
-    return _TIERS.get(given)
+    return tier if flavour.has_tiers else None

@@ -95,8 +95,8 @@ class StreamedReply(EventReading):
                 return self._end_block() + self._begin_block(event.content_block)
             case "content_block_stop":
                 return self._end_block()
-            case "message_start" if event.message is not None:
-                return self._begin(event.message)
+            case "message_start" if event.message is not None and self._chunks is None:
+                return self._begin(event.message).start()
             case "message_delta":
                 return self._finish(event)
             case "message_stop":
@@ -121,15 +121,10 @@ class StreamedReply(EventReading):
 
     @property
     def _out(self) -> ChatChunks:
-        if self._chunks is None:
-            self._begin(Reply())
-        assert self._chunks is not None
-        return self._chunks
+        return self._chunks or self._begin(Reply())
 
-    def _begin(self, message: Reply) -> bytes:
-        if self._chunks is not None:
-            return b""
-        self._counts = message.usage
+    def _begin(self, message: Reply) -> ChatChunks:
+        self._counts = message.usage or self._counts
         self._chunks = ChatChunks(
             id=message.id,
             model=message.model,
@@ -137,7 +132,7 @@ class StreamedReply(EventReading):
             wants_usage=self._wants_usage,
             answer_tool=self._answer_tool,
         )
-        return self._chunks.start()
+        return self._chunks
 
     def _begin_block(self, block: Block) -> bytes:
         self._block, self._has_input = block, False

@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.errors import BadRequest
-from gateway.translators.chat import BUDGETS, ChatRequest, Reasoning, ReasoningOption
-from gateway_anthropic.models import Traits
+from gateway.translators.chat import ChatRequest, Reasoning, ReasoningOption
+from gateway.translators.claude import Claude
 
 BETWEEN_TOOLS = "between_tools"
 """A kind of `thinking` that nobody else has."""
@@ -26,7 +25,7 @@ class Thinking(msgspec.Struct, frozen=True):
         return self.config is not None and self.config["type"] in ("enabled", "adaptive")
 
 
-def thinking_of(request: ChatRequest, traits: Traits, *, is_forced: bool, max_tokens: int) -> Thinking:
+def thinking_of(request: ChatRequest, claude: Claude, *, is_forced: bool, max_tokens: int) -> Thinking:
     """What cannot be said to this model is noted as dropped.
 
     Args:
@@ -34,58 +33,44 @@ def thinking_of(request: ChatRequest, traits: Traits, *, is_forced: bool, max_to
         max_tokens: as they are sent; thinking counts in them.
     """
     asked = request.reasoning
-    if asked.effort is not None and asked.effort not in BUDGETS:
-        raise BadRequest(f"reasoning_effort must be none or one of {', '.join(BUDGETS)}", param="reasoning_effort")
+    asked.check()
     if asked.is_off:
-        return _off(request, traits)
+        return _off(request, claude)
     own = request.take("thinking", ReasoningOption)
     if own is not None and own.type == BETWEEN_TOOLS:
         return Thinking({"type": BETWEEN_TOOLS})
     if not asked.is_asked_for:
         return Thinking()
-    if (is_forced and traits.forces_tools) or not (traits.is_adaptive or traits.takes_budget):
+    if (is_forced and claude.forces_tools) or not (claude.is_adaptive or claude.takes_budget):
         request.drop(_name(request))
         return Thinking()
-    if traits.is_adaptive and not (traits.takes_budget and asked.budget_tokens is not None):
+    if claude.is_adaptive and not (claude.takes_budget and asked.budget_tokens is not None):
         if asked.budget_tokens is not None:
             request.drop("thinking.budget_tokens")
-        return Thinking(_shown("adaptive", asked, traits), _effort(request, asked, traits))
+        return Thinking(claude.thinking("adaptive", asked), _effort(request, asked, claude))
     budget = asked.budget(max_tokens)
     if budget is None:
         request.drop(_name(request))
         return Thinking()
-    return Thinking({**_shown("enabled", asked, traits), "budget_tokens": budget})
+    return Thinking({**claude.thinking("enabled", asked), "budget_tokens": budget})
 
 
-def _off(request: ChatRequest, traits: Traits) -> Thinking:
-    if not traits.thinks_unasked:
+def _off(request: ChatRequest, claude: Claude) -> Thinking:
+    if not claude.thinks_unasked:
         return Thinking()
-    if traits.off is not None:
-        return Thinking({"type": traits.off})
+    if claude.off is not None:
+        return Thinking({"type": claude.off})
     request.drop(_name(request))
     return Thinking(effort="low")
 
 
-def _shown(kind: str, asked: Reasoning, traits: Traits) -> dict[str, Any]:
-    """Whoever asks for reasoning sees it, unless they say otherwise."""
-    display = asked.display or (None if traits.shows_thinking else "summarized")
-    return {"type": kind} if display is None else {"type": kind, "display": display}
-
-
-def _effort(request: ChatRequest, asked: Reasoning, traits: Traits) -> str | None:
+def _effort(request: ChatRequest, asked: Reasoning, claude: Claude) -> str | None:
     """The one that was asked for, or the next lower that the model has; a budget counts as the effort it is worth."""
-    wanted = asked.effort
-    if wanted is None and asked.budget_tokens is not None:
-        budget = asked.budget_tokens
-        wanted = "low" if budget < BUDGETS["medium"] else "medium" if budget < BUDGETS["high"] else "high"
-    if wanted is None or not traits.efforts:
-        return None
-    if wanted in traits.efforts:
-        return wanted
-    if wanted == "minimal":
-        return "low"
-    request.drop(_name(request))
-    return "high"
+    wanted = asked.worth
+    effort = claude.effort(wanted) if wanted is not None else None
+    if effort not in (None, wanted) and wanted != "minimal":
+        request.drop(_name(request))
+    return effort
 
 
 def _name(request: ChatRequest) -> str:

@@ -5,7 +5,7 @@ from time import time
 
 from gateway.contract import Call, Head, JsonBody
 from gateway.translators.chat import ANSWER_TOOL
-from gateway_anthropic.flavour import Flavour
+from gateway_anthropic.flavour import FLAVOURS, Flavour
 from gateway_anthropic.reply import ReplyReading
 from gateway_anthropic.request import body_of
 from gateway_anthropic.stream import StreamedReply
@@ -15,24 +15,26 @@ _ANSWER_TOOL = ANSWER_TOOL.encode()
 
 
 class ToMessages:
-    """A `Translator`. Others who speak the same bodies give it a flavour, and change the fields that it returns; whose
-    streams come in frames of their own, give `streamed` another `split`.
+    """A `Translator`.
 
     Args:
+        flavour: None: that of `format` in `FLAVOURS`.
+        streamed: whose streams come in frames of their own, give it another `split`.
         clock: seconds since 1970.
     """
 
     dialect = "chat"
-    format = "anthropic"
 
     def __init__(
         self,
         flavour: Flavour | None = None,
         *,
+        format: str = "anthropic",  # noqa: A002  the word of the trade
         streamed: type[StreamedReply] = StreamedReply,
         clock: Callable[[], float] = time,
     ) -> None:
-        self._flavour = flavour or Flavour()
+        self.format = format
+        self._flavour = flavour or FLAVOURS[format]
         self._streamed = streamed
         self._clock = clock
 
@@ -48,3 +50,28 @@ class ToMessages:
         return self._streamed(
             self._clock(), wants_usage=call.ask.wants_usage, answer_tool=answer_tool, shows_tier=shows_tier
         )
+
+
+def to_aws() -> ToMessages:
+    """For the Claude Platform on AWS."""
+    return ToMessages(format="anthropic-on-aws")
+
+
+def to_mantle() -> ToMessages:
+    """For Amazon Bedrock's own endpoint for the Messages API."""
+    return ToMessages(format="anthropic-mantle")
+
+
+def to_bedrock() -> ToMessages:
+    """For Amazon Bedrock's InvokeModel, whose streams come in frames: see `EventReading.split`."""
+    return ToMessages(format="anthropic-bedrock")
+
+
+def to_vertex() -> ToMessages:
+    """For Vertex AI, as Google runs it."""
+    return ToMessages(format="anthropic-vertex")
+
+
+def to_foundry() -> ToMessages:
+    """For Microsoft Foundry."""
+    return ToMessages(format="anthropic-foundry")

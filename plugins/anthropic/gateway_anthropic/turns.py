@@ -90,15 +90,10 @@ class Turns:
             self.messages.append({"role": "user", "content": [block]})
 
     def _assistant(self, message: Message) -> list[Block]:
-        parts = message.parts
-        thought = [part for part in parts if part.type in ("thinking", "redacted_thinking")]
-        blocks = self._thinking([*(message.thinking_blocks or ()), *thought])
+        blocks = self._thinking(message.thoughts)
         if not blocks and (message.reasoning_content or message.reasoning):
             self._request.drop("messages.reasoning_content")  # without its signature it is refused
-        said = [part for part in parts if part not in thought]
-        if message.refusal:
-            said.append(Part(type="refusal", refusal=message.refusal))
-        blocks += texts_of(said, "assistant")
+        blocks += texts_of(message.said, "assistant")
         for call in message.tool_calls or ():
             given = call.function.input
             blocks.append(

@@ -423,6 +423,31 @@ def test_any_json(sent):
     assert body["system"] == [text("Answer with one JSON object, and with nothing before or after it.")]
 
 
+def test_an_object_of_any_names_goes_by_a_tool(sent):
+    """Held to a schema without such names, the model could only answer with an empty one."""
+    numbers = {"type": "object", "additionalProperties": {"type": "integer"}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "numbers", "schema": numbers}}
+
+    body, _ = sent("claude-sonnet-4-5", response_format=wanted)
+    assert ([tool["input_schema"] for tool in body["tools"]], "output_config" in body) == ([numbers], False)
+
+    body, _ = sent("claude-opus-5-5", response_format=wanted)
+    assert body["system"] == [
+        text(
+            "Answer with one JSON object, and with nothing before or after it. It must fit this JSON schema: "
+            '{"type":"object","additionalProperties":{"type":"integer"}}'
+        )
+    ]
+
+
+def test_a_strict_tool_with_arguments_of_any_names_is_not_strict(sent):
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": True}}
+
+    body, dropped = sent("claude-sonnet-4-5", tools=[tool])
+
+    assert (body["tools"], dropped) == ([{"name": "f", "input_schema": {"type": "object"}}], ("tools.strict",))
+
+
 def test_the_name_of_the_answer_is_taken(sent):
     tool = {"type": "function", "function": {"name": ANSWER_TOOL}}
 

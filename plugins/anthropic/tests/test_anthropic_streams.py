@@ -243,6 +243,17 @@ def test_arguments_that_come_with_the_start(streaming, events):
     assert gathered(streaming().feed(events(*said)))["calls"] == [["t", "f", '{"a":1}']]
 
 
+def test_a_stream_that_does_not_say_that_it_starts(streaming, events):
+    """Imitations of the API forget it: the role did not come, and what was used, if nothing else came, got lost."""
+    reading, empty = streaming(), streaming()
+
+    stream = reading.feed(events(*text(0, "a"), finish(), STOP))
+    empty.feed(events(finish(), STOP))
+
+    assert stream.index(b'{"role":"assistant","content":""}') < stream.index(b'{"content":"a"}')
+    assert (reading.usage(), empty.usage()) == (Usage(output=9), Usage(output=9))
+
+
 def test_a_block_that_is_not_stopped(streaming, events):
     """LL#25321, LL#13373: what belongs to it is not lost where the next begins, or the message ends."""
     said = [START, begin(0, type="thinking", thinking="hm", signature="s1")]

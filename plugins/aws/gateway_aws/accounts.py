@@ -18,6 +18,9 @@ Region = Annotated[
 """It becomes part of a host's name."""
 RoleArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/\S+\Z", description="the ARN of an IAM role")]
 
+Workspace = Annotated[str, Meta(pattern=r"^wrkspc_[A-Za-z0-9_-]+\Z", description="the id of a workspace, wrkspc_...")]
+Project = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", description="the id of a project, such as proj_...")]
+
 
 def domain_of(region: str) -> str:
     return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
@@ -54,6 +57,36 @@ class BedrockAccount(ProviderAccount, frozen=True, kw_only=True):
 
     integrations: tuple[RegionalModel, ...]
     region: Region
+    auth_data: KeysAuth | ApiKeyAuth | None = None
+    base_url: Url | None = None
+
+
+class MantleModel(RegionalModel, frozen=True, kw_only=True):
+    """`project`: None: the account's."""
+
+    project: Project | None = None
+
+
+class MantleAccount(ProviderAccount, frozen=True, kw_only=True):
+    """
+    Args:
+        project: whose use it counts as; of models that speak OpenAI's API only, since Claude's has none.
+        base_url: in place of `https://bedrock-mantle.{region}.api.aws`.
+    """
+
+    integrations: tuple[MantleModel, ...]
+    region: Region
+    auth_data: KeysAuth | ApiKeyAuth | None = None
+    project: Project | None = None
+    base_url: Url | None = None
+
+
+class ClaudePlatformAccount(ProviderAccount, frozen=True, kw_only=True):
+    """`base_url`: with the version in its path, in place of `https://aws-external-anthropic.{region}.api.aws/v1`."""
+
+    integrations: tuple[Integration, ...] = ()
+    region: Region
+    workspace_id: Workspace
     auth_data: KeysAuth | ApiKeyAuth | None = None
     base_url: Url | None = None
 

@@ -1,11 +1,11 @@
 """What the models on Bedrock can do, by their ids.
 
-Of a Claude whose version is not known yet, the newest is assumed, so that what the newest refuse is not sent to it; of
-a model behind an ARN that does not name it, that it can do what most can.
+What Claude can do is the same everywhere: see `gateway.translators.claude`. Of a model behind an ARN that does not name
+it, it is assumed that it can do what most can.
 
 Source: docs.aws.amazon.com/bedrock/latest/userguide: conversation-inference-supported-models-features.html,
 prompt-caching.html, structured-output.html, model-parameters-*.html; docs.aws.amazon.com/nova/latest/nova2-userguide;
-for Claude platform.claude.com/docs/en: build-with-claude/thinking, /effort and /structured-outputs; read 2026-11.
+read 2026-11.
 """
 
 import re
@@ -15,11 +15,8 @@ from typing import Literal
 
 import msgspec
 
-_CLAUDE = re.compile(
-    r"claude-(?:(?P<old>\d)(?:[-.](?P<old_minor>\d))?-)?(?P<family>[a-z]+)"
-    r"(?:-(?P<major>\d)(?:[-.](?P<minor>\d{1,2})(?!\d))?(?!\d))?"
-)
-_NEWEST = (9, 9)
+from gateway.translators.claude import Claude, claude_of
+
 _WITH_SCHEMAS = (
     "deepseek.v3",
     "google.gemma-3",
@@ -46,10 +43,7 @@ class Traits(msgspec.Struct, frozen=True):
     Args:
         family: whose model it is, as its id says; empty: not known.
         thinks: how it is told to: by a budget of tokens, as it sees fit, in Nova's way or by OpenAI's field; none: not.
-        takes_budget: also of those that think as they see fit.
-        efforts: those that `outputConfig.effort` may have.
-        thinks_unasked: until told otherwise, by `off`: the type of its `thinking`; None: nothing stops it.
-        shows_thinking: in words, unless `display` says otherwise.
+        claude: more of what it can do, if it is one.
         samplers: how many of temperature, top_p and top_k it takes: 3, 1 (not temperature and top_p together) or 0.
         forces_tools: `toolChoice` may demand a call.
         has_schemas: answers by a JSON schema, and strict tools.
@@ -59,10 +53,7 @@ class Traits(msgspec.Struct, frozen=True):
 
     family: str = ""
     thinks: frozenset[Thinks] = frozenset()
-    efforts: tuple[str, ...] = ()
-    thinks_unasked: bool = False
-    off: str | None = "disabled"
-    shows_thinking: bool = True
+    claude: Claude | None = None
     samplers: int = 3
     forces_tools: bool = True
     has_schemas: bool = False
@@ -87,8 +78,8 @@ _OWN: Mapping[str, Mapping[str, str]] = {
 @lru_cache(maxsize=1024)
 def traits_of(model: str) -> Traits:
     """Of a model's id, inference profile or ARN: `us.anthropic.claude-sonnet-4-5-20250929-v1:0`."""
-    if (claude := _CLAUDE.search(model)) is not None:
-        return _of_claude(claude)
+    if "claude-" in model:
+        return _of_claude(claude_of(model))
     if "anthropic." in model:
         return Traits("anthropic", own={"top_k": "top_k"})
     found = _VENDOR.search(model)
@@ -111,42 +102,14 @@ def traits_of(model: str) -> Traits:
     )
 
 
-def _of_claude(found: "re.Match[str]") -> Traits:
-    family, version = found["family"], _version(found)
-    is_always_on = family in ("fable", "mythos") or (family == "opus" and version >= (5, 5))
-    thinks: set[Thinks] = set()
-    if (3, 7) <= version < (4, 7):
-        thinks.add("budget")
-    if version >= (4, 6):
-        thinks.add("adaptive")
-    off: str | None = None if is_always_on else "disabled"
-    if family == "sonnet" and version >= (5, 5):
-        off = "between_tools"
+def _of_claude(claude: Claude) -> Traits:
+    thinks: dict[Thinks, bool] = {"budget": claude.takes_budget, "adaptive": claude.is_adaptive}
     return Traits(
         "anthropic",
-        thinks=frozenset(thinks),
-        efforts=_efforts(family, version),
-        thinks_unasked=is_always_on or version >= (5, 0),
-        off=off,
-        shows_thinking=version < (4, 7),
-        samplers=3 if version < (4, 1) else 1 if version < (4, 7) else 0,
-        forces_tools=(3, 0) <= version < (5, 1),
-        has_schemas=version >= (4, 5),
+        thinks=frozenset(way for way, is_its in thinks.items() if is_its),
+        claude=claude,
+        samplers=claude.samplers,
+        forces_tools=claude.forces_tools,
+        has_schemas=claude.has_schemas,
         own={"top_k": "top_k"},
     )
-
-
-def _version(found: "re.Match[str]") -> tuple[int, int]:
-    if found["old"]:
-        return int(found["old"]), int(found["old_minor"] or 0)
-    if found["major"]:
-        return int(found["major"]), int(found["minor"] or 0)
-    return (2, 0) if found["family"] in ("instant", "v") else _NEWEST
-
-
-def _efforts(family: str, version: tuple[int, int]) -> tuple[str, ...]:
-    if version >= (4, 7):
-        return ("low", "medium", "high", "xhigh", "max")
-    if version >= (4, 6):
-        return ("low", "medium", "high", "max")
-    return ("low", "medium", "high") if family == "opus" and version >= (4, 5) else ()

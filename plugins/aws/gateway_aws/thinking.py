@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from gateway.errors import BadRequest
-from gateway.translators.chat import BUDGETS, ChatRequest, Reasoning
+from gateway.translators.chat import ChatRequest
+from gateway.translators.claude import Claude
 from gateway_aws.models import Traits
 
 _NOVA = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
@@ -37,36 +38,35 @@ def thinking_of(request: ChatRequest, traits: Traits, *, is_forced: bool, max_to
         max_tokens: the caller's; thinking counts in them.
     """
     asked = request.reasoning
-    if asked.effort is not None and asked.effort not in BUDGETS:
-        raise BadRequest(f"reasoning_effort must be none or one of {', '.join(BUDGETS)}", param="reasoning_effort")
+    asked.check()
     if asked.is_off:
-        return _off(request, traits)
+        return _off(request, traits.claude)
     if not asked.is_asked_for:
         return Thinking()
-    effort = asked.effort or _worth(asked.budget_tokens)
+    effort = _NOVA[asked.worth or "medium"]
     if "nova" in traits.thinks:
-        return _of_nova(request, _NOVA[effort], max_tokens)
+        return _of_nova(request, effort, max_tokens)
     if "effort" in traits.thinks:
-        return Thinking({"reasoning_effort": _NOVA[effort]})
-    if "adaptive" in traits.thinks and not ("budget" in traits.thinks and asked.budget_tokens is not None):
-        if is_forced:
-            return _dropped(request)
+        return Thinking({"reasoning_effort": effort})
+    if traits.claude is None or is_forced:
+        return _dropped(request)
+    return _of_claude(request, traits.claude, max_tokens)
+
+
+def _of_claude(request: ChatRequest, claude: Claude, max_tokens: int | None) -> Thinking:
+    asked = request.reasoning
+    if claude.is_adaptive and not (claude.takes_budget and asked.budget_tokens is not None):
         if asked.budget_tokens is not None:
             request.drop("thinking.budget_tokens")
-        is_said = asked.effort is not None or asked.budget_tokens is not None
-        return Thinking(
-            {"thinking": _shown("adaptive", asked, traits)},
-            _effort(request, effort, traits) if is_said else None,
-            samples=False,
-        )
-    budget = asked.budget(max_tokens) if "budget" in traits.thinks and not is_forced else None
+        return Thinking({"thinking": claude.thinking("adaptive", asked)}, _effort(request, claude), samples=False)
+    budget = asked.budget(max_tokens) if claude.takes_budget else None
     if budget is None:
         return _dropped(request)
     if max_tokens is not None and budget >= max_tokens:
         raise BadRequest(
             f"max_tokens ({max_tokens}) must be more than the {budget} tokens to think with", param="max_tokens"
         )
-    return Thinking({"thinking": {**_shown("enabled", asked, traits), "budget_tokens": budget}}, samples=False)
+    return Thinking({"thinking": {**claude.thinking("enabled", asked), "budget_tokens": budget}}, samples=False)
 
 
 def _of_nova(request: ChatRequest, effort: str, max_tokens: int | None) -> Thinking:
@@ -78,11 +78,11 @@ def _of_nova(request: ChatRequest, effort: str, max_tokens: int | None) -> Think
     return Thinking({"reasoningConfig": config}, samples=effort != "high")
 
 
-def _off(request: ChatRequest, traits: Traits) -> Thinking:
-    if not traits.thinks_unasked:
+def _off(request: ChatRequest, claude: Claude | None) -> Thinking:
+    if claude is None or not claude.thinks_unasked:
         return Thinking()
-    if traits.off is not None:
-        return Thinking({"thinking": {"type": traits.off}})
+    if claude.off is not None:
+        return Thinking({"thinking": {"type": claude.off}})
     _dropped(request)
     return Thinking(effort="low")
 
@@ -93,26 +93,10 @@ def _dropped(request: ChatRequest) -> Thinking:
     return Thinking()
 
 
-def _shown(kind: str, asked: Reasoning, traits: Traits) -> dict[str, Any]:
-    """Whoever asks for reasoning sees it, unless they say otherwise."""
-    display = asked.display or (None if traits.shows_thinking else "summarized")
-    return {"type": kind} if display is None else {"type": kind, "display": display}
-
-
-def _worth(budget: int | None) -> str:
-    """A budget as an effort."""
-    if budget is None:
-        return "medium"
-    return "low" if budget < BUDGETS["medium"] else "medium" if budget < BUDGETS["high"] else "high"
-
-
-def _effort(request: ChatRequest, wanted: str, traits: Traits) -> str | None:
+def _effort(request: ChatRequest, claude: Claude) -> str | None:
     """The one that was asked for, or the next lower that the model has."""
-    if not traits.efforts:
-        return None
-    if wanted in traits.efforts:
-        return wanted
-    if wanted == "minimal":
-        return "low"
-    _dropped(request)
-    return "high"
+    wanted = request.reasoning.worth
+    effort = claude.effort(wanted) if wanted is not None else None
+    if effort not in (None, wanted) and wanted != "minimal":
+        _dropped(request)
+    return effort

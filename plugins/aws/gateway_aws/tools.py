@@ -10,13 +10,10 @@ from typing import Any
 import msgspec
 
 from gateway.errors import BadRequest
-from gateway.translators.chat import ANSWER_TOOL, ChatRequest, Function, ResponseFormat, Tool
+from gateway.translators.chat import ANSWER_TOOL, ChatRequest, Function, ResponseFormat, Tool, closed_schema
 from gateway_aws.content import Block, Blocks
 from gateway_aws.models import Traits
-from gateway_aws.schema import adapted
 
-JSON_ONLY = "Answer with one JSON object, and with nothing before or after it."
-"""For models that cannot be made to call a tool."""
 SYSTEM_TOOLS = frozenset({"nova_code_interpreter", "nova_grounding"})
 """Which Nova calls itself. Source: docs.aws.amazon.com/nova/latest/nova2-userguide/using-tools.html, read 2026-11."""
 
@@ -78,11 +75,11 @@ def tools_of(request: ChatRequest, traits: Traits, called: Iterable[str]) -> Too
 
 
 def _spec(function: Function, request: ChatRequest, traits: Traits) -> Block:
-    spec: dict[str, Any] = {"name": function.name, "inputSchema": {"json": _schema(function)}}
+    spec: dict[str, Any] = {"name": function.name, "inputSchema": {"json": function.object_schema}}
     if function.description and function.description.strip():
         spec["description"] = function.description
     if function.strict:
-        strict = adapted(function.schema, "tools") if traits.has_schemas else None
+        strict = closed_schema(function.schema, "tools") if traits.has_schemas else None
         if strict is not None:
             spec |= {"inputSchema": {"json": strict}, "strict": True}
         else:
@@ -93,15 +90,6 @@ def _spec(function: Function, request: ChatRequest, traits: Traits) -> Block:
 def _open_spec(name: str) -> Block:
     """For a tool that was called, and is not offered any more: Bedrock refuses its calls without it."""
     return {"toolSpec": {"name": name, "inputSchema": {"json": _ANY_INPUT}}}
-
-
-def _schema(function: Function) -> Any:
-    """As it came, but an object, which it must be."""
-    try:
-        schema = msgspec.json.decode(function.schema, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"the parameters of {function.name[:64]} are no JSON schema", param="tools") from error
-    return function.schema if "type" in schema else {"type": "object", **schema}
 
 
 def _add_own(tool: Tool, said: Tools, traits: Traits) -> None:
@@ -128,7 +116,7 @@ def _choice(request: ChatRequest) -> Block | None:
 def _answer_in_json(wanted: ResponseFormat, said: Tools, request: ChatRequest, traits: Traits) -> None:
     """By a schema where the model is held to it; else by a tool that it has to call, unless it calls another."""
     if wanted.schema is not None and traits.has_schemas:
-        schema = adapted(wanted.schema, "response_format")
+        schema = closed_schema(wanted.schema, "response_format")
         if schema is not None:
             text = {"schema": msgspec.json.encode(schema).decode()}
             about = {"name": wanted.name, "description": wanted.description}
@@ -138,18 +126,12 @@ def _answer_in_json(wanted: ResponseFormat, said: Tools, request: ChatRequest, t
     if any(tool.name == ANSWER_TOOL for tool in request.tools):
         raise BadRequest(f"with response_format, no tool can have the name {ANSWER_TOOL}", param="tools")
     if not traits.forces_tools:
-        said.instruction = _in_words(wanted)
+        said.instruction = wanted.in_words
         return
     if said.choice is not None and "tool" in said.choice:
         return  # that call comes first; the answer in JSON, when its result is there
     tool = wanted.as_tool()
     # Of one tool, `any` says the same as its name, and more models know it.
     said.choice = {"tool": {"name": tool.name}} if request.tool_choice.mode == "none" and said.tools else {"any": {}}
-    spec = {"name": tool.name, "description": tool.description, "inputSchema": {"json": _schema(tool)}}
+    spec = {"name": tool.name, "description": tool.description, "inputSchema": {"json": tool.object_schema}}
     said.tools.append({"toolSpec": spec})
-
-
-def _in_words(wanted: ResponseFormat) -> str:
-    if wanted.schema is None:
-        return JSON_ONLY
-    return f"{JSON_ONLY} It must fit this JSON schema: {bytes(wanted.schema).decode()}"

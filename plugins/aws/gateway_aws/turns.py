@@ -33,6 +33,8 @@ class Turns:
                 request.drop("messages.name")
             if message.audio is not None:
                 request.drop("messages.audio")
+            if message.images:
+                request.drop("messages.images")
             point = self._blocks.cache_point(message.cache_control)
             if message.is_system:
                 said = self._blocks.texts_of(message.parts, "system")
@@ -81,15 +83,10 @@ class Turns:
             self.messages.append({"role": "user", "content": blocks})
 
     def _assistant(self, message: Message) -> list[Block]:
-        parts = message.parts
-        thought = [part for part in parts if part.type in ("thinking", "redacted_thinking")]
-        blocks = self._thinking([*(message.thinking_blocks or ()), *thought])
+        blocks = self._thinking(message.thoughts)
         if not blocks and (message.reasoning_content or message.reasoning):
             self._request.drop("messages.reasoning_content")  # without its signature it is refused
-        said = [part for part in parts if part not in thought]
-        if message.refusal:
-            said.append(Part(type="refusal", refusal=message.refusal))
-        blocks += self._blocks.texts_of(said, "assistant")
+        blocks += self._blocks.texts_of(message.said, "assistant")
         for call in message.tool_calls or ():
             name, given = call.function.name, call.function.input
             self.called[name] = None
@@ -99,14 +96,15 @@ class Turns:
         return blocks
 
     def _thinking(self, blocks: list[Part]) -> list[Block]:
-        """As they came, with their signatures, which only Claude gives."""
+        """As they came, with their signatures, which only Claude gives; without those of other vendors, who put a name
+        and a colon in front."""
         kept: list[Block] = []
         for block in blocks:
             if self._traits.family not in ("anthropic", ""):
                 self._request.drop("messages.thinking_blocks")
             elif block.type == "redacted_thinking" and block.data:
                 kept.append({"reasoningContent": {"redactedContent": block.data}})
-            elif block.type == "thinking" and block.signature:
+            elif block.type == "thinking" and block.signature and ":" not in block.signature:
                 text = {"text": block.thinking or "", "signature": block.signature}
                 kept.append({"reasoningContent": {"reasoningText": text}})
             else:

@@ -562,6 +562,25 @@ def test_thoughts_come_back_as_they_were_given(asked):
     assert (body["messages"][1]["content"], dropped) == ([{"text": "a"}], ("messages.thinking_blocks",))
 
 
+def test_thoughts_of_other_vendors_are_told_to_be_left_out(asked):
+    """They put their name and a colon in front of what seals a thought; Claude would refuse it."""
+    block = {"type": "thinking", "thinking": "hm", "signature": "gemini:c2ln"}
+    messages = [USER, {"role": "assistant", "content": "a", "thinking_blocks": [block]}, USER]
+
+    body, dropped = asked(CLAUDE, messages=messages)
+
+    assert (body["messages"][1]["content"], dropped) == ([{"text": "a"}], ("messages.thinking_blocks",))
+
+
+def test_pictures_that_a_model_made_are_told_to_be_left_out(asked):
+    image = {"type": "image_url", "image_url": {"url": PNG}}
+    messages = [USER, {"role": "assistant", "content": "a", "images": [image]}, USER]
+
+    body, dropped = asked(CLAUDE, messages=messages)
+
+    assert (body["messages"][1]["content"], dropped) == ([{"text": "a"}], ("messages.images",))
+
+
 def test_thoughts_without_a_signature_are_told_to_be_left_out(asked):
     messages = [USER, {"role": "assistant", "content": "a", "reasoning_content": "hm"}, USER]
 

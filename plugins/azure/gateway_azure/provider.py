@@ -49,7 +49,8 @@ class AzureSettings(Settings, frozen=True):
 class Azure(OpenAICompatible):
     """
     Args:
-        translators: (dialect, format) -> the one between them, for models that are no OpenAI models.
+        translators: (dialect, format) -> the one between them, for models that are no OpenAI models. Claude's is that
+            into `anthropic-foundry`: Anthropic's API without what there is not at Microsoft.
     """
 
     accounts: Mapping[str, Any] = {
@@ -98,7 +99,8 @@ class Azure(OpenAICompatible):
             return super().request(call, target)
         body = through.request(call, target.model)
         assert isinstance(body, JsonBody)
-        return UpstreamRequest(target.settings.endpoints[through.format], _encode(body.fields))
+        endpoint = target.settings.endpoints[target.settings.format]
+        return UpstreamRequest(endpoint, _encode(body.fields), body.dropped_params)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
         through = self._translator(call, target)
@@ -125,7 +127,7 @@ class Azure(OpenAICompatible):
         if not _is_foreign(call, target):
             return None
         spoken = target.settings.format
-        found = self._translators(call.dialect.name, spoken)
+        found = self._translators(call.dialect.name, f"{spoken}-foundry")
         if found is None:
             message = f"{target.name} speaks the API of {spoken}, and no plugin that is installed translates into it"
             raise BadRequest(f"{message} from that for {call.dialect.name}", param="model")

@@ -1,6 +1,6 @@
 """The provider for Google: the Gemini API, and Vertex AI with the models of its other publishers."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from gateway.contract import Call, Endpoint, Head, JsonBody, Reading, Signer, Target, Translator, UpstreamRequest
 from gateway.errors import BadRequest, Refused
 from gateway.manifests.accounts import ProviderAccount
-from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor
+from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, any_model_of
 from gateway.translators import HUB, translator
 from gateway.translators.joined import Joined
 from gateway.wire.address import below, path_of
@@ -69,7 +69,8 @@ class GoogleSettings(Settings, frozen=True):
 class Google(OpenAICompatible):
     """
     Args:
-        translators: (dialect, format) -> the one between them, for what this plugin does not translate itself.
+        translators: (dialect, format) -> the one between them, for what this plugin does not translate itself. Claude's
+            is that into `anthropic-vertex`: Anthropic's API as Vertex AI has it.
         tokens: how access tokens are fetched, as by `tokens_for`; None: by that.
     """
 
@@ -87,6 +88,10 @@ class Google(OpenAICompatible):
         self._translators = translators
         self._tokens = tokens
         self._chat: Translator = ToGemini()
+
+    def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
+        if "GEMINI_API_KEY" in variables:
+            yield any_model_of("provider-account/google-gemini", {"apiKey": "${GEMINI_API_KEY}"}, ("chat", "embedding"))
 
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         if isinstance(account, GeminiAccount):
@@ -106,11 +111,7 @@ class Google(OpenAICompatible):
             return self._as_it_is(call, target)
         body = through.request(call, target.model)
         assert isinstance(body, JsonBody)
-        fields: dict[str, Any] = dict(body.fields)
-        if settings.format == "anthropic":
-            fields.pop("model", None)
-            fields.setdefault("anthropic_version", ANTHROPIC_VERSION)
-        return UpstreamRequest(_endpoint_for(call, settings, fields), _encode(fields), body.dropped_params)
+        return UpstreamRequest(_endpoint_for(call, settings, body.fields), _encode(body.fields), body.dropped_params)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
         if call.dialect.name == GEMINI:
@@ -209,7 +210,7 @@ class Google(OpenAICompatible):
             first = self._translators(dialect, HUB)
             found = Joined(first, self._chat) if first is not None else None
         else:
-            found = self._translators(dialect, spoken)
+            found = self._translators(dialect, f"{spoken}-vertex")
         if found is None:
             message = f"{target.name} speaks the API of {spoken}, and no plugin that is installed translates into it"
             raise BadRequest(f"{message} from that for {dialect}", param="model")

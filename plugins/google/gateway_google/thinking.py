@@ -7,8 +7,7 @@ read 2026-11.
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.errors import BadRequest
-from gateway.translators.chat import BUDGETS, ChatRequest, Reasoning
+from gateway.translators.chat import ChatRequest, Reasoning
 from gateway_google.models import Traits
 
 LEVELS: Mapping[str, str] = {
@@ -28,8 +27,7 @@ _ORDER = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
 def thinking_of(request: ChatRequest, traits: Traits) -> dict[str, Any] | None:
     """`thinkingConfig`; None: the model's own default. What cannot be said to this model is noted as dropped."""
     asked = request.reasoning
-    if asked.effort is not None and asked.effort not in BUDGETS:
-        raise BadRequest(f"reasoning_effort must be none or one of {', '.join(BUDGETS)}", param="reasoning_effort")
+    asked.check()
     if asked.is_off:
         return _off(request, traits)
     if not asked.is_asked_for:

@@ -7,12 +7,10 @@ types.py of google-genai 3.6.1; read 2026-11.
 from typing import Any
 
 from gateway.errors import BadRequest
-from gateway.translators.chat import ChatRequest, Message, Part, ToolCall
+from gateway.translators.chat import ChatRequest, Message, ToolCall
 from gateway_google.content import Contents, Piece, texts_of
 from gateway_google.models import Traits
 from gateway_google.signatures import UNKNOWN, parts_of, signature_of
-
-_THOUGHTS = ("thinking", "redacted_thinking")
 
 
 class Turns:
@@ -63,17 +61,13 @@ class Turns:
 
     def _assistant(self, message: Message) -> list[Piece]:
         self._end_results()
-        said = message.parts
-        blocks = [*(message.thinking_blocks or ()), *(part for part in said if part.type in _THOUGHTS)]
+        blocks = message.thoughts
         parts, signature, is_lossy = parts_of(blocks)
         if is_lossy:
             self._request.drop("messages.thinking_blocks")
         elif not blocks and (message.reasoning_content or message.reasoning):
             self._request.drop("messages.reasoning_content")  # a summary, which it does not read
-        kept = [part for part in said if part.type not in _THOUGHTS]
-        if message.refusal:
-            kept.append(Part(type="refusal", refusal=message.refusal))
-        texts = texts_of(kept, "assistant", self._request)
+        texts = texts_of(message.said, "assistant", self._request)
         if signature is not None:
             texts = texts or [{"text": ""}]
             texts[-1]["thoughtSignature"] = signature

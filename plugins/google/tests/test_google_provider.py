@@ -41,10 +41,10 @@ class NoTokens:
 class ToMessages:
     """What a plugin for Anthropic's API brings along."""
 
-    dialect, format = "chat", "anthropic"
+    dialect, format = "chat", "anthropic-vertex"
 
     def request(self, call, model):
-        fields = {"model": model, "messages": [], "stream": call.ask.stream}
+        fields = {"anthropic_version": "vertex-2023-10-16", "messages": [], "stream": call.ask.stream}
         return JsonBody({name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()}, b"", ("n",))
 
     def reading(self, call, head):
@@ -172,7 +172,7 @@ def test_tuned_models_of_the_gemini_api():
 @pytest.mark.parametrize(("stream", "method"), [(False, "rawPredict"), (True, "streamRawPredict")])
 def test_claude_by_the_plugin_that_speaks_its_api(target, chat, stream, method):
     """The model is in the URL, and the version in the body."""
-    found = target("anthropic/claude-opus-4-8", installed={("chat", "anthropic"): ToMessages()})
+    found = target("anthropic/claude-opus-4-8", installed={("chat", "anthropic-vertex"): ToMessages()})
 
     request = found.provider.request(chat(stream=stream), found)
 

@@ -113,3 +113,26 @@ def test_what_is_counted_while_it_passes_is_corrected_alike():
     corrected = estimates.corrected(Usage(input=10, output=7, estimated=True), target())
 
     assert corrected == Usage(input=19, output=7, estimated=True)
+
+
+@pytest.mark.parametrize(
+    ("rates", "usage", "need"),
+    [
+        ({"audio_seconds": Rate(100, 1)}, Usage(audio_seconds=60, estimated=True), Amounts(0, 6000)),
+        (
+            {"input": Rate(2, 1), "output": Rate(3, 1)},
+            Usage(audio_input=600, output=240, estimated=True),
+            Amounts(840, 1920),
+        ),
+        ({"characters": Rate(100, 1)}, Usage(audio_seconds=60, estimated=True), Amounts(0, 1)),
+        (None, Usage(audio_seconds=60, estimated=True), Amounts(0, 1)),
+    ],
+)
+def test_what_is_no_text_is_expected_in_the_unit_that_has_a_price(rates, usage, need):
+    """Without any it is not free."""
+    ask = Ask("a/m", has_output=False, expected=(Usage(audio_seconds=60), Usage(audio_input=600, output=240)))
+    price = Price(row="a/m", version="private", tariffs=(Tariff(rates=rates),)) if rates else None
+    ears = Target(name="a/m", model="m", model_types=frozenset(), provider=None, price=price)
+
+    assert Estimates().usage(ask, ears) == usage
+    assert Estimates().need(ask, [ears], 0) == need

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.contract.limits import Unit
 from gateway.contract.windows import Window
-from gateway.rules.limits.keys import counter_key, policy_key, policy_of, scope_text
+from gateway.rules.limits.keys import counter_key, manifest_of, policy_key, policy_of, scope_text
 
 PART = (
     st.text(st.sampled_from("a|#=%!/:é\x00\ud800 7C"), max_size=6)
@@ -59,6 +59,11 @@ def test_so_have_policies(one, other):
 @given(COUNTER)
 def test_a_key_tells_its_policy(counter):
     assert policy_of(key_of(counter)) == policy_key(*counter[0])
+
+
+@given(POLICY)
+def test_a_policy_tells_its_manifest(policy):
+    assert manifest_of(policy_key(*policy)) == policy_key(*policy[:2])
 
 
 @given(COUNTER)

@@ -9,7 +9,7 @@ from gateway.dialects import CHAT
 HI = [{"role": "user", "content": "hi"}]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chat():
     """`chat(temperature=1)`: a call with a model and a message, unless they are given."""
 

@@ -242,3 +242,73 @@ def test_a_field_that_is_nested_too_deeply_is_refused(chat):
 
     with pytest.raises(BadRequest):
         _ = ChatRequest(call.with_fields(deep)).tools
+
+
+def test_thoughts_of_earlier_turns_are_told_from_what_was_said(chat):
+    """Clients send them back beside the content, or in it."""
+    beside, inside = {"type": "thinking", "thinking": "a", "signature": "s"}, {"type": "redacted_thinking", "data": "d"}
+    message = {"role": "assistant", "content": [inside, {"type": "text", "text": "hi"}], "thinking_blocks": [beside]}
+
+    [message] = ChatRequest(chat(messages=[message | {"refusal": "no"}])).messages
+
+    assert [(part.type, part.signature, part.data) for part in message.thoughts] == [
+        ("thinking", "s", None),
+        ("redacted_thinking", None, "d"),
+    ]
+    assert [(part.type, part.text or part.refusal) for part in message.said] == [("text", "hi"), ("refusal", "no")]
+
+
+@pytest.mark.parametrize(
+    ("given", "schema"),
+    [
+        ({"name": "f"}, b'{"type":"object","properties":{}}'),
+        ({"name": "f", "parameters": {"type": "object", "x": 1}}, b'{"type":"object","x":1}'),
+        ({"name": "f", "parameters": {"properties": {}}}, b'{"type":"object","properties":{}}'),
+    ],
+)
+def test_parameters_are_an_object(chat, given, schema):
+    [tool] = ChatRequest(chat(tools=[{"type": "function", "function": given}])).tools
+
+    assert msgspec.json.encode(tool.function.object_schema) == schema
+
+
+def test_parameters_that_are_no_schema_are_refused(chat):
+    [tool] = ChatRequest(chat(tools=[{"type": "function", "function": {"name": "f", "parameters": [1]}}])).tools
+
+    with pytest.raises(BadRequest, match="the parameters of f are no JSON schema"):
+        _ = tool.function.object_schema
+
+
+def test_json_of_a_given_form_in_words(chat):
+    """For models that can neither be held to it, nor be made to call a tool."""
+    wanted = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
+
+    assert ChatRequest(chat(response_format={"type": "json_object"})).response_format.in_words == (
+        "Answer with one JSON object, and with nothing before or after it."
+    )
+    assert ChatRequest(chat(response_format=wanted)).response_format.in_words == (
+        "Answer with one JSON object, and with nothing before or after it. "
+        'It must fit this JSON schema: {"type":"object"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "worth"),
+    [
+        (Reasoning(), None),
+        (Reasoning("xhigh", 1024), "xhigh"),
+        (Reasoning(budget_tokens=1024), "low"),
+        (Reasoning(budget_tokens=8191), "low"),
+        (Reasoning(budget_tokens=8192), "medium"),
+        (Reasoning(budget_tokens=24576), "high"),
+    ],
+)
+def test_a_budget_as_an_effort(reasoning, worth):
+    assert reasoning.worth == worth
+
+
+def test_an_effort_that_nobody_knows_is_refused():
+    Reasoning("max").check()
+
+    with pytest.raises(BadRequest, match="reasoning_effort must be none or one of minimal, low, medium, high"):
+        Reasoning("very").check()

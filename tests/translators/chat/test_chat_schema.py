@@ -1,11 +1,11 @@
-"""JSON schemas that Anthropic takes; its own SDK adapts them in the same way."""
+"""Schemas for those who hold a model to them; Anthropic's own SDK adapts them in the same way."""
 
 import msgspec
 import pytest
 from anthropic import transform_schema
-from gateway_anthropic.schema import adapted
 
 from gateway.errors import BadRequest
+from gateway.translators.chat import closed_schema
 
 CITY = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 SHUT = {**CITY, "additionalProperties": False}
@@ -40,6 +40,10 @@ def raw(schema):
         ({"allOf": [CITY]}, {"allOf": [SHUT]}),
         ({"enum": ["a", 1, None]}, {"enum": ["a", 1, None]}),
         ({"const": "a"}, {"const": "a"}),
+        ({"enum": [{"a": 1}]}, {"description": '{enum: [{"a":1}]}'}),
+        ({"type": "string", "default": "a"}, {"type": "string", "default": "a"}),
+        ({"type": "array", "items": True}, {"type": "array", "items": True}),
+        ({"anyOf": [{"type": "null"}], "oneOf": [CITY]}, {"anyOf": [{"type": "null"}, SHUT]}),
         ({"$ref": "#/$defs/c", "$defs": {"c": CITY}}, {"$ref": "#/$defs/c", "$defs": {"c": SHUT}}),
         (
             {"type": "object", "properties": {"c": {"$ref": "#/definitions/c"}}, "definitions": {"c": CITY}},
@@ -53,7 +57,7 @@ def raw(schema):
     ],
 )
 def test_what_is_refused_is_told_to_the_model(schema, wanted):
-    assert adapted(raw(schema), "response_format") == wanted
+    assert closed_schema(raw(schema), "response_format") == wanted
 
 
 def without_descriptions(schema):
@@ -73,15 +77,31 @@ def without_descriptions(schema):
     ],
 )
 def test_the_sdk_makes_the_same_of_it(schema):
-    assert without_descriptions(adapted(raw(schema), "tools")) == without_descriptions(transform_schema(schema))
+    assert without_descriptions(closed_schema(raw(schema), "tools")) == without_descriptions(transform_schema(schema))
 
 
 @pytest.mark.parametrize("schema", [[], "x", {"type": "object", "properties": {"a": 7}}, {"items": []}])
 def test_what_is_no_schema_is_refused(schema):
     with pytest.raises(BadRequest) as refused:
-        adapted(raw(schema), "tools")
+        closed_schema(raw(schema), "tools")
 
     assert refused.value.param == "tools"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object"},
+        {"type": "object", "properties": {}},
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        {**CITY, "additionalProperties": {"type": "integer"}},
+        {**CITY, "patternProperties": {"^x": {}}},
+        {"type": "object", "properties": {"a": {"type": "object"}}},
+    ],
+)
+def test_an_object_of_any_names_cannot_be_closed(schema):
+    """Held to it, the model could only answer with an empty one."""
+    assert closed_schema(raw(schema), "response_format") is None
 
 
 def test_a_schema_without_end_is_refused():
@@ -90,4 +110,4 @@ def test_a_schema_without_end_is_refused():
         schema = {"type": "array", "items": schema}
 
     with pytest.raises(BadRequest, match="too deep"):
-        adapted(raw(schema), "tools")
+        closed_schema(raw(schema), "tools")

@@ -1,12 +1,15 @@
-"""What each model can do, by its name."""
+"""What each Claude can do, by its name."""
 
 import pytest
-from gateway_anthropic.models import traits_of
+
+from gateway.translators.chat import Reasoning
+from gateway.translators.claude import claude_of
 
 
 @pytest.mark.parametrize(
     ("model", "max_output", "samplers", "budget", "adaptive", "off", "forces", "schemas", "later_system"),
     [
+        ("anthropic.claude-v2:1", 4096, 3, False, False, "disabled", False, False, False),
         ("claude-3-opus-20240229", 4096, 3, False, False, "disabled", True, False, False),
         ("claude-3-5-sonnet-20241022", 8192, 3, False, False, "disabled", True, False, False),
         ("us.anthropic.claude-3-7-sonnet-20250219-v1:0", 64_000, 3, True, False, "disabled", True, False, False),
@@ -28,18 +31,18 @@ from gateway_anthropic.models import traits_of
         ("my-own-name", 128_000, 0, False, True, "disabled", False, True, True),
     ],
 )
-def test_traits(model, max_output, samplers, budget, adaptive, off, forces, schemas, later_system):
+def test_what_it_can_do(model, max_output, samplers, budget, adaptive, off, forces, schemas, later_system):
     """A name that says no version is taken for the newest: what it refuses is an error, what others ignore is not."""
-    traits = traits_of(model)
+    claude = claude_of(model)
 
-    assert (traits.max_output, traits.samplers, traits.takes_budget, traits.is_adaptive, traits.off) == (
+    assert (claude.max_output, claude.samplers, claude.takes_budget, claude.is_adaptive, claude.off) == (
         max_output,
         samplers,
         budget,
         adaptive,
         off,
     )
-    assert (traits.forces_tools, traits.has_schemas, traits.has_later_system) == (forces, schemas, later_system)
+    assert (claude.forces_tools, claude.has_schemas, claude.has_later_system) == (forces, schemas, later_system)
 
 
 @pytest.mark.parametrize(
@@ -52,4 +55,32 @@ def test_traits(model, max_output, samplers, budget, adaptive, off, forces, sche
     ],
 )
 def test_efforts(model, efforts):
-    assert traits_of(model).efforts == efforts
+    assert claude_of(model).efforts == efforts
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted", "effort"),
+    [
+        ("claude-haiku-4-5", "high", None),
+        ("claude-opus-4-5", "minimal", "low"),
+        ("claude-opus-4-5", "medium", "medium"),
+        ("claude-opus-4-5", "max", "high"),
+        ("claude-sonnet-4-6", "xhigh", "high"),
+        ("claude-opus-4-7", "xhigh", "xhigh"),
+    ],
+)
+def test_an_effort_is_the_one_asked_for_or_the_next_lower(model, wanted, effort):
+    assert claude_of(model).effort(wanted) == effort
+
+
+@pytest.mark.parametrize(
+    ("model", "display", "thinking"),
+    [
+        ("claude-sonnet-4-6", None, {"type": "adaptive"}),
+        ("claude-opus-4-7", None, {"type": "adaptive", "display": "summarized"}),
+        ("claude-opus-4-7", "omitted", {"type": "adaptive", "display": "omitted"}),
+    ],
+)
+def test_whoever_asks_for_thoughts_sees_them(model, display, thinking):
+    """From 4.7 on they are hidden unless they are asked for."""
+    assert claude_of(model).thinking("adaptive", Reasoning("high", display=display)) == thinking

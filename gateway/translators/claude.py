@@ -1,15 +1,19 @@
-"""What each Claude can do, by the version in its name.
+"""What each Claude can do, by the version in its name, wherever it is called: at Anthropic, or on a cloud.
 
 A version that is not known yet is taken for the newest, so that what the newest refuse is not sent to it.
 
 Source: platform.claude.com/docs/en: about-claude/models, build-with-claude/thinking-troubleshooting, /effort and
-/structured-outputs, models/opus-5-5/whats-new-opus-5-5, api/errors#prefill-not-supported; read 2026-11.
+/structured-outputs, models/opus-5-5/whats-new-opus-5-5, api/errors#prefill-not-supported; docs.aws.amazon.com/bedrock/
+latest/userguide/conversation-inference-supported-models-features.html; read 2026-11.
 """
 
 import re
 from functools import lru_cache
+from typing import Any
 
 import msgspec
+
+from gateway.translators.chat import Reasoning
 
 _NAME = re.compile(
     r"claude-(?:(?P<old>\d)(?:[-.](?P<old_minor>\d))?-)?(?P<family>[a-z]+)"
@@ -18,7 +22,7 @@ _NAME = re.compile(
 _NEWEST = (9, 9)
 
 
-class Traits(msgspec.Struct, frozen=True):
+class Claude(msgspec.Struct, frozen=True):
     """
     Args:
         max_output: tokens; sent where the caller sets no limit, since the API wants one.
@@ -46,9 +50,21 @@ class Traits(msgspec.Struct, frozen=True):
     has_schemas: bool
     has_later_system: bool
 
+    def thinking(self, kind: str, asked: Reasoning) -> dict[str, Any]:
+        """The field `thinking`, of this type. Whoever asks for reasoning sees it, unless they say otherwise."""
+        display = asked.display or (None if self.shows_thinking else "summarized")
+        return {"type": kind} if display is None else {"type": kind, "display": display}
+
+    def effort(self, wanted: str) -> str | None:
+        """The one that was asked for, or the next lower that it has; the least, where that is asked for. None: it has
+        no efforts."""
+        if not self.efforts or wanted in self.efforts:
+            return wanted if self.efforts else None
+        return "low" if wanted == "minimal" else "high"
+
 
 @lru_cache(maxsize=1024)
-def traits_of(model: str) -> Traits:
+def claude_of(model: str) -> Claude:
     """Of a model's name on any platform: `claude-opus-4-8`, `us.anthropic.claude-3-7-sonnet-20250219-v1:0`."""
     family, version = _read(model)
     is_preview = "mythos-preview" in model
@@ -59,7 +75,7 @@ def traits_of(model: str) -> Traits:
         off = None
     elif family == "sonnet" and version >= (5, 5):
         off = "between_tools"
-    return Traits(
+    return Claude(
         max_output=_max_output(family, version),
         samplers=3 if version < (4, 1) else 1 if version < (4, 7) and not is_preview else 0,
         takes_budget=is_preview or (3, 7) <= version < (4, 7),
@@ -68,7 +84,7 @@ def traits_of(model: str) -> Traits:
         thinks_unasked=thinks_unasked,
         off=off,
         shows_thinking=version < (4, 7) and not is_preview,
-        forces_tools=version < (5, 1) or is_preview,
+        forces_tools=(3, 0) <= version < (5, 1) or is_preview,
         has_schemas=version >= (4, 5),
         has_later_system=version >= (4, 8) and not is_preview,
     )
@@ -82,7 +98,7 @@ def _read(model: str) -> tuple[str, tuple[int, int]]:
         return found["family"], (int(found["old"]), int(found["old_minor"] or 0))
     if found["major"]:
         return found["family"], (int(found["major"]), int(found["minor"] or 0))
-    return found["family"], (2, 0) if found["family"] == "instant" else _NEWEST
+    return found["family"], (2, 0) if found["family"] in ("instant", "v") else _NEWEST
 
 
 def _max_output(family: str, version: tuple[int, int]) -> int:
