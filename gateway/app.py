@@ -21,7 +21,7 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS
+from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
@@ -62,6 +62,7 @@ from gateway.settings import settings_from
 from gateway.state.bus import HEALTH, bus_from
 from gateway.state.counters import counters_from
 from gateway.state.ledger import restore
+from gateway.state.model_lists import ModelLists
 from gateway.state.records import Records
 from gateway.state.shared_health import SharedHealth
 from gateway.state.sinks.log import LogSink
@@ -165,7 +166,8 @@ def build_app(
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
     realtime = DrainMiddleware(asks(RealtimeEndpoint()), drain=drain, max_open=max_open)
     websockets = [UrlPath(["GET"], f"{base}/realtime", realtime) for base in BASES]
-    models = asks(ModelsEndpoint(models=live))
+    lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
+    models = asks(ModelsEndpoint(models=live, listed=lists.names))
     parts: list[Part] = [
         identities,
         *following(control),
@@ -175,6 +177,7 @@ def build_app(
         records,
         http,
         guarded,
+        lists,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
     ]
@@ -190,7 +193,7 @@ def build_app(
             *websockets,
         ]
     )
-    app = Router(apis, inference=app, websockets=Paths(websockets), other=other)
+    app = Router((*apis, *NATIVE), inference=app, websockets=Paths(websockets), other=other)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)

@@ -14,7 +14,17 @@ from gateway.contract.call import Ask, Call, Dialect, Head, Reading
 from gateway.contract.caller import Caller, Credential, Tokens
 from gateway.contract.guard import Finding, Guard, Guardrail, Hook, Observer, Subject, Text
 from gateway.contract.models import Choice, Classifier, Models
-from gateway.contract.provider import Endpoint, Provider, Reply, Signer, Target, Tls, Upstream, UpstreamRequest
+from gateway.contract.provider import (
+    Endpoint,
+    ListsModels,
+    Provider,
+    Reply,
+    Signer,
+    Target,
+    Tls,
+    Upstream,
+    UpstreamRequest,
+)
 from gateway.contract.record import Outcome, Record, Sink, Span
 from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request, Stored
 from gateway.contract.translator import Translator
@@ -36,6 +46,7 @@ __all__ = [
     "Head",
     "Hook",
     "JsonBody",
+    "ListsModels",
     "Models",
     "Observer",
     "Outcome",

@@ -1,7 +1,7 @@
 """What is asked, in which of the client APIs, and how a reply is read."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -149,7 +149,7 @@ class Dialect(Protocol):
     routes: Sequence[tuple[str, str]]
     """(method, path below every base path), for example `("POST", "/chat/completions")`, `("GET", "/files/{id}")`."""
     model_type: str
-    """What a model must be declared as in `model_types`, for example `chat`."""
+    """What a model must be declared as in `model_types`, for example `chat`; empty: whatever it is."""
     accepts: type[Body] | None
     """What its bodies are; None: it takes none."""
     max_body_bytes: int | None
@@ -170,3 +170,11 @@ class Dialect(Protocol):
 
     def stream_error(self, error: GatewayError) -> bytes:
         """The last event of a stream that broke; no proper end may follow it."""
+
+
+@runtime_checkable
+class TakesHeaders(Protocol):
+    """What a `Dialect` may have besides, if its routes have places in them."""
+
+    headers: Collection[str]
+    """Of a request, in lower case, that its provider is to see. Not those with credentials."""

@@ -14,10 +14,9 @@ from typing import Self
 
 import msgspec
 
-from gateway.contract.usage import Usage
+from gateway.contract.usage import AMOUNTS, Usage
 
 REQUESTS = "requests"
-AMOUNTS = tuple(name for name in Usage.__struct_fields__ if name != "estimated")
 CLASSES = (*AMOUNTS, REQUESTS)
 """What can have a price: what `Usage` counts, and the call itself. The lines of a bill stand in this order."""
 
@@ -60,7 +59,8 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
     Args:
         cost: the sum of the lines, from which the discount is already taken.
         row: the row of the price list, as in `openai/gpt-4o`.
-        version: of the price list, as in `genai-prices 0.2.3`; `private` when the manifest gives the price.
+        version: of the price list, as in `genai-prices 0.2.3`; `private` when the manifest gives the price, `the
+            provider` when that said what the call costs.
         tariff: which of the row's prices, as in `above 272000 input tokens`; empty: the plain one.
         unpriced: classes that were used and that the row has no price for. The true cost is higher.
     """
@@ -72,6 +72,11 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
     discount_percent: float = 0.0
     tariff: str = ""
     unpriced: tuple[str, ...] = ()
+
+    @classmethod
+    def stated(cls, row: str, cost: int) -> Self:
+        """By what the provider said. That is what is paid, so no discount is taken off."""
+        return cls(cost, row, "the provider", (BillLine("stated by the provider", 1, cost, 1, cost),))
 
 
 class Rate(msgspec.Struct, frozen=True, gc=False):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterable, Awaitable, Collection, Iterable, Mapping, Set
 from copy import copy
 from typing import Any, Protocol, runtime_checkable
+from urllib.parse import unquote
 
 import msgspec
 
@@ -21,6 +22,7 @@ class Tls(msgspec.Struct, frozen=True):
     ca_cert: str | None = None
 
 
+_DOTS = frozenset({".", ".."})
 _NO_SECRETS = frozenset({b"host", b"accept-encoding", b"content-type"})
 
 SHORTEST_SECRET = 8
@@ -76,6 +78,29 @@ class Endpoint:
         new = [f"{name}: {value}".encode() for name, value in headers.items()]
         other = copy(self)
         other.head = b"\r\n".join([request, *kept, *new, b""])
+        return other
+
+    def at(self, target: str, *, method: str | None = None) -> "Endpoint":
+        """The same host, with the same headers.
+
+        Args:
+            target: path and query, percent-encoded, as they are sent.
+            method: None: the same.
+
+        Raises:
+            ValueError: one of them would end the line that they stand in, or lead elsewhere.
+        """
+        line, rest = self.head.split(b"\r\n", 1)
+        method = line.partition(b" ")[0].decode() if method is None else method
+        if not (target.startswith("/") and target.isascii() and target.isprintable() and " " not in target):
+            raise ValueError("the path and its query must be percent-encoded")
+        if not _DOTS.isdisjoint(unquote(target.partition("?")[0]).replace("\\", "/").split("/")):
+            raise ValueError("the path must not lead out of itself, by . or ..")
+        if not (method.isascii() and method.isalpha()):
+            raise ValueError("the method must be a word")
+        other = copy(self)
+        other.url = f"http{'s' * self.is_tls}://{address_of(self.url).authority}{target}"
+        other.head = b"%b %b HTTP/1.1\r\n%b" % (method.encode(), target.encode(), rest)
         return other
 
     def hidden(self, data: bytes) -> bytes:
@@ -182,6 +207,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How much its account takes at once; None is any number."""
     price: Price | None = None
     """None: what it costs is not known."""
+    states_cost: bool = False
+    """Its provider says what each call costs, and is believed before the public price list, not before the manifest."""
     settings: Any = None
     """What the provider prepared for itself when the manifest was compiled."""
     upstream: Upstream | None = None
@@ -226,3 +253,15 @@ class Provider(Protocol):
 
         `Refused.body` is for those whose errors are in the dialect already.
         """
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """What a `Provider` may have besides. Accounts that offer any model, as `account/*`, then show which there are."""
+
+    def listing(self, target: Target) -> UpstreamRequest | None:
+        """What to ask the vendor; None: it has no list, or none for this account. `target`: `account/*`."""
+
+    def listed(self, target: Target, body: bytes) -> Iterable[str]:
+        """The vendor's names for its models, as callers give them behind `account/`. Raises ValueError: it is no
+        list."""

@@ -89,7 +89,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         path_params: what stands in the template's places.
         query: as it came, without the question mark.
         body: None: there is none, as with GET.
-        headers: those that the dialect asks for, which are for the provider; names in lower case.
+        path: all of it, percent-encoded as it came; only where the template has places.
+        headers: those that the dialect asks for, names in lower case: see `TakesHeaders`.
     """
 
     method: str = "POST"
@@ -97,4 +98,5 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     path_params: Mapping[str, str] = {}
     query: bytes = b""
     body: Body | None = None
+    path: str = ""
     headers: Mapping[str, str] = {}

@@ -6,8 +6,12 @@ from typing import Any, Self
 
 import msgspec
 
+from gateway.contract.money import nano_dollars
+
 _COUNT_MAX = 10**9
 """No call has that many of anything: who says so is broken, and sums of many calls must fit into 64 bits."""
+_STATED_MAX = 1000
+"""In dollars. No call costs more: a provider that says so is mistaken, and must not use up anybody's budget."""
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -20,6 +24,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         pages: read as they are; `annotated_pages`: read and annotated.
         searches: made by the model on the web; of a rerank, what it is billed as.
         estimated: the provider gave no numbers, and these were counted from what passed by.
+        stated_cost: what the provider says that the call costs, in nano-dollars. See `Target.states_cost`.
     """
 
     input: int = 0
@@ -39,6 +44,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     annotated_pages: int = 0
     searches: int = 0
     estimated: bool = False
+    stated_cost: int | None = None
 
     @property
     def input_tokens(self) -> int:
@@ -54,6 +60,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         if earlier is None or (self.input_tokens and self.output_tokens):
             return self
         kept = [*(_INPUT if not self.input_tokens else ()), *(_OUTPUT if not self.output_tokens else ())]
+        if self.stated_cost is None:
+            kept.append("stated_cost")
         return msgspec.structs.replace(self, **{name: getattr(earlier, name) for name in kept})
 
     @classmethod
@@ -70,7 +78,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         - what was cached, if it is exactly that much: some translate Anthropic's counts so;
         - else reasoning, whether the vendor names it (xAI) or not (Gemini).
 
-        Perplexity counts reasoning and citations beside `total_tokens` as well.
+        Perplexity counts reasoning and citations beside `total_tokens` as well. It and OpenRouter say what the call
+        costs.
 
         Source: platform.openai.com/docs/api-reference/chat/object; docs.x.ai/docs/guides/reasoning;
         openrouter.ai/docs/use-cases/usage-accounting; extractors of genai-prices 0.2.3; replies of Mistral, Perplexity
@@ -80,10 +89,11 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         if usage is None:
             seconds = _seconds(said.get("seconds")) if isinstance(said, dict) else 0  # of transcriptions
             return cls(audio_seconds=seconds) if seconds else None
+        stated_cost = _stated_cost(said) if isinstance(said, dict) and "cost" in said else None
         prompt, completion = _count(usage.prompt_tokens), _count(usage.completion_tokens)
         beside = max(0, _count(usage.total_tokens) - prompt - completion)
         if not beside and usage.has_no_parts:
-            return cls(input=prompt, output=completion)
+            return cls(input=prompt, output=completion, stated_cost=stated_cost)
         into, out = usage.prompt_tokens_details or _NO_DETAILS, usage.completion_tokens_details or _NO_DETAILS
         reasoning = _count(out.reasoning_tokens or usage.reasoning_tokens)
         cached, written = usage.cached, usage.written
@@ -115,7 +125,37 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             citation=_count(usage.citation_tokens),
             audio_seconds=_count(usage.prompt_audio_seconds),
             searches=_count(usage.num_search_queries),
+            stated_cost=stated_cost,
         )
+
+
+AMOUNTS = tuple(name for name in Usage.__struct_fields__ if name not in ("estimated", "stated_cost"))
+"""What is counted."""
+
+
+def _stated_cost(said: Mapping[str, Any]) -> int | None:
+    """In nano-dollars; None: nothing that can be believed.
+
+    OpenRouter's `cost` is what it takes itself. To that comes what a vendor takes whose key the account has brought.
+    Perplexity gives the parts, and their sum.
+
+    Source: openrouter.ai/docs/use-cases/usage-accounting; replies of Perplexity quoted in public issues; read 2026-11.
+    """
+    cost = said["cost"]
+    if isinstance(cost, Mapping):
+        return _nano_dollars(cost.get("total_cost"))
+    own = _nano_dollars(cost)
+    if said.get("is_byok") is not True or own is None:
+        return own
+    details = said.get("cost_details")
+    vendors = _nano_dollars(details.get("upstream_inference_cost")) if isinstance(details, Mapping) else None
+    return own + vendors if vendors is not None else None
+
+
+def _nano_dollars(dollars: object) -> int | None:
+    if type(dollars) is not int and type(dollars) is not float:
+        return None
+    return nano_dollars(dollars) if 0 <= dollars <= _STATED_MAX else None
 
 
 def _count(reported: int | None) -> int:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from gateway.contract import Caller, price
 from gateway.contract.entry import Entry
-from gateway.contract.usage import Usage
+from gateway.contract.usage import AMOUNTS, Usage
 from gateway.control.control import Ask, Control
 from gateway.control.schema import Bill, BillLine, Request, Shown, UsageReport, Used
 from gateway.control.standing import dollars
@@ -102,13 +102,12 @@ def _day(query: Mapping[str, str], name: str, default: date) -> date:
 
 
 def _sum(rows: Sequence[UsageRow]) -> UsageRow:
-    names = [name for name in Usage.__struct_fields__ if name != "estimated"]
     return UsageRow(
         group="",
         requests=sum(row.requests for row in rows),
         unpriced=sum(row.unpriced for row in rows),
         cost=sum(row.cost for row in rows),
-        usage=Usage(**{name: sum(getattr(row.usage, name) for row in rows) for name in names}),
+        usage=Usage(**{name: sum(getattr(row.usage, name) for row in rows) for name in AMOUNTS}),
     )
 
 

@@ -5,6 +5,7 @@ from gateway.dialects.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from gateway.dialects.images import IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES
 from gateway.dialects.messages import COUNT_TOKENS, MESSAGES
 from gateway.dialects.moderations import MODERATIONS
+from gateway.dialects.native import NATIVE
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.rerank import RERANK
 
@@ -35,6 +36,7 @@ __all__ = [
     "IMAGE_VARIATIONS",
     "MESSAGES",
     "MODERATIONS",
+    "NATIVE",
     "RERANK",
     "SPEECH",
     "TRANSCRIPTIONS",

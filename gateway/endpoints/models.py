@@ -1,11 +1,11 @@
 """`GET /models`: what the caller may use."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from gateway.contract import Models
+from gateway.contract import Caller, Models
 from gateway.errors import UnknownModel
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 from gateway.proxy.exchange import Exchange
@@ -36,14 +36,18 @@ class ModelsEndpoint:
     they speak gets Anthropic's shape.
 
     The list also stands under `models`, where Codex looks for it.
+
+    Args:
+        listed: of `account/*`: what its vendor has, as far as that is known.
     """
 
-    def __init__(self, *, models: Models) -> None:
+    def __init__(self, *, models: Models, listed: Callable[[str], Sequence[str]] = lambda _: ()) -> None:
         self.models = models
+        self.listed = listed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
-        names = self.models.names(exchange.caller)
+        names = self._names(exchange.caller)
         is_anthropic = VERSION in exchange.headers
         wanted = scope.get("path_params", {}).get("id")
         if wanted is None:
@@ -54,6 +58,14 @@ class ModelsEndpoint:
         else:
             raise UnknownModel(wanted, names)
         await send_body(send, 200, body)
+
+    def _names(self, caller: Caller | None) -> Sequence[str]:
+        names = self.models.names(caller)
+        offered = [name for any_model in names if any_model.endswith("/*") for name in self.listed(any_model)]
+        if not offered:
+            return names
+        declared = frozenset(self.models.names(None))  # who may use those, is said of each of them
+        return [*names, *(name for name in offered if name not in declared)]
 
 
 def _list(names: Sequence[str]) -> dict[str, Any]:

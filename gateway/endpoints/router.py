@@ -27,13 +27,16 @@ class Router:
         self.websockets = websockets
         templates = []
         for dialect in dialects:
+            methods: dict[str, list[str]] = {}
             for method, route in dialect.routes:
                 if "{" in route:
-                    app = partial(self._infer, dialect, route)
-                    templates += [UrlPath([method], base + route, app) for base in BASES]
+                    methods.setdefault(route, []).append(method)
                 else:
                     for base in BASES:
                         self.fixed.setdefault(base + route, {})[method] = dialect, route
+            for route, allowed in methods.items():
+                app = partial(self._infer, dialect, route)
+                templates += [UrlPath(allowed, base + route, app) for base in BASES]
         self.other = Paths(templates, other=other) if templates else other
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

@@ -73,8 +73,8 @@ class AuthMiddleware:
 def keys_of(headers: Mapping[bytes, bytes]) -> tuple[bytes, Secret | None]:
     """The token for the gateway, and the caller's own key for the provider.
 
-    A client whose Authorization is for the provider sends the gateway's token as `x-tfy-api-key`. Only then is there a
-    key for the provider.
+    The SDKs of Anthropic and Google have headers of their own for the token. A client whose Authorization is for the
+    provider sends the gateway's token as `x-tfy-api-key`. Only then is there a key for the provider.
     """
     authorization = headers.get(b"authorization", b"")
     if token := headers.get(b"x-tfy-api-key"):
@@ -82,7 +82,7 @@ def keys_of(headers: Mapping[bytes, bytes]) -> tuple[bytes, Secret | None]:
     scheme, _, token = authorization.partition(b" ")
     if scheme.lower() == b"bearer" and token:
         return token.strip(), None
-    return headers.get(b"x-api-key", b""), None
+    return headers.get(b"x-api-key") or headers.get(b"x-goog-api-key", b""), None
 
 
 def token_among(subprotocols: Iterable[str]) -> bytes:

@@ -94,6 +94,17 @@ def _name_of(host: bytes) -> bytes:
     return re.sub(rb":[0-9]*$", b"", host).lower()
 
 
+_SINGLE = (
+    b"host",
+    b"content-length",
+    b"transfer-encoding",
+    b"authorization",
+    b"x-api-key",
+    b"x-goog-api-key",
+    b"x-tfy-api-key",
+)
+
+
 def _codings(scope: Scope) -> set[bytes]:
     """Source: RFC 9110, sections 5.3 (lists, also over several lines) and 8.4.1 (letters of either case)."""
     lists = (value for name, value in scope["headers"] if name == b"content-encoding")
@@ -103,6 +114,6 @@ def _codings(scope: Scope) -> set[bytes]:
 def _refuse_doubles(scope: Scope) -> None:
     """Headers that decide who calls, or where a request ends, must not have two values."""
     names = [name for name, _ in scope["headers"]]
-    for name in (b"host", b"content-length", b"transfer-encoding", b"authorization", b"x-api-key", b"x-tfy-api-key"):
+    for name in _SINGLE:
         if names.count(name) > 1:
             raise BadRequest(f"the header {name.decode()} was sent twice")

@@ -22,10 +22,10 @@ class ModelMiddleware:
             kind = call.dialect.model_type
             model, account = call.ask.model, call.ask.account
             if model is not None:
-                choice = self.models.find(model, exchange.caller, exchange.metadata, kind)
+                choice = self.models.find(model, exchange.caller, exchange.metadata, kind or None)
             else:
                 choice = self.models.find_account(account or "", exchange.caller, kind)
-            if kind not in choice.target.model_types:
+            if kind and kind not in choice.target.model_types:
                 raise BadRequest(f"{call.ask.name} is not declared as {kind} (model_types)", param="model")
             exchange.choice = choice
         return self.app(scope, receive, send)

@@ -9,7 +9,7 @@ import msgspec
 from gateway.contract import Call, Dialect, FormBody, JsonBody, RawBody, Request
 from gateway.contract.request import Body
 from gateway.errors import BadRequest
-from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, too_large
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path, too_large
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import OPTIONS, metadata_of, options_of
@@ -98,13 +98,16 @@ def _read_options(exchange: Exchange) -> None:
 
 
 def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
+    dialect, places = exchange.dialect, scope.get("path_params")
+    names: Collection[str] = getattr(dialect, "headers", ())  # `isinstance` of a protocol would take a microsecond
     return Request(
         scope["method"],
         exchange.route,
-        scope.get("path_params", {}),
+        places or {},
         scope.get("query_string", b""),
         body,
-        _headers(scope, names) if (names := getattr(exchange.dialect, "headers", ())) else {},
+        route_path(scope) if places else "",
+        _headers(scope, names) if names else {},
     )
 
 

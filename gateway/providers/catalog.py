@@ -57,6 +57,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     asks_for_usage: it reports usage in streams if `stream_options.include_usage` is set. The others do so anyway.
     format: what callers of other APIs than OpenAI's are translated into: `openai`, or `openai-extended` if it takes the
         reasoning of earlier turns, too.
+    lists_models: it tells by `GET /models` which there are.
+    states_cost: its usage says what the call costs, and that is what it charges.
     """
 
     account: type[ProviderAccount] = KeyAccount
@@ -68,6 +70,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     renames: Mapping[str, str] = MappingProxyType({})
     asks_for_usage: bool = True
     format: str = "openai"
+    lists_models: bool = True
+    states_cost: bool = False
 
 
 VENDORS: Mapping[str, Vendor] = {
@@ -119,11 +123,16 @@ VENDORS: Mapping[str, Vendor] = {
         paths=_only("chat"),
         rejects=frozenset({"stream_options"}),
         asks_for_usage=False,
+        lists_models=False,
+        states_cost=True,
     ),
     # It reports usage whether asked or not, in an event without choices, which is cut out for those who did not ask.
-    # Source: openrouter.ai/docs, ChatStreamOptions, read 2026-11.
+    # Source: openrouter.ai/docs, ChatStreamOptions and use-cases/usage-accounting, read 2026-11.
     "provider-account/openrouter": Vendor(
-        base_url="https://openrouter.ai/api/v1", key_variable="OPENROUTER_API_KEY", format="openai-extended"
+        base_url="https://openrouter.ai/api/v1",
+        key_variable="OPENROUTER_API_KEY",
+        format="openai-extended",
+        states_cost=True,
     ),
     # Its reasoning models refuse `stop`, `frequency_penalty` and `reasoning_effort` too, others take them: those stay.
     # Source: docs.x.ai, reasoning; answers of api.x.ai for grok-3 to grok-4.6 in public issues; read 2026-11.
@@ -157,7 +166,7 @@ VENDORS: Mapping[str, Vendor] = {
         account=WaferAccount, base_url="https://pass.wafer.ai/v1", key_variable="WAFER_API_KEY"
     ),
     "provider-account/ollama": Vendor(account=OllamaAccount, suffix="/v1", format="openai-extended"),
-    "provider-account/databricks": Vendor(account=DatabricksAccount, suffix="/serving-endpoints"),
+    "provider-account/databricks": Vendor(account=DatabricksAccount, suffix="/serving-endpoints", lists_models=False),
     # It caps answers at 4096 tokens unless told by `max_completion_tokens`, and knows no `max_tokens`.
     # Source: docs.snowflake.com/user-guide/snowflake-cortex/cortex-rest-api; langchain-ai/langchain-snowflake#132;
     # anomalyco/opencode#29900; read 2026-11.
@@ -165,6 +174,7 @@ VENDORS: Mapping[str, Vendor] = {
         account=SnowflakeAccount,
         paths=_only("chat"),
         renames=MappingProxyType({"max_tokens": "max_completion_tokens"}),
+        lists_models=False,
     ),
     "provider-account/self-hosted-model": Vendor(account=SelfHostedAccount, format="openai-extended"),
 }

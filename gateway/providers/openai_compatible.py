@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True):
     Args:
         passes_key_on: the account has no key, so each caller brings one.
         asks_for_usage: of streams whose caller does not.
+        models: where the vendor lists its models.
         refuse_stream_options: names of targets that turned out not to know what that is asked with.
     """
 
@@ -74,7 +75,18 @@ class Settings(msgspec.Struct, frozen=True):
     vendor: Vendor
     passes_key_on: bool = False
     asks_for_usage: bool = True
+    models: Endpoint | None = None
     refuse_stream_options: set[str] = msgspec.field(default_factory=set)
+
+
+class Listed(msgspec.Struct):
+    id: str
+
+
+class ModelList(msgspec.Struct):
+    """Together sends no object around it."""
+
+    data: list[Listed]
 
 
 class OpenAICompatible:
@@ -102,13 +114,18 @@ class OpenAICompatible:
                     passes_key_on=passes_key_on,
                     asks_for_usage=account.asks_for_usage,
                 )
+            settings = known[key]
+            if model.name == "*" and vendor.lists_models and "chat" in paths and not passes_key_on:
+                models = Endpoint(below(base_url, "/models"), headers, method="GET", tls=tls)
+                settings = msgspec.structs.replace(settings, models=models)
             yield Target(
                 name=f"{account.name}/{model.name}",
                 model=model.hosted_model_name if isinstance(model, SelfHostedModel) else model.model_id,  # type: ignore[attr-defined]
                 model_types=types.setdefault(model.model_types, frozenset(model.model_types)),
                 provider=self,
                 signer=signer,
-                settings=known[key],
+                states_cost=vendor.states_cost,
+                settings=settings,
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
@@ -160,6 +177,17 @@ class OpenAICompatible:
             target.settings.refuse_stream_options.add(target.name)
             refused.is_worth_asking_again = True
         return refused
+
+    def listing(self, target: Target) -> UpstreamRequest | None:
+        endpoint = target.settings.models
+        return UpstreamRequest(endpoint, b"") if endpoint is not None else None
+
+    def listed(self, target: Target, body: bytes) -> Iterable[str]:
+        try:
+            said = msgspec.json.decode(body, type=ModelList | list[Listed])
+        except msgspec.DecodeError as error:
+            raise ValueError(f"the provider's list of models cannot be read: {error}") from error
+        return [each.id for each in (said.data if isinstance(said, ModelList) else said)]
 
     def _asks_for_usage(self, call: Call, target: Target) -> bool:
         settings: Settings = target.settings

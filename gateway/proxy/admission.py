@@ -15,6 +15,7 @@ import msgspec
 from gateway.contract import Ask, Choice, Outcome, Target
 from gateway.contract.entry import Charge, Entry
 from gateway.contract.limits import Amounts, Counters, Hold, Level, Mode, Ticket, Verdict
+from gateway.contract.price import Bill
 from gateway.contract.usage import Usage
 from gateway.errors import RateLimited
 from gateway.proxy.exchange import Attempt, Exchange, outcome_of
@@ -123,7 +124,7 @@ class Admission:
             used = self._charge(exchange, call.ask, attempt, outcome)
             if attempt is not None and attempt.usage is not None:
                 self.estimates.learn(call.ask, attempt.target, attempt.usage)
-                self.unpriced += exchange.price is None
+                self.unpriced += exchange.cost is None
         tickets = [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
         for ticket in tickets:
             self.counters.settle(ticket, used)
@@ -156,10 +157,16 @@ class Admission:
             exchange.cost = price.cost(usage, exchange.at) if price is not None else None
             if exchange.cost == 0 and price is not None and not price.knows(usage):
                 exchange.price = exchange.cost = None
+            if usage.stated_cost is not None and attempt.target.states_cost:
+                exchange.price, exchange.cost = None, usage.stated_cost
+                exchange.bill = Bill.stated(attempt.target.name, usage.stated_cost)
             tokens, cost = usage.input_tokens + usage.output_tokens, exchange.cost or 0
         for judge, its_usage in exchange.side_calls:
             tokens += its_usage.input_tokens + its_usage.output_tokens
-            cost += judge.price.cost(its_usage, exchange.at) if judge.price is not None else 0
+            if its_usage.stated_cost is not None and judge.states_cost:
+                cost += its_usage.stated_cost
+            elif judge.price is not None:
+                cost += judge.price.cost(its_usage, exchange.at)
         return Amounts(tokens, cost)
 
     def _usage(self, ask: Ask, attempt: Attempt, outcome: Outcome) -> Usage | None:
@@ -250,6 +257,7 @@ def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome
         outcome=outcome,
         usage=attempt.usage if attempt is not None else None,
         price=exchange.price,
+        bill=exchange.bill,
         charges=charges,
     )
 
@@ -257,12 +265,14 @@ def _entry(exchange: Exchange, at_s: float, charges: tuple[Charge, ...], outcome
 def _aside_entry(exchange: Exchange, number: int, judge: Target, usage: Usage) -> Entry:
     """Its charges are in those of the request."""
     entry = _entry(exchange, exchange.at, (), Outcome.COMPLETE)
+    stated_cost = usage.stated_cost if judge.states_cost else None
     return msgspec.structs.replace(
         entry,
         request_id=f"{exchange.id}/{number + 1}",
         resolved_model=judge.name,
         usage=usage,
-        price=judge.price,
+        price=judge.price if stated_cost is None else None,
+        bill=Bill.stated(judge.name, stated_cost) if stated_cost is not None else None,
     )
 
 

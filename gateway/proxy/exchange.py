@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.contract import Call, Caller, Choice, Dialect, Observer, Outcome, Reading, Span, Target, UpstreamRequest
 from gateway.contract.limits import Hold, Ticket
-from gateway.contract.price import Price
+from gateway.contract.price import Bill, Price
 from gateway.contract.route import NO_METADATA
 from gateway.contract.usage import Usage
 from gateway.errors import Blocked, ClientLeft, GatewayError, RateLimited, Refused, Stopping, UpstreamError
@@ -121,6 +121,7 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     limit_headers: list[tuple[bytes, bytes]] = []
     audited_rules: tuple[str, ...] = ()
     price: Price | None = None
+    bill: Bill | None = None
     cost: int | None = None
     # guard, third-party middlewares
     observers: list[Observer] = []

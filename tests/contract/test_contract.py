@@ -98,3 +98,26 @@ def test_a_caller_is_a_value():
 
     assert pickle.loads(pickle.dumps(caller)) == caller
     assert hash(caller) == hash(Caller("user:ana", frozenset({"team:a"})))
+
+
+def test_an_endpoint_has_others_beside_it():
+    """Of the same host, and with the same credentials."""
+    other = Endpoint("https://h:8000?a=1", {"x-key": "k"}).at("/v1/models?page=2", method="GET")
+
+    assert (other.url, other.origin) == ("https://h:8000/v1/models?page=2", ("h", 8000, Tls()))
+    assert other.head == b"GET /v1/models?page=2 HTTP/1.1\r\nhost: h:8000\r\naccept-encoding: identity\r\nx-key: k\r\n"
+    assert other.at("/").head.startswith(b"GET / HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("target", "method"),
+    [
+        ("/a b", "GET"), ("/a\r\nx-evil: 1", "GET"), ("/\u00fc", "GET"), ("//other/x", "G T"), ("a", "GET"),
+        ("/v1/../x", "GET"), ("/v1/%2e%2E/x", "GET"), ("/v1/..%2Fx", "GET"), ("/v1/.", "GET"), ("/..\\x", "GET"),
+        ("/", "GET /x HTTP/1.1\r\n"), ("/", ""),
+    ],
+)  # fmt: skip
+def test_an_endpoint_leads_nowhere_else(target, method):
+    """What stands in it may come from a caller, and the credentials are the operator's."""
+    with pytest.raises(ValueError, match=r"^the (path|method) "):
+        Endpoint("https://h/", {"x-key": "k"}).at(target, method=method)

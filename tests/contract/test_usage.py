@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.contract.usage import OpenAIDetails, OpenAIUsage, Usage
+from gateway.contract.usage import AMOUNTS, OpenAIDetails, OpenAIUsage, Usage
 
 
 def read(text):
@@ -51,6 +51,43 @@ PERPLEXITY = """{"prompt_tokens": 108, "completion_tokens": 3256, "total_tokens"
 EMBEDDINGS = '{"prompt_tokens": 8, "total_tokens": 8}'
 NULLS = """{"prompt_tokens": 5, "completion_tokens": null, "total_tokens": null,
     "prompt_tokens_details": null, "completion_tokens_details": null}"""
+
+
+@pytest.mark.parametrize(
+    ("said", "nano"),
+    [
+        ('"cost": 0.00014', 140_000),
+        ('"cost": 0.1', 100_000_000),
+        ('"cost": 1.23456789012e-3', 1_234_568),
+        ('"cost": 0', 0),
+        ('"cost": 3', 3_000_000_000),
+        ('"cost": 0.95, "is_byok": false, "cost_details": {"upstream_inference_cost": 0.95}', 950_000_000),
+        ('"cost": 0.95, "is_byok": true, "cost_details": {"upstream_inference_cost": 19}', 19_950_000_000),
+        ('"cost": 0, "is_byok": true, "cost_details": {"upstream_inference_cost": null}', None),
+        ('"cost": {"input_tokens_cost": 0.001, "request_cost": 0.006, "total_cost": 0.007}', 7_000_000),
+        ('"cost": {}', None),
+        ('"cost": null', None),
+        ('"cost": -0.01', None),
+        ('"cost": 1000.01', None),
+        ('"cost": 1e308', None),
+        ('"cost": true', None),
+        ('"cost": "0.5"', None),
+        ('"cost": [1]', None),
+    ],
+)
+def test_a_stated_cost_is_read_to_the_nano_dollar_or_not_at_all(said, nano):
+    """Who brings a key of their own to OpenRouter pays its fee and the vendor."""
+    assert read(f'{{"prompt_tokens": 5, "completion_tokens": 2, {said}}}') == Usage(input=5, output=2, stated_cost=nano)
+
+
+def test_a_cost_that_is_no_number_is_not_believed():
+    """Python's JSON, by which broken answers are read, knows such numbers."""
+    for said in (float("nan"), float("inf")):
+        assert Usage.from_openai({"prompt_tokens": 5, "cost": said}) == Usage(input=5)
+
+
+def test_a_stated_cost_survives_a_later_usage_that_states_none():
+    assert Usage(input=5).over(Usage(input=4, output=2, stated_cost=7)) == Usage(input=5, output=2, stated_cost=7)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +181,7 @@ def test_adds_up_to_the_totals_and_is_never_negative(reported):
     usage = Usage.from_openai(msgspec.to_builtins(reported)) or Usage()
 
     prompt, completion = max(0, reported.prompt_tokens or 0), max(0, reported.completion_tokens or 0)
-    assert all(getattr(usage, name) >= 0 for name in Usage.__struct_fields__)
+    assert all(getattr(usage, name) >= 0 for name in AMOUNTS)
     assert usage.input_tokens >= prompt
     assert usage.output_tokens >= completion
     assert usage.input_tokens + usage.output_tokens == max(prompt + completion, reported.total_tokens or 0)

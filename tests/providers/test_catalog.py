@@ -399,3 +399,43 @@ def test_a_target_says_what_it_is():
 
     assert (target.name, target.model, target.model_types) == ("a/m", "real-m", {"chat"})
     assert target.provider is PROVIDER
+
+
+def test_two_vendors_are_believed_in_what_they_say_a_call_costs():
+    """Others may have a field of that name that means something else."""
+    assert {name for name, vendor in VENDORS.items() if vendor.states_cost} == {
+        "provider-account/openrouter",
+        "provider-account/perplexity-ai",
+    }
+
+
+def test_a_list_of_models_is_read_as_vendors_write_it():
+    """Together has no object around it."""
+    target = vendor_target(f"openai, {KEY}")
+
+    for body in (b'{"object":"list","data":[{"id":"a","created":1},{"id":"b/c"}]}', b'[{"id":"a"},{"id":"b/c"}]'):
+        assert [*PROVIDER.listed(target, body)] == ["a", "b/c"]
+    for body in (b"<html>", b'{"data":[{"name":"a"}]}'):
+        with pytest.raises(ValueError, match=r"^the provider's list of models cannot be read: "):
+            PROVIDER.listed(target, body)
+
+
+@pytest.mark.parametrize(
+    ("account", "url"),
+    [
+        (f"openai, {KEY}", "https://api.openai.com/v1/models"),
+        ("openai", None),  # it has no key
+        (f"perplexity-ai, {KEY}", None),
+        ("ollama, auth_data: {custom_host: 'http://localhost:11434'}", "http://localhost:11434/v1/models"),
+    ],
+)
+def test_accounts_that_offer_any_model_ask_for_the_list(account, url):
+    text = "type: provider-account/" + account.replace(", ", "\n", 1) + "\nname: a\n"
+    any_model = account_of(text + MODEL.replace("name: m", 'name: "*"'))
+    one_model = account_of(text + MODEL)
+
+    (of_any,), (of_one,) = PROVIDER.targets(any_model), PROVIDER.targets(one_model)
+
+    asked = PROVIDER.listing(of_any)
+    assert (asked.endpoint.url if asked is not None else None) == url
+    assert PROVIDER.listing(of_one) is None

@@ -506,3 +506,71 @@ async def test_a_tier_of_service_has_its_own_price(limited, auth, stream, tier, 
     await post(app, CHAT, {**STREAM, "stream": stream, "model": "o/m", "service_tier": "flex"}, headers=auth)
 
     assert [entry.bill.cost for entry in app.admission.ledger.entries] == [cost]
+
+
+STATED = b'"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10,"cost":0.00014}}'
+STATED_REPLY = b'{"id":"1","choices":[],' + STATED
+STATED_EVENT = b'data: {"id":"1","choices":[],' + STATED + b"\n\n"
+
+
+def openrouter(cost=None):
+    model = {"type": "integration/model/openrouter", "name": "m", "model_id": "openai/gpt-4o", "model_types": ["chat"]}
+    return {
+        "type": "provider-account/openrouter",
+        "name": "or",
+        "auth_data": {"type": "api-key", "api_key": "key-of-or"},
+        "discount_percent": 50,
+        "integrations": [{**model, "cost": cost} if cost is not None else model],
+    }
+
+
+@pytest.mark.parametrize("cost", [None, {"metric": "public_cost"}])
+@pytest.mark.parametrize(
+    ("ask", "reply"),
+    [
+        ({**ASK, "model": "or/m"}, STATED_REPLY),
+        ({**STREAM, "model": "or/m"}, HELLO + STOP + STATED_EVENT + DONE),
+        ({**ASK, "model": "or/m", "stream": True}, HELLO + STOP + STATED_EVENT + DONE),
+    ],
+)
+async def test_what_the_provider_says_a_call_costs_is_what_it_costs(limited, auth, sink, ask, reply, cost):
+    """With no price list, the router's own choice of a vendor would be billed at a price that nobody paid."""
+    app = limited(FakeUpstream((200, [reply])), openrouter(cost), budget("month", 1))
+
+    assert (await post(app, CHAT, ask, headers=auth)).status == 200
+
+    [entry] = app.admission.ledger.entries
+    assert (entry.bill.cost, entry.bill.row, entry.bill.version, entry.bill.discount_percent) == (
+        140_000, "or/m", "the provider", 0.0
+    )  # fmt: skip
+    assert [(line.name, line.cost) for line in entry.bill.lines] == [("stated by the provider", 140_000)]
+    assert [charge.amount for charge in entry.charges] == [140_000]
+    assert app.admission.unpriced == 0
+
+
+async def test_the_manifests_price_comes_before_a_stated_cost(limited, auth):
+    app = limited(FakeUpstream((200, [STATED_REPLY])), openrouter(PRICED))
+
+    await post(app, CHAT, {**ASK, "model": "or/m"}, headers=auth)
+
+    [entry] = app.admission.ledger.entries
+    assert (entry.bill.version, entry.bill.cost) == ("private", 18_500)
+
+
+async def test_a_cost_that_is_absurd_is_not_known(limited, auth):
+    reply = STATED_REPLY.replace(b"0.00014", b"900000")
+    app = limited(FakeUpstream((200, [reply])), openrouter())
+
+    await post(app, CHAT, {**ASK, "model": "or/m"}, headers=auth)
+
+    assert [entry.bill for entry in app.admission.ledger.entries] == [None]
+    assert app.admission.unpriced == 1
+
+
+async def test_nobody_else_is_believed_in_what_a_call_costs(limited, auth):
+    """A server of one's own may say anything."""
+    app = limited(FakeUpstream((200, [STATED_REPLY])))
+
+    await post(app, CHAT, ASK, headers=auth)
+
+    assert [entry.bill.cost for entry in app.admission.ledger.entries] == [37_000]

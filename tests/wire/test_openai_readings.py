@@ -84,7 +84,7 @@ STREAMS = {
     "Groq": (GROQ, COUNTED, True, 3),
     "Mistral": (MISTRAL, COUNTED, True, 3),
     "DeepSeek": (DEEPSEEK, Usage(input=3, cache_read=6, output=2, reasoning=2), True, 3),
-    "Perplexity": (PERPLEXITY, COUNTED, True, 2),
+    "Perplexity": (PERPLEXITY, Usage(input=9, output=4, stated_cost=6_000_000), True, 2),
     "vLLM": (VLLM, COUNTED, True, 4),
     "xAI": (XAI, Usage(input=9, output=4, reasoning=7), True, 1),
     "no usage": (NO_USAGE, None, True, 2),

@@ -4,6 +4,9 @@ from gateway.config.compile.private import private_tariffs
 from gateway.contract.price import Price
 from gateway.manifests.costs import Cost, PublicCost
 
+PRIVATE = "private"
+"""The version of a price that the manifest gives."""
+
 
 class Unpriced(Exception):
     """The public list does not know the model. The text is for the operator."""
@@ -38,7 +41,7 @@ def price_of(cost: Cost | None, account_type: str, model_id: str, discount_perce
         case _:
             return Price(
                 row=f"{account_type.removeprefix('provider-account/')}/{model_id}",
-                version="private",
+                version=PRIVATE,
                 tariffs=private_tariffs(cost),
                 discount_percent=discount_percent or 0.0,
             )

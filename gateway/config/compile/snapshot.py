@@ -14,7 +14,7 @@ import structlog
 from gateway.config.compile.access import Document, access_of
 from gateway.config.compile.guards import GuardCompiler
 from gateway.config.compile.limits import PolicyCompiler
-from gateway.config.compile.prices import Unpriced, price_of
+from gateway.config.compile.prices import PRIVATE, Unpriced, price_of
 from gateway.config.compile.routes import RouteCompiler
 from gateway.config.snapshot import ANY_MODEL, Piece, Snapshot, find_target
 from gateway.contract import Provider, Target, Upstream
@@ -346,7 +346,9 @@ def _with_terms(
             price = None
         prices[f"{account.name}/{model.name}"] = price
     for target in targets:
-        yield msgspec.structs.replace(target, concurrency=concurrency, price=prices.get(target.name))
+        price = prices.get(target.name)
+        states_cost = target.states_cost and (price is None or price.version != PRIVATE)
+        yield msgspec.structs.replace(target, concurrency=concurrency, price=price, states_cost=states_cost)
 
 
 def _check(manifest: Manifest, document: Any) -> None:

@@ -11,10 +11,10 @@ import msgspec
 
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Hold
-from gateway.contract.usage import Usage
+from gateway.contract.usage import AMOUNTS, Usage
 from gateway.contract.windows import Span, span_of
 from gateway.state.database.ledger_rows import Alert, Alerting
-from gateway.state.database.schema import AMOUNTS, LEDGER, NAME_MAX_BYTES
+from gateway.state.database.schema import LEDGER, NAME_MAX_BYTES
 
 Row = tuple[Any, ...]
 """Of a table. Days and moments in it are text, in UTC and without a zone."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from gateway.contract.usage import Usage
+from gateway.contract.usage import AMOUNTS
 from gateway.errors import BadRequest
 
 REVISIONS = ("0001", "0002", "0003", "0004")
@@ -265,8 +265,6 @@ TOTALS = Table(
 )
 """What each calendar counter came to in each of its windows, from `begins` until before `ends`, in seconds since 1970.
 Kept up by whoever writes the ledger, so that nobody has to add it up."""
-
-AMOUNTS = tuple(name for name in Usage.__struct_fields__ if name != "estimated")
 
 USAGE_DAYS = Table(
     "usage_days",

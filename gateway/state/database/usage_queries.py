@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import JSON, BigInteger, ColumnElement, Select, cast, func, select
 
-from gateway.contract.usage import Usage
+from gateway.contract.usage import AMOUNTS, Usage
 from gateway.errors import BadRequest
 from gateway.state.database.charging import COUNTED
 from gateway.state.database.ledger_rows import UsageRow
-from gateway.state.database.schema import AMOUNTS, LEDGER, USAGE_DAYS
+from gateway.state.database.schema import LEDGER, USAGE_DAYS
 
 _GROUPS = {
     "subject": USAGE_DAYS.c.who,

@@ -18,11 +18,16 @@ from gateway.translators import find, installed
 from gateway.wire.address import below
 from gateway.wire.anthropic import BETA, VERSION, error_of, headers_for
 from gateway.wire.failure import lenient_json
+from gateway.wire.native import ANTHROPIC, native_path
+from gateway_anthropic import native
 from gateway_anthropic.accounts import AnthropicAccount
 from gateway_anthropic.flavour import Flavour
 from gateway_anthropic.translator import ToMessages, Verbatim, VerbatimCount
 
 OLD_VERSION = "2023-06-01"
+
+MODELS = "/models?limit=1000"
+"""As many as there may be on a page."""
 
 _VENDOR = Vendor(asks_for_usage=False)
 _MESSAGES, _COUNT = "messages", "count_tokens"
@@ -62,10 +67,12 @@ class Anthropic(OpenAICompatible):
             {
                 _MESSAGES: Endpoint(below(account.base_url, "/messages"), headers),
                 _COUNT: Endpoint(below(account.base_url, "/messages/count_tokens"), headers),
+                ANTHROPIC: Endpoint(below(account.base_url, "/messages"), headers),
             },
             _VENDOR,
             passes_key_on=account.auth_data is None,
             asks_for_usage=False,
+            models=Endpoint(below(account.base_url, MODELS), headers, method="GET") if account.auth_data else None,
             translators={**installed(), **{(each.dialect, each.format): each for each in own}},
             betas=account.anthropic_beta,
             refused_betas=account.refused_betas,
@@ -85,6 +92,8 @@ class Anthropic(OpenAICompatible):
         endpoint = settings.endpoints[_COUNT if call.dialect.name == _COUNT else _MESSAGES]
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
+        if call.dialect.name == ANTHROPIC:
+            return native.request(call, target, endpoint)
         body = _translator(call, target).request(call, target.model)
         assert isinstance(body, JsonBody)
         fields, dropped = dict(body.fields), body.dropped_params
@@ -96,6 +105,8 @@ class Anthropic(OpenAICompatible):
         return UpstreamRequest(endpoint, _encode(fields), dropped)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading:
+        if call.dialect.name == ANTHROPIC:
+            return native.NativeReading(head, is_free=native_path(call).is_free)
         return _translator(call, target).reading(call, head)
 
     def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:

@@ -363,3 +363,18 @@ async def test_llmock_calls_a_tool_and_hears_of_it(llmock_sdk, llmock):
     assert asked.finish_reason == "tool_calls"
     assert (bool(answer.choices[0].message.content), answer.choices[0].finish_reason) == (True, "stop")
     assert [turn["role"] for turn in llmock.last_request.body["messages"]] == ["user", "assistant", "user"]
+
+
+async def test_the_list_of_models_is_asked_for_with_the_accounts_key(tmp_path):
+    upstream = FakeUpstream((200, [b'{"data":[{"type":"model","id":"claude-opus-5-5"}],"has_more":false}']))
+    path = manifest(tmp_path)
+    path.write_text(path.read_text().replace("name: opus, model_id: claude-opus-5-5", 'name: "*", model_id: "*"'))
+
+    async with app_of(path, network=upstream) as app:
+        [lists] = [part for part in app.parts if part.name == "model lists"]
+        await lists.refresh()
+
+    assert lists.names("claude/*") == ["claude/claude-opus-5-5"]
+    asked = upstream.requests[0].endpoint
+    assert asked.url == "https://api.anthropic.com/v1/models?limit=1000"
+    assert f"x-api-key: {KEY}\r\n".encode() in asked.head

@@ -16,6 +16,8 @@ from gateway.manifests.accounts import ApiKeyAuth, ProviderAccount
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor
 from gateway.translators import translator
 from gateway.wire.address import below
+from gateway.wire.native import BEDROCK, native_path
+from gateway_aws import native
 from gateway_aws.accounts import BedrockAccount, domain_of
 from gateway_aws.converse import ToConverse
 from gateway_aws.embeddings import ToEmbeddings
@@ -63,6 +65,8 @@ class Bedrock(OpenAICompatible):
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
+        if call.dialect.name == BEDROCK:
+            return native.request(call, target, target.settings.invoke)
         through = self._translator(call, target)
         body = through.request(call, target.model)
         assert isinstance(body, JsonBody)
@@ -73,6 +77,8 @@ class Bedrock(OpenAICompatible):
         return UpstreamRequest(endpoint, _encode(body.fields), body.dropped_params)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading:
+        if call.dialect.name == BEDROCK:
+            return native.NativeReading(head, is_free=native_path(call).is_free)
         return self._translator(call, target).reading(call, head)
 
     def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:

@@ -11,6 +11,9 @@ from gateway.manifests.accounts import ProviderAccount
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, any_model_of
 from gateway.translators import HUB, translator
 from gateway.translators.joined import Joined
+from gateway.wire.address import below, path_of
+from gateway.wire.native import GEMINI, native_path
+from gateway_google import native
 from gateway_google.accounts import GeminiAccount, VertexAccount
 from gateway_google.addresses import Address, gemini, vertex
 from gateway_google.embeddings import Api, ToEmbeddings
@@ -18,6 +21,9 @@ from gateway_google.refusal import status_of, waits_of
 from gateway_google.translator import ToGemini
 
 ANTHROPIC_VERSION = "vertex-2023-10-16"
+
+MODELS = "/models?pageSize=1000"
+"""As many as there may be on a page."""
 
 _METHODS: Mapping[str, str] = {
     "requests": "batchEmbedContents",
@@ -37,6 +43,16 @@ _MISTRAL = Vendor(
 )
 _OPEN_MODELS = Vendor(paths={"chat": "/chat/completions"})
 _encode = msgspec.json.encode
+
+
+class Listed(msgspec.Struct):
+    name: str
+
+
+class ModelList(msgspec.Struct):
+    """Source: ai.google.dev/api/models, read 2026-11."""
+
+    models: list[Listed] = []
 
 
 class GoogleSettings(Settings, frozen=True):
@@ -85,6 +101,11 @@ class Google(OpenAICompatible):
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
         settings: GoogleSettings = target.settings
+        if settings.models is not None:  # any model of the account, whose addresses follow from the name
+            settings = _settings_for(target.model, settings)
+            target = msgspec.structs.replace(target, settings=settings)
+        if call.dialect.name == GEMINI:
+            return native.request(call, target)
         through = self._translator(call, target)
         if through is None:
             return self._as_it_is(call, target)
@@ -93,6 +114,8 @@ class Google(OpenAICompatible):
         return UpstreamRequest(_endpoint_for(call, settings, body.fields), _encode(body.fields), body.dropped_params)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
+        if call.dialect.name == GEMINI:
+            return native.NativeReading(head, is_free=native_path(call).is_free)
         through = self._translator(call, target)
         return through.reading(call, head) if through is not None else super().reading(call, target, head)
 
@@ -101,7 +124,7 @@ class Google(OpenAICompatible):
         if status.is_bad_key:  # which is told as a 400
             head = msgspec.structs.replace(head, status=401)
         refused = super().refusal(call, target, head, body)
-        if self._translator(call, target) is not None:
+        if call.dialect.name != GEMINI and self._translator(call, target) is not None:
             refused.body = None  # in another API's words
             if refused.code == Refused.code and status.name:
                 refused.code = status.name
@@ -109,11 +132,23 @@ class Google(OpenAICompatible):
             refused.headers = {**refused.headers, **waits_of(status)}
         return refused
 
+    def listed(self, target: Target, body: bytes) -> Iterable[str]:
+        try:
+            found = msgspec.json.decode(body, type=ModelList).models
+        except msgspec.DecodeError as error:
+            raise ValueError(f"the provider's list of models cannot be read: {error}") from error
+        return [model.name.removeprefix("models/") for model in found]
+
     def _of_gemini(self, account: GeminiAccount) -> Iterable[Target]:
         headers = {**_JSON, "x-goog-api-key": account.auth_data.api_key.reveal()}
         for model in account.integrations:
             address = gemini(account.base_url, model.model_id)
-            yield self._target(account, model, address, headers, api="gemini")
+            target = self._target(account, model, address, headers, api="gemini")
+            if model.name == "*":
+                models = Endpoint(below(account.base_url, MODELS), headers, method="GET")
+                settings = msgspec.structs.replace(target.settings, models=models)
+                target = msgspec.structs.replace(target, settings=settings)
+            yield target
 
     def _of_vertex(self, account: VertexAccount) -> Iterable[Target]:
         # google-auth takes a third of a second to load, and most gateways have no such account.
@@ -191,6 +226,18 @@ class Google(OpenAICompatible):
         if settings.format == "mistral":
             return msgspec.structs.replace(request, endpoint=_endpoint_for(call, settings, call.fields))
         return request
+
+
+def _settings_for(model: str, settings: GoogleSettings) -> GoogleSettings:
+    """Raises BadRequest: a name that would lead elsewhere."""
+    assert settings.models is not None
+    urls = _urls(gemini("", model))
+    base = path_of(settings.models.url).removesuffix(path_of(MODELS))
+    try:
+        endpoints = {name: settings.models.at(f"{base}{path}", method="POST") for name, path in urls.items()}
+    except ValueError as error:
+        raise BadRequest(f"{model[:200]!r} is no name of a model: {error}", param="model") from error
+    return msgspec.structs.replace(settings, endpoints=endpoints)
 
 
 def _urls(address: Address) -> dict[str, str]:

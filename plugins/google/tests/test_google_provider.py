@@ -368,3 +368,35 @@ def test_nothing_of_a_key_file_is_shown():
         "type": "key-file",
         "key_file_content": {"type": "***", "private_key": "***", "inner": {"more": ["***"]}},
     }
+
+
+def any_model():
+    text = f'{GEMINI}  - {{type: integration/model/gemini, name: "*", model_id: "*", model_types: [chat]}}\n'
+    (target,) = Google(tokens=NoTokens).targets(accounts(text, GeminiAccount))
+    return target
+
+
+def test_an_account_that_offers_any_model_lists_and_calls_them(chat):
+    target = any_model()
+
+    listing = target.provider.listing(target).endpoint
+    listed = target.provider.listed(target, b'{"models":[{"name":"models/gemini-2.5-pro"},{"name":"tunedModels/x"}]}')
+    called = msgspec.structs.replace(target, name="gemini/gemini-2.5-pro", model="gemini-2.5-pro")
+
+    assert listing.url == "https://generativelanguage.googleapis.com/v1beta/models?pageSize=1000"
+    assert listing.head.startswith(b"GET /v1beta/models?pageSize=1000 HTTP/1.1\r\n")
+    assert b"x-goog-api-key: canary-0123456789\r\n" in listing.head
+    assert [*listed] == ["gemini-2.5-pro", "tunedModels/x"]
+    url, _ = asked(called, chat(stream=True))
+    assert url == (
+        "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse"
+    )
+
+
+@pytest.mark.parametrize("model", ["../../v1/files/x", "a/./b"])
+def test_a_name_does_not_lead_out_of_the_models(chat, model):
+    """It is the account's key that goes there."""
+    target = msgspec.structs.replace(any_model(), model=model)
+
+    with pytest.raises(BadRequest, match=r"is no name of a model: the path must not lead out of itself"):
+        asked(target, chat())
