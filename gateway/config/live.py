@@ -99,6 +99,7 @@ class Config(Part):
         self._found: dict[tuple[str, str | None, int], tuple[Caller | None, Choice | None]] = {}
         """(name, model type, id of the caller) -> the caller, which stays alive for that, and what it got."""
         self._loader = Loader(path) if path is not None else None
+        self._seen = self._fingerprint()
         self.files = self._read_files()
         """The manifests that are not stored; those of the snapshot in force."""
         snapshot = self.compile(self.files, self.stored)
@@ -297,7 +298,6 @@ class Config(Part):
             await asyncio.to_thread(import_module, name)
         from watchfiles import awatch
 
-        seen = await asyncio.to_thread(self._fingerprint)
         while True:
             places = self._watched(path)
             try:
@@ -305,8 +305,8 @@ class Config(Part):
                     *places, debounce=DEBOUNCE_MS, step=STEP_MS, rust_timeout=LOOK_MS, yield_on_timeout=True
                 ):
                     now = await asyncio.to_thread(self._fingerprint)
-                    if now != seen:
-                        seen = now
+                    if now != self._seen:
+                        self._seen = now
                         await self.reload()
                         break  # what replaced a file has to be watched anew
             except FileNotFoundError:  # it is being replaced just now

@@ -593,6 +593,15 @@ async def test_a_change_of_the_file_is_noticed(path, until, change, capsys):
         await settled(until, config, lambda: change(path, manifest_of("o")), ["mock/o"])
 
 
+async def test_a_change_before_anybody_watches_is_noticed(path, until, capsys):
+    """One that came while the gateway started was never put in force."""
+    config = Config(path, Settings())
+    path.write_text(manifest_of("m", "n"))
+
+    async with config.running():
+        await until(lambda: "mock/n" in config.names(None))
+
+
 async def test_a_change_in_a_directory_is_noticed(path, until, capsys):
     config = Config(path.parent, Settings())
     other = manifest_of("x").replace("name: mock", "name: other")
