@@ -299,18 +299,25 @@ class Config(Part):
         from watchfiles import awatch
 
         while True:
+            await self._look()
             places = self._watched(path)
             try:
                 async for _ in awatch(
                     *places, debounce=DEBOUNCE_MS, step=STEP_MS, rust_timeout=LOOK_MS, yield_on_timeout=True
                 ):
-                    now = await asyncio.to_thread(self._fingerprint)
-                    if now != self._seen:
-                        self._seen = now
-                        await self.reload()
+                    if await self._look():
                         break  # what replaced a file has to be watched anew
             except FileNotFoundError:  # it is being replaced just now
                 await asyncio.sleep(LOOK_MS / 1000)
+
+    async def _look(self) -> bool:
+        """Reloads when a file has changed since they were read."""
+        now = await asyncio.to_thread(self._fingerprint)
+        has_changed = now != self._seen
+        if has_changed:
+            self._seen = now
+            await self.reload()
+        return has_changed
 
     def _watched(self, path: Path) -> list[Path]:
         """A plain file by itself: beside it, logs may be written all the time. A link with its directory, where
