@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.translators.chat import Reasoning
 
-_NAME = re.compile(
+_CLAUDE = re.compile(
     r"claude-(?:(?P<old>\d)(?:[-.](?P<old_minor>\d))?-)?(?P<family>[a-z]+)"
     r"(?:-(?P<major>\d)(?:[-.](?P<minor>\d{1,2})(?!\d))?(?!\d))?"
 )
@@ -91,7 +91,7 @@ def claude_of(model: str) -> Claude:
 
 
 def _read(model: str) -> tuple[str, tuple[int, int]]:
-    found = _NAME.search(model)
+    found = _CLAUDE.search(model)
     if found is None:
         return "", _NEWEST
     if found["old"]:

@@ -404,6 +404,9 @@ async def test_a_way_that_is_cut_under_idle_connections(start, asked, line, near
     provider.on("real-a", [all_there, say.completion()])
     provider.on("real-b", [say.completion()])
     gateway = start(a=line.url, b=near_url)
+    await asked(gateway, "b/chat")  # with the first bill the ledger opens its file
+    for connection in provider.connections:
+        connection.end()
     before = await settled(lambda: gateway.files)
     pooled = asyncio.gather(*(asked(gateway) for _ in range(5)))
     await provider.asked(5)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import msgspec
 
-_NAME = re.compile(r"gemini-(?:(\d+)(?:[.-](\d))?(?!\d)-?)?(?P<family>[a-z]*(?:-lite)?)")
+_GEMINI = re.compile(r"gemini-(?:(\d+)(?:[.-](\d))?(?!\d)-?)?(?P<family>[a-z]*(?:-lite)?)")
 _NEWEST = (9, 9)
 _OLDEST = (0, 0)
 
@@ -51,7 +51,7 @@ def traits_of(model: str) -> Traits:
 
 
 def _read(model: str) -> tuple[str, tuple[int, int]]:
-    found = _NAME.search(model)
+    found = _GEMINI.search(model)
     if found is None:  # a tuned model's endpoint, or another family
         return "", _NEWEST if "/" in model or model.isdecimal() else _OLDEST
     version = (int(found[1]), int(found[2] or 0)) if found[1] is not None else _NEWEST
