@@ -10,14 +10,12 @@ from gateway.contract import Call, Dialect, FormBody, JsonBody, RawBody, Request
 from gateway.contract.request import Body
 from gateway.errors import BadRequest
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path, too_large
-from gateway.proxy.bodies import Bodies
+from gateway.proxy.bodies import LARGE, Bodies
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import OPTIONS, metadata_of, options_of
 from gateway.proxy.spool import Spool
 from gateway.wire.form import FormReader
 
-LARGE = 256 * 1024
-"""Bytes. A smaller body is read in one go, which takes a few milliseconds at most, whatever is in it."""
 PIECE = 1024 * 1024
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 MAX_FIELDS = 1000

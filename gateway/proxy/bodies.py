@@ -11,6 +11,10 @@ PORTION = 1024 * 1024
 """Bytes of an upload that have as much time to arrive as a whole body of another kind."""
 PIECE = 64 * 1024
 
+LARGE = 256 * 1024
+"""Bytes. A smaller body is read, and written for a provider, in one go, which takes a few milliseconds at most,
+whatever is in it."""
+
 
 class Bodies:
     """Reads request bodies, whoever needs one: all have the same time to arrive."""

@@ -11,7 +11,7 @@ from time import perf_counter, time
 
 import msgspec
 
-from gateway.contract import Call, Choice, Classifier, Head, Reply, Target, Upstream
+from gateway.contract import Call, Choice, Classifier, Head, JsonBody, Reply, Target, Upstream
 from gateway.contract.route import RETRIED, Retry, Route, RouteTarget
 from gateway.errors import (
     BrokeOff,
@@ -25,6 +25,7 @@ from gateway.errors import (
     Unreachable,
     UpstreamError,
 )
+from gateway.proxy.bodies import LARGE
 from gateway.proxy.classify import tier_of
 from gateway.proxy.exchange import Attempt, Exchange
 from gateway.proxy.options import NO_OPTIONS, RequestOptions
@@ -236,11 +237,15 @@ class Dispatcher:
         """A reply that is no refusal. One that refuses what is the gateway's own is asked for once more, without it."""
         target = attempt.target
         network = target.upstream or self.network
+        sent = call.request.body
+        is_large = isinstance(sent, JsonBody) and len(sent.data) > LARGE
         if route_target.params:
             call = call.with_fields({**call.fields, **route_target.params})
         is_second = False
         while True:
-            request = target.provider.request(call, target)
+            # To translate half a million turns takes two seconds, in which nobody else may be held up.
+            write = target.provider.request
+            request = await asyncio.to_thread(write, call, target) if is_large else write(call, target)
             if route_target.set_headers or route_target.remove_headers:
                 endpoint = request.endpoint.with_headers(route_target.set_headers, route_target.remove_headers)
                 request = msgspec.structs.replace(request, endpoint=endpoint)

@@ -2,13 +2,29 @@
 is in the caller's API."""
 
 from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
 
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
+from gateway.wire.failure import lenient_json
 
 MAX_DOCUMENT = 64 * 1024 * 1024
 MAX_EVENT = sse.MAX_EVENT
+
+T = TypeVar("T")
+
+
+def decoded(data: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+    """As clients read it: also with NaN, or half of a surrogate pair. Raises ValueError, RecursionError."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        return decoder.decode(msgspec.json.encode(lenient_json(data)))
 
 
 class DocumentReading:

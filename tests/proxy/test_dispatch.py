@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import threading
 import weakref
 from contextlib import suppress
 from random import Random
@@ -13,6 +14,7 @@ import pytest
 from gateway.contract import Call, Choice, JsonBody, Outcome, Request
 from gateway.dialects import CHAT as DIALECT
 from gateway.errors import BrokeOff, ConfigError, Refused, TimedOut, Unreachable
+from gateway.proxy.bodies import LARGE
 from gateway.proxy.dispatch import MAX_ERROR_BODY, Dispatcher, read_error
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import RequestOptions
@@ -1028,6 +1030,37 @@ async def test_a_choice_without_a_route_is_asked_by_itself(routed):
 
     assert (len(own.requests), len(network.requests)) == (1, 0)
     assert exchange.attempt.target.name == "a/m"
+
+
+class Slow:
+    """A provider that has not written its request before others have had a turn."""
+
+    def __init__(self, provider):
+        self.provider = provider
+        self.others = threading.Event()
+        self.had_a_turn = False
+
+    def request(self, call, target):
+        self.had_a_turn = self.others.wait(timeout=5)
+        return self.provider.request(call, target)
+
+    def reading(self, call, target, head):
+        return self.provider.reading(call, target, head)
+
+
+async def test_nobody_waits_while_a_large_body_is_translated(routed):
+    """Half a million turns in 15 MB held all others up for two seconds."""
+    upstream = FakeUpstream(OK)
+    call, choice = call_of(routed(upstream), {**ASK, "model": "a/m"})
+    request = msgspec.structs.replace(call.request, body=JsonBody(call.fields, bytes(LARGE + 1)))
+    slow = Slow(choice.target.provider)
+    alone = Choice(msgspec.structs.replace(choice.target, provider=slow))
+    asyncio.get_running_loop().call_soon(slow.others.set)
+
+    await respond(dispatcher_with(upstream), Exchange(), msgspec.structs.replace(call, request=request), alone)
+
+    assert slow.had_a_turn
+    assert upstream.asked()["model"] == "real-a"
 
 
 async def test_a_model_that_was_named_directly_has_its_attempt_in_the_record(routed, auth, sink):

@@ -42,7 +42,7 @@ class ReplyReading(DocumentReading):
             "type": "message",
             "role": "assistant",
             "model": self._model,
-            "content": _blocks(message, shows_thinking=self._shows_thinking),
+            "content": _blocks(message, self._new_id, shows_thinking=self._shows_thinking),
             "stop_reason": "refusal" if message.refusal else stop,
             "stop_sequence": stop_sequence,
             "usage": usage_fields(self.told_usage),
@@ -53,12 +53,13 @@ class ReplyReading(DocumentReading):
         return self._tier
 
 
-def message_id(given: str | None, new_id: Callable[[], str]) -> str:
+def message_id(given: str | int | None, new_id: Callable[[], str]) -> str:
     """Clients count by it, so no two messages have the same."""
-    return given if given and given.startswith("msg_") else f"msg_{given or new_id()}"
+    text = str(given or new_id())
+    return text if text.startswith("msg_") else f"msg_{text}"
 
 
-def _blocks(message: Said, *, shows_thinking: bool) -> list[dict[str, Any]]:
+def _blocks(message: Said, new_id: Callable[[], str], *, shows_thinking: bool) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     if shows_thinking:
         signed = [block for block in message.thinking_blocks or () if block.get("signature") or block.get("data")]
@@ -71,7 +72,7 @@ def _blocks(message: Said, *, shows_thinking: bool) -> list[dict[str, Any]]:
         found = [citation for each in message.annotations or () if (citation := citation_of(each)) is not None]
         blocks.append({**block, "citations": found} if found else block)
     for call in message.tool_calls or ():
-        id_ = call.id or ""
+        id_ = str(call.id or f"call_{new_id()}")
         if call.extra_content is not None:
             blocks.append({"type": "redacted_thinking", "data": sealed(id_, call.extra_content)})
         arguments = call.function.input

@@ -31,7 +31,8 @@ class Call(msgspec.Struct):
     """A call of a function, or a piece of one: only the first has a name."""
 
     index: int | None = None
-    id: str | None = None
+    id: str | int | None = None
+    """Some count them."""
     function: FunctionCall = msgspec.field(default_factory=FunctionCall)
     extra_content: dict[str, Any] | None = None
 
@@ -70,7 +71,7 @@ class Choice(msgspec.Struct):
 
 
 class Completion(msgspec.Struct):
-    id: str | None = None
+    id: str | int | None = None
     choices: list[Choice] | None = None
     usage: Any = None
     error: Any = None

@@ -130,7 +130,7 @@ class StreamedReply(EventReading):
             number = len(self._ids)
             if number >= MAX_CALLS:
                 raise BrokeOff(f"the provider made more than {MAX_CALLS:,} calls")
-            id_ = call.id or f"call_{self._new_id()}"
+            id_ = str(call.id or f"call_{self._new_id()}")
             self._ids.append(id_)
             if call.index is not None:
                 self._numbers[call.index] = number
@@ -145,6 +145,6 @@ class StreamedReply(EventReading):
 
     def _place_of(self, call: Call) -> int | None:
         """Of a call without an index: a new one has a name, and an id of its own."""
-        if call.id in self._ids:
-            return self._ids.index(call.id or "")
+        if (id_ := str(call.id or "")) in self._ids:
+            return self._ids.index(id_)
         return None if call.function.name else len(self._ids) - 1 if self._ids else None

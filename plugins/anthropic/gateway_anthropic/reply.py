@@ -4,17 +4,15 @@ Source: platform.claude.com/docs/en/api/messages, /build-with-claude/handling-st
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from gateway.errors import BrokeOff, Refused
 from gateway.translators.chat import Answer, completion
-from gateway.translators.reading import DocumentReading
+from gateway.translators.reading import DocumentReading, decoded
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
 from gateway.wire.failure import lenient_json
-
-T = TypeVar("T")
 
 FINISH: Mapping[str, str] = {
     "end_turn": "stop",
@@ -134,16 +132,6 @@ def annotation(citation: Mapping[str, Any], start: int, end: int) -> dict[str, A
         url = {"url": citation["url"], "title": citation.get("title") or ""}
         return {"type": "url_citation", "url_citation": {**url, "start_index": start, "end_index": end}}
     return {"type": "file_citation", "file_citation": {**citation, "start_index": start, "end_index": end}}
-
-
-def decoded(data: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
-    """As clients read it: also with NaN, or half of a surrogate pair. Raises ValueError, RecursionError."""
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return decoder.decode(msgspec.json.encode(lenient_json(data)))
 
 
 def _read(body: bytes) -> Reply:

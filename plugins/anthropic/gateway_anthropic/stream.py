@@ -10,7 +10,7 @@ import msgspec
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff
 from gateway.translators.chat import ChatChunks
-from gateway.translators.reading import EventReading
+from gateway.translators.reading import EventReading, decoded
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
 from gateway_anthropic.reply import (
     FINISH,
@@ -18,7 +18,6 @@ from gateway_anthropic.reply import (
     Reply,
     StopDetails,
     annotation,
-    decoded,
     redacted_block,
     thinking_block,
 )

@@ -14,8 +14,7 @@ import msgspec
 from gateway.contract import Call, Head, JsonBody
 from gateway.errors import BadRequest, BrokeOff
 from gateway.translators.chat import ChatRequest
-from gateway.translators.reading import DocumentReading
-from gateway_cohere.reply import decoded
+from gateway.translators.reading import DocumentReading, decoded
 from gateway_cohere.translator import FORMAT
 from gateway_cohere.usage import TokenUsage
 

@@ -4,18 +4,16 @@ Source: docs.cohere.com/reference/chat, /docs/tool-use-citations and /docs/reaso
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from gateway.errors import BrokeOff, Refused
 from gateway.translators.chat import Answer, completion
-from gateway.translators.reading import DocumentReading
+from gateway.translators.reading import DocumentReading, decoded
 from gateway.wire.failure import lenient_json
 from gateway.wire.openai import told
 from gateway_cohere.usage import TokenUsage
-
-T = TypeVar("T")
 
 FINISH: Mapping[str, str] = {
     "COMPLETE": "stop",
@@ -178,16 +176,6 @@ def tokens_of(pieces: Sequence[Logprobs]) -> list[dict[str, Any]]:
 def failed(message: str | None) -> Refused:
     """What takes the place of an answer that the model could not give."""
     return told({"message": message or "the provider says that the model has failed", "status": 502}, None)
-
-
-def decoded(data: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
-    """As clients read it: also with NaN, or half of a surrogate pair. Raises ValueError, RecursionError."""
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return decoder.decode(msgspec.json.encode(lenient_json(data)))
 
 
 def _read(body: bytes) -> Reply:

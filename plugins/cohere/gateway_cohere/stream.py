@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.errors import BrokeOff, Refused
 from gateway.translators.chat import ChatChunks
-from gateway.translators.reading import EventReading
+from gateway.translators.reading import EventReading, decoded
 from gateway.wire.failure import lenient_json
 from gateway.wire.openai import told
 from gateway.wire.sse import DONE
@@ -22,7 +22,6 @@ from gateway_cohere.reply import (
     Content,
     Logprobs,
     annotations,
-    decoded,
     failed,
     thinking_block,
     tokens_of,

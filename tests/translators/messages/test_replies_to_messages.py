@@ -196,3 +196,14 @@ def test_what_is_no_answer(reading, body, raised, message):
         one.end()
 
     assert getattr(error.value, "body", None) is None  # it would not be in the caller's words
+
+
+def test_ids_that_are_numbers_or_are_not_there(answered):
+    """Relayed as they are, such answers reach their callers; translated, they were a 502."""
+    calls = [{**CALL, "id": 7}, {**CALL, "id": None}]
+
+    said, _ = answered({**completion({"tool_calls": calls}, "tool_calls"), "id": 1})
+
+    first, second = (block["id"] for block in said["content"])
+    assert (said["id"], first) == ("msg_1", "7")
+    assert second.startswith("call_")
