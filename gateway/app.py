@@ -21,12 +21,12 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE
+from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, REALTIME
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
-from gateway.endpoints.realtime import RealtimeEndpoint
-from gateway.endpoints.router import BASES, Paths, Router, UrlPath
+from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
+from gateway.endpoints.router import BASES, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.errors import ConfigError, GatewayError, Stopping
 from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
@@ -54,6 +54,7 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
+from gateway.proxy.session import SessionTiming
 from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
@@ -91,6 +92,7 @@ def build_app(
     sinks: Sequence[Sink] | None = None,
     network: Upstream | None = None,
     timing: Timing | None = None,
+    session_timing: SessionTiming | None = None,
     hosts: Collection[str] = (),
     cors_origins: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -150,7 +152,8 @@ def build_app(
     dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
-    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing())
+    sessions = RealtimeEndpoint(responder=responder, timing=session_timing or SessionTiming(), count=admission.count)
+    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing(), sessions=sessions)
     if guards:
         app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)
@@ -164,8 +167,7 @@ def build_app(
     app = DrainMiddleware(app, drain=drain, max_open=max_open)
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
-    realtime = DrainMiddleware(asks(RealtimeEndpoint()), drain=drain, max_open=max_open)
-    websockets = [UrlPath(["GET"], f"{base}/realtime", realtime) for base in BASES]
+    upgrade = asks(UpgradeEndpoint())
     lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
     parts: list[Part] = [
@@ -190,10 +192,12 @@ def build_app(
             UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *control_paths(control, bodies=bodies, wrap=asks),
-            *websockets,
+            *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
         ]
     )
-    app = Router((*apis, *NATIVE), inference=app, websockets=Paths(websockets), other=other)
+    realtime = speaking(REALTIME, app)
+    websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
+    app = Router((*apis, *NATIVE), inference=app, websockets=websockets, other=other)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)

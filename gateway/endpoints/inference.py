@@ -1,7 +1,7 @@
 """The one endpoint of all inference routes."""
 
 from gateway.errors import ClientLeft, GatewayError
-from gateway.proxy.asgi import Receive, Scope, Send
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.responder import Responder
@@ -10,14 +10,22 @@ from gateway.proxy.writer import ResponseWriter
 
 
 class InferenceEndpoint:
-    """Has the answer of what was chosen relayed."""
+    """Has the answer of what was chosen relayed.
 
-    def __init__(self, *, responder: Responder, timing: Timing) -> None:
+    Args:
+        sessions: takes WebSockets.
+    """
+
+    def __init__(self, *, responder: Responder, timing: Timing, sessions: ASGIApp | None = None) -> None:
         self.responder = responder
+        self.sessions = sessions
         self.timing = timing
         self.waiting = Deadlines(timing.watch_after_s, Watch.begin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and self.sessions is not None:
+            await self.sessions(scope, receive, send)
+            return
         exchange = Exchange.of(scope)
         call = exchange.call
         assert call is not None, "ParseMiddleware has to come before this endpoint"

@@ -99,7 +99,7 @@ def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
     dialect, places = exchange.dialect, scope.get("path_params")
     names: Collection[str] = getattr(dialect, "headers", ())  # `isinstance` of a protocol would take a microsecond
     return Request(
-        scope["method"],
+        scope.get("method", "GET"),  # the handshake of a WebSocket is one
         exchange.route,
         places or {},
         scope.get("query_string", b""),

@@ -30,6 +30,7 @@ ALL = MappingProxyType(
         "speech": "/audio/speech",
         "rerank": "/rerank",
         "moderations": "/moderations",
+        "realtime": "/realtime",
     }
 )
 _NO_PATHS: Mapping[str, str] = MappingProxyType({})

@@ -8,7 +8,7 @@ from typing import Any, Self
 import msgspec
 
 from gateway.contract import Call, Caller, Choice, Dialect, Observer, Outcome, Reading, Span, Target, UpstreamRequest
-from gateway.contract.limits import Hold, Ticket
+from gateway.contract.limits import Amounts, Hold, Ticket
 from gateway.contract.price import Bill, Price
 from gateway.contract.route import NO_METADATA
 from gateway.contract.usage import Usage
@@ -123,6 +123,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     price: Price | None = None
     bill: Bill | None = None
     cost: int | None = None
+    counted: Amounts | None = None
+    """Of a session: what was counted while it went on."""
     # guard, third-party middlewares
     observers: list[Observer] = []
     # guard responder
