@@ -139,7 +139,7 @@ class _Session:
         up, down = loop.create_task(self._to_provider()), loop.create_task(self._to_client())
         try:
             await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
-            if not down.done() and up.exception() is not None:
+            if not down.done() and isinstance(up.exception(), BrokeOff):
                 await asyncio.wait((down,), timeout=LAST_WORD_S)  # it may say why nothing can be sent
         finally:
             self._timer.cancel()

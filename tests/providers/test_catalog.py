@@ -339,7 +339,7 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
     assert request.endpoint.tls == tls
 
 
-OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS)]
+OPENAIS = [*(dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS)), "realtime"]
 
 
 @pytest.mark.parametrize(
