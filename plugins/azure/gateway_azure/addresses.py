@@ -2,7 +2,8 @@
 
 Source: learn.microsoft.com/azure/foundry/openai/api-version-lifecycle (the v1 API), .../openai/reference (deployments),
 .../foundry-models/concepts/endpoints (/models), azure/ai/inference/_patch.py of azure-ai-inference 1.0.0b9 (models
-with an endpoint of their own), platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry; read 2026-11.
+with an endpoint of their own), .../foundry/openai/how-to/realtime-audio-websockets (sessions), platform.claude.com/docs/
+en/build-with-claude/claude-in-microsoft-foundry; read 2026-11.
 """
 
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ RESOURCE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".service
 _PATHS: Mapping[str, str] = MappingProxyType(
     {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
 )
+_V1_PATHS: Mapping[str, str] = MappingProxyType({**_PATHS, "realtime": "/realtime"})
+_DEPLOYMENTS = "/openai/deployments/"
 _CLAUDE_PATHS: Mapping[str, str] = MappingProxyType({"anthropic": "/v1/messages"})
 
 
@@ -49,13 +52,17 @@ class Address(msgspec.Struct, frozen=True):
     def urls(self) -> dict[str, str]:
         """API -> URL."""
         query = f"?api-version={self.version}" if self.version is not None else ""
-        return {name: f"{self.base_url}{path}{query}" for name, path in self.paths.items()}
+        urls = {name: f"{self.base_url}{path}{query}" for name, path in self.paths.items()}
+        resource, is_dated, deployment = self.base_url.partition(_DEPLOYMENTS)
+        if is_dated and query:  # sessions name the deployment in the query
+            urls["realtime"] = f"{resource}/openai/realtime{query}&deployment={deployment}"
+        return urls
 
     @property
     def knows_stream_options(self) -> bool:
         """Later versions and those without a date do."""
         version = self.version or ""
-        is_dated = version[:4].isdecimal() and "/openai/deployments/" in self.base_url
+        is_dated = version[:4].isdecimal() and _DEPLOYMENTS in self.base_url
         return not is_dated or version >= USAGE_SINCE
 
 
@@ -64,7 +71,7 @@ def azure_openai(endpoint: str, deployment: str, version: str) -> Address:
     resource = _without(endpoint, "/openai/v1", "/openai")
     if version in V1_VERSIONS:
         return _v1(resource, version)
-    return Address(f"{resource}/openai/deployments/{quote(deployment, safe='')}", version)
+    return Address(f"{resource}{_DEPLOYMENTS}{quote(deployment, safe='')}", version)
 
 
 def microsoft_foundry(
@@ -87,7 +94,7 @@ def azure_foundry(endpoint: str, deployment: str, version: str | None) -> Addres
         return claude(_origin(endpoint))
     if path.endswith("/openai/v1") or path.startswith("/api/projects/"):
         return _v1(_origin(endpoint), version or "v1")
-    if "/openai/deployments/" in path:
+    if _DEPLOYMENTS in path:
         if version is None:
             raise ValueError("azure_endpoint names a deployment, and so there has to be an api_version")
         return Address(base, version)
@@ -113,7 +120,7 @@ def is_claude(model: str) -> bool:
 
 
 def _v1(resource: str, version: str) -> Address:
-    return Address(f"{resource}/openai/v1", "preview" if version == "preview" else None)
+    return Address(f"{resource}/openai/v1", "preview" if version == "preview" else None, _V1_PATHS)
 
 
 def _inference(base: str, version: str | None) -> Address:
