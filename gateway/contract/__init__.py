@@ -18,6 +18,7 @@ from gateway.contract.provider import (
     Endpoint,
     ListsModels,
     Provider,
+    RelaysRefusals,
     Reply,
     Signer,
     Socket,
@@ -27,7 +28,7 @@ from gateway.contract.provider import (
     UpstreamRequest,
 )
 from gateway.contract.record import Outcome, Record, Sink, Span
-from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request, Stored
+from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request, Stored, StreamBody
 from gateway.contract.translator import Translator
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "RawBody",
     "Reading",
     "Record",
+    "RelaysRefusals",
     "Reply",
     "Request",
     "Signer",
@@ -62,6 +64,7 @@ __all__ = [
     "Socket",
     "Span",
     "Stored",
+    "StreamBody",
     "Subject",
     "Target",
     "Text",

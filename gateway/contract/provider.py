@@ -283,6 +283,14 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class RelaysRefusals(Protocol):
+    """What a `Provider` may have besides, for APIs in which each status says something to the caller alone."""
+
+    def relays(self, call: Call, target: Target, status: int) -> bool:
+        """Whether an answer with a status from 300 up is passed on as any other; else it is a refusal."""
+
+
+@runtime_checkable
 class ListsModels(Protocol):
     """What a `Provider` may have besides. Accounts that offer any model, as `account/*`, then show which there are."""
 

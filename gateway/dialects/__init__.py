@@ -7,6 +7,7 @@ from gateway.dialects.messages import COUNT_TOKENS, MESSAGES
 from gateway.dialects.moderations import MODERATIONS
 from gateway.dialects.native import NATIVE
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects.proxy import PROXY
 from gateway.dialects.realtime import REALTIME
 from gateway.dialects.rerank import RERANK
 
@@ -38,6 +39,7 @@ __all__ = [
     "MESSAGES",
     "MODERATIONS",
     "NATIVE",
+    "PROXY",
     "REALTIME",
     "RERANK",
     "SPEECH",

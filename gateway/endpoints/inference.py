@@ -1,12 +1,17 @@
 """The one endpoint of all inference routes."""
 
+from collections.abc import Mapping
+
 from gateway.errors import ClientLeft, GatewayError
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.passing import PROXY, PassingWriter
 from gateway.proxy.responder import Responder
 from gateway.proxy.watch import Timing, Watch
 from gateway.proxy.writer import ResponseWriter
+
+WRITERS: Mapping[str, type[ResponseWriter]] = {PROXY: PassingWriter}
 
 
 class InferenceEndpoint:
@@ -30,7 +35,7 @@ class InferenceEndpoint:
         call = exchange.call
         assert call is not None, "ParseMiddleware has to come before this endpoint"
         assert exchange.choice is not None, "ModelMiddleware has to come before this endpoint"
-        writer = ResponseWriter(send, exchange)
+        writer = WRITERS.get(call.dialect.name, ResponseWriter)(send, exchange)
         try:
             with Watch(exchange, receive, writer, self.timing, self.waiting):
                 await self.responder.respond(exchange, writer)

@@ -20,7 +20,6 @@ NOT_YET = frozenset(
                 "aws",
                 "azure",
                 "cartesia",
-                "custom-endpoint",
                 "deepgram",
                 "elevenlabs",
                 "gcp",

@@ -6,12 +6,13 @@ from collections.abc import Collection
 
 import msgspec
 
-from gateway.contract import Call, Dialect, FormBody, JsonBody, RawBody, Request
+from gateway.contract import Call, Dialect, FormBody, JsonBody, RawBody, Request, StreamBody
 from gateway.contract.request import Body
 from gateway.errors import BadRequest
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path, too_large
 from gateway.proxy.bodies import LARGE, Bodies
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.incoming import Incoming
 from gateway.proxy.options import OPTIONS, metadata_of, options_of
 from gateway.proxy.spool import Spool
 from gateway.wire.form import FormReader
@@ -50,6 +51,9 @@ class ParseMiddleware:
                 max_bytes = dialect.max_body_bytes or self.max_body_bytes
                 if int(exchange.headers.get(b"content-length", b"0")) > max_bytes:
                     raise too_large(max_bytes)
+                if dialect.accepts is StreamBody and _is_large(exchange):
+                    await self._with_stream(scope, receive, send, exchange, dialect, max_bytes)
+                    return
                 if dialect.accepts is FormBody:
                     await self._with_form(scope, receive, send, exchange, dialect, max_bytes)
                     return
@@ -67,6 +71,18 @@ class ParseMiddleware:
                 _read_options(exchange)
             exchange.call = Call(dialect=dialect, ask=ask, request=request, provider_key=exchange.provider_key)
         await self.app(scope, receive, send)
+
+    async def _with_stream(
+        self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, dialect: Dialect, max_bytes: int
+    ) -> None:
+        """It is read when somebody takes it, and only then can be heard what the client says behind it."""
+        incoming = Incoming(exchange, receive, max_bytes=max_bytes, piece_s=self.bodies.timeout_s)
+        length = exchange.headers.get(b"content-length")
+        request = _request(scope, exchange, StreamBody(incoming, int(length) if length is not None else None))
+        ask = dialect.parse(request)
+        _read_options(exchange)
+        exchange.call = Call(dialect=dialect, ask=ask, request=request, provider_key=exchange.provider_key)
+        await self.app(scope, incoming.receive, send)
 
     async def _with_form(
         self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, dialect: Dialect, max_bytes: int
@@ -125,7 +141,7 @@ def _body(pieces: list[bytes], exchange: Exchange, dialect: Dialect) -> Body | N
         return None
     if dialect.accepts is JsonBody:
         return json_body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-    if dialect.accepts is RawBody:
+    if dialect.accepts in (RawBody, StreamBody):
         return RawBody(b"".join(pieces), _content_type(exchange))
     return None
 
@@ -135,6 +151,12 @@ async def _large_body(pieces: list[bytes], exchange: Exchange, dialect: Dialect)
     if dialect.accepts is JsonBody:
         return await large_json_body(pieces)
     return _body(pieces, exchange, dialect)
+
+
+def _is_large(exchange: Exchange) -> bool:
+    """Or may be, as it does not say."""
+    length = exchange.headers.get(b"content-length")
+    return b"transfer-encoding" in exchange.headers if length is None else int(length) > LARGE
 
 
 def _content_type(exchange: Exchange) -> str:

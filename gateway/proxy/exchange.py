@@ -42,6 +42,8 @@ class Attempt(msgspec.Struct, eq=False):
     sent_at: float | None = None
     status: int | None = None
     """The provider's."""
+    headers: Mapping[str, str] = {}
+    """Of its answer."""
     first_byte_at: float | None = None
     last_byte_at: float | None = None
     reading: Reading | None = None

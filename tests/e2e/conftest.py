@@ -273,13 +273,19 @@ def account():
 @pytest.fixture(scope="session")
 def manifests(provider_url, nowhere_url, llmock_server, speaker):
     """`mock` is the provider of the test, `llm` is llmock, nobody listens at `nowhere`; there are `demo/echo` and, for
-    WebSockets, `voice/talk`."""
+    WebSockets, `voice/talk`, which listens where any request to `any/thing` goes."""
     accounts = [
         account_of("mock", provider_url),
         account_of("nowhere", nowhere_url),
         account_of("llm", llmock_server.base_url("openai")),
         {"type": "provider-account/demo", "name": "demo", "integrations": [{"name": "echo"}]},
         speaker,
+        {
+            "type": "provider-account/custom-endpoint",
+            "name": "any",
+            "auth_data": {"type": "header", "headers": {"Authorization": "Basic key-of-any"}},
+            "integrations": [{"name": "thing", "base_url": speaker["base_url"].replace("/v1", "/base")}],
+        },
     ]
     return json.dumps(accounts)
 

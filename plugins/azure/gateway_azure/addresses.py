@@ -2,8 +2,8 @@
 
 Source: learn.microsoft.com/azure/foundry/openai/api-version-lifecycle (the v1 API), .../openai/reference (deployments),
 .../foundry-models/concepts/endpoints (/models), azure/ai/inference/_patch.py of azure-ai-inference 1.0.0b9 (models
-with an endpoint of their own), .../foundry/openai/how-to/realtime-audio-websockets (sessions), platform.claude.com/docs/
-en/build-with-claude/claude-in-microsoft-foundry; read 2026-11.
+with an endpoint of their own), .../foundry/openai/how-to/realtime-audio-websockets (sessions),
+platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry; read 2026-11.
 """
 
 from collections.abc import Mapping
