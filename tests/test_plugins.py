@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.plugins import MIDDLEWARES, PROVIDERS, load_plugins, providers_by_type
+from gateway.providers.custom_endpoint import CustomEndpoints
 from gateway.providers.demo import Demo
 from gateway.providers.openai_compatible import OpenAICompatible
 
@@ -38,7 +39,11 @@ def install(tmp_path):
 
 def test_finds_what_comes_with_the_gateway():
     """Built-ins are found like everybody else's plugins, so that the way there is always in use."""
-    assert load_plugins(PROVIDERS) == {"demo": Demo, "openai_compatible": OpenAICompatible}
+    assert load_plugins(PROVIDERS) == {
+        "custom_endpoint": CustomEndpoints,
+        "demo": Demo,
+        "openai_compatible": OpenAICompatible,
+    }
     assert load_plugins(MIDDLEWARES) == {}
 
 

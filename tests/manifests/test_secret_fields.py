@@ -58,6 +58,8 @@ NAMED = {
     "expiration_date": "2027-01-31",
     "members": "ana@example.com",
     "managers": "ana@example.com",
+    "fallback_status_codes": "503",
+    "slug": "all",
 }
 """Fields whose text has a form."""
 
