@@ -23,7 +23,16 @@ class HeaderAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
 
 
 class EndpointBalancing(msgspec.Struct, frozen=True, kw_only=True):
-    """How an endpoint is chosen among those of its account. The lowest priority is asked first."""
+    """How an endpoint is chosen among those of its account.
+
+    Args:
+        weight: its share of the requests, by `routing_type: weight`.
+        priority: the lowest is asked first, by `routing_type: priority`.
+        fallback_status_codes: of its answers, after which another one is asked; 408, 429, 500, 502, 503 and 504 unless
+            given.
+        fallback_candidate: whether it is asked in the place of another.
+        metadata_match: only for requests whose metadata has all of these.
+    """
 
     weight: Percent = 0
     priority: int = 0
@@ -33,7 +42,14 @@ class EndpointBalancing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CustomEndpoint(Model, frozen=True, kw_only=True):
-    """One address. `auth_data` comes before that of the account, `headers` are sent besides."""
+    """One address.
+
+    Args:
+        base_url: what stands behind the endpoint's name in the path goes behind it.
+        auth_data: in the place of that of the account.
+        headers: sent besides; those of a caller with the same names are not.
+        model_types: without effect.
+    """
 
     type: Annotated[str, Meta(pattern="^integration/model/", description="integration/model/...")] = (
         "integration/model/custom-endpoint"
@@ -48,8 +64,15 @@ class CustomEndpoint(Model, frozen=True, kw_only=True):
 
 
 class CustomEndpointAccount(ProviderAccount, frozen=True, kw_only=True):
-    """Endpoints are called at `/proxy-api/<account>/<endpoint>/...`; with a `routing_type`, one of them is chosen for
-    `/proxy-api/<account>/<slug>/...`."""
+    """Any HTTP API, passed on as it is at `/proxy-api/<account>/<endpoint>/...`.
+
+    Args:
+        integrations: its endpoints.
+        endpoint_type: kept, and without effect.
+        routing_type: how one of the endpoints is chosen for `/proxy-api/<account>/<slug>/...`.
+        slug: belongs to `routing_type`.
+        auth_data: headers with credentials, for endpoints without their own.
+    """
 
     integrations: Annotated[tuple[CustomEndpoint, ...], Meta(min_length=1)]
     endpoint_type: Literal["azure-speech-service", "other"] | None = None

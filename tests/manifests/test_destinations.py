@@ -63,7 +63,6 @@ def test_which_fields_decide():
         "SelfHostedModel": ["url", "model_server", "auth_data", "headers", "tls_settings"],
         "CustomEndpointAccount": key_account,
         "CustomEndpoint": ["base_url", "auth_data", "headers", "tls_settings"],
-        "EndpointBalancing": ["weight", "priority", "fallback_status_codes", "fallback_candidate", "metadata_match"],
         "HeaderAuth": ["headers"],
         "Integration": [],
         "TlsSettings": ["reject_unauthorized", "ca_cert"],
