@@ -183,10 +183,13 @@ def build_app(
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
     ]
+    about = OpenApiEndpoint(
+        dialects=apis, passed=(*NATIVE, PROXY), sessions=(REALTIME,), control=ROUTES if control else ()
+    )
     other = Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
-            UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=apis, control=ROUTES if control else ())),
+            UrlPath(["GET"], "/openapi.json", about),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),

@@ -95,7 +95,7 @@ class _Writer:
         schema = self.of(field.type)
         if meaning is not None:
             schema = {**schema, "description": meaning}
-        if field.default is not types.NODEFAULT and field.default is not None:
+        if field.default is not msgspec.NODEFAULT and field.default is not None:
             schema = {**schema, "default": msgspec.to_builtins(field.default, enc_hook=lambda _: "***")}
         return schema
 
