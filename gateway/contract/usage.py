@@ -64,6 +64,11 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             kept.append("stated_cost")
         return msgspec.structs.replace(self, **{name: getattr(earlier, name) for name in kept})
 
+    def beside(self, expected: "Usage") -> "Usage":
+        """This, with what was expected of all that it does not count; so it is an estimate."""
+        more = {name: amount for name in AMOUNTS if (amount := getattr(expected, name)) and not getattr(self, name)}
+        return msgspec.structs.replace(self, **more, estimated=True)
+
     @classmethod
     def from_openai(cls, said: object) -> Self | None:
         """From the `usage` object of OpenAI's APIs, in all vendors' variants.

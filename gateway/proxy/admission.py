@@ -179,7 +179,12 @@ class Admission:
                 price = exchange.price = price.for_variant(f"service_tier={attempt.service_tier}")
             exchange.cost = price.cost(usage, exchange.at) if price is not None else None
             if exchange.cost == 0 and price is not None and not price.knows(usage):
-                exchange.price = exchange.cost = None
+                # It tells of it in another unit than the price does.
+                told = next((usage.beside(each) for each in ask.expected if price.knows(each)), None)
+                if told is not None:
+                    attempt.usage = usage = told
+                exchange.cost = price.cost(usage, exchange.at) if told is not None else None
+                exchange.price = price if told is not None else None
             if usage.stated_cost is not None and attempt.target.states_cost:
                 exchange.price, exchange.cost = None, usage.stated_cost
                 exchange.bill = Bill.stated(attempt.target.name, usage.stated_cost)
