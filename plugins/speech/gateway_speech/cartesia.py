@@ -1,8 +1,8 @@
 """Cartesia.
 
 Source: docs.cartesia.ai (api-reference/tts/bytes and api-reference/stt/transcribe of the versions 2024-06-10 to
-2026-03-01, build-with-cartesia/sonic-3/volume-speed-emotion, use-the-api/api-errors), types of cartesia 4.2; read
-2026-11.
+2026-03-01, build-with-cartesia/sonic-3/volume-speed-emotion, use-the-api/api-conventions and /api-errors), types of
+cartesia 4.2; read 2026-11.
 """
 
 import re
@@ -25,6 +25,8 @@ FORMATS: Mapping[str, Mapping[str, object]] = {
     "pcm": {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000},
 }
 SLOWEST, FASTEST = 0.6, 1.5
+BEARER_SINCE = "2026"
+"""The pages of versions before it have the key in `X-API-Key`, and those of 2026-03-01 behind `Bearer`."""
 SPOKEN_FIELDS = ("duration", "pronunciation_dict_id")
 """Of its own, which callers may send as well."""
 _WITHOUT_SPEED = re.compile(r"sonic(?:-2.*|-turbo.*|-english.*|-multilingual.*|-preview.*)?")
@@ -63,7 +65,9 @@ class Cartesia:
 
     def headers(self, account: SpeechAccount) -> Mapping[str, str]:
         assert isinstance(account, CartesiaAccount)
-        return {"x-api-key": account.auth_data.api_key.reveal(), "cartesia-version": account.cartesia_version}
+        key, version = account.auth_data.api_key.reveal(), account.cartesia_version
+        named = {"authorization": f"Bearer {key}"} if version >= BEARER_SINCE else {"x-api-key": key}
+        return {**named, "cartesia-version": version}
 
     def speak(self, asked: Spoken, fields: ChatRequest, model: str) -> Sent:
         if not asked.voice:

@@ -1,7 +1,8 @@
 """ElevenLabs.
 
 Source: elevenlabs.io/docs/api-reference (text-to-speech/convert and /stream, speech-to-text/convert, models/list) as in
-the types of elevenlabs 2.78; the range of `speed` from docs/best-practices/prompting/controls; read 2026-11.
+the types of elevenlabs 2.78; docs/eleven-api/guides/how-to/speech-to-text/batch/keyterm-prompting; the range of `speed`
+from errors of the API (`invalid_voice_settings`) that are quoted in public code; read 2026-11.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from gateway.contract import Head
 from gateway.errors import BadRequest
 from gateway.translators.chat import ChatRequest
 from gateway_speech.accounts import SpeechAccount
-from gateway_speech.asked import Heard, Spoken, within
+from gateway_speech.asked import Heard, Spoken, unsaid, within
 from gateway_speech.transcript import Transcript, Word
 from gateway_speech.vendor import Sent, form_sent, json_sent
 
@@ -37,6 +38,8 @@ SPOKEN_FIELDS = (
 )
 HEARD_FIELDS = ("diarization_threshold", "file_format", "no_verbatim", "num_speakers", "numbers_format", "seed")
 """Of its own, which callers may send as well."""
+
+_WITHOUT_TERMS = "scribe_v1"
 
 
 class Spelled(msgspec.Struct):
@@ -115,8 +118,11 @@ class ElevenLabs:
             # Whisper writes down no laughter, and who reads a transcript of OpenAI's expects none.
             ("tag_audio_events", "true" if fields.take("tag_audio_events", bool) else "false"),
             ("diarize", "true" if diarizes else "false"),
-            *(("keyterms", term) for term in asked.terms),
         ]
+        if model.startswith(_WITHOUT_TERMS):
+            unsaid(fields, asked.terms_from, asked.terms)
+        else:
+            pairs += [("keyterms", term) for term in asked.terms]
         if asked.language is not None:
             pairs.append(("language_code", asked.language))
         if asked.temperature is not None:

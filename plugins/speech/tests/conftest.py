@@ -33,6 +33,7 @@ integrations:
     model_id: scribe_v2
     model_types: [audio_transcription]
     cost: {{metric: per_minute_of_audio, value: {{input: 0.006}}}}
+  - {{type: integration/model/elevenlabs, name: old, model_id: scribe_v1, model_types: [audio_transcription]}}
 ---
 type: provider-account/deepgram
 name: deep
@@ -254,7 +255,11 @@ class Vendors:
             check("source_url" in asked.body, 400, detail("missing_file", "no file"))
             return web.json_response(self.heard["elevenlabs"])
         if asked.path == "/v1/speech-to-text":
-            check(asked.form.get("model_id") == ["scribe_v2"], 400, detail("invalid_model_id", "no such model"))
+            model = asked.form.get("model_id")
+            check(model in (["scribe_v1"], ["scribe_v2"]), 400, detail("invalid_model_id", "no such model"))
+            check(
+                model == ["scribe_v2"] or "keyterms" not in asked.form, 400, detail("bad", "keyterms: Scribe 2 alone")
+            )
             unknown = asked.form.keys() - ELEVENLABS_FORM
             check(not unknown, 422, {"detail": [{"loc": ["body", *unknown], "msg": "unknown", "type": "extra"}]})
             check(asked.file is not None, 400, detail("missing_file", "no file"))

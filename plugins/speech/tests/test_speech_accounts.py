@@ -54,13 +54,22 @@ def test_where_an_account_is(type_, more, address):
     assert addressed(type_, more) == address
 
 
-@pytest.mark.parametrize("version", ["2025-04-16", '"2024-06-10"', "2026-08-14"])
-def test_dates_need_no_quotes(version):
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        ("2025-04-16", b"x-api-key: k"),
+        ('"2024-06-10"', b"x-api-key: k"),
+        ("2026-03-01", b"authorization: Bearer k"),
+        ("2026-08-14", b"authorization: Bearer k"),
+    ],
+)
+def test_dates_need_no_quotes(version, line):
+    """They say, too, where Cartesia looks for the key."""
     snapshot = compiled("cartesia", f"cartesia_version: {version}")
 
     head = snapshot.find("a/m").settings.account.head
     assert b"\r\ncartesia-version: %b\r\n" % version.strip('"').encode() in head
-    assert b"\r\nx-api-key: k\r\n" in head
+    assert b"\r\n%b\r\n" % line in head
 
 
 @pytest.mark.parametrize(
