@@ -56,6 +56,7 @@ NAMED = {
     "jwks_uri": "https://idp.example.com/keys",
     "ca_cert": "-----BEGIN CERTIFICATE-----",
     "expiration_date": "2027-01-31",
+    "cartesia_version": "2025-04-16",
     "members": "ana@example.com",
     "managers": "ana@example.com",
 }
