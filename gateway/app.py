@@ -21,7 +21,7 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, PROXY, REALTIME
+from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH, PROXY, REALTIME
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
@@ -184,7 +184,7 @@ def build_app(
         LimitFigures(admission),
     ]
     about = OpenApiEndpoint(
-        dialects=apis, passed=(*NATIVE, PROXY), sessions=(REALTIME,), control=ROUTES if control else ()
+        dialects=apis, passed=(*NATIVE, *NATIVE_SPEECH, PROXY), sessions=(REALTIME,), control=ROUTES if control else ()
     )
     other = Paths(
         [
@@ -200,7 +200,7 @@ def build_app(
     )
     realtime = speaking(REALTIME, app)
     websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
-    app = Router((*apis, *NATIVE, PROXY), inference=app, websockets=websockets, other=other)
+    app = Router((*apis, *NATIVE, *NATIVE_SPEECH, PROXY), inference=app, websockets=websockets, other=other)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)

@@ -7,8 +7,8 @@ Source: JSON Schema 2020-12.
 """
 
 import inspect
-import re
 from collections.abc import Iterable, Mapping
+from itertools import dropwhile, islice, takewhile
 from typing import Any
 
 import msgspec
@@ -24,9 +24,8 @@ Schema = dict[str, Any]
 _VARIABLE = r"\$\{"
 _STANDS_IN = {"type": "string", "pattern": _VARIABLE}
 _NUMBER = {"type": "string", "pattern": r"^[-+.0-9]|\$\{"}
-_ARGS = re.compile(r"^Args:\n(?P<args>(?:(?:    .*)?\n?)*)", re.MULTILINE)
-_ARG = re.compile(r"^    (?P<names>\w+(?:, \w+)*): (?P<text>(?:.*\n?)(?:^     +.*\n?)*)", re.MULTILINE)
-_SECTION = re.compile(r"^(?:Args|Source|Raises):", re.MULTILINE)
+_SECTIONS = ("Args:", "Source:", "Raises:")
+_INDENT = "    "
 
 
 def schema_of(structs: Mapping[str, type[msgspec.Struct]], *, unread: Iterable[str] = ()) -> Schema:
@@ -136,19 +135,27 @@ class _Writer:
 
 def about_of(struct: type) -> str:
     """What its docstring says of all of it, in one line."""
-    text = inspect.cleandoc(struct.__dict__.get("__doc__") or "")
-    return " ".join(_SECTION.split(text)[0].split())
+    return " ".join(" ".join(takewhile(lambda line: not line.startswith(_SECTIONS), _doc_of(struct))).split())
 
 
 def meanings_of(struct: type) -> dict[str, str]:
     """Field -> what the docstrings of it, and of what it inherits from, say of it, in one line."""
     found: dict[str, str] = {}
     for base in reversed(struct.__mro__):
-        section = _ARGS.search(inspect.cleandoc(base.__dict__.get("__doc__") or ""))
-        for arg in _ARG.finditer(section["args"] if section else ""):
-            for name in arg["names"].split(", "):
-                found[name] = " ".join(arg["text"].split())
+        lines = dropwhile(lambda line: line != "Args:", _doc_of(base))
+        names: list[str] = []
+        for line in takewhile(lambda line: not line or line.startswith(_INDENT), islice(lines, 1, None)):
+            if line.startswith(_INDENT * 2) or not line:
+                found |= {name: f"{found[name]} {line.strip()}".strip() for name in names}
+            else:
+                known, _, meaning = line.strip().partition(": ")
+                names = known.split(", ")
+                found |= dict.fromkeys(names, meaning)
     return found
+
+
+def _doc_of(struct: type) -> list[str]:
+    return inspect.cleandoc(struct.__dict__.get("__doc__") or "").splitlines()
 
 
 def _text(kind: types.StrType) -> Schema:

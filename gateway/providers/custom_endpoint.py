@@ -62,7 +62,8 @@ class CustomEndpoints:
             raise BadRequest(f"this cannot be passed on: {error}") from error
         if isinstance(sent, StreamBody):
             return UpstreamRequest(endpoint, sent.pieces, length=sent.length)
-        return UpstreamRequest(endpoint, sent.data if isinstance(sent, RawBody) else b"")
+        data = sent.data if isinstance(sent, RawBody) else b""
+        return UpstreamRequest(endpoint, data, length=None if isinstance(data, bytes) else len(data))
 
     def relays(self, call: Call, target: Target, status: int) -> bool:
         """Unless another endpoint may give a better answer."""
