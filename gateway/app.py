@@ -32,6 +32,7 @@ from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
 from gateway.identity.jwt.jwks import HttpFetch
 from gateway.middleware import (
+    AccountMiddleware,
     AuthMiddleware,
     BudgetMiddleware,
     DrainMiddleware,
@@ -46,6 +47,7 @@ from gateway.middleware import (
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
 from gateway.plugins import MIDDLEWARES, load_plugins
+from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
@@ -151,14 +153,15 @@ def build_app(
     dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
-    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing())
+    of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask)
+    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing(), by_account=of_account)
     if guards:
         app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
-    app = ModelMiddleware(app, models=live)
+    app = ModelMiddleware(app, models=live, by_account=AccountMiddleware(app, models=live, objects=objects))
     app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes)
     app = AuthMiddleware(app, tokens=known, failures=failures)
     max_open = max_open or max_open_by_files()

@@ -19,13 +19,13 @@ what people give clients of Anthropic's API; the one behind it is the last of a 
 
 class Router:
     """Inference routes without places in them by dictionary: walking along patterns costs more than all steps here.
-    Then those with places, then the rest: `other`."""
+    Then those with places, then the rest: `other`. Of two dialects with one route, the later has it."""
 
     def __init__(self, dialects: Iterable[Dialect], *, inference: ASGIApp, websockets: ASGIApp, other: ASGIApp) -> None:
         self.fixed: dict[str, dict[str, tuple[Dialect, str]]] = {}
         self.inference = inference
         self.websockets = websockets
-        templates = []
+        templates: list[UrlPath] = []
         for dialect in dialects:
             methods: dict[str, list[str]] = {}
             for method, route in dialect.routes:
@@ -36,7 +36,7 @@ class Router:
                         self.fixed.setdefault(base + route, {})[method] = dialect, route
             for route, allowed in methods.items():
                 app = partial(self._infer, dialect, route)
-                templates += [UrlPath(allowed, base + route, app) for base in BASES]
+                templates[:0] = [UrlPath(allowed, base + route, app) for base in BASES]
         self.other = Paths(templates, other=other) if templates else other
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
