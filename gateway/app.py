@@ -56,6 +56,7 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
+from gateway.proxy.spool import Disk
 from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
@@ -162,7 +163,7 @@ def build_app(
     for middleware in reversed(third_party):
         app = middleware(app)
     app = ModelMiddleware(app, models=live, by_account=AccountMiddleware(app, models=live, objects=objects))
-    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes)
+    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, disk=Disk(settings.upload_disk_bytes))
     app = AuthMiddleware(app, tokens=known, failures=failures)
     max_open = max_open or max_open_by_files()
     app = DrainMiddleware(app, drain=drain, max_open=max_open)

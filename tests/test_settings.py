@@ -51,6 +51,8 @@ def faults_of(environ, **options):
         ({"GATEWAY_REDIS_URL": "redis://h:6379/0"}, "redis_url", Secret("redis://h:6379/0")),
         ({"GATEWAY_SPOOL_DIR": "/var/spool"}, "spool_dir", Path("/var/spool")),
         ({"GATEWAY_LEDGER_DAYS": "30"}, "ledger_days", 30),
+        ({"GATEWAY_UPLOAD_DISK": "1000"}, "upload_disk_bytes", 1000),
+        ({"GATEWAY_UPLOAD_DISK": "512Mi"}, "upload_disk_bytes", 536870912),
         ({"GATEWAY_SECRETS_DIR": "/run/secrets"}, "secrets_dir", Path("/run/secrets")),
         (
             {"GATEWAY_EGRESS_ALLOW": " 10.20.0.0/16, fd12::/16 ,"},

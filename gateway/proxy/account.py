@@ -131,7 +131,7 @@ class AccountResponder:
         """Ids of files that came of an object: they are its owner's."""
         try:
             ids = _ids.decode(raw)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return raw  # for the client to judge
         if ids is None:
             return raw
@@ -285,7 +285,7 @@ def _id_in(fields: Fields) -> str:
     """Raises BrokeOff: there is none."""
     try:
         return msgspec.json.decode(fields.get("id", b"null"), type=str)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BrokeOff("the provider's answer has no id") from error
 
 

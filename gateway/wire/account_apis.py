@@ -12,6 +12,7 @@ import msgspec
 from gateway.contract.call import Call
 from gateway.contract.provider import Endpoint, UpstreamRequest
 from gateway.contract.request import FormBody, JsonBody
+from gateway.errors import BadRequest
 from gateway.wire.address import address_of
 from gateway.wire.form import upload_of
 from gateway.wire.native import body_of, with_query
@@ -31,6 +32,9 @@ def account_request(call: Call, endpoint: Endpoint, *, boundary: str) -> Upstrea
     Args:
         endpoint: of the root of the API; what stands in its query goes along.
         boundary: of a form, as in `form_of`.
+
+    Raises:
+        BadRequest: the id would lead elsewhere.
     """
     asked, about = call.request, call.ask.object
     assert about is not None
@@ -41,7 +45,10 @@ def account_request(call: Call, endpoint: Endpoint, *, boundary: str) -> Upstrea
     path = with_query(path, asked)
     if query:
         path += ("&" if "?" in path else "?") + query
-    endpoint = endpoint.at(path, method=asked.method)
+    try:
+        endpoint = endpoint.at(path, method=asked.method)
+    except ValueError as error:
+        raise BadRequest(f"there is no asking for that id: {error}", param="id") from error
     if isinstance(asked.body, FormBody):
         content_type, length, body = upload_of(asked.body.parts, boundary)
         return UpstreamRequest(endpoint.with_headers({"content-type": content_type}), body, length=length)

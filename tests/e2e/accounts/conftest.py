@@ -263,9 +263,23 @@ def provider():
 
 
 @pytest.fixture(scope="module")
-def gateway(gateway_of_module, provider):
-    config = json.dumps([account_of("main", provider.url)])
-    process = gateway_of_module(config=config, environ={"GATEWAY_TOKENS": TOKENS})
+def config(provider):
+    return json.dumps([account_of("main", provider.url)])
+
+
+@pytest.fixture(scope="session")
+def environ():
+    return {"GATEWAY_TOKENS": TOKENS}
+
+
+@pytest.fixture(scope="session")
+def tokens():
+    return {"ana": ANA_TOKEN, "bo": BO_TOKEN}
+
+
+@pytest.fixture(scope="module")
+def gateway(gateway_of_module, config, environ):
+    process = gateway_of_module(config=config, environ=environ)
     yield process
     process.assert_sound()
 
