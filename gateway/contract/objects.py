@@ -91,7 +91,7 @@ class ObjectType(msgspec.Struct, frozen=True, kw_only=True):
     max_listed: int = 100
 
 
-Action = Literal["create", "list", "read", "delete", "pass"]
+Action = Literal["create", "list", "read", "delete", "pass", "output"]
 
 
 class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +99,8 @@ class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         api: as `ServesAccounts` knows it.
-        action: `read` is whatever answers with the object as it is now, `pass` what answers with something else of it.
+        action: `read` is whatever answers with the object as it is now, `pass` what answers with something else of it,
+            `output` with the content of the first of the files that came of it.
         id: of the object; None: it is yet to be made, or all of them are meant.
         files: field -> id of a file that the caller names in it.
         model: which the body names; None: none.

@@ -117,7 +117,12 @@ ACCOUNT_APIS = (
     AccountApi(
         "batches",
         BATCH,
-        {("POST", "/batches"): "create", ("GET", "/batches"): "list", ("GET", "/batches/{id}"): "read"},
+        {
+            ("POST", "/batches"): "create",
+            ("GET", "/batches"): "list",
+            ("GET", "/batches/{id}"): "read",
+            ("GET", "/batches/{id}/output"): "output",
+        },
         accepts=JsonBody,
     ),
     AccountApi("batches", BATCH, {("POST", "/batches/{id}/cancel"): "read"}),

@@ -157,7 +157,11 @@ class OpenAICompatible:
 
     def _account_request(self, call: Call, target: Target) -> UpstreamRequest:
         settings: Settings = target.settings
-        endpoint = settings.endpoints[call.dialect.name]
+        asked = call.ask.object
+        assert asked is not None
+        if asked.api not in settings.endpoints:
+            raise BadRequest(f"the provider of {target.name} has no API for {asked.api}")
+        endpoint = settings.endpoints[asked.api]
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
         return account_request(call, endpoint, boundary=token_hex(16))

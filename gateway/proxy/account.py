@@ -12,7 +12,7 @@ import structlog
 from gateway.contract import Call, Request, Target
 from gateway.contract.objects import KEPT_FOR, AccountObject, ObjectAsk, ObjectKind, Objects, ObjectType
 from gateway.contract.windows import utc_now
-from gateway.errors import BadRequest, BrokeOff, GatewayError, Refused, Unavailable
+from gateway.errors import BadRequest, BrokeOff, GatewayError, NotFound, Refused, Unavailable
 from gateway.proxy.asgi import Headers
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.relay import JSON
@@ -65,11 +65,30 @@ class AccountResponder:
         if asked.action == "pass":
             await self.responder.respond(exchange, writer)
             return
+        if asked.action == "output":
+            exchange.call = await self._output(exchange, call, asked)
+            await self.responder.respond(exchange, writer)
+            return
         held = HeldAnswer(exchange)
         await self._ask_provider(exchange, held)
         # Once it is there, it is remembered, whether anybody waits for the answer or not.
         body = await asyncio.shield(self._told(exchange, asked, held.body))
         await writer.whole(held.status, JSON, body)
+
+    async def _output(self, exchange: Exchange, call: Call, asked: ObjectAsk) -> Call:
+        """The call for the file with what came of an object. Raises NotFound: there is none yet."""
+        one, choice = exchange.account_object, exchange.choice
+        assert one is not None
+        assert choice is not None
+        fields = _decoded(await self.ask(_reading_one(call, asked, one), choice.target))
+        raw = fields.get(asked.type.made[0], msgspec.Raw(b"null"))
+        if bytes(raw) == b"null":
+            status = bytes(fields.get("status", b"?")).decode(errors="replace")[:40]
+            raise NotFound(f"the {one.kind} has no output; its status is {status}", code="no_output")
+        file = ObjectAsk(api="files", type=asked.type, action="pass", id=_id_in({"id": raw}))
+        route = f"{ROOTS['files']}/{{id}}/content"
+        request = Request(method="GET", route=route, path_params={"id": file.id or ""})
+        return msgspec.structs.replace(call, ask=msgspec.structs.replace(call.ask, object=file), request=request)
 
     async def _ask_provider(self, exchange: Exchange, writer: ResponseWriter) -> None:
         try:

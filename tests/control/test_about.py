@@ -83,6 +83,7 @@ async def test_without_a_database_there_is_no_control_api(app_with):
         "/v1/uploads/{id}/cancel",
         "/v1/batches",
         "/v1/batches/{id}",
+        "/v1/batches/{id}/output",
         "/v1/batches/{id}/cancel",
         "/v1/fine_tuning/jobs",
         "/v1/fine_tuning/jobs/{id}",

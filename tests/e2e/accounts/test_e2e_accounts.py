@@ -115,7 +115,10 @@ async def test_a_batch_to_its_end(client, sync, other_client, provider):
     one, two = await both(client, sync, ask, ask)
     assert (one.status, one.input_file_id, one.metadata) == ("validating", file.id, {"a": "b"})
 
+    with pytest.raises(openai.NotFoundError, match="has no output; its status is"):
+        await client.get(f"/batches/{one.id}/output", cast_to=str)
     provider.finish_batch(one.id)
+    assert await client.get(f"/batches/{one.id}/output", cast_to=str) == '{"custom_id":"1"}\n'
     assert (await client.batches.cancel(two.id)).status == "cancelling"
 
     done = await sync(lambda client: client.batches.retrieve(one.id))
