@@ -11,6 +11,7 @@ from random import Random
 from time import perf_counter
 from typing import Any
 
+from gateway.batches.setup import batches_from
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
 from gateway.contract.entry import Entry
@@ -147,6 +148,8 @@ def build_app(
     apis = (*ALL, *dialects)
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
+    batches = batches_from(settings, control, objects, live, drain, dialects=apis, app=lambda: lines)
+
     # From the inside out.
     health = Health(Random())
     bus = bus_from(settings.redis_url, HEALTH)
@@ -162,10 +165,14 @@ def build_app(
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
-    app = ModelMiddleware(app, models=live, by_account=AccountMiddleware(app, models=live, objects=objects))
+    stand_in = batches.local.standing_in if batches is not None else None
+    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
+    app = ModelMiddleware(app, models=live, by_account=by_account)
     app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, disk=Disk(settings.upload_disk_bytes))
-    app = AuthMiddleware(app, tokens=known, failures=failures)
     max_open = max_open or max_open_by_files()
+    lines: ASGIApp = DrainMiddleware(app, drain=drain, max_open=max_open)
+    lines = LogMiddleware(ErrorsMiddleware(lines, dialect=CHAT), record=records.add)
+    app = AuthMiddleware(app, tokens=known, failures=failures)
     app = DrainMiddleware(app, drain=drain, max_open=max_open)
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
@@ -186,6 +193,7 @@ def build_app(
         lists,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
+        *((batches.runner,) if batches is not None else ()),
     ]
     other = Paths(
         [

@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         environ: all there are, for what manifests refer to and for the keys of vendors.
         tokens: the admin's and those of others, each with whose it is.
         upload_disk_bytes: of all uploads at once that are too large for memory.
+        files_dir: where the gateway keeps files and runs batches itself; None: it does not.
+        files_disk_bytes: of all files there.
         ledger_days: how long single requests are remembered; None: for ever.
         egress: of `GATEWAY_EGRESS_ALLOW`.
     """
@@ -43,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ledger_days: int | None = None
     secrets_dir: Path | None = None
     upload_disk_bytes: int = 4 * 1024**3
+    files_dir: Path | None = None
+    files_disk_bytes: int = 10 * 1024**3
     egress: Egress = Egress()
     cors_origins: tuple[str, ...] = ()
     proxies: Proxies = Proxies()
@@ -71,6 +75,8 @@ def settings_from(environ: Mapping[str, str], *, has_secrets: bool = True) -> Se
         ledger_days=read.one("GATEWAY_LEDGER_DAYS", _days),
         secrets_dir=read.one("GATEWAY_SECRETS_DIR", Path),
         upload_disk_bytes=read.one("GATEWAY_UPLOAD_DISK", _size) or Settings().upload_disk_bytes,
+        files_dir=read.one("GATEWAY_FILES_DIR", Path),
+        files_disk_bytes=read.one("GATEWAY_FILES_DISK", _size) or Settings().files_disk_bytes,
         egress=Egress(read.each(ALLOW, network)),
         cors_origins=read.each("GATEWAY_CORS_ORIGINS", str),
         proxies=read.several(proxies_from) or Proxies(),

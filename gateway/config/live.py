@@ -143,7 +143,7 @@ class Config(Part):
                 return Choice(target)
         raise UnknownModel(account, self.names(caller))
 
-    def serving(self, api: str, caller: Caller | None, account: str | None = None) -> Sequence[Target]:
+    def serving(self, api: str | None, caller: Caller | None, account: str | None = None) -> Sequence[Target]:
         accounts = self.snapshot.accounts
         found = accounts.values() if account is None else [accounts.get(account, ())]
         first = [
@@ -151,6 +151,17 @@ class Config(Part):
             for targets in found
         ]
         return [target for target in first if target is not None]
+
+    def name_of(self, account: str, model: str) -> str:
+        """A model of an account, as callers name it: by that name, by what is behind the account's, or by the
+        provider's own."""
+        targets, named = self.snapshot.targets, f"{account}/{model}"
+        if model.startswith(f"{account}/") and self.snapshot.find(model) is not None:
+            return model
+        if named not in targets:
+            own = (target.name for target in self.snapshot.accounts.get(account, ()) if target.model == model)
+            return next(own, named)
+        return named
 
     def _choice(self, name: str, caller: Caller | None, metadata: Mapping[str, str], model_type: str | None) -> Choice:
         snapshot = self.snapshot
@@ -364,8 +375,8 @@ class Config(Part):
             log.error("manifest left out", problem=str(fault))
 
 
-def _serves(target: Target, api: str) -> bool:
-    return isinstance(target.provider, ServesAccounts) and target.provider.serves(api, target)
+def _serves(target: Target, api: str | None) -> bool:
+    return api is None or (isinstance(target.provider, ServesAccounts) and target.provider.serves(api, target))
 
 
 def _resources(keys: Iterable[tuple[str, str]]) -> set[str]:

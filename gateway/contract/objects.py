@@ -19,6 +19,10 @@ MAX_ID_BYTES = 200
 MAX_DATA_BYTES = 4 * 1024 * 1024
 
 
+KEPT_HERE = ("file-gw", "batch_gw")
+"""How ids begin of what the gateway itself keeps."""
+
+
 class ObjectKind(StrEnum):
     """Ids are unique within a kind. The values are what errors call them."""
 
@@ -64,6 +68,11 @@ class AccountObject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expires_at: datetime
     target: str | None = None
     data: bytes | None = None
+
+    @property
+    def is_kept_here(self) -> bool:
+        """The gateway itself has it, in the place of a provider that has no such API."""
+        return self.provider_id.startswith(KEPT_HERE)
 
     def is_seen_by(self, caller: Caller | None) -> bool:
         """Its owner sees it, and admins see all. None: somebody who may see everything."""

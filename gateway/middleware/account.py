@@ -1,5 +1,7 @@
 """Finds the account that is meant, where a request is about something that belongs to one."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from gateway.contract import Call, Caller, Choice, Models, Target
@@ -11,6 +13,7 @@ from gateway.proxy.exchange import Exchange
 from gateway.wire.account_apis import ACCOUNT_HEADER, with_provider_ids
 
 FREE = Price(row="free", version="", tariffs=(Tariff(rates={}),))
+STOOD_IN = frozenset({"files", "batches"})
 SHOWN = 20
 """Accounts that an error names."""
 
@@ -20,10 +23,21 @@ class AccountMiddleware:
 
     The account is that of the object or file the caller names; else the one in `x-tfy-provider-name`; else the one that
     the model begins with; else the only one there is.
+
+    Args:
+        stand_in: the target in whose place the gateway itself has files and batches; None: it has none.
     """
 
-    def __init__(self, app: ASGIApp, *, models: Models, objects: Objects) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        models: Models,
+        objects: Objects,
+        stand_in: Callable[[Target], Target] | None = None,
+    ) -> None:
         self.app = app
+        self.stand_in = stand_in
         self.models = models
         self.objects = objects
 
@@ -49,27 +63,49 @@ class AccountMiddleware:
         await self.app(scope, receive, send)
 
     def _target(self, call: Call, asked: ObjectAsk, caller: Caller | None, known: list[AccountObject]) -> Target:
-        accounts = {each.account for each in known}
-        if len(accounts) > 1:
-            places = ", ".join(f"{each.id[:80]!r} at {each.account}" for each in known)
-            raise BadRequest(f"these are at different accounts: {places}; upload the file to one of them, and use that")
-        account = next(iter(accounts), None) or call.ask.account
-        serving = self.models.serving(asked.api, caller, account)
+        places = {(each.account, each.is_kept_here) for each in known}
+        if len(places) > 1:
+            told = ", ".join(
+                f"{each.id[:80]!r} at {'the gateway, for ' if each.is_kept_here else ''}{each.account}"
+                for each in known
+            )
+            raise BadRequest(f"these are at different places: {told}; upload the file where it is used")
+        if known:
+            return self._target_of(known[0], asked.api, caller)
+        account = call.ask.account
+        serving = self._serving(asked.api, caller, account)
         if account is None and asked.model is not None and len(serving) > 1:
             named = asked.model.partition("/")[0]
             serving = [target for target in serving if target.account == named] or serving
         if len(serving) == 1:
             return serving[0]
-        if accounts:
-            what = f"{known[0].kind} {known[0].id[:80]!r}"
-            raise NotFound(
-                f"{what} is at the account {account}, which you may not use any more, or which has no {asked.api} now",
-                code="account_not_found",
-            )
         raise self._unclear(asked.api, account, [target.account for target in serving], caller)
 
+    def _target_of(self, one: AccountObject, api: str, caller: Caller | None) -> Target:
+        """Where an object is. Raises NotFound: that is not there any more."""
+        if one.is_kept_here and self.stand_in is not None:
+            serving = [self.stand_in(target) for target in self.models.serving(None, caller, one.account)]
+        else:
+            serving = [*self.models.serving(api, caller, one.account)]
+        if serving:
+            return serving[0]
+        raise NotFound(
+            f"{one.kind} {one.id[:80]!r} is at the account {one.account}, which you may not use any more, or which has "
+            f"no {api} now",
+            code="account_not_found",
+        )
+
+    def _serving(self, api: str, caller: Caller | None, account: str | None) -> list[Target]:
+        """One for each account that has such an API; or, if it has none, for whom the gateway has."""
+        own = self.models.serving(api, caller, account)
+        if self.stand_in is None or api not in STOOD_IN or len(own) == 1:
+            return [*own]
+        served = {target.account for target in own}
+        others = [each for each in self.models.serving(None, caller, account) if each.account not in served]
+        return [*own, *map(self.stand_in, others)]
+
     def _unclear(self, api: str, account: str | None, serving: list[str], caller: Caller | None) -> BadRequest:
-        serving = serving or [target.account for target in self.models.serving(api, caller)]
+        serving = serving or [target.account for target in self._serving(api, caller, None)]
         names = ", ".join(sorted(serving)[:SHOWN]) or "none"
         if account is not None:
             problem = f"no account named {account[:200]!r} that has {api} and that you may use; there is: {names}"

@@ -33,6 +33,7 @@ SMALL_NUMBERS = """\
 from functools import partial
 
 import gateway.app
+import gateway.batches.setup
 import gateway.servers
 from gateway.cli import main
 
@@ -41,6 +42,7 @@ gateway.app.Timing = partial(
 )
 gateway.app.Bodies = partial(gateway.app.Bodies, timeout_s=0.5)
 gateway.app.max_open_by_files = lambda: 4
+gateway.batches.setup.Runner = partial(gateway.batches.setup.Runner, lease_s=1.0, poll_s=0.1)
 gateway.servers.Limits = partial(gateway.servers.Limits, head_s=0.5)
 main(prog_name="gateway")
 """

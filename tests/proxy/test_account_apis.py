@@ -147,7 +147,7 @@ async def test_files_of_two_accounts_are_not_for_one_job(app):
     answer = await request(gateway, "POST", "/v1/fine_tuning/jobs", job, headers=ANA)
 
     assert answer.status == 400
-    assert "these are at different accounts: 'file-1' at a, 'file-2' at b" in answer.json()["message"]
+    assert "these are at different places: 'file-1' at a, 'file-2' at b" in answer.json()["message"]
 
 
 async def test_the_account_of_a_model_is_meant_and_only_models_that_the_caller_may_use(app):
