@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -94,13 +95,14 @@ class LocalFiles:
                 path.unlink()
 
     def adopt(self, path: Path, id_: str, *, filename: str, now_s: int) -> str | None:
-        """Makes a file of what a batch wrote, once, however often it is asked; None: it wrote nothing."""
+        """Makes a file of what a batch wrote, the same however often it is asked; None: it wrote nothing. What it wrote
+        stays, so that it can be asked again by those who go on after a crash."""
         if path.exists() and path.stat().st_size:
             size = path.stat().st_size
             file = LocalFile(id=id_, bytes=size, created_at=now_s, filename=filename, purpose="batch_output")
             self.folder.mkdir(parents=True, exist_ok=True)
+            _copy(path, self.path(id_))
             self._write_down(file)
-            path.replace(self.path(id_))
         return id_ if self.get(id_) is not None else None
 
     def forget(self, before_s: float) -> int:
@@ -140,6 +142,15 @@ class LocalFiles:
 def _append(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)
+
+
+def _copy(path: Path, to: Path) -> None:
+    with suppress(FileNotFoundError):
+        to.unlink()
+    try:
+        os.link(path, to)
+    except OSError:  # some file systems have no links
+        shutil.copyfile(path, to)
 
 
 def _piece(path: Path, at: int) -> bytes:

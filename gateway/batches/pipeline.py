@@ -110,8 +110,8 @@ class Answered:
         return b"".join(self._parts)
 
     def again_s(self, exchange: Exchange) -> float | None:
-        """Of what was refused by a limit, or before it was sent to anybody. A limit of our own that does not say when it
-        may fit says that it never will."""
+        """Of what was refused by a limit, or before it was sent to anybody. A limit of our own that does not say when
+        it may fit says that it never will."""
         was_sent = any(attempt.sent_at is not None for attempt in exchange.attempts)
         if not (self.status == 429 or (self.status == 503 and not was_sent)):
             return None

@@ -7,17 +7,13 @@ have been answered, and are not made again. A result is one whole line of `outpu
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 JOURNAL, OUTPUT, ERRORS = "journal", "output.jsonl", "errors.jsonl"
-_BEGUN = re.compile(rb"^(begun|not) ([0-9]+)$", re.MULTILINE)
-_NUMBER = re.compile(r"batch_req_[0-9a-z]+_([0-9]+)")
-
-
-class Answered(msgspec.Struct):
-    id: str
+_BEGUN = re.compile(rb"(begun|not) ([0-9]+)\n")
+_NUMBER = re.compile(rb'\{"id":"batch_req_[0-9a-z]+_([0-9]+)"')
+"""As `gateway.batches.lines.answer` writes it."""
 
 
 class Progress:
@@ -43,8 +39,9 @@ class Progress:
         failed = _numbers(self.folder / ERRORS)
         self.completed, self.failed, self.done = len(completed), len(failed), completed | failed
         begun: set[int] = set()
-        for word, number in _BEGUN.findall(_whole_lines(self.folder / JOURNAL)):
-            (begun.add if word == b"begun" else begun.discard)(int(number))
+        for line in _whole_lines(self.folder / JOURNAL):
+            if match := _BEGUN.fullmatch(line):
+                (begun.add if match[1] == b"begun" else begun.discard)(int(match[2]))
         self.interrupted = begun - self.done
 
     def begin(self, number: int) -> None:
@@ -75,20 +72,17 @@ class Progress:
 
 
 def _numbers(path: Path) -> set[int]:
-    found = set()
-    for line in _whole_lines(path).splitlines():
-        match = _NUMBER.fullmatch(msgspec.json.decode(line, type=Answered).id)
-        if match is not None:
-            found.add(int(match[1]))
-    return found
+    return {int(match[1]) for line in _whole_lines(path) if (match := _NUMBER.match(line)) is not None}
 
 
-def _whole_lines(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return b""
-    end = data.rfind(b"\n") + 1
-    if end < len(data):
-        os.truncate(path, end)
-    return data[:end]
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """One after the other, as all of them may be larger than memory. One without its end is taken away."""
+    if not path.exists():
+        return
+    whole = 0
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                whole += len(line)
+                yield line
+    os.truncate(path, whole)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from secrets import token_hex
 
 import msgspec
@@ -26,6 +26,8 @@ AT_ONCE = 2
 """Batches that one process works on."""
 UNKNOWN_S = 60.0
 """So long it may take until it is written down whose a new batch is."""
+CLOSE_S = 5.0
+"""So long the results of what has been answered may take to be written when the gateway stops."""
 FORGET_EVERY_S = 6 * 3600.0
 
 AskAs = Callable[[Line, Batch, str, Caller], Awaitable[Answer]]
@@ -72,6 +74,9 @@ class Runner(Part):
         self._id = token_hex(16)
         self._wake = asyncio.Event()
         self._works: dict[str, Work] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._is_closing = False
 
     def figures(self) -> list[Figure]:
         return [gauge("gateway_batches_running", "Batches that this process works on.", len(self._works))]
@@ -90,14 +95,23 @@ class Runner(Part):
     async def running(self) -> AsyncIterator[None]:
         try:
             async with background(*[self._take_up() for _ in range(AT_ONCE)], self._forget()):
-                yield
+                try:
+                    yield
+                finally:
+                    self._is_closing = True
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(CLOSE_S):
+                            await self._idle.wait()
         finally:
             await self.runs.close()
+
+    def _may_begin(self) -> bool:
+        return not self._is_closing and not self._is_stopping()
 
     async def _take_up(self) -> None:
         while True:
             run = None
-            if not self._is_stopping():
+            if self._may_begin():
                 try:
                     run = await self.runs.claim(self._id, now_s=self._clock(), lease_s=self._lease_s)
                 except Unavailable as error:
@@ -106,11 +120,9 @@ class Runner(Part):
                 await self._one(run)
                 continue
             self._wake.clear()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
 
     async def _one(self, run: Run) -> None:
         """To its end, or to that of the lease. What goes wrong is logged, and tried again when that is over."""
@@ -120,6 +132,8 @@ class Runner(Part):
             log.error("batch failed", batch=run.batch.id, traceback=traceback_text())
         finally:
             self._works.pop(run.batch.id, None)
+            if not self._works:
+                self._idle.set()
 
     async def _worked_on(self, run: Run) -> None:
         owner = await self._owner(run.batch)
@@ -140,10 +154,11 @@ class Runner(Part):
             run,
             files=self.files,
             ask=ask,
-            may_begin=lambda: lease.is_held and not self._is_stopping(),
+            may_begin=lambda: lease.is_held and self._may_begin(),
             clock=self._clock,
         )
         self._works[run.batch.id] = work
+        self._idle.clear()
         try:
             async with background(lease.kept(work)):
                 is_over = await work.run()

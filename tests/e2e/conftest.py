@@ -33,7 +33,6 @@ SMALL_NUMBERS = """\
 from functools import partial
 
 import gateway.app
-import gateway.batches.setup
 import gateway.servers
 from gateway.cli import main
 
@@ -42,7 +41,6 @@ gateway.app.Timing = partial(
 )
 gateway.app.Bodies = partial(gateway.app.Bodies, timeout_s=0.5)
 gateway.app.max_open_by_files = lambda: 4
-gateway.batches.setup.Runner = partial(gateway.batches.setup.Runner, lease_s=1.0, poll_s=0.1)
 gateway.servers.Limits = partial(gateway.servers.Limits, head_s=0.5)
 main(prog_name="gateway")
 """
@@ -151,11 +149,11 @@ def free_port():
 
 @contextmanager
 def serving(folder, token, *, server="hypercorn", config=None, small_numbers=False, options=(), environ=None):
-    """A gateway, while inside. `config`: text of manifests."""
+    """A gateway, while inside. `config`: text of manifests; `small_numbers`: True, or a program of the test's own."""
     folder.mkdir(parents=True, exist_ok=True)
     entry = ["-m", "gateway"]
     if small_numbers:
-        (folder / "small_numbers.py").write_text(SMALL_NUMBERS)
+        (folder / "small_numbers.py").write_text(SMALL_NUMBERS if small_numbers is True else small_numbers)
         entry = ["small_numbers.py"]
     command = [sys.executable, *entry, "serve", "--port", str(free_port()), "--server", server, *options]
     if config is not None:
