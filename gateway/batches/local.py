@@ -14,7 +14,7 @@ import msgspec
 from gateway.batches.files import LocalFile, LocalFiles
 from gateway.contract import Call, Endpoint, FormBody, Head, JsonBody, Reading, Reply, Target, UpstreamRequest
 from gateway.contract.batches import Batch, Run, Runs
-from gateway.errors import BadRequest, NotFound, Refused
+from gateway.errors import BadRequest, BrokeOff, NotFound, Refused
 
 WINDOW, WINDOW_S = "24h", 24 * 3600
 MAX_INPUT_BYTES = 200 * 1024 * 1024
@@ -185,7 +185,10 @@ class LocalReply:
         self._pieces = pieces
 
     async def read(self) -> bytes:
-        return await anext(self._pieces, b"")
+        try:
+            return await anext(self._pieces, b"")
+        except OSError as error:
+            raise BrokeOff("the file was deleted while it was read, or the disk fails") from error
 
     def close(self) -> None:
         """Nothing is open."""

@@ -154,7 +154,8 @@ class Runner(Part):
             run,
             files=self.files,
             ask=ask,
-            may_begin=lambda: lease.is_held and self._may_begin(),
+            may_begin=self._may_begin,
+            is_mine=lambda: lease.is_held,
             clock=self._clock,
         )
         self._works[run.batch.id] = work

@@ -20,6 +20,7 @@ ATTEMPTS = 20
 INTERRUPTED = (
     "the gateway was stopped while this request was under way; it may have been answered, so it was not repeated"
 )
+FILE_GONE = BatchProblem("file_not_found", "the input file is not there any more", param="input_file_id")
 EXPIRED = "this request could not be made before the completion window was over"
 
 Ask = Callable[[Line, str], Awaitable["Answer"]]
@@ -44,7 +45,8 @@ class Work:
     """
     Args:
         ask: makes one request.
-        may_begin: whether another request may be begun: the lease is held, and the gateway does not stop.
+        may_begin: whether another request may be begun: the gateway does not stop.
+        is_mine: nobody else works on it.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Work:
         files: LocalFiles,
         ask: Ask,
         may_begin: Callable[[], bool],
+        is_mine: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -63,7 +66,9 @@ class Work:
         self.total = run.batch.request_counts.total
         self._files = files
         self._ask = ask
-        self._may_begin = may_begin
+        self._goes_on = may_begin
+        self._is_mine = is_mine
+        self._is_file_gone = False
         self._clock = clock
         self._sleep = sleep
         self._writing = asyncio.Lock()
@@ -93,9 +98,12 @@ class Work:
         counts = RequestCounts(self.total, self.progress.completed, self.progress.failed)
         return msgspec.structs.replace(self.batch, request_counts=counts)
 
+    def _may_begin(self) -> bool:
+        return self._is_mine() and self._goes_on()
+
     async def _validated(self) -> tuple[BatchProblem, ...]:
         if await asyncio.to_thread(self._files.get, self.batch.input_file_id) is None:
-            return (BatchProblem("file_not_found", "the input file is not there any more", param="input_file_id"),)
+            return (FILE_GONE,)
         validation = Validation(self.batch.endpoint)
         async for lines in self._lines():
             await asyncio.to_thread(validation.look, lines)
@@ -106,8 +114,12 @@ class Work:
 
     async def _lines(self) -> AsyncIterator[list[bytes]]:
         splitter = Splitter()
-        async for piece in self._files.pieces(self.batch.input_file_id):
-            yield splitter.feed(piece)
+        try:
+            async for piece in self._files.pieces(self.batch.input_file_id):
+                yield splitter.feed(piece)
+        except FileNotFoundError:  # somebody has deleted it meanwhile
+            self._is_file_gone = True
+            return
         yield splitter.end()
 
     async def _all_lines(self) -> bool:
@@ -135,6 +147,11 @@ class Work:
                     group.create_task(self._one(number, data, free))
         return self._may_begin() or self.is_cancelled or len(self.progress.done) >= self.total
 
+    async def _write(self, number: int, text: bytes, *, is_good: bool) -> None:
+        async with self._writing:
+            if self._is_mine():  # else whoever has it has told of this line already
+                await asyncio.to_thread(self.progress.end, number, text, is_good=is_good)
+
     async def _one(self, number: int, data: bytes, free: asyncio.Semaphore) -> None:
         try:
             line = line_of(data)
@@ -151,15 +168,13 @@ class Work:
                 await self._sleep(min(got.again_s, WAITS_S))
             response = {"status_code": got.status, "request_id": got.request_id, "body": _json(got.body)}
             text = answer(self._id(number), line.custom_id, response=response)
-            async with self._writing:
-                await asyncio.to_thread(self.progress.end, number, text, is_good=got.status < 300)
+            await self._write(number, text, is_good=got.status < 300)
         finally:
             free.release()
 
     async def _end_badly(self, number: int, data: bytes, code: str, message: str) -> None:
         text = answer(self._id(number), line_of(data).custom_id, error={"code": code, "message": message})
-        async with self._writing:
-            await asyncio.to_thread(self.progress.end, number, text, is_good=False)
+        await self._write(number, text, is_good=False)
 
     async def _finish(self) -> None:
         """May be done twice: it ends in the same way."""
@@ -171,6 +186,8 @@ class Work:
         self._note(output_file_id=output, error_file_id=errors, request_counts=counts)
         if self.is_cancelled:
             self._note(status="cancelled", cancelled_at=self._now)
+        elif self._is_file_gone:
+            self._note(status="failed", failed_at=self._now, errors=BatchProblems((FILE_GONE,)))
         elif is_expired and counts.completed < counts.total:
             self._note(status="expired", expired_at=self._now)
         else:

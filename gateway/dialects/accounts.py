@@ -15,6 +15,7 @@ from gateway.contract.usage import Usage
 from gateway.dialects.errors import OpenAIErrors
 from gateway.dialects.fields import MAX_MODEL_CHARS, text_of
 from gateway.dialects.forms import MAX_FORM_BYTES
+from gateway.errors import BadRequest
 from gateway.wire.account_apis import ACCOUNT_HEADER
 from gateway.wire.plain import HeldReading, PlainReading
 
@@ -65,6 +66,9 @@ class AccountApi(OpenAIErrors):
 
     def parse(self, request: Request) -> Ask:
         fields = request.body.fields if isinstance(request.body, JsonBody) else {}
+        for name in fields:
+            if name not in self.object_type.given and name.lower() in self.object_type.given:  # some servers read both
+                raise BadRequest(f'the field "{name.lower()}" is written in lower case', param=name.lower())
         named = {name: text_of(fields, name) for name in self.object_type.given}
         asked = ObjectAsk(
             api=self.name,

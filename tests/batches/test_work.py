@@ -180,6 +180,35 @@ async def test_without_its_file_it_fails(work_on, batch, files):
     assert (work.batch.status, work.batch.errors.data[0].code) == ("failed", "file_not_found")
 
 
+async def test_a_file_that_is_deleted_ends_it_with_what_there_is(work_on, batch, files):
+    """Else it would be taken up again and again."""
+    first = work_on(batch, good, may_begin=lambda: len(first.progress.done) < 1)
+    assert not await first.run()
+    files.delete(batch.input_file_id)
+
+    second = work_on(first.so_far(), never)
+
+    assert await second.run()
+    assert (second.batch.status, second.batch.errors.data[0].code) == ("failed", "file_not_found")
+    assert len(content(files, second.batch.output_file_id)) == second.batch.request_counts.completed > 0
+
+
+async def test_whoever_has_lost_it_writes_nothing(work_on, batch, files, clock):
+    """Another works on it by then, and has told of this line as interrupted."""
+    is_mine = True
+
+    async def ask(line, batch_id):
+        nonlocal is_mine
+        is_mine = False
+        return GOOD
+
+    work = Work(Run(batch, "main"), files=files, ask=ask, may_begin=lambda: True, is_mine=lambda: is_mine, clock=clock)
+
+    assert not await work.run()
+    assert work.progress.done == set()
+    assert not (work.progress.folder / "output.jsonl").exists()
+
+
 @pytest.mark.parametrize("id_", ["", "..", "../x", "file-gw", "file-gw" + 32 * "g", "file-gw" + 31 * "0" + "/"])
 def test_ids_that_are_none_lead_nowhere(files, id_):
     assert files.get(id_) is None

@@ -150,6 +150,27 @@ async def test_files_of_two_accounts_are_not_for_one_job(app):
     assert "these are at different places: 'file-1' at a, 'file-2' at b" in answer.json()["message"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"input_file_id":"file-1","input_file_id":"file-of-ana"}',
+        b'{"input_file_id":"file-of-ana","input_file_id":"file-1"}',
+        b'{"Input_File_Id":"file-of-ana","input_file_id":"file-1"}',
+        b'{"input_\\u0066ile_id":"file-of-ana","input_file_id":"file-1"}',
+    ],
+)
+async def test_nobody_gets_at_the_file_of_another_by_writing_a_field_twice(app, body):
+    upstream = FakeUpstream(told(id="file-of-ana"), told(id="file-1"), told(id="batch-1"))
+    gateway = app(upstream, account("a"))
+    await upload(gateway)
+    await upload(gateway, BO)
+
+    answer = await request(gateway, "POST", "/v1/batches", body, headers={**BO, "content-type": "application/json"})
+
+    assert answer.status in (200, 400, 404)
+    assert all(b"file-of-ana" not in each.body for each in upstream.requests[2:])
+
+
 async def test_the_account_of_a_model_is_meant_and_only_models_that_the_caller_may_use(app):
     upstream = FakeUpstream(told(id="ftjob-1"))
     gateway = app(upstream, account("a"), account("b"))
