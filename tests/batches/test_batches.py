@@ -255,6 +255,36 @@ async def test_who_may_not_any_more_asks_nobody(start, tmp_path, until):
     assert len(upstream.requests) == 8
 
 
+async def test_an_account_is_for_those_who_may_use_it(start):
+    """And of two, one has to be named; one that has batches of its own is meant without that."""
+    other = {**account(users=["team:everyone"]), "name": "other"}
+    native = {**account(users=["team:everyone"], model_server="openai-compatible"), "name": "native"}
+    client = await start(FakeUpstream(ANSWER), account(), other)
+    bo = Client(client.app, BO)
+
+    unclear, mine = await client.upload(lines(ask())), await bo.upload(lines(ask()))
+    named = Client(client.app, {**ANA, "x-tfy-provider-name": "main"})
+    done = await named.status(await named.batch(lines(ask())), "completed")
+
+    assert (unclear.status, mine.status) == (400, 200)
+    assert unclear.json()["message"].endswith("in the header x-tfy-provider-name: main, other")
+    assert done["request_counts"]["completed"] == 1
+    upstream = FakeUpstream((200, [b'{"id":"file-1"}']))
+    assert (await (await start(upstream, other, native)).upload(b"x")).json() == {"id": "file-1"}
+
+
+async def test_an_empty_file_is_empty(start):
+    client = await start(FakeUpstream(ANSWER), account())
+
+    id_ = (await client.upload(b"")).json()["id"]
+    content = await client.get(f"/v1/files/{id_}/content")
+    deleted = await request(client.app, "DELETE", f"/v1/files/{id_}", headers=ANA)
+
+    assert (content.status, content.body) == (200, b"")
+    assert deleted.json() == {"id": id_, "object": "file", "deleted": True}
+    assert (await client.get(f"/v1/files/{id_}")).status == 404
+
+
 async def test_without_a_directory_there_are_none(app_with, tmp_path):
     path = tmp_path / "batches.yaml"
     path.write_text(json.dumps([account(users=["team:everyone"])]))
