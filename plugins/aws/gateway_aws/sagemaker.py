@@ -1,4 +1,4 @@
-"""The provider for Amazon SageMaker: endpoints whose containers speak OpenAI's API.
+"""The provider for Amazon SageMaker: endpoints whose containers speak OpenAI's API, or for SageMaker's own SDK any.
 
 Source: docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html and API_runtime_
 InvokeEndpointWithResponseStream.html; docs.djl.ai, "LMI Chat Completions API Schema"; read 2026-11.
@@ -14,6 +14,8 @@ from gateway.contract import Call, Endpoint, Head, Reading, Target, UpstreamRequ
 from gateway.errors import Refused
 from gateway.manifests.accounts import ProviderAccount
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor
+from gateway.wire.native import SAGEMAKER
+from gateway_aws import native
 from gateway_aws.accounts import SageMakerAccount, domain_of
 from gateway_aws.failures import refused
 from gateway_aws.framed import FramedReading
@@ -69,18 +71,24 @@ class SageMaker(OpenAICompatible):
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
+        if call.dialect.name == SAGEMAKER:
+            return native.request(call, target, target.settings.endpoints["chat"])
         request = super().request(call, target)
         if not call.ask.stream:
             return request
         return msgspec.structs.replace(request, endpoint=target.settings.stream)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
+        if call.dialect.name == SAGEMAKER:
+            return native.ContainerReading(head)
         if not head.headers.get("content-type", "").startswith(CONTENT_TYPE):
             return super().reading(call, target, head)
         inside = Head(head.status, {"content-type": "text/event-stream"}, is_stream=True)
         return FramedReading(super().reading(call, target, inside) or call.dialect.reading(call, inside))
 
     def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
+        if call.dialect.name == SAGEMAKER:
+            return refused(super().refusal(call, target, head, body), target, head, body)
         try:
             error = msgspec.json.decode(body, type=ModelError)
         except (msgspec.DecodeError, RecursionError):
