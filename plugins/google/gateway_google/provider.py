@@ -21,6 +21,7 @@ from gateway_google.accounts import GeminiAccount, VertexAccount
 from gateway_google.addresses import Address, gemini, vertex
 from gateway_google.embeddings import Api, ToEmbeddings
 from gateway_google.pictures import ToPictures
+from gateway_google.ranking import ToRanking
 from gateway_google.refusal import status_of, waits_of
 from gateway_google.translator import ToGemini
 
@@ -93,6 +94,7 @@ class Google(OpenAICompatible):
         self._translators = translators
         self._tokens = tokens
         self._chat: Translator = ToGemini()
+        self._ranking: Translator = ToRanking()
 
     def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
         if "GEMINI_API_KEY" in variables:
@@ -215,6 +217,10 @@ class Google(OpenAICompatible):
         dialect, spoken = call.dialect.name, settings.format
         if spoken in (dialect, "openai", "mistral"):
             return None
+        if spoken == "ranking":
+            if dialect != self._ranking.dialect:
+                raise BadRequest(f"{target.name} ranks documents, and does nothing else: use /rerank", param="model")
+            return self._ranking
         if spoken == "gemini" and dialect == "embeddings":
             return settings.embeddings
         if spoken == "gemini" and dialect == HUB:
@@ -256,6 +262,8 @@ def _settings_for(model: str, settings: GoogleSettings) -> GoogleSettings:
 
 def _urls(address: Address) -> dict[str, str]:
     match address.format:
+        case "ranking":
+            return {"generate": f"{address.base}:rank"}
         case "openai":
             return {"chat": f"{address.base}/chat/completions"}
         case "anthropic" | "mistral":
