@@ -19,6 +19,7 @@ from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vend
 from gateway.translators import translator
 from gateway.translators.images import DIALECTS as IMAGES
 from gateway.wire.address import below
+from gateway.wire.anthropic import with_betas
 from gateway.wire.inlined import inlined
 from gateway.wire.native import BEDROCK, native_path
 from gateway_aws import claude, native
@@ -38,12 +39,13 @@ _encode = msgspec.json.encode
 
 
 class BedrockSettings(Settings, frozen=True, kw_only=True):
-    """Where one model is called."""
+    """Where one model is called. `betas`: `anthropic_betas` of its account."""
 
     converse: Endpoint
     stream: Endpoint
     invoke: Endpoint
     invoke_stream: Endpoint
+    betas: tuple[str, ...]
 
 
 class Bedrock(OpenAICompatible):
@@ -83,7 +85,7 @@ class Bedrock(OpenAICompatible):
                 model_types=frozenset(model.model_types),
                 provider=self,
                 signer=signer(region) if signer is not None else None,
-                settings=_settings(base_url, model.model_id, headers),
+                settings=_settings(base_url, model.model_id, headers, account.anthropic_betas),
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
@@ -93,6 +95,8 @@ class Bedrock(OpenAICompatible):
         if call.dialect.name in IMAGES:
             return self._of_pictures(call, target)
         verbatim = claude.verbatim_for(call, target.model, self._translators)
+        if verbatim is not None:
+            call = with_betas(call, settings.betas)
         body = (verbatim or self._translator(call, target)).request(call, target.model)
         assert isinstance(body, JsonBody)
         if verbatim is not None or call.dialect.name in self._invoked:
@@ -130,7 +134,7 @@ class Bedrock(OpenAICompatible):
         return found
 
 
-def _settings(base_url: str, model: str, headers: Mapping[str, str]) -> BedrockSettings:
+def _settings(base_url: str, model: str, headers: Mapping[str, str], betas: tuple[str, ...]) -> BedrockSettings:
     """An ARN has colons and slashes, which would be other parts of the path."""
     path = f"/model/{quote(model, safe='')}"
     converse, stream, invoke, invoke_stream = (
@@ -145,4 +149,5 @@ def _settings(base_url: str, model: str, headers: Mapping[str, str]) -> BedrockS
         stream=stream,
         invoke=invoke,
         invoke_stream=invoke_stream,
+        betas=betas,
     )

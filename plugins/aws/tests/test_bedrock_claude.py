@@ -85,8 +85,8 @@ async def sdk(tmp_path, sink):
     """`sdk(replies)`: Anthropic's client, and what the server was asked."""
     apps = []
 
-    def make(*replies):
-        (tmp_path / "bedrock.yaml").write_text(MANIFEST)
+    def make(*replies, more=""):
+        (tmp_path / "bedrock.yaml").write_text(MANIFEST + more)
         upstream = FakeUpstream(*replies)
         environ = {"GATEWAY_ADMIN_TOKEN": TOKEN}
         app = build_app(
@@ -138,6 +138,22 @@ async def test_a_message_goes_there_as_anthropics_own_client_would_send_it(sdk, 
     assert record.usage == Usage(input=10, cache_read=1000, output=5)
     # 10 x $3 and 1000 x $0.3 and 5 x $15 for a million tokens.
     assert record.cost_nanousd == 405_000
+
+
+async def test_the_account_may_name_betas_that_bedrock_has_come_to_know(sdk):
+    client, asked = sdk((200, [msgspec.json.encode(MESSAGE)]), more='anthropic_betas: ["new-*", newest-2027-01-01]\n')
+    betas = "context-1m-2025-08-07,new-1-2026-12-01,newest-2027-01-01,claude-code-20250219"
+
+    raw = await client.messages.with_raw_response.create(
+        model="bedrock/sonnet", **ASK, extra_headers={"anthropic-beta": betas}
+    )
+
+    assert msgspec.json.decode(asked[0].body)["anthropic_beta"] == [
+        "new-1-2026-12-01",
+        "newest-2027-01-01",
+        "context-1m-2025-08-07",
+    ]
+    assert raw.headers["x-gateway-dropped-params"] == "anthropic-beta"
 
 
 @pytest.mark.parametrize("size", [1, 50, 100_000])
@@ -197,6 +213,8 @@ async def test_a_refusal_is_in_anthropics_words(sdk):
             (),
         ),
         ({"anthropic-beta": "claude-code-20250219"}, {}, None, ("anthropic-beta",)),
+        ({}, {"anthropic_beta": ["claude-code-20250219"]}, ["claude-code-20250219"], ()),
+        ({}, {"anthropic_beta": None}, None, ()),
         (
             {"anthropic-beta": "claude-code-20250219,context-1m-2025-08-07"},
             {"anthropic_beta": ["context-1m-2025-08-07"]},
@@ -218,7 +236,7 @@ async def test_a_refusal_is_in_anthropics_words(sdk):
     ],
 )
 def test_betas_are_a_field_and_only_those_that_bedrock_knows(message, headers, fields, betas, dropped):
-    """With one that it does not know, it refuses all of the request."""
+    """With one that it does not know, it refuses all of the request. Who writes the field means Bedrock."""
     call = message(headers, **fields)
 
     body = verbatim_for(call, MODEL, translator).request(call, MODEL)

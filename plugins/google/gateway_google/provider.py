@@ -14,6 +14,7 @@ from gateway.translators import HUB, translator
 from gateway.translators.images import DIALECTS as IMAGES
 from gateway.translators.joined import Joined
 from gateway.wire.address import below, path_of
+from gateway.wire.anthropic import with_betas
 from gateway.wire.inlined import inlined
 from gateway.wire.native import GEMINI, native_path
 from gateway_google import native
@@ -65,11 +66,13 @@ class GoogleSettings(Settings, frozen=True):
     Args:
         endpoints: by method, or for OpenAI's API by dialect.
         format: what is spoken there.
+        betas: `anthropic_betas` of the account.
     """
 
     format: str = "gemini"
     embeddings: Translator | None = None
     pictures: ToPictures | None = None
+    betas: tuple[str, ...] = ()
 
 
 class Google(OpenAICompatible):
@@ -121,6 +124,8 @@ class Google(OpenAICompatible):
         through = self._translator(call, target)
         if through is None:
             return self._as_it_is(call, target)
+        if settings.betas and settings.format == "anthropic":
+            call = with_betas(call, settings.betas)
         body = through.request(call, target.model)
         assert isinstance(body, JsonBody)
         return UpstreamRequest(_endpoint_for(call, settings, body.fields), _encode(body.fields), body.dropped_params)
@@ -203,6 +208,7 @@ class Google(OpenAICompatible):
                 asks_for_usage=account.asks_for_usage and address.format == "openai",
                 format=address.format,
                 embeddings=ToEmbeddings(api),
+                betas=account.anthropic_betas if isinstance(account, VertexAccount) else (),
                 pictures=ToPictures(is_vertex=api != "gemini") if address.format == "gemini" else None,
             ),
         )
