@@ -4,12 +4,16 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway import build_app
 from gateway.contract import Call, Head, JsonBody, Request
 from gateway.contract.usage import Usage
 from gateway.dialects import RERANK
-from gateway.errors import BadRequest, BrokeOff
+from gateway.errors import BadRequest, BrokeOff, UpstreamError
+from gateway.manifests.accounts import SelfHostedAccount
+from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.providers.rerankers import ToNemo, ToTei
 from gateway.testing import FakeUpstream, ListSink, post
 
@@ -209,6 +213,55 @@ async def test_each_server_is_called_where_it_reranks(ask, server, url, called, 
 
     assert (answer.status, sent.endpoint.url, record.outcome) == (200, called, "complete")
     assert answer.json()["results"][0]["index"] == (0 if server == "nemo-retriever" else 2)
+
+
+async def test_servers_of_two_kinds_behind_one_address_are_called_each_in_its_way():
+    """Their dialects are the same, so one was called at the paths of the other."""
+    model = {
+        "type": "integration/model/self-hosted-model",
+        "hosted_model_name": "real",
+        "url": "http://h/v1",
+        "model_types": ["rerank"],
+    }
+    servers = ("tei", "infinity", "nemo-retriever")
+    document = {
+        "type": "provider-account/self-hosted-model",
+        "name": "a",
+        "integrations": [{**model, "name": server, "model_server": server} for server in servers],
+    }
+    provider = OpenAICompatible()
+
+    targets = [*provider.targets(msgspec.convert(document, SelfHostedAccount))]
+
+    assert [provider.request(call_of(), target).endpoint.url for target in targets] == [
+        "http://h/rerank",
+        "http://h/v1/rerank",
+        "http://h/v1/ranking",
+    ]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["index", "score", "rankings", "logit", "usage", "total_tokens"]), inner, max_size=4
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(anything, st.sampled_from([ToTei(), ToNemo()]))
+def test_any_answer_is_read_or_an_error_of_the_providers(said, translator):
+    reading = translator.reading(call_of(), Head(200, {"x-compute-tokens": "x"}))
+    reading.feed(json.dumps(said).encode())
+    try:
+        answer = json.loads(reading.end())
+    except UpstreamError:
+        return
+    assert {*answer} <= {"id", "model", "results", "usage"}
 
 
 async def test_what_it_used_is_billed_as_told_or_estimated(ask):

@@ -180,8 +180,8 @@ def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
 class _Answer(msgspec.Struct):
     """`finish_reasons`: Stability's, null for each picture that was made; `error`: Amazon's."""
 
-    images: list[str] = []
-    finish_reasons: list[str | None] = []
+    images: list[str] | None = None
+    finish_reasons: list[str | None] | None = None
     error: str | None = None
 
 
@@ -191,7 +191,7 @@ _answer = msgspec.json.Decoder(_Answer)
 def _pictures_in(body: bytes) -> Made:
     """Of Amazon's, some may have been held back: then it says so beside those that are there."""
     said = _answer.decode(body)
-    reasons = [reason for reason in said.finish_reasons if reason]
+    reasons = [reason for reason in said.finish_reasons or () if reason]
     if reasons or (not said.images and said.error):
         raise Refused((said.error or reasons[0])[:1000], status=400, code="moderation_blocked")
-    return [Picture(data, "image/jpeg" if data.startswith(_JPEG) else "image/png") for data in said.images], None
+    return [Picture(data, "image/jpeg" if data.startswith(_JPEG) else "image/png") for data in said.images or ()], None

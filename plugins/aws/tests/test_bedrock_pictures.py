@@ -172,6 +172,8 @@ def test_what_they_answer(said, pictures, form):
     ("said", "kind", "message"),
     [
         ({"images": [], "error": "not this"}, Refused, "not this"),
+        ({"images": None, "error": "not this"}, Refused, "not this"),
+        ({"images": None, "finish_reasons": None}, BrokeOff, "no pictures"),
         ({"finish_reasons": ["Filter reason: prompt"]}, Refused, "Filter reason: prompt"),
         ({"images": []}, BrokeOff, "no pictures"),
         ([], BrokeOff, "no pictures"),

@@ -163,7 +163,7 @@ class _Prediction(msgspec.Struct, rename="camel"):
 
 
 class _Predictions(msgspec.Struct):
-    predictions: list[_Prediction] = []
+    predictions: list[_Prediction] | None = None
 
 
 _predictions = msgspec.json.Decoder(_Predictions)
@@ -171,7 +171,7 @@ _predictions = msgspec.json.Decoder(_Predictions)
 
 def _of_imagen(body: bytes) -> Made:
     """It says nothing of what was used. Without a reason, too, pictures that it holds back are left out."""
-    said = _predictions.decode(body).predictions
+    said = _predictions.decode(body).predictions or []
     made = [
         Picture(each.bytes_base64_encoded, each.mime_type, each.prompt) for each in said if each.bytes_base64_encoded
     ]
