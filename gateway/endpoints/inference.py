@@ -18,11 +18,20 @@ class InferenceEndpoint:
     """Has the answer of what was chosen relayed.
 
     Args:
+        by_account: answers what is about something of an account, as files are.
         sessions: takes WebSockets.
     """
 
-    def __init__(self, *, responder: Responder, timing: Timing, sessions: ASGIApp | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        responder: Responder,
+        timing: Timing,
+        by_account: Responder | None = None,
+        sessions: ASGIApp | None = None,
+    ) -> None:
         self.responder = responder
+        self.by_account = by_account
         self.sessions = sessions
         self.timing = timing
         self.waiting = Deadlines(timing.watch_after_s, Watch.begin)
@@ -36,9 +45,10 @@ class InferenceEndpoint:
         assert call is not None, "ParseMiddleware has to come before this endpoint"
         assert exchange.choice is not None, "ModelMiddleware has to come before this endpoint"
         writer = WRITERS.get(call.dialect.name, ResponseWriter)(send, exchange)
+        responder = self.responder if call.ask.object is None else self.by_account or self.responder
         try:
             with Watch(exchange, receive, writer, self.timing, self.waiting):
-                await self.responder.respond(exchange, writer)
+                await responder.respond(exchange, writer)
         except GatewayError as error:
             await writer.fail(error, call.dialect)
         except OSError as error:  # some servers raise from `send` when the client has gone

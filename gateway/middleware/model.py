@@ -9,11 +9,16 @@ from gateway.proxy.exchange import Exchange
 
 
 class ModelMiddleware:
-    """Fills `Exchange.choice` of requests that have a call; others pass."""
+    """Fills `Exchange.choice` of requests that have a call; others pass.
 
-    def __init__(self, app: ASGIApp, *, models: Models) -> None:
+    Args:
+        by_account: takes those that are about something of an account, as files are, and goes on to the same app.
+    """
+
+    def __init__(self, app: ASGIApp, *, models: Models, by_account: ASGIApp | None = None) -> None:
         self.app = app
         self.models = models
+        self.by_account = by_account
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
@@ -23,6 +28,8 @@ class ModelMiddleware:
             model, account = call.ask.model, call.ask.account
             if model is not None:
                 choice = self.models.find(model, exchange.caller, exchange.metadata, kind or None)
+            elif call.ask.object is not None and self.by_account is not None:
+                return self.by_account(scope, receive, send)
             else:
                 choice = self.models.find_account(account or "", exchange.caller, kind)
             if kind and kind not in choice.target.model_types:

@@ -16,6 +16,7 @@ from gateway.manifests.accounts import (
     SnowflakeAccount,
     WaferAccount,
 )
+from gateway.wire.account_apis import ROOTS
 
 ALL = MappingProxyType(
     {
@@ -31,6 +32,7 @@ ALL = MappingProxyType(
         "rerank": "/rerank",
         "moderations": "/moderations",
         "realtime": "/realtime",
+        **ROOTS,
     }
 )
 _NO_PATHS: Mapping[str, str] = MappingProxyType({})
@@ -87,7 +89,7 @@ VENDORS: Mapping[str, Vendor] = {
     "provider-account/groq": Vendor(
         base_url="https://api.groq.com/openai/v1",
         key_variable="GROQ_API_KEY",
-        paths=_only("chat", "embeddings", *AUDIO),
+        paths=_only("chat", "embeddings", *AUDIO, "files", "batches"),
         rejects=frozenset({"logit_bias", "logprobs", "prompt_cache_key", "top_logprobs"}),
     ),
     # Any field that is not its own is a 422 ("extra_forbidden"), `stream_options.include_usage` among them. Usage comes
@@ -180,15 +182,16 @@ VENDORS: Mapping[str, Vendor] = {
     "provider-account/self-hosted-model": Vendor(account=SelfHostedAccount, format="openai-extended"),
 }
 
-# TEI answers below / and below /v1, Infinity below its `--url-prefix`, NeMo Retriever below /v1: as the url says. TEI
-# and NeMo Retriever rerank as well, in ways of their own (`texts`, /ranking), for which there is no translation yet.
+# TEI answers below / and below /v1, Infinity below its `--url-prefix`, NeMo Retriever below /v1: as the url says.
 # Source: router/src/http/server.rs of text-embeddings-inference, infinity_server.py, docs.nvidia.com/nim; read 2026-11.
 SERVERS: Mapping[str, Mapping[str, str]] = {
     "openai-compatible": ALL,
-    "vllm-openai": ALL,
-    "tei": _only("embeddings"),
+    "vllm-openai": _only(*(dialect for dialect in ALL if dialect not in ROOTS)),
+    "tei": _only("embeddings", "rerank"),
     "infinity": _only("embeddings", "rerank"),
-    "nemo-retriever": _only("embeddings"),
+    "nemo-retriever": MappingProxyType({"embeddings": ALL["embeddings"], "rerank": "/ranking"}),
     "cohere-rerank-v2": MappingProxyType({"rerank": "/v2/rerank"}),
 }
 """`model_server` of a self-hosted model -> paths."""
+OUTSIDE_V1 = frozenset({("tei", "rerank")})
+"""(`model_server`, dialect), where a url that ends in /v1 has one path too many."""

@@ -9,11 +9,12 @@ from gateway.manifests import kinds
 from gateway.manifests.destinations import HAVE_NO_SAY, Moves, place_of, place_text
 from gateway.manifests.notifications import CustomAccount, SlackAccount, WebhookAccount
 from gateway.manifests.shapes import holds
+from gateway.providers.custom_endpoint import CustomEndpoints
 from gateway.providers.demo import Demo
 from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.secrecy.secret import Secret
 
-STRUCTS = {**OpenAICompatible().accounts, **Demo().accounts} | kinds.STRUCTS
+STRUCTS = {**OpenAICompatible().accounts, **CustomEndpoints().accounts, **Demo().accounts} | kinds.STRUCTS
 OPENAI = STRUCTS["provider-account/openai"]
 SELF_HOSTED = STRUCTS["provider-account/self-hosted-model"]
 KEY = ("auth_data", "api_key")
