@@ -11,6 +11,7 @@ from random import Random
 from time import perf_counter
 from typing import Any
 
+from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
 from gateway.contract.entry import Entry
@@ -22,8 +23,10 @@ from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
 from gateway.control.routes import ROUTES
 from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE
-from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
+from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
+from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
+from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.endpoints.realtime import RealtimeEndpoint
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath
@@ -67,6 +70,8 @@ from gateway.state.records import Records
 from gateway.state.shared_health import SharedHealth
 from gateway.state.sinks.log import LogSink
 from gateway.state.stalls import Stalls
+from gateway.state.telemetry.tally import Tally
+from gateway.state.telemetry.telemetry import Telemetry
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 
@@ -136,7 +141,11 @@ def build_app(
     control = control_from(settings, live, seal, callers.pepper, kept)
     ledger = ledger_from(settings, control)
     drain = Drain()
-    records = Records([LogSink()] if sinks is None else sinks)
+    catalogue = Catalogue(live)
+    telling = settings.telemetry
+    tally = Tally(catalogue.described, metadata_keys=telling.metadata_keys, by_user=telling.by_user)
+    telemetry = Telemetry(tally, telling, config=lambda: live.snapshot.otel, ways=ways)
+    records = Records([*([LogSink()] if sinks is None else sinks), telemetry])
     known = tokens or callers
     failures = Failures()
     bodies = Bodies()
@@ -174,20 +183,23 @@ def build_app(
         *bookkeeping(settings, kept, control, ledger, bills=partial(open_bills, drain, admission)),
         *((SharedHealth(health, bus),) if bus is not None else ()),
         live,
+        telemetry,  # before the records, which are closed first and hand it the last of them
         records,
         http,
         guarded,
         lists,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
+        TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
     ]
+    figures = telemetry.measured = Figures(parts, drain=drain)
     other = Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
             UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=apis, control=ROUTES if control else ())),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
-            UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),
+            UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *control_paths(control, bodies=bodies, wrap=asks),
             *websockets,

@@ -10,6 +10,7 @@ from gateway.errors import Fault
 from gateway.manifests import Manifest
 from gateway.manifests.identity import IdentityProvider
 from gateway.manifests.notifications import Channel, channel_key
+from gateway.manifests.telemetry import OtelConfig
 from gateway.rules.access import Access
 from gateway.rules.guards import GuardRules
 from gateway.rules.limits import Policies
@@ -73,6 +74,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     guards: GuardRules = GuardRules()
     channels: Mapping[tuple[str, str, str], Channel] = {}
     trusted_channels: frozenset[tuple[str, str, str]] = frozenset()
+    otel: OtelConfig | None = None
     access: Access = Access()
     identity_providers: tuple[IdentityProvider, ...] = ()
     manifests: Mapping[tuple[str, str], Manifest] = {}

@@ -34,6 +34,7 @@ from gateway.manifests.notifications import ChannelAccount, channels_of
 from gateway.manifests.outward import is_trusted, outward
 from gateway.manifests.references import FormOnly
 from gateway.manifests.routing import VIRTUAL_MODELS, VirtualModelGroup
+from gateway.manifests.telemetry import OtelConfig
 from gateway.manifests.unread import why_unread
 from gateway.plugins import providers_by_type
 from gateway.providers.catalog import VENDORS
@@ -203,6 +204,7 @@ class _Compiler:
             trusted_channels=frozenset(
                 channels_of(document for each, document in channels if is_trusted(each, document))
             ),
+            otel=next((document for _, document in documents if isinstance(document, OtelConfig)), None),
             access=access,
             identity_providers=tuple(document for _, document in documents if isinstance(document, IdentityProvider)),
             manifests={key: manifest for key, (manifest, _) in self.documents.items()},
