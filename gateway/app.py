@@ -57,6 +57,7 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
+from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
@@ -156,7 +157,10 @@ def build_app(
     health = Health(Random())
     bus = bus_from(settings.redis_url, HEALTH)
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
-    dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
+    tracing = Tracing(telling.traced_accounts, sampling=telling.sampling) if telling.traced_accounts else None
+    dispatcher = Dispatcher(
+        network or http, health=health, random=Random(), admit=admission.enter_target, tracing=tracing
+    )
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
     app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing())

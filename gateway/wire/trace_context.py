@@ -7,7 +7,6 @@ import re
 
 import msgspec
 
-TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 MAX_STATE_BYTES = 512
 """Which anybody has to pass on; more may be dropped."""
 
@@ -17,6 +16,7 @@ _TRACEPARENT = re.compile(
     re.DOTALL,
 )
 _SAMPLED = 1
+_ID_BITS = 1 << 64
 
 
 class TraceContext(msgspec.Struct, frozen=True, gc=False):
@@ -25,6 +25,24 @@ class TraceContext(msgspec.Struct, frozen=True, gc=False):
     trace_id: int
     parent_id: int | None = None
     is_sampled: bool = True
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """Which traces are kept.
+
+    Args:
+        ratio: the part of those that begin here.
+        joins: of those that have begun elsewhere, what was said there; else the same part of them.
+    """
+
+    ratio: float = 1.0
+    joins: bool = True
+
+    def keeps(self, context: TraceContext) -> bool:
+        """As all do who keep a part: by the id, so that a trace is kept everywhere or nowhere."""
+        if context.parent_id is not None and self.joins:
+            return context.is_sampled
+        return context.trace_id % _ID_BITS < self.ratio * _ID_BITS
 
 
 def traceparent_of(header: bytes) -> str | None:
@@ -52,9 +70,9 @@ def context_of(traceparent: str | None, request_id: str) -> TraceContext:
 def span_id(request_id: str, number: int) -> int:
     """Of the spans of one request: its own is number 0, and what it waited for follows. Ids of requests are random, so
     these are; and whoever passes one on before the span has ended knows it without asking."""
-    return (int(request_id[16:], 16) + number) % (1 << 64) or 1
+    return (int(request_id[16:], 16) + number) % _ID_BITS or 1
 
 
-def traceparent(context: TraceContext, span: int) -> str:
+def traceparent(context: TraceContext, span: int, *, is_sampled: bool) -> str:
     """For whoever is asked next."""
-    return f"00-{context.trace_id:032x}-{span:016x}-{int(context.is_sampled):02x}"
+    return f"00-{context.trace_id:032x}-{span:016x}-{int(is_sampled):02x}"

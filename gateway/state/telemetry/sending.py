@@ -10,11 +10,12 @@ from gateway.state.telemetry.exporter import Exporter
 from gateway.state.telemetry.genai import GenAi
 from gateway.state.telemetry.logs import Logs
 from gateway.state.telemetry.metrics import Metrics
-from gateway.state.telemetry.settings import Sampling, Signal
+from gateway.state.telemetry.settings import Signal
 from gateway.state.telemetry.spans import Spans
 from gateway.state.telemetry.tally import Described
 from gateway.state.telemetry.transports import Transport, Unsent
 from gateway.state.telemetry.wanted import Wanted
+from gateway.wire.trace_context import Sampling
 
 
 class Sending:

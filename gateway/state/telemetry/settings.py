@@ -16,6 +16,7 @@ from gateway.errors import ConfigError, Fault
 from gateway.secrecy.secret import Secret
 from gateway.wire.address import address_of
 from gateway.wire.headers import wrong_headers
+from gateway.wire.trace_context import Sampling
 
 Signal: TypeAlias = Literal["traces", "metrics", "logs"]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
@@ -48,13 +49,6 @@ class Destination(msgspec.Struct, frozen=True):
     timeout_s: float = 10.0
     is_gzip: bool = False
     ca_file: str | None = None
-
-
-class Sampling(msgspec.Struct, frozen=True):
-    """`ratio`: the part of traces that is kept; `joins`: of those that have begun elsewhere, what was said there."""
-
-    ratio: float = 1.0
-    joins: bool = True
 
 
 class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):

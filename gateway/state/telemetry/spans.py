@@ -13,9 +13,8 @@ from gateway.contract.usage import Usage
 from gateway.manifests.telemetry import TraceWhen
 from gateway.state.telemetry import conventions as names
 from gateway.state.telemetry.attributes import SCOPE, integer, listed, number, resource_of, text, truth
-from gateway.state.telemetry.settings import Sampling
 from gateway.state.telemetry.tally import VERDICTS, Described
-from gateway.wire.trace_context import TraceContext, context_of, span_id
+from gateway.wire.trace_context import Sampling, TraceContext, context_of, span_id
 
 NANO = 10**9
 SPAN_TYPES = {
@@ -27,7 +26,6 @@ SPAN_TYPES = {
     "responses": "CreateModelResponse",
 }
 """API of the caller -> how TrueFoundry's gateway calls such a request."""
-_ID_BITS = 1 << 64
 
 
 class Spans:
@@ -59,11 +57,7 @@ class Spans:
 
     def wants(self, record: Record) -> bool:
         """Whether the trace of that request is kept."""
-        context = context_of(record.traceparent, record.request_id)
-        if context.parent_id is not None and self.sampling.joins:
-            return context.is_sampled
-        # As all do who keep a part: by the id, so that a trace is kept everywhere or nowhere.
-        return context.trace_id % _ID_BITS < self.sampling.ratio * _ID_BITS
+        return self.sampling.keeps(context_of(record.traceparent, record.request_id))
 
     def of(self, record: Record) -> Iterator[OtelSpan]:
         attributes = [*_of_request(record)]
