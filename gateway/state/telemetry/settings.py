@@ -87,7 +87,7 @@ def telemetry_from(environ: Mapping[str, str]) -> TelemetrySettings:
         traced_accounts=frozenset(filter(None, map(str.strip, read.text("GATEWAY_TRACED_ACCOUNTS").split(",")))),
     )
     if read.faults:
-        raise ConfigError(read.faults)
+        raise ConfigError([*dict.fromkeys(read.faults)])  # what is for all signals is looked at for each
     return settings
 
 

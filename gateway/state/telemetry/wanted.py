@@ -1,6 +1,6 @@
 """What is to be sent where: the environment and the manifest, joined."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 
 import msgspec
@@ -46,17 +46,19 @@ def _protocol(encoding: str) -> Protocol:
     return "http/json" if encoding == "json" else "http/protobuf"
 
 
-def missing_for(destinations: Mapping[Signal, Destination]) -> str | None:
-    """What has to be installed before anything can be sent there; None: nothing."""
-    if destinations and not _is_installed("opentelemetry.proto"):
-        return "OpenTelemetry needs opentelemetry-proto: pip install 'llm-asgi-gateway[otel]'"
-    if any(each.protocol == "grpc" for each in destinations.values()) and not _is_installed("grpc"):
-        return "gRPC needs grpcio: pip install 'llm-asgi-gateway[otel-grpc]'; http/protobuf needs nothing more"
-    return None
-
-
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # nor is the package it is in
         return False
+
+
+def missing_for(
+    destinations: Mapping[Signal, Destination], is_installed: Callable[[str], bool] = is_installed
+) -> str | None:
+    """What has to be installed before anything can be sent there; None: nothing."""
+    if destinations and not is_installed("opentelemetry.proto"):
+        return "OpenTelemetry needs opentelemetry-proto: pip install 'llm-asgi-gateway[otel]'"
+    if any(each.protocol == "grpc" for each in destinations.values()) and not is_installed("grpc"):
+        return "gRPC needs grpcio: pip install 'llm-asgi-gateway[otel-grpc]'; http/protobuf needs nothing more"
+    return None

@@ -31,10 +31,6 @@ def value_of(any_value):
     return getattr(any_value, kind) if kind is not None else None
 
 
-def attributes_of(thing):
-    return {each.key: value_of(each.value) for each in thing.attributes}
-
-
 class Received:
     """What has arrived. `statuses`: what the next are answered, before all are taken."""
 
@@ -79,8 +75,7 @@ class Received:
         body = await request.read()
         self.requests.append(request)
         if self.statuses:
-            status, *headers = self.statuses.pop(0)
-            return web.Response(status=status, headers=headers[0] if headers else None)
+            return web.Response(status=self.statuses.pop(0))
         signal = request.match_info["signal"]
         if request.content_type == "application/json":
             message = ParseDict(with_base64_ids(json.loads(body)), REQUESTS[signal]())
@@ -126,17 +121,23 @@ async def receiver():
         yield received
 
 
-def described(name):
+@pytest.fixture(scope="session")
+def described():
     """As the catalogue of a gateway with two accounts."""
-    return {
-        "openai-main/gpt-4o": ("openai-main/gpt-4o", "openai"),
-        "gpt": ("openai-main/gpt-4o", "openai"),
-        "own/llama": ("own/llama", "self-hosted-model"),
-    }.get(name, ("", ""))
+
+    def find(name):
+        return {
+            "openai-main/gpt-4o": ("openai-main/gpt-4o", "openai"),
+            "gpt": ("openai-main/gpt-4o", "openai"),
+            "own/llama": ("own/llama", "self-hosted-model"),
+        }.get(name, ("", ""))
+
+    return find
 
 
-def record(**fields):
-    """Of a stream that went well, unless `fields` say more."""
+@pytest.fixture(scope="session")
+def record():
+    """Of a stream that went well, unless it is said otherwise."""
     usual = {
         "timestamp": datetime(2026, 11, 1, 12, 0, tzinfo=UTC),
         "level": "info",
@@ -159,15 +160,23 @@ def record(**fields):
         "client": "10.0.0.1",
         "user_agent": "tests/1",
     }
-    return Record(**{**usual, **fields})
+    return lambda **fields: Record(**{**usual, **fields})
 
 
-FAILED_OVER = {
-    "resolved_model": "own/llama",
-    "spans": (
-        Span("guardrail", "safety/need", 200, None, 1.0, 4.0),
-        Span("model", "openai-main/gpt-4o", 503, "upstream_error", 6.0, 100.0),
-        Span("model", "own/llama", 200, None, 106.0, 1394.0),
-    ),
-}
-"""Of a request that a second model has answered."""
+@pytest.fixture(scope="session")
+def failed_over(record):
+    """Of a request that a second model has answered."""
+    return record(
+        resolved_model="own/llama",
+        spans=(
+            Span("guardrail", "safety/need", 200, None, 1.0, 4.0),
+            Span("model", "openai-main/gpt-4o", 503, "upstream_error", 6.0, 100.0),
+            Span("model", "own/llama", 200, None, 106.0, 1394.0),
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def attributes_of():
+    """Name -> value."""
+    return lambda thing: {each.key: value_of(each.value) for each in thing.attributes}
