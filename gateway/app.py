@@ -170,7 +170,7 @@ def build_app(
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
-    app = ModelMiddleware(app, models=live)
+    app = ModelMiddleware(app, models=live, metadata=lambda: live.snapshot.metadata)
     app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes)
     app = AuthMiddleware(app, tokens=known, failures=failures)
     max_open = max_open or max_open_by_files()
@@ -214,7 +214,7 @@ def build_app(
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or settings.cors_origins)
-    app = LogMiddleware(app, record=records.add, quiet=PROBES)
+    app = LogMiddleware(app, record=records.add, quiet=PROBES, rules=lambda: live.snapshot.logging)
     return Gateway(app, parts, drain=drain, config=live, admission=admission, control=control)
 
 

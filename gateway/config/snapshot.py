@@ -14,6 +14,8 @@ from gateway.manifests.telemetry import OtelConfig
 from gateway.rules.access import Access
 from gateway.rules.guards import GuardRules
 from gateway.rules.limits import Policies
+from gateway.rules.logging import LoggingRules
+from gateway.rules.metadata import MetadataRules
 from gateway.rules.routing.routes import Routes
 from gateway.secrecy.secret import Secret
 
@@ -74,6 +76,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     guards: GuardRules = GuardRules()
     channels: Mapping[tuple[str, str, str], Channel] = {}
     trusted_channels: frozenset[tuple[str, str, str]] = frozenset()
+    logging: LoggingRules = LoggingRules()
+    metadata: MetadataRules = MetadataRules()
     otel: OtelConfig | None = None
     access: Access = Access()
     identity_providers: tuple[IdentityProvider, ...] = ()

@@ -80,6 +80,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     """What the caller says of it, for whoever looks at it later."""
     applied: Mapping[str, Any] | None = None
     """How it was routed, as in the header `x-tfy-applied-rules`."""
+    destination: str | None = None
+    """Where `gateway-data-routing-config` sends it, for whoever sorts records; null: it says nothing."""
     traceparent: str | None = None
     """The caller's own, if it was well formed. Without one, the request's id is that of its trace."""
 

@@ -15,10 +15,12 @@ from gateway.errors import ClientLeft, GatewayError, Unexpected
 from gateway.logs import redact_text, traceback_text
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path
 from gateway.proxy.exchange import Attempt, Exchange, outcome_of
+from gateway.rules.logging import LoggingRules
 from gateway.wire.trace_context import traceparent_of
 
 MAX_CHARS = 500
 """Of what callers choose: names of models, paths, their own user agent."""
+NO_RULES = LoggingRules()
 
 log = structlog.get_logger(__name__)
 
@@ -28,11 +30,20 @@ class LogMiddleware:
 
     Args:
         quiet: paths of probes, which would only fill the log; they are recorded when they fail.
+        rules: gives those in force, of how records are written down.
     """
 
-    def __init__(self, app: ASGIApp, *, record: Callable[[Record], None], quiet: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        record: Callable[[Record], None],
+        quiet: Collection[str] = (),
+        rules: Callable[[], LoggingRules] = lambda: NO_RULES,
+    ) -> None:
         self.app = app
         self.record = record
+        self.rules = rules
         self.quiet = frozenset(quiet)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +76,10 @@ class LogMiddleware:
                 log.error("observer failed", request_id=exchange.id, traceback=traceback_text())
         is_probe = exchange.dialect is None and route_path(scope) in self.quiet
         if not is_probe or exchange.error is not None or exchange.status >= 400:
-            self.record(record_of(exchange, scope, ended=perf_counter()))
+            record = record_of(exchange, scope, ended=perf_counter())
+            if (rules := self.rules()).changes:
+                record = rules.told(record, exchange.choice, exchange.caller, exchange.metadata)
+            self.record(record)
 
 
 def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
