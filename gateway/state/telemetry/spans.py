@@ -144,6 +144,7 @@ def _of_request(record: Record) -> Iterator[KeyValue]:
         ("tfy.model.request_type", record.request_type),
         ("tfy.error_message", record.error_message),
         ("gateway.token_id", record.token_id),
+        ("gateway.destination", record.destination),
         (names.ERROR_TYPE, record.error_code or record.error_type if record.status >= 500 else None),
     ):
         if value is not None:

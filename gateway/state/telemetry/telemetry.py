@@ -80,8 +80,7 @@ class Telemetry(Part):
 
     def figures(self) -> Iterable[Figure | Distribution]:
         yield from self.tally.figures()
-        if self._sending is not None:
-            yield from self.counts.figures()
+        yield from self.counts.figures()
 
     async def write(self, records: Sequence[Record]) -> None:
         self.tally.count(records)
