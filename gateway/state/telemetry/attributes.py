@@ -5,6 +5,7 @@ Source: https://opentelemetry.io/docs/specs/otlp/ and opentelemetry-proto 1.45.
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -20,17 +21,17 @@ def text(name: str, value: str) -> KeyValue:
     return KeyValue(key=name, value=AnyValue(string_value=value))
 
 
-def integer(name: str, value: int) -> KeyValue:
-    return KeyValue(key=name, value=AnyValue(int_value=value))
-
-
-def number(name: str, value: float) -> KeyValue:
-    return KeyValue(key=name, value=AnyValue(double_value=value))
-
-
-@lru_cache(maxsize=64)
-def truth(name: str, value: bool) -> KeyValue:
-    return KeyValue(key=name, value=AnyValue(bool_value=value))
+def tell(span: Any, name: str, value: str | float) -> None:
+    """Adds an attribute to something that has some."""
+    held = span.attributes.add(key=name).value
+    if isinstance(value, str):
+        held.string_value = value
+    elif isinstance(value, bool):
+        held.bool_value = value
+    elif isinstance(value, int):
+        held.int_value = value
+    else:
+        held.double_value = value
 
 
 def texts(values: Mapping[str, str]) -> list[KeyValue]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import structlog
 from google.protobuf.message import Message
@@ -26,11 +27,20 @@ LONGEST_S = 10.0
 log = structlog.get_logger(__name__)
 
 
+class Encoding(Protocol):
+    """How records are told in one signal."""
+
+    def message(self) -> Any:
+        """An empty one."""
+
+    def add(self, records: Sequence[Record], message: Any) -> None: ...
+
+
 class Exporter:
     """What cannot be sent is dropped and counted, the newest first when there are too many.
 
     Args:
-        encode: of a few records; what it gives can be merged.
+        encoding: makes a message of records, a few at a time.
         wants: of a record.
     """
 
@@ -38,7 +48,7 @@ class Exporter:
         self,
         signal: Signal,
         transport: Transport,
-        encode: Callable[[Sequence[Record]], Message],
+        encoding: Encoding,
         *,
         counts: Counts,
         wants: Callable[[Record], bool] = lambda _: True,
@@ -48,7 +58,7 @@ class Exporter:
     ) -> None:
         self.signal = signal
         self._transport = transport
-        self._encode = encode
+        self._encoding = encoding
         self._counts = counts
         self._wants = wants
         self._pauses_s = pauses_s
@@ -91,10 +101,10 @@ class Exporter:
             self._counts.arrived(self.signal, len(batch))
 
     async def _encoded(self, batch: Sequence[Record]) -> Message:
-        message = self._encode(batch[:SLICE])
-        for begin in range(SLICE, len(batch), SLICE):
+        message = self._encoding.message()
+        for begin in range(0, len(batch), SLICE):
+            self._encoding.add(batch[begin : begin + SLICE], message)
             await asyncio.sleep(0)
-            message.MergeFrom(self._encode(batch[begin : begin + SLICE]))
         return message
 
     async def _delivered(self, message: Message) -> None:

@@ -41,9 +41,9 @@ class Sending:
         self._to_metrics = transports.get("metrics")
         if to_traces := transports.get("traces"):
             spans = Spans(described, wants.traced_resource, sampling=sampling, when=wants.when)
-            self.exporters.append(Exporter("traces", to_traces, spans.encode, counts=counts, wants=spans.wants))
+            self.exporters.append(Exporter("traces", to_traces, spans, counts=counts, wants=spans.wants))
         if to_logs := transports.get("logs"):
-            self.exporters.append(Exporter("logs", to_logs, Logs(wants.resource).encode, counts=counts))
+            self.exporters.append(Exporter("logs", to_logs, Logs(wants.resource), counts=counts))
         if self._to_metrics is not None:
             self._genai = GenAi(described)
 

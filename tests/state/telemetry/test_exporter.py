@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from gateway.state.telemetry.counts import Counts
 from gateway.state.telemetry.exporter import Exporter
@@ -35,7 +34,7 @@ class Scripted:
 def exporter_to():
     def make(transport, **how):
         counts = Counts()
-        how = {"encode": Logs({}).encode, "flush_s": 0.001, "pauses_s": (0.0, 0.0), **how}
+        how = {"encoding": Logs({}), "flush_s": 0.001, "pauses_s": (0.0, 0.0), **how}
         return Exporter("logs", transport, counts=counts, **how), counts
 
     return make
@@ -48,19 +47,26 @@ def ends(counts):
 async def test_many_records_are_one_message(exporter_to, record):
     """Each few of them are encoded in a turn of their own, so that nobody is held up; they arrive together."""
     transport = Scripted()
-    exporter, counts = exporter_to(transport, encode=lambda records: whole(Logs({}).encode(records)))
+    encoding = InPieces({})
+    exporter, counts = exporter_to(transport, encoding=encoding)
 
     exporter.add([record()] * 70)
     await exporter.close(1.0)
 
     assert (transport.is_closed, ends(counts)) == (True, {("success", ""): 70})
-    assert len(transport.sent) == 1
+    assert (transport.sent, encoding.pieces) == ([70], [20, 20, 20, 10])
 
 
-def whole(message):
-    assert isinstance(message, ExportLogsServiceRequest)
-    assert len(message.resource_logs[0].scope_logs[0].log_records) <= 20
-    return message
+class InPieces(Logs):
+    """Notes how many it is given at once."""
+
+    def __init__(self, resource):
+        super().__init__(resource)
+        self.pieces = []
+
+    def add(self, records, message):
+        self.pieces.append(len(records))
+        super().add(records, message)
 
 
 async def test_what_may_be_sent_again_is(exporter_to, record):

@@ -40,11 +40,17 @@ def collector():
     server.stop(None).wait()
 
 
+def message_of(encoding, record):
+    message = encoding.message()
+    encoding.add([record], message)
+    return message
+
+
 async def test_a_trace_arrives(collector, described, record):
     endpoint = f"http://127.0.0.1:{collector.port}"
     transport = GrpcTransport(Destination(endpoint, "grpc", {"Api-Key": Secret("k")}, is_gzip=True), "traces")
 
-    await transport.send(Spans(described, {}).encode([record()]))
+    await transport.send(message_of(Spans(described, {}), record()))
     await transport.close()
 
     [(method, metadata, data)] = collector.taken
@@ -63,7 +69,7 @@ async def test_what_is_refused(collector, described, record, code, reason, may_r
     transport = GrpcTransport(Destination(f"http://127.0.0.1:{collector.port}", "grpc"), "traces")
 
     with pytest.raises(Unsent) as unsent:
-        await transport.send(Spans(described, {}).encode([record()]))
+        await transport.send(message_of(Spans(described, {}), record()))
     await transport.close()
 
     assert (unsent.value.reason, unsent.value.may_retry) == (reason, may_retry)

@@ -18,7 +18,13 @@ START = 1_793_534_400_000_000_000  # 2026-11-01 12:00 UTC, in nanoseconds
 
 @pytest.fixture
 def spans_of(described):
-    return lambda record, **how: [*Spans(described, RESOURCE, **how).of(record)]
+    def encoded(record, **how):
+        spans = Spans(described, RESOURCE, **how)
+        message = spans.message()
+        spans.add([record], message)
+        return [*message.resource_spans[0].scope_spans[0].spans]
+
+    return encoded
 
 
 def test_a_request_and_its_model(spans_of, record, attributes_of):

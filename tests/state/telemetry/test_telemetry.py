@@ -5,6 +5,7 @@ import structlog
 
 from gateway.manifests.telemetry import HttpMetrics, HttpTraces, OtelConfig
 from gateway.secrecy.secret import Secret
+from gateway.state.sinks.log import as_json
 from gateway.state.telemetry import conventions as names
 from gateway.state.telemetry.settings import Destination, telemetry_from
 from gateway.state.telemetry.tally import Tally
@@ -49,7 +50,7 @@ async def test_all_signals_arrive(telemetry_with, receiver, record, failed_over,
     assert receiver.spans[0].trace_id.hex() == record().request_id
     [line, _] = receiver.lines
     assert (line.trace_id, line.severity_text) == (receiver.spans[0].trace_id, "INFO")
-    assert attributes_of(line)["subject"] == "user:ana@example.com"
+    assert line.body.string_value.encode() + b"\n" == as_json([record()])
     [resource] = receiver.messages["traces"][0].resource_spans
     told = attributes_of(resource.resource)
     assert (told["service.name"], told["deployment.environment"]) == ("llm-asgi-gateway", "prod")
