@@ -34,7 +34,7 @@ class TraceWhen(msgspec.Struct, frozen=True, kw_only=True):
     value: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
-class _Traces(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+class Traces(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """A trace is sent if all of `when` fits. `exclude_request_data` leaves out what was asked and answered."""
 
     headers: OtelHeaders | None = None
@@ -43,28 +43,28 @@ class _Traces(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     when: tuple[TraceWhen, ...] | None = None
 
 
-class HttpTraces(_Traces, frozen=True, kw_only=True, tag="http"):
+class HttpTraces(Traces, frozen=True, kw_only=True, tag="http"):
     endpoint: Url
     encoding: Literal["proto", "json"]
 
 
-class GrpcTraces(_Traces, frozen=True, kw_only=True, tag="grpc"):
+class GrpcTraces(Traces, frozen=True, kw_only=True, tag="grpc"):
     endpoint: GrpcEndpoint
 
 
-class _Metrics(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+class Metrics(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """With `export_delta_metrics`, what was new since they were sent last."""
 
     headers: OtelHeaders | None = None
     export_delta_metrics: bool = False
 
 
-class HttpMetrics(_Metrics, frozen=True, kw_only=True, tag="http"):
+class HttpMetrics(Metrics, frozen=True, kw_only=True, tag="http"):
     endpoint: Url
     encoding: Literal["proto", "json"]
 
 
-class GrpcMetrics(_Metrics, frozen=True, kw_only=True, tag="grpc"):
+class GrpcMetrics(Metrics, frozen=True, kw_only=True, tag="grpc"):
     endpoint: GrpcEndpoint
 
 
