@@ -38,6 +38,7 @@ class Sending:
         self._counts = counts
         self._genai: GenAi | None = None
         self._metrics = Metrics(wants.resource, is_delta=wants.is_delta)
+        self._telling = asyncio.Lock()
         self._to_metrics = transports.get("metrics")
         if to_traces := transports.get("traces"):
             spans = Spans(described, wants.traced_resource, sampling=sampling, when=wants.when)
@@ -57,14 +58,15 @@ class Sending:
         """Once; what does not arrive is told with the next, unless only what is new is told."""
         if self._to_metrics is None or self._genai is None:
             return
-        figures = [*measured(), *self._genai.figures()]
-        message = await asyncio.to_thread(self._metrics.encode, figures)
-        try:
-            await self._to_metrics.send(message)
-        except Unsent as error:
-            self._counts.lost("metrics", error.reason, 1)
-        else:
-            self._counts.arrived("metrics", 1)
+        async with self._telling:  # what was told last is remembered
+            figures = [*measured(), *self._genai.figures()]
+            message = await asyncio.to_thread(self._metrics.encode, figures)
+            try:
+                await self._to_metrics.send(message)
+            except Unsent as error:
+                self._counts.lost("metrics", error.reason, 1)
+            else:
+                self._counts.arrived("metrics", 1)
 
     async def flush(self) -> None:
         await asyncio.gather(*(exporter.flush() for exporter in self.exporters))

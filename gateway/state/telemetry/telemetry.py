@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -99,7 +99,9 @@ class Telemetry(Part):
             yield
         sending, self._sending, self._wanted = self._sending, None, None
         if sending is not None:
-            await sending.send_metrics(self.measured)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await sending.send_metrics(self.measured)
             await sending.close(CLOSE_S)
         if self._leaving:
             await asyncio.wait(self._leaving)
