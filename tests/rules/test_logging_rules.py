@@ -157,6 +157,23 @@ def test_a_long_text_is_cut_before_it_is_looked_through():
     assert rules.told(record(error_message="x" * 100_000), choice(), ANA, {}).error_message == "x" * 500
 
 
+@pytest.mark.parametrize("redaction", [EMAIL, EMPLOYEE])
+def test_nothing_is_left_of_it_wherever_it_stands_in_a_long_text(redaction):
+    """Bodies are looked through in windows, and a window may end in the midst of it."""
+    secret, hidden = ("bob@example.com", "[REDACTED]") if redaction is EMAIL else ("EMP-123456789", r"\1")
+    for before in range(0, 1100, 7):
+        text = " " * before + secret + " " * (1500 - before)
+
+        assert redaction.of(text) == text.replace(secret, hidden)
+
+
+def test_all_of_many_are_found():
+    text = ", ".join(f"u{n}@example.com" for n in range(500))
+
+    assert EMAIL.of(text) == ", ".join(["[REDACTED]"] * 500)
+    assert EMAIL.of("no address, " * 200) == "no address, " * 200
+
+
 # --- where -----------------------------------------------------------------------------------------------------------
 
 

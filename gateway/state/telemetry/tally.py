@@ -14,7 +14,7 @@ from gateway.errors import BrokeOff, ClientLeft, Overloaded, RateLimited, TimedO
 from gateway.state.telemetry.series import Bounded, Count, Values
 
 MOST = 1000
-"""Of the series of each kind. So many take the event loop 35 ms to gather, and a thread a second and a half to write out."""
+"""Of the series of each kind. So many take the event loop 35 ms to gather, and a thread 1.5 s to write out."""
 LATENCY_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 120_000, 600_000)
 TOKEN_MS = (0.5, 1, 2, 5, 10, 20, 30, 50, 75, 100, 200, 500, 1000, 5000)
 OVERHEAD_S = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05)
