@@ -11,6 +11,7 @@ from random import Random
 from time import perf_counter
 from typing import Any
 
+from gateway.batches.setup import batches_from
 from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
@@ -20,7 +21,7 @@ from gateway.contract.part import Part
 from gateway.control.about import OpenApiEndpoint, RootEndpoint
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
-from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
+from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, objects_from
 from gateway.control.routes import ROUTES
 from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
@@ -35,6 +36,7 @@ from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
 from gateway.identity.jwt.jwks import HttpFetch
 from gateway.middleware import (
+    AccountMiddleware,
     AuthMiddleware,
     BudgetMiddleware,
     DrainMiddleware,
@@ -49,6 +51,7 @@ from gateway.middleware import (
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
 from gateway.plugins import MIDDLEWARES, load_plugins
+from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
@@ -57,6 +60,7 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
+from gateway.proxy.spool import Disk
 from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
@@ -141,6 +145,7 @@ def build_app(
     kept: Counters = counters or counters_from(settings.redis_url, restore=lambda: restore(ledger, kept))
     control = control_from(settings, live, seal, callers.pepper, kept)
     ledger = ledger_from(settings, control)
+    objects = objects_from(control)
     drain = Drain()
     catalogue = Catalogue(live)
     telling = settings.telemetry
@@ -153,6 +158,8 @@ def build_app(
     apis = (*ALL, *dialects)
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
+    batches = batches_from(settings, control, objects, live, drain, dialects=apis, app=lambda: lines)
+
     # From the inside out.
     health = Health(Random())
     bus = bus_from(settings.redis_url, HEALTH)
@@ -163,17 +170,23 @@ def build_app(
     )
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
-    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing())
+    of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask)
+    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing(), by_account=of_account)
     if guards:
         app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
-    app = ModelMiddleware(app, models=live, metadata=lambda: live.snapshot.metadata)
-    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes)
-    app = AuthMiddleware(app, tokens=known, failures=failures)
+    stand_in = batches.local.standing_in if batches is not None else None
+    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
+    app = ModelMiddleware(app, models=live, by_account=by_account, metadata=lambda: live.snapshot.metadata)
+    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, disk=Disk(settings.upload_disk_bytes))
     max_open = max_open or max_open_by_files()
+    lines: ASGIApp = DrainMiddleware(app, drain=drain, max_open=max_open)
+    logging = partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging)
+    lines = logging(ErrorsMiddleware(lines, dialect=CHAT))
+    app = AuthMiddleware(app, tokens=known, failures=failures)
     app = DrainMiddleware(app, drain=drain, max_open=max_open)
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
@@ -184,6 +197,7 @@ def build_app(
     parts: list[Part] = [
         identities,
         *following(control),
+        objects,
         *bookkeeping(settings, kept, control, ledger, bills=partial(open_bills, drain, admission)),
         *((SharedHealth(health, bus),) if bus is not None else ()),
         live,
@@ -195,6 +209,7 @@ def build_app(
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
         TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
+        *((batches.runner,) if batches is not None else ()),
     ]
     figures = telemetry.measured = Figures(parts, drain=drain)
     other = Paths(
@@ -214,7 +229,7 @@ def build_app(
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or settings.cors_origins)
-    app = LogMiddleware(app, record=records.add, quiet=PROBES, rules=lambda: live.snapshot.logging)
+    app = logging(app, quiet=PROBES)
     return Gateway(app, parts, drain=drain, config=live, admission=admission, control=control)
 
 

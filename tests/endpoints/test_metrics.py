@@ -76,6 +76,7 @@ async def test_what_is_told_of_a_gateway_that_was_asked_nothing(app_with):
         f'gateway_build_info{{version="{__version__}"}} 1.0',
         "gateway_open_requests 0.0",
         "gateway_open_streams 0.0",
+        "gateway_objects 0.0",
         "gateway_config_generation 1.0",
         "gateway_config_reload_failures_total 0.0",
         "ai_gateway_config_parsing_failures_total 0.0",
