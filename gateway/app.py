@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from gateway.batches.setup import batches_from
+from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
 from gateway.contract.entry import Entry
@@ -23,8 +24,10 @@ from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, objects_from
 from gateway.control.routes import ROUTES
 from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH, PROXY, REALTIME
-from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
+from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
+from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
+from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath, speaking, websocket_paths
@@ -59,6 +62,7 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.session import SessionTiming
 from gateway.proxy.spool import Disk
+from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
@@ -72,6 +76,8 @@ from gateway.state.records import Records
 from gateway.state.shared_health import SharedHealth
 from gateway.state.sinks.log import LogSink
 from gateway.state.stalls import Stalls
+from gateway.state.telemetry.tally import Tally
+from gateway.state.telemetry.telemetry import Telemetry
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 
@@ -143,7 +149,11 @@ def build_app(
     ledger = ledger_from(settings, control)
     objects = objects_from(control)
     drain = Drain()
-    records = Records([LogSink()] if sinks is None else sinks)
+    catalogue = Catalogue(live)
+    telling = settings.telemetry
+    tally = Tally(catalogue.described, metadata_keys=telling.metadata_keys, by_user=telling.by_user)
+    telemetry = Telemetry(tally, telling, config=lambda: live.snapshot.otel, ways=ways)
+    records = Records([*([LogSink()] if sinks is None else sinks), telemetry])
     known = tokens or callers
     failures = Failures()
     bodies = Bodies()
@@ -156,7 +166,10 @@ def build_app(
     health = Health(Random())
     bus = bus_from(settings.redis_url, HEALTH)
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
-    dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
+    tracing = Tracing(telling.traced_accounts, sampling=telling.sampling) if telling.traced_accounts else None
+    dispatcher = Dispatcher(
+        network or http, health=health, random=Random(), admit=admission.enter_target, tracing=tracing
+    )
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
     sessions = RealtimeEndpoint(responder=responder, timing=session_timing or SessionTiming(), count=admission.count)
@@ -172,11 +185,12 @@ def build_app(
         app = middleware(app)
     stand_in = batches.local.standing_in if batches is not None else None
     by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
-    app = ModelMiddleware(app, models=live, by_account=by_account)
+    app = ModelMiddleware(app, models=live, by_account=by_account, metadata=lambda: live.snapshot.metadata)
     app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, disk=Disk(settings.upload_disk_bytes))
     max_open = max_open or max_open_by_files()
     lines: ASGIApp = DrainMiddleware(app, drain=drain, max_open=max_open)
-    lines = LogMiddleware(ErrorsMiddleware(lines, dialect=CHAT), record=records.add)
+    logging = partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging)
+    lines = logging(ErrorsMiddleware(lines, dialect=CHAT))
     app = AuthMiddleware(app, tokens=known, failures=failures)
     app = DrainMiddleware(app, drain=drain, max_open=max_open)
 
@@ -191,24 +205,27 @@ def build_app(
         *bookkeeping(settings, kept, control, ledger, bills=partial(open_bills, drain, admission)),
         *((SharedHealth(health, bus),) if bus is not None else ()),
         live,
+        telemetry,  # before the records, which are closed first and hand it the last of them
         records,
         http,
         guarded,
         lists,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
+        TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
         *((batches.runner,) if batches is not None else ()),
     ]
     about = OpenApiEndpoint(
         dialects=apis, passed=(*NATIVE, *NATIVE_SPEECH, PROXY), sessions=(REALTIME,), control=ROUTES if control else ()
     )
+    figures = telemetry.measured = Figures(parts, drain=drain)
     other = Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
             UrlPath(["GET"], "/openapi.json", about),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
-            UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),
+            UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *control_paths(control, bodies=bodies, wrap=asks),
             *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
@@ -221,7 +238,7 @@ def build_app(
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or settings.cors_origins)
-    app = LogMiddleware(app, record=records.add, quiet=PROBES)
+    app = logging(app, quiet=PROBES)
     return Gateway(app, parts, drain=drain, config=live, admission=admission, control=control)
 
 
