@@ -19,7 +19,7 @@ from gateway.contract.part import Part
 from gateway.control.about import OpenApiEndpoint, RootEndpoint
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
-from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
+from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, objects_from
 from gateway.control.routes import ROUTES
 from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
@@ -135,6 +135,7 @@ def build_app(
     kept: Counters = counters or counters_from(settings.redis_url, restore=lambda: restore(ledger, kept))
     control = control_from(settings, live, seal, callers.pepper, kept)
     ledger = ledger_from(settings, control)
+    objects = objects_from(control)
     drain = Drain()
     records = Records([LogSink()] if sinks is None else sinks)
     known = tokens or callers
@@ -171,6 +172,7 @@ def build_app(
     parts: list[Part] = [
         identities,
         *following(control),
+        objects,
         *bookkeeping(settings, kept, control, ledger, bills=partial(open_bills, drain, admission)),
         *((SharedHealth(health, bus),) if bus is not None else ()),
         live,
