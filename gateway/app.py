@@ -21,7 +21,7 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, objects_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE
+from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, RESPONSE_TOKENS
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
@@ -34,14 +34,17 @@ from gateway.identity.jwt.jwks import HttpFetch
 from gateway.middleware import (
     AuthMiddleware,
     BudgetMiddleware,
+    ContinueMiddleware,
     DrainMiddleware,
     EdgeMiddleware,
     ErrorsMiddleware,
     GuardMiddleware,
+    KeptMiddleware,
     LimitMiddleware,
     LogMiddleware,
     ModelMiddleware,
     ParseMiddleware,
+    RememberMiddleware,
 )
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
@@ -69,10 +72,11 @@ from gateway.state.sinks.log import LogSink
 from gateway.state.stalls import Stalls
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
+from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
-ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate}
+ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate, RESPONSE_TOKENS.name: RESPONSE_TOKENS.estimate}
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -158,11 +162,20 @@ def build_app(
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
-    app = ModelMiddleware(app, models=live)
-    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes)
-    app = AuthMiddleware(app, tokens=known, failures=failures)
-    max_open = max_open or max_open_by_files()
-    app = DrainMiddleware(app, drain=drain, max_open=max_open)
+    storing = RememberMiddleware(app, objects=objects, seal=seal)
+    continuing: ASGIApp = ContinueMiddleware(storing, models=live, objects=objects, seal=seal)
+    keeping: ASGIApp = KeptMiddleware(app, models=live, objects=objects, seal=seal, ask=dispatcher.ask)
+    app = ModelMiddleware(app, models=live, storing=storing)
+    max_open, large = max_open or max_open_by_files(), asyncio.Lock()
+
+    def admitted(app: ASGIApp) -> ASGIApp:
+        app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, large=large)
+        app = AuthMiddleware(app, tokens=known, failures=failures)
+        return DrainMiddleware(app, drain=drain, max_open=max_open)
+
+    continuing, keeping = admitted(continuing), admitted(keeping)
+    apart = {RESPONSES: continuing, TOKENS: continuing, RESPONSE: keeping, COMPLETION: keeping}
+    app = admitted(app)
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
     realtime = DrainMiddleware(asks(RealtimeEndpoint()), drain=drain, max_open=max_open)
@@ -195,7 +208,7 @@ def build_app(
             *websockets,
         ]
     )
-    app = Router((*apis, *NATIVE), inference=app, websockets=Paths(websockets), other=other)
+    app = Router((*apis, *NATIVE), inference=app, websockets=Paths(websockets), other=other, apart=apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)

@@ -8,6 +8,7 @@ from gateway.dialects.moderations import MODERATIONS
 from gateway.dialects.native import NATIVE
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.rerank import RERANK
+from gateway.dialects.responses import KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
 
 ALL: tuple[Dialect, ...] = (
     CHAT,
@@ -23,6 +24,10 @@ ALL: tuple[Dialect, ...] = (
     MODERATIONS,
     MESSAGES,
     COUNT_TOKENS,
+    MAKE_RESPONSE,
+    RESPONSE_TOKENS,
+    KEPT_RESPONSES,
+    KEPT_COMPLETIONS,
 )
 
 __all__ = [
@@ -34,10 +39,14 @@ __all__ = [
     "IMAGES",
     "IMAGE_EDITS",
     "IMAGE_VARIATIONS",
+    "KEPT_COMPLETIONS",
+    "KEPT_RESPONSES",
+    "MAKE_RESPONSE",
     "MESSAGES",
     "MODERATIONS",
     "NATIVE",
     "RERANK",
+    "RESPONSE_TOKENS",
     "SPEECH",
     "TRANSCRIPTIONS",
     "TRANSLATIONS",

@@ -10,16 +10,21 @@ from gateway.middleware.limit import LimitMiddleware
 from gateway.middleware.log import LogMiddleware
 from gateway.middleware.model import ModelMiddleware
 from gateway.middleware.parse import ParseMiddleware
+from gateway.middleware.remember import RememberMiddleware
+from gateway.middleware.responses import ContinueMiddleware, KeptMiddleware
 
 __all__ = [
     "AuthMiddleware",
     "BudgetMiddleware",
+    "ContinueMiddleware",
     "DrainMiddleware",
     "EdgeMiddleware",
     "ErrorsMiddleware",
     "GuardMiddleware",
+    "KeptMiddleware",
     "LimitMiddleware",
     "LogMiddleware",
     "ModelMiddleware",
     "ParseMiddleware",
+    "RememberMiddleware",
 ]

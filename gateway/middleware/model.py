@@ -2,18 +2,23 @@
 
 from collections.abc import Awaitable
 
-from gateway.contract import Models
+from gateway.contract import JsonBody, Models
 from gateway.errors import BadRequest
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.exchange import Exchange
 
 
 class ModelMiddleware:
-    """Fills `Exchange.choice` of requests that have a call; others pass."""
+    """Fills `Exchange.choice` of requests that have a call; others pass.
 
-    def __init__(self, app: ASGIApp, *, models: Models) -> None:
+    Args:
+        storing: what those go through that say whether their answer is to be stored; None: what all do.
+    """
+
+    def __init__(self, app: ASGIApp, *, models: Models, storing: ASGIApp | None = None) -> None:
         self.app = app
         self.models = models
+        self.storing = storing
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
@@ -28,4 +33,7 @@ class ModelMiddleware:
             if kind and kind not in choice.target.model_types:
                 raise BadRequest(f"{call.ask.name} is not declared as {kind} (model_types)", param="model")
             exchange.choice = choice
+            body = call.request.body
+            if self.storing is not None and isinstance(body, JsonBody) and "store" in body.fields:
+                return self.storing(scope, receive, send)
         return self.app(scope, receive, send)

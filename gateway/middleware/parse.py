@@ -33,13 +33,16 @@ class ParseMiddleware:
 
     Large bodies are read one at a time, and each in several turns of the event loop: as many at once as there are
     connections would hold everybody else up until the last of them has been read.
+
+    Args:
+        large: held while one is read; the same for all that take turns.
     """
 
-    def __init__(self, app: ASGIApp, *, bodies: Bodies, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, bodies: Bodies, max_body_bytes: int, large: asyncio.Lock | None = None) -> None:
         self.app = app
         self.bodies = bodies
         self.max_body_bytes = max_body_bytes
-        self.large = asyncio.Lock()
+        self.large = large or asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)

@@ -142,6 +142,8 @@ def _annotation(annotation: Mapping[str, Any]) -> dict[str, Any] | None:
     """Where something is from; None: it says nothing of an address."""
     match annotation:
         case {"url_citation": {"url": str(url), **more}}:
-            places = {name: place if isinstance(place := more.get(name), int) else 0 for name in ("start_index", "end_index")}
+            places = {
+                name: place if isinstance(place := more.get(name), int) else 0 for name in ("start_index", "end_index")
+            }
             return {"type": "url_citation", "url": url, "title": str(more.get("title") or ""), **places}
     return None

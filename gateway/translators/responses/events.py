@@ -14,6 +14,7 @@ from gateway.errors import BrokeOff, GatewayError
 from gateway.translators.responses.output import CALLS, TEXT_IN, OutputItem, call_head, part_of
 from gateway.translators.responses.response import usage_fields
 from gateway.translators.responses.tools import Offered
+from gateway.wire.responses import error_fields, failed_event
 
 MAX_CHARS = 16 * 1024 * 1024
 """Of all that a response holds: it is told once more at its end."""
@@ -127,16 +128,20 @@ class ResponseEvents:
             return b""
         begun = self.start()
         self.is_over = True
-        told = {"code": "rate_limit_exceeded" if error.status == 429 else "server_error", "message": error.message}
-        self.response |= {"status": "failed", "error": told}
+        self.response |= {"status": "failed", "error": error_fields(error)}
         if usage is not None:
             self.response["usage"] = usage_fields(usage)
-        return begun + self._event("response.failed", {"response": self.response})
+        return begun + failed_event(self._number, self.response)
 
     def _say(self, kind: str, text: str) -> bytes:
         self._grow(text)
         items = self._items
-        if len(items) == 1 and (item := items[0]).is_open and item.parts and item.parts[-1]["type"] == kind == "output_text":
+        if (
+            len(items) == 1
+            and (item := items[0]).is_open
+            and item.parts
+            and item.parts[-1]["type"] == kind == "output_text"
+        ):
             item.said.append(text)  # as nearly always
             place = (_encode(item.head["id"]), self._index, len(item.parts) - 1)
             self._number += 1

@@ -233,7 +233,9 @@ class Items:
             case "input_image" | "input_file" if content.file_id:
                 raise BadRequest("a file_id means nothing to this model: send the file itself", param="input")
         shown = content.type[:_SHOWN_CHARS]
-        raise BadRequest(f"content of the type {shown!r} cannot be sent to this model, or has nothing in it", param="input")
+        raise BadRequest(
+            f"content of the type {shown!r} cannot be sent to this model, or has nothing in it", param="input"
+        )
 
     def _file(self, content: Content) -> Part:
         name = {"filename": content.filename} if content.filename else {}

@@ -90,11 +90,17 @@ TEXT_IN = {"output_text": "text", "refusal": "refusal"}
 
 def part_of(kind: str) -> dict[str, Any]:
     """Of a message, with nothing in it."""
-    return {"type": kind, "refusal": ""} if kind == "refusal" else {"type": kind, "text": "", "annotations": [], "logprobs": []}
+    return (
+        {"type": kind, "refusal": ""}
+        if kind == "refusal"
+        else {"type": kind, "text": "", "annotations": [], "logprobs": []}
+    )
 
 
 def call_head(id_: str, call_id: str, tool: Offered) -> dict[str, Any]:
     """`id_`: of the item, without what tells its type."""
-    kind, prefix, what = ("custom_tool_call", "ctc", "input") if tool.is_custom else ("function_call", "fc", "arguments")
+    kind, prefix, what = (
+        ("custom_tool_call", "ctc", "input") if tool.is_custom else ("function_call", "fc", "arguments")
+    )
     head: dict[str, Any] = {"id": f"{prefix}{id_}", "type": kind, "call_id": call_id, "name": tool.name, what: ""}
     return {**head, "namespace": tool.namespace} if tool.namespace is not None else head

@@ -1,5 +1,7 @@
 """A whole chat completion as a response."""
 
+import msgspec
+
 from gateway.contract import Call
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff
@@ -9,8 +11,6 @@ from gateway.translators.responses.chunks import Narrator
 from gateway.translators.responses.events import ResponseEvents
 from gateway.translators.responses.response import response_to
 from gateway.translators.responses.tools import offered_in
-
-import msgspec
 
 
 class ReplyReading(DocumentReading):

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.contract import Call
 from gateway.contract.usage import Usage
-from gateway.translators.responses.sealed import response_id
+from gateway.wire.responses import response_id
 
 _NULL = msgspec.Raw(b"null")
 _ECHOED: dict[str, msgspec.Raw] = {

@@ -1,0 +1,112 @@
+"""Responses that the gateway keeps, because the provider that made them keeps none: what went in, and what came out.
+
+Source: platform.openai.com/docs/guides/conversation-state, read 2026-11: a response may be referred to for 30 days.
+"""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.errors import BadRequest
+from gateway.secrecy.sealing import Seal
+
+KEPT_DAYS = 30
+HERE = ""
+"""The account of what is kept by the gateway itself."""
+MAX_BYTES = 32 * 1024 * 1024
+"""Of one, when it is opened again."""
+_FIRST_INPUT = 500_000
+"""Items of the input are numbered from here on, and those of the output from 0."""
+_LEVEL = 1
+_PREFIXES = {"function_call": "fc", "custom_tool_call": "ctc", "reasoning": "rs"}
+
+Item = dict[str, msgspec.Raw]
+_items = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_encode = msgspec.json.encode
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """
+    Args:
+        input: items, those of earlier turns included.
+        response: as it was told.
+    """
+
+    input: list[Item]
+    response: dict[str, msgspec.Raw]
+
+    @property
+    def output(self) -> list[Item]:
+        return _items.decode(self.response.get("output", b"[]"))
+
+    def item(self, id_: str) -> Item | None:
+        wanted = _encode(id_)
+        return next((each for each in (*self.output, *self.input) if bytes(each.get("id", b"")) == wanted), None)
+
+
+_kept = msgspec.json.Decoder(Kept)
+
+
+def pack(kept: Kept, seal: Seal) -> bytes:
+    """As it is stored: small, and for nobody else's eyes."""
+    return seal.close_data(zlib.compress(_encode(kept), _LEVEL))
+
+
+def unpack(data: bytes, seal: Seal) -> Kept:
+    """Raises ValueError: it was sealed under another pepper, or is damaged."""
+    opening = zlib.decompressobj()
+    try:
+        whole = opening.decompress(seal.open_data(data), MAX_BYTES)
+        return _kept.decode(whole)
+    except (zlib.error, msgspec.DecodeError, RecursionError) as error:
+        raise ValueError("what was kept is damaged") from error
+
+
+def items_of(given: msgspec.Raw | None) -> list[Item]:
+    """Of the field `input`, which may be a text. Raises BadRequest."""
+    if given is None or bytes(given) == b"null":
+        return []
+    if bytes(given).lstrip().startswith(b'"'):
+        content = msgspec.Raw(b'[{"type":"input_text","text":%b}]' % bytes(given))
+        fields = {"type": msgspec.Raw(b'"message"'), "role": msgspec.Raw(b'"user"'), "content": content}
+        return [fields]
+    try:
+        return _items.decode(given)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest(f'the field "input" is not valid: {error}', param="input") from error
+
+
+def named(items: Iterable[Item], hexadecimal: str) -> list[Item]:
+    """With an id for each that has none.
+
+    Args:
+        hexadecimal: of the id of the response.
+    """
+    return [
+        item
+        if bytes(item.get("id", b"")).startswith(b'"')
+        else {**item, "id": msgspec.Raw(_encode(_id_of(item, number, hexadecimal)))}
+        for number, item in enumerate(items, _FIRST_INPUT)
+    ]
+
+
+def _id_of(item: Item, number: int, hexadecimal: str) -> str:
+    kind = bytes(item.get("type", b'"message"')).decode(errors="replace").strip('"')
+    return f"{_PREFIXES.get(kind, 'msg' if kind == 'message' else 'in')}_gw{hexadecimal}_{number}"
+
+
+def page(items: Sequence[Item], *, after: str | None, limit: int, oldest_first: bool) -> dict[str, Any]:
+    """A list as OpenAI gives it. Raises BadRequest: there is no such `after`."""
+    ordered = list(items) if oldest_first else list(reversed(items))
+    ids = [bytes(item["id"]).decode().strip('"') for item in ordered]
+    begin = 0
+    if after is not None:
+        if after not in ids:
+            raise BadRequest(f"there is no item {after[:100]!r} in it", param="after")
+        begin = ids.index(after) + 1
+    shown, names = ordered[begin : begin + limit], ids[begin : begin + limit]
+    first, last = (names[0], names[-1]) if names else (None, None)
+    has_more = begin + limit < len(ordered)
+    return {"object": "list", "data": shown, "first_id": first, "last_id": last, "has_more": has_more}
