@@ -33,6 +33,7 @@ from gateway.identity.jwt import Identities
 from gateway.identity.jwt.jwks import HttpFetch
 from gateway.middleware import (
     AuthMiddleware,
+    BackgroundMiddleware,
     BudgetMiddleware,
     ContinueMiddleware,
     DrainMiddleware,
@@ -162,11 +163,15 @@ def build_app(
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
-    storing = RememberMiddleware(app, objects=objects, seal=seal)
-    continuing: ASGIApp = ContinueMiddleware(storing, models=live, objects=objects, seal=seal)
-    keeping: ASGIApp = KeptMiddleware(app, models=live, objects=objects, seal=seal, ask=dispatcher.ask)
-    app = ModelMiddleware(app, models=live, storing=storing)
     max_open, large = max_open or max_open_by_files(), asyncio.Lock()
+    storing = RememberMiddleware(app, objects=objects, seal=seal)
+    later = LogMiddleware(DrainMiddleware(app, drain=drain, max_open=max_open), record=records.add)
+    background = BackgroundMiddleware(storing, inner=later, objects=objects, seal=seal)
+    continuing: ASGIApp = ContinueMiddleware(background, models=live, objects=objects, seal=seal)
+    keeping: ASGIApp = KeptMiddleware(
+        app, models=live, objects=objects, seal=seal, ask=dispatcher.ask, cancel=background.cancel
+    )
+    app = ModelMiddleware(app, models=live, storing=storing)
 
     def admitted(app: ASGIApp) -> ASGIApp:
         app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, large=large)
@@ -193,6 +198,7 @@ def build_app(
         http,
         guarded,
         lists,
+        background,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
     ]

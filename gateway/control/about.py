@@ -71,7 +71,10 @@ class OpenApiEndpoint:
                 vendor = _VENDORS.get(dialect.name, "OpenAI")
                 about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(route))
                 if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method != "GET":
-                    about["requestBody"] = {"required": True, "content": {kind: {"schema": model}}}
+                    about["requestBody"] = {
+                        "required": True,
+                        "content": {kind: {"schema": {"type": "object"} if "{" in route else model}},
+                    }
                 yield route if route.startswith("/v2/") else f"/v1{route}", method, about
         yield "/v1/models", "GET", _operation("The models the caller may use", "inference")
         yield "/v1/models/{id}", "GET", _operation("One of them; its name may hold slashes", "inference", names=["id"])

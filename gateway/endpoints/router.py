@@ -45,7 +45,10 @@ class Router:
                     methods.setdefault(route, []).append(method)
                 else:
                     for base in BASES:
-                        self.fixed.setdefault(base + route, {})[method] = dialect, route, app
+                        found = self.fixed.setdefault(base + route, {})
+                        found |= dict.fromkeys(
+                            (method, "HEAD") if method == "GET" else (method,), (dialect, route, app)
+                        )
             for route, allowed in methods.items():
                 infer = partial(self._infer, dialect, route, app)
                 templates += [UrlPath(allowed, base + route, infer) for base in BASES]

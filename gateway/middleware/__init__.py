@@ -1,6 +1,7 @@
 """The steps of the pipeline. Each is one class around any ASGI app, and knows none of the others."""
 
 from gateway.middleware.auth import AuthMiddleware
+from gateway.middleware.background import BackgroundMiddleware
 from gateway.middleware.budget import BudgetMiddleware
 from gateway.middleware.drain import DrainMiddleware
 from gateway.middleware.edge import EdgeMiddleware
@@ -15,6 +16,7 @@ from gateway.middleware.responses import ContinueMiddleware, KeptMiddleware
 
 __all__ = [
     "AuthMiddleware",
+    "BackgroundMiddleware",
     "BudgetMiddleware",
     "ContinueMiddleware",
     "DrainMiddleware",

@@ -2,7 +2,7 @@
 where that is."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -12,10 +12,11 @@ import msgspec
 from gateway.contract import Ask, Call, Caller, Choice, JsonBody, Models, Request, Target
 from gateway.contract.objects import AccountObject, ObjectKind, Objects, not_found
 from gateway.contract.route import NO_METADATA
+from gateway.contract.windows import utc_now
 from gateway.errors import BadRequest, Forbidden, NotFound, Refused, UnknownModel
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.kept import HERE, Item, Kept, items_of, page, unpack
+from gateway.proxy.kept import HERE, LONGEST_S, Item, Kept, items_of, page, unpack
 from gateway.secrecy.sealing import Seal
 from gateway.wire.responses import COMPLETION, RESPONSE, is_own, response_of
 
@@ -24,6 +25,7 @@ TYPES = frozenset({"chat", "responses"})
 """A model that is declared as one of them can be asked for a response."""
 MAX_CONVERSATION_BYTES = 20 * 1024 * 1024
 MAX_PAGE = 100
+DONE = frozenset({"completed", "incomplete"})
 AT_ONCE = 8
 """So many are asked for at the same time, of those that a list shows."""
 MAX_SHOWN_BYTES = 4 * 1024 * 1024
@@ -84,6 +86,11 @@ class ContinueMiddleware:
             items = await self._resolved(items, caller)
         if before is not None:
             kept = self._opened(before)
+            if kept.status not in DONE:
+                raise BadRequest(
+                    f"the response {before.id} is {kept.status}, and nothing can follow it",
+                    param="previous_response_id",
+                )
             items = [*kept.input, *kept.output, *items]
         return with_input(call, items)
 
@@ -116,14 +123,29 @@ class Asks(Protocol):
 
 class KeptMiddleware:
     """For calls about what was made before: answers them from what is kept here, or leads them to the account where
-    it is."""
+    it is.
 
-    def __init__(self, app: ASGIApp, *, models: Models, objects: Objects, seal: Seal, ask: Asks) -> None:
+    Args:
+        ask: for what a list shows.
+        cancel: ends a response that is made in the background. False: none of that id is.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        models: Models,
+        objects: Objects,
+        seal: Seal,
+        ask: Asks,
+        cancel: Callable[[str], Awaitable[bool]],
+    ) -> None:
         self.app = app
         self.models = models
         self.objects = objects
         self.seal = seal
         self.ask = ask
+        self.cancel = cancel
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
@@ -135,7 +157,7 @@ class KeptMiddleware:
             return
         found = await self.objects.find(kind, call.request.path_params["id"], exchange.caller)
         if found.account == HERE:
-            await self._answer(call, found, send)
+            await self._answer(call, found, exchange.caller, send)
             return
         exchange.choice = place_of(found, self.models, exchange.caller)
         request = msgspec.structs.replace(call.request, path_params={"id": found.provider_id})
@@ -182,7 +204,7 @@ class KeptMiddleware:
             await self.objects.forget(each)
             return None
 
-    async def _answer(self, call: Call, found: AccountObject, send: Send) -> None:
+    async def _answer(self, call: Call, found: AccountObject, caller: Caller | None, send: Send) -> None:
         """Of what is kept here."""
         asked = call.request
         kept = opened(found, self.seal)
@@ -191,7 +213,7 @@ class KeptMiddleware:
                 await self.objects.forget(found)
                 said: Any = {"id": found.id, "object": "response", "deleted": True}
             case "POST", _:
-                raise BadRequest("only a response that is made in the background, and not done, can be cancelled")
+                said = await self._cancelled(found, kept, caller)
             case _, "input_items":
                 said = _page(kept, dict(parse_qsl(asked.query.decode("latin-1"))))
             case _ if call.ask.stream:
@@ -199,6 +221,16 @@ class KeptMiddleware:
             case _:
                 said = kept.response
         await send_body(send, 200, _encode(said))
+
+    async def _cancelled(self, found: AccountObject, kept: Kept, caller: Caller | None) -> dict[str, msgspec.Raw]:
+        """Raises BadRequest: it is done, or made by another replica, which cannot be told."""
+        if kept.status == "cancelled":
+            return kept.response
+        if not await self.cancel(found.id):
+            raise BadRequest(
+                "it is done, or was not made in the background by this replica, and so it cannot be cancelled"
+            )
+        return opened(await self.objects.find(found.kind, found.id, caller), self.seal).response
 
 
 def with_input(call: Call, items: Sequence[Item]) -> Call:
@@ -257,9 +289,12 @@ def place_of(found: AccountObject, models: Models, caller: Caller | None) -> Cho
 def opened(of: AccountObject, seal: Seal) -> Kept:
     """Raises NotFound: it cannot be read any more."""
     try:
-        return unpack(of.data or b"", seal)
+        kept = unpack(of.data or b"", seal)
     except ValueError:
         raise not_found(of.kind, of.id) from None
+    if kept.status == "in_progress" and (utc_now() - of.created_at).total_seconds() > LONGEST_S:
+        return kept.failed("the gateway that made it was stopped")
+    return kept
 
 
 def _page(kept: Kept, query: Mapping[str, str]) -> dict[str, Any]:

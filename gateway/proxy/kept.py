@@ -13,6 +13,8 @@ from gateway.errors import BadRequest
 from gateway.secrecy.sealing import Seal
 
 KEPT_DAYS = 30
+LONGEST_S = 3600.0
+"""What is made in the background, and not done by then, has failed, also if the process that made it is gone."""
 HERE = ""
 """The account of what is kept by the gateway itself."""
 MAX_BYTES = 32 * 1024 * 1024
@@ -36,6 +38,15 @@ class Kept(msgspec.Struct, frozen=True):
 
     input: list[Item]
     response: dict[str, msgspec.Raw]
+
+    @property
+    def status(self) -> str:
+        return bytes(self.response.get("status", b"")).decode().strip('"')
+
+    def failed(self, why: str) -> "Kept":
+        error = {"code": "server_error", "message": why}
+        told = {"status": msgspec.Raw(b'"failed"'), "error": msgspec.Raw(_encode(error))}
+        return Kept(self.input, {**self.response, **told})
 
     @property
     def output(self) -> list[Item]:

@@ -4,7 +4,18 @@ import msgspec
 import pytest
 
 from gateway.contract import Call, JsonBody, Request, Tls
-from gateway.dialects import ALL, CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, MESSAGES
+from gateway.dialects import (
+    ALL,
+    CHAT,
+    COMPLETIONS,
+    COUNT_TOKENS,
+    EMBEDDINGS,
+    KEPT_COMPLETIONS,
+    KEPT_RESPONSES,
+    MAKE_RESPONSE,
+    MESSAGES,
+    RESPONSE_TOKENS,
+)
 from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.providers.catalog import VENDORS
@@ -339,7 +350,8 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
     assert request.endpoint.tls == tls
 
 
-OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS)]
+DECLARED = [MAKE_RESPONSE, RESPONSE_TOKENS, KEPT_RESPONSES, KEPT_COMPLETIONS]
+OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS, *DECLARED)]
 
 
 @pytest.mark.parametrize(
