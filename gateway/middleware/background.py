@@ -147,8 +147,12 @@ class BackgroundMiddleware(Part):
         async def send(message: Message) -> None:
             parts.append(message.get("body", b""))
 
+        async def receive() -> Message:
+            await asyncio.Event().wait()  # nobody is there who could leave
+            return {"type": "http.disconnect"}
+
         with exchange.interruptible():
-            await self.inner({**scope, "state": {KEY: exchange}}, asyncio.Event().wait, send)  # type: ignore[arg-type]
+            await self.inner({**scope, "state": {KEY: exchange}}, receive, send)
         return b"".join(parts)
 
     async def _write(self, place: AccountObject, call: Call, response: dict[str, Any]) -> None:

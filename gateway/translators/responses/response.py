@@ -64,9 +64,10 @@ def response_to(call: Call, hexadecimal: str, created_at: int) -> dict[str, Any]
 def usage_fields(usage: Usage | None) -> dict[str, Any]:
     used = usage or Usage()
     into, out = used.input_tokens, used.output_tokens
+    written = used.cache_write + used.cache_write_1h
     return {
         "input_tokens": into,
-        "input_tokens_details": {"cached_tokens": used.cache_read},
+        "input_tokens_details": {"cached_tokens": used.cache_read, "cache_write_tokens": written},
         "output_tokens": out,
         "output_tokens_details": {"reasoning_tokens": used.reasoning},
         "total_tokens": into + out,
