@@ -110,6 +110,7 @@ class BackgroundMiddleware(Part):
         task = asyncio.create_task(self._run(exchange, call, place, queued, scope))
         self._running[id_] = task
         task.add_done_callback(lambda _: self._running.pop(id_, None))
+        await asyncio.sleep(0)  # one that was cancelled before it began could not write that down
         return queued
 
     async def _run(
