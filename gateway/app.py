@@ -21,7 +21,7 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, objects_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, RESPONSE_TOKENS
+from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH, RESPONSE_TOKENS
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
@@ -214,7 +214,8 @@ def build_app(
             *websockets,
         ]
     )
-    app = Router((*apis, *NATIVE), inference=app, websockets=Paths(websockets), other=other, apart=apart)
+    native = (*NATIVE, *NATIVE_SPEECH)
+    app = Router((*apis, *native), inference=app, websockets=Paths(websockets), other=other, apart=apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
