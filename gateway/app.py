@@ -58,6 +58,7 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
+from gateway.proxy.kept import Shelf
 from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
@@ -164,13 +165,12 @@ def build_app(
     for middleware in reversed(third_party):
         app = middleware(app)
     max_open, large = max_open or max_open_by_files(), asyncio.Lock()
-    storing = RememberMiddleware(app, objects=objects, seal=seal)
+    shelf = Shelf(objects, seal, days=settings.responses_days)
+    storing = RememberMiddleware(app, shelf=shelf)
     later = LogMiddleware(DrainMiddleware(app, drain=drain, max_open=max_open), record=records.add)
-    background = BackgroundMiddleware(storing, inner=later, objects=objects, seal=seal)
-    continuing: ASGIApp = ContinueMiddleware(background, models=live, objects=objects, seal=seal)
-    keeping: ASGIApp = KeptMiddleware(
-        app, models=live, objects=objects, seal=seal, ask=dispatcher.ask, cancel=background.cancel
-    )
+    background = BackgroundMiddleware(storing, inner=later, shelf=shelf)
+    continuing: ASGIApp = ContinueMiddleware(background, models=live, shelf=shelf)
+    keeping: ASGIApp = KeptMiddleware(app, models=live, shelf=shelf, ask=dispatcher.ask, cancel=background.cancel)
     app = ModelMiddleware(app, models=live, storing=storing)
 
     def admitted(app: ASGIApp) -> ASGIApp:

@@ -17,6 +17,7 @@ from gateway.upstream.proxies import Proxies, proxies_from
 ADMIN = Caller(subject="user:admin", is_admin=True)
 MIN_TOKEN_CHARS = 16
 MIN_PEPPER_BYTES = 16
+MAX_RESPONSES_DAYS = 3650
 
 Value = TypeVar("Value")
 
@@ -28,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         environ: all there are, for what manifests refer to and for the keys of vendors.
         tokens: the admin's and those of others, each with whose it is.
         ledger_days: how long single requests are remembered; None: for ever.
+        responses_days: how long responses are kept that no provider keeps; 0: not at all.
         egress: of `GATEWAY_EGRESS_ALLOW`.
     """
 
@@ -39,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Secret | None = None
     spool_dir: Path | None = None
     ledger_days: int | None = None
+    responses_days: int | None = None
     secrets_dir: Path | None = None
     egress: Egress = Egress()
     cors_origins: tuple[str, ...] = ()
@@ -66,6 +69,7 @@ def settings_from(environ: Mapping[str, str], *, has_secrets: bool = True) -> Se
         redis_url=read.one("GATEWAY_REDIS_URL", redis_url),
         spool_dir=read.one("GATEWAY_SPOOL_DIR", Path),
         ledger_days=read.one("GATEWAY_LEDGER_DAYS", _days),
+        responses_days=read.one("GATEWAY_RESPONSES_DAYS", _days_or_none),
         secrets_dir=read.one("GATEWAY_SECRETS_DIR", Path),
         egress=Egress(read.each(ALLOW, network)),
         cors_origins=read.each("GATEWAY_CORS_ORIGINS", str),
@@ -166,6 +170,12 @@ def _pepper(environ: Mapping[str, str]) -> Secret | None:
 def _days(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
         raise ValueError("has to be a number of days above 0")
+    return int(text)
+
+
+def _days_or_none(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_RESPONSES_DAYS:
+        raise ValueError(f"has to be a number of days from 0 to {MAX_RESPONSES_DAYS}")
     return int(text)
 
 

@@ -5,24 +5,20 @@ They end with the process that makes them. Source: platform.openai.com/docs/guid
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import structlog
 
 from gateway.contract import Call, Choice, Head
-from gateway.contract.objects import AccountObject, ObjectKind, Objects
+from gateway.contract.objects import AccountObject, ObjectKind
 from gateway.contract.part import Figure, Part, ending_with, gauge
-from gateway.contract.windows import utc_now
 from gateway.errors import BadRequest, GatewayError, Overloaded, TimedOut, Unavailable, Unexpected
 from gateway.logs import traceback_text
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
 from gateway.proxy.exchange import KEY, Exchange
-from gateway.proxy.kept import HERE, KEPT_DAYS, LONGEST_S, Kept, items_of, named, pack
-from gateway.secrecy.sealing import Seal
+from gateway.proxy.kept import LONGEST_S, Shelf
 from gateway.wire.responses import RESPONSES, error_fields
 
 MAX_RUNNING = 100
@@ -47,16 +43,12 @@ class BackgroundMiddleware(Part):
         app: ASGIApp,
         *,
         inner: ASGIApp,
-        objects: Objects,
-        seal: Seal,
-        clock: Callable[[], datetime] = utc_now,
+        shelf: Shelf,
         max_running: int = MAX_RUNNING,
     ) -> None:
         self.app = app
         self.inner = inner
-        self.objects = objects
-        self.seal = seal
-        self.clock = clock
+        self.shelf = shelf
         self.max_running = max_running
         self._running: dict[str, asyncio.Task[None]] = {}
 
@@ -95,17 +87,10 @@ class BackgroundMiddleware(Part):
             raise Overloaded(
                 f"{self.max_running} responses are being made in the background; ask again", retry_after_s=5
             )
-        id_, now = str(queued["id"]), self.clock()
-        place = AccountObject(
-            kind=ObjectKind.RESPONSE,
-            id=id_,
-            owner=exchange.caller.subject if exchange.caller is not None else "",
-            account=HERE,
-            provider_id=id_,
-            created_at=now,
-            expires_at=now + timedelta(days=KEPT_DAYS),
-            target=exchange.choice.target.name if exchange.choice is not None else None,
-        )
+        if not self.shelf.days:
+            raise BadRequest("this gateway keeps no responses, and makes none in the background", param="background")
+        id_, target = str(queued["id"]), exchange.choice.target.name if exchange.choice is not None else ""
+        place = self.shelf.place(ObjectKind.RESPONSE, id_, exchange.caller, target=target)
         await self._write(place, call, {**queued, "status": "in_progress"})
         task = asyncio.create_task(self._run(exchange, call, place, queued, scope))
         self._running[id_] = task
@@ -133,7 +118,7 @@ class BackgroundMiddleware(Part):
             ended = {**queued, "status": status, "error": error_fields(Unexpected("the gateway failed"))}
         try:
             await self._write(place, call, ended)
-        except Unavailable as error:
+        except (Unavailable, BadRequest) as error:
             log.warning("background response lost", response=place.id, reason=error.message)
 
     async def _answer(self, asked: Exchange, call: Call, scope: Scope) -> bytes:
@@ -157,10 +142,8 @@ class BackgroundMiddleware(Part):
         return b"".join(parts)
 
     async def _write(self, place: AccountObject, call: Call, response: dict[str, Any]) -> None:
-        items = named(items_of(call.fields.get("input")), place.id.rpartition("_gw")[2])
-        kept = Kept(items, {name: msgspec.Raw(_encode(value)) for name, value in response.items()})
         try:
-            await self.objects.remember(msgspec.structs.replace(place, data=pack(kept, self.seal)))
+            await self.shelf.keep(place, call, response)
         except ValueError as error:
             raise BadRequest(f"the response is too large to be kept: {error}", param="background") from error
 

@@ -1,20 +1,17 @@
 """Remembers who has made what, and where, before its id is told: what can be asked for later by that id alone."""
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Awaitable
 from typing import Any
 
 import msgspec
 import structlog
 
 from gateway.contract import Call
-from gateway.contract.objects import AccountObject, ObjectKind, Objects
-from gateway.contract.windows import utc_now
+from gateway.contract.objects import ObjectKind
 from gateway.errors import Unavailable
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send
-from gateway.proxy.exchange import Exchange
-from gateway.proxy.kept import HERE, KEPT_DAYS, Kept, items_of, named, pack
-from gateway.secrecy.sealing import Seal
+from gateway.proxy.exchange import Attempt, Exchange
+from gateway.proxy.kept import Shelf
 from gateway.wire import sse
 from gateway.wire.responses import RESPONSES
 
@@ -39,11 +36,9 @@ class RememberMiddleware:
     """Of calls whose answer is to be stored: that of a provider which stores it is remembered as an object there, and
     what the gateway has translated is kept as a whole."""
 
-    def __init__(self, app: ASGIApp, *, objects: Objects, seal: Seal, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, app: ASGIApp, *, shelf: Shelf) -> None:
         self.app = app
-        self.objects = objects
-        self.seal = seal
-        self.clock = clock
+        self.shelf = shelf
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
@@ -57,60 +52,46 @@ class RememberMiddleware:
 
         async def send_and_remember(message: Message) -> None:
             nonlocal left
-            if left and message["type"] == "http.response.body" and exchange.status == 200:
-                response = getattr(exchange.attempt and exchange.attempt.reading, "response", None)
+            attempt = exchange.attempt
+            if left and attempt is not None and message["type"] == "http.response.body" and exchange.status == 200:
+                response = getattr(attempt.reading, "response", None)
                 if response is None:
-                    left -= 1
-                    if await self._provider_has(exchange, call, message.get("body", b"")):
-                        left = 0
+                    is_known = await self._look(exchange, attempt, call, message.get("body", b""))
+                    left = 0 if is_known else left - 1
                 elif not message.get("more_body", False):
                     left = 0
-                    if response["status"] in _KEPT_WHEN:
-                        await self.keep(exchange, call, response)
+                    await self._keep(exchange, attempt, call, response)
             await send(message)
 
         return send_and_remember
 
-    async def _provider_has(self, exchange: Exchange, call: Call, body: bytes) -> bool:
-        """Whether the answer has told its id, and is remembered by it."""
-        attempt = exchange.attempt
-        if attempt is None or "store" in attempt.dropped_params:
+    async def _look(self, exchange: Exchange, attempt: Attempt, call: Call, body: bytes) -> bool:
+        """Whether all is done that can be: the answer has told its id, and is remembered by it."""
+        if "store" in attempt.dropped_params:
             return True
         id_ = getattr(attempt.reading, "response_id", None) or id_in(body)
         if id_ is None:
             return False
         kind = ObjectKind.RESPONSE if call.dialect.name == RESPONSES else ObjectKind.COMPLETION
-        await self._remember(exchange, kind, id_, attempt.target.account, attempt.target.name, None)
+        target = attempt.target
+        place = self.shelf.place(kind, id_, exchange.caller, target=target.name, account=target.account)
+        await _or_log(exchange, self.shelf.objects.remember(place))
         return True
 
-    async def keep(self, exchange: Exchange, call: Call, response: dict[str, Any]) -> None:
-        """One that the gateway has made, with all that has led to it."""
-        id_ = str(response["id"])
-        items = named(items_of(call.fields.get("input")), id_.rpartition("_gw")[2])
-        kept = Kept(items, {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in response.items()})
-        target = exchange.attempt.target.name if exchange.attempt is not None else None
-        await self._remember(exchange, ObjectKind.RESPONSE, id_, HERE, target, pack(kept, self.seal))
+    async def _keep(self, exchange: Exchange, attempt: Attempt, call: Call, response: dict[str, Any]) -> None:
+        if response["status"] not in _KEPT_WHEN or not self.shelf.days:
+            return
+        id_, caller = str(response["id"]), exchange.caller
+        place = self.shelf.place(ObjectKind.RESPONSE, id_, caller, target=attempt.target.name)
+        await _or_log(exchange, self.shelf.keep(place, call, response))
 
-    async def _remember(
-        self, exchange: Exchange, kind: ObjectKind, id_: str, account: str, target: str | None, data: bytes | None
-    ) -> None:
-        """The answer goes on in any case: who waits for it needs it more than its id."""
-        now = self.clock()
-        new = AccountObject(
-            kind=kind,
-            id=id_,
-            owner=exchange.caller.subject if exchange.caller is not None else "",
-            account=account,
-            provider_id=id_,
-            created_at=now,
-            expires_at=now + timedelta(days=KEPT_DAYS),
-            target=target,
-            data=data,
-        )
-        try:
-            await self.objects.remember(new)
-        except (Unavailable, ValueError) as error:
-            log.warning("not remembered", request_id=exchange.id, kind=kind, reason=str(error))
+
+async def _or_log(exchange: Exchange, remembered: Awaitable[object]) -> None:
+    """The answer goes on in any case: who waits for it needs it more than its id."""
+    try:
+        await remembered
+    except (Unavailable, ValueError) as error:
+        log.warning("not remembered", request_id=exchange.id, reason=str(error))
 
 
 def is_stored(call: Call) -> bool:

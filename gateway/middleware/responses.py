@@ -10,14 +10,12 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from gateway.contract import Ask, Call, Caller, Choice, JsonBody, Models, Request, Target
-from gateway.contract.objects import AccountObject, ObjectKind, Objects, not_found
+from gateway.contract.objects import AccountObject, ObjectKind, not_found
 from gateway.contract.route import NO_METADATA
-from gateway.contract.windows import utc_now
 from gateway.errors import BadRequest, Forbidden, NotFound, Refused, UnknownModel
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.kept import HERE, LONGEST_S, Item, Kept, items_of, page, unpack
-from gateway.secrecy.sealing import Seal
+from gateway.proxy.kept import HERE, Item, Kept, Shelf, beside, items_of, page
 from gateway.wire.responses import COMPLETION, RESPONSE, is_own, response_of
 
 KINDS: Mapping[str, ObjectKind] = {RESPONSE: ObjectKind.RESPONSE, COMPLETION: ObjectKind.COMPLETION}
@@ -38,11 +36,10 @@ class ContinueMiddleware:
     """Finds the model of a call that makes a response, and what it continues: what is kept here is put in front of its
     input, and what is kept at an account leads the call there."""
 
-    def __init__(self, app: ASGIApp, *, models: Models, objects: Objects, seal: Seal) -> None:
+    def __init__(self, app: ASGIApp, *, models: Models, shelf: Shelf) -> None:
         self.app = app
         self.models = models
-        self.objects = objects
-        self.seal = seal
+        self.shelf = shelf
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
@@ -64,7 +61,7 @@ class ContinueMiddleware:
         if not id_:
             return None
         try:
-            return await self.objects.find(ObjectKind.RESPONSE, id_, caller)
+            return await self.shelf.objects.find(ObjectKind.RESPONSE, id_, caller)
         except NotFound:
             raise BadRequest(
                 f"no response {id_[:200]!r} is kept for you: it was made with store false, has expired, or is "
@@ -85,14 +82,14 @@ class ContinueMiddleware:
         if refers:
             items = await self._resolved(items, caller)
         if before is not None:
-            kept = self._opened(before)
+            kept = await self.shelf.open(before)
             if kept.status not in DONE:
                 raise BadRequest(
                     f"the response {before.id} is {kept.status}, and nothing can follow it",
                     param="previous_response_id",
                 )
             items = [*kept.input, *kept.output, *items]
-        return with_input(call, items)
+        return await beside(sum(map(_size, items)), lambda: with_input(call, items))
 
     async def _resolved(self, items: Sequence[Item], caller: Caller | None) -> list[Item]:
         """With what is kept here in place of what refers to it; items at providers are theirs to find."""
@@ -105,15 +102,14 @@ class ContinueMiddleware:
                 continue
             source = response_of(id_)
             if source not in known:
-                known[source] = self._opened(await self.objects.find(ObjectKind.RESPONSE, source, caller))
+                known[source] = await self.shelf.open(
+                    await self.shelf.objects.find(ObjectKind.RESPONSE, source, caller)
+                )
             found = known[source].item(id_)
             if found is None:
                 raise BadRequest(f"no item {id_!r} is kept here; send the item itself", param="input")
             resolved.append(found)
         return resolved
-
-    def _opened(self, of: AccountObject) -> Kept:
-        return opened(of, self.seal)
 
 
 class Asks(Protocol):
@@ -135,15 +131,13 @@ class KeptMiddleware:
         app: ASGIApp,
         *,
         models: Models,
-        objects: Objects,
-        seal: Seal,
+        shelf: Shelf,
         ask: Asks,
         cancel: Callable[[str], Awaitable[bool]],
     ) -> None:
         self.app = app
         self.models = models
-        self.objects = objects
-        self.seal = seal
+        self.shelf = shelf
         self.ask = ask
         self.cancel = cancel
 
@@ -155,7 +149,7 @@ class KeptMiddleware:
         if "id" not in call.request.path_params:
             await send_body(send, 200, _encode(await self._list(kind, call, exchange.caller)))
             return
-        found = await self.objects.find(kind, call.request.path_params["id"], exchange.caller)
+        found = await self.shelf.objects.find(kind, call.request.path_params["id"], exchange.caller)
         if found.account == HERE:
             await self._answer(call, found, exchange.caller, send)
             return
@@ -168,7 +162,7 @@ class KeptMiddleware:
     def _forgetting(self, exchange: Exchange, gone: AccountObject, send: Send) -> Send:
         async def send_and_forget(message: Message) -> None:
             if message["type"] == "http.response.body" and exchange.status < 300 and not message.get("more_body"):
-                await self.objects.forget(gone)
+                await self.shelf.objects.forget(gone)
             await send(message)
 
         return send_and_forget
@@ -177,7 +171,7 @@ class KeptMiddleware:
         """What the caller has made, as its accounts show it: they would list what others have, too."""
         query = dict(parse_qsl(call.request.query.decode("latin-1")))
         limit, oldest_first = _limit(query), _is_ascending(query, "asc")
-        own = await self.objects.list(
+        own = await self.shelf.objects.list(
             kind, caller, after=query.get("after"), limit=limit + 1, oldest_first=oldest_first
         )
         shown: list[dict[str, Any]] = []
@@ -201,16 +195,16 @@ class KeptMiddleware:
         except Refused as error:
             if error.status != NotFound.status:
                 raise
-            await self.objects.forget(each)
+            await self.shelf.objects.forget(each)
             return None
 
     async def _answer(self, call: Call, found: AccountObject, caller: Caller | None, send: Send) -> None:
         """Of what is kept here."""
         asked = call.request
-        kept = opened(found, self.seal)
+        kept = await self.shelf.open(found)
         match asked.method, asked.route.rpartition("/")[2]:
             case "DELETE", _:
-                await self.objects.forget(found)
+                await self.shelf.objects.forget(found)
                 said: Any = {"id": found.id, "object": "response", "deleted": True}
             case "POST", _:
                 said = await self._cancelled(found, kept, caller)
@@ -230,7 +224,7 @@ class KeptMiddleware:
             raise BadRequest(
                 "it is done, or was not made in the background by this replica, and so it cannot be cancelled"
             )
-        return opened(await self.objects.find(found.kind, found.id, caller), self.seal).response
+        return (await self.shelf.open(await self.shelf.objects.find(found.kind, found.id, caller))).response
 
 
 def with_input(call: Call, items: Sequence[Item]) -> Call:
@@ -286,15 +280,8 @@ def place_of(found: AccountObject, models: Models, caller: Caller | None) -> Cho
         raise not_found(found.kind, found.id) from None
 
 
-def opened(of: AccountObject, seal: Seal) -> Kept:
-    """Raises NotFound: it cannot be read any more."""
-    try:
-        kept = unpack(of.data or b"", seal)
-    except ValueError:
-        raise not_found(of.kind, of.id) from None
-    if kept.status == "in_progress" and (utc_now() - of.created_at).total_seconds() > LONGEST_S:
-        return kept.failed("the gateway that made it was stopped")
-    return kept
+def _size(item: Item) -> int:
+    return sum(len(memoryview(value)) for value in item.values())
 
 
 def _page(kept: Kept, query: Mapping[str, str]) -> dict[str, Any]:

@@ -3,13 +3,19 @@
 Source: platform.openai.com/docs/guides/conversation-state, read 2026-11: a response may be referred to for 30 days.
 """
 
+import asyncio
 import zlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import msgspec
 
+from gateway.contract import Call, Caller
+from gateway.contract.objects import AccountObject, ObjectKind, Objects, not_found
+from gateway.contract.windows import utc_now
 from gateway.errors import BadRequest
+from gateway.proxy.bodies import LARGE
 from gateway.secrecy.sealing import Seal
 
 KEPT_DAYS = 30
@@ -22,8 +28,11 @@ MAX_BYTES = 32 * 1024 * 1024
 _FIRST_INPUT = 500_000
 """Items of the input are numbered from here on, and those of the output from 0."""
 _LEVEL = 1
+_SMALLER = 4
+"""Times that text becomes smaller when it is packed."""
 _PREFIXES = {"function_call": "fc", "custom_tool_call": "ctc", "reasoning": "rs"}
 
+T = TypeVar("T")
 Item = dict[str, msgspec.Raw]
 _items = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _encode = msgspec.json.encode
@@ -58,6 +67,71 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 _kept = msgspec.json.Decoder(Kept)
+
+
+class Shelf:
+    """Where they are kept. Large ones are packed and opened beside the event loop.
+
+    Args:
+        days: for how long; 0: none is.
+    """
+
+    def __init__(
+        self, objects: Objects, seal: Seal, *, days: int | None = None, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.objects = objects
+        self.days = KEPT_DAYS if days is None else days
+        self._seal = seal
+        self._clock = clock
+
+    def place(
+        self, kind: ObjectKind, id_: str, caller: Caller | None, *, target: str, account: str = HERE
+    ) -> AccountObject:
+        """Of what was just made. What an account keeps is remembered as long as OpenAI keeps it."""
+        now = self._clock()
+        return AccountObject(
+            kind=kind,
+            id=id_,
+            owner=caller.subject if caller is not None else "",
+            account=account,
+            provider_id=id_,
+            created_at=now,
+            expires_at=now + timedelta(days=self.days if account == HERE else KEPT_DAYS),
+            target=target,
+        )
+
+    async def keep(self, place: AccountObject, call: Call, response: dict[str, Any]) -> None:
+        """One that the gateway has made, with all that has led to it.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+            ValueError: it is too large.
+        """
+        given = call.fields.get("input")
+
+        def packed() -> bytes:
+            items = named(items_of(given), place.id.rpartition("_gw")[2])
+            kept = Kept(items, {name: msgspec.Raw(_encode(value)) for name, value in response.items()})
+            return pack(kept, self._seal)
+
+        data = await beside(len(memoryview(given)) if given is not None else 0, packed)
+        await self.objects.remember(msgspec.structs.replace(place, data=data))
+
+    async def open(self, found: AccountObject) -> Kept:
+        """Raises NotFound: it cannot be read any more."""
+        data = found.data or b""
+        try:
+            kept = await beside(len(data) * _SMALLER, lambda: unpack(data, self._seal))
+        except ValueError:
+            raise not_found(found.kind, found.id) from None
+        if kept.status == "in_progress" and (self._clock() - found.created_at).total_seconds() > LONGEST_S:
+            return kept.failed("the gateway that made it was stopped")
+        return kept
+
+
+async def beside(size: int, work: Callable[[], T]) -> T:
+    """Does it, in a thread if it takes long. `size`: bytes that are looked at."""
+    return await asyncio.to_thread(work) if size > LARGE else work()
 
 
 def pack(kept: Kept, seal: Seal) -> bytes:
