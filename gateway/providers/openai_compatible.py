@@ -248,8 +248,8 @@ def _about_kept(endpoint: Endpoint, call: Call, target: Target) -> UpstreamReque
 def _leave_out_own(fields: dict[str, Any]) -> None:
     try:
         for_provider(fields)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadRequest('the field "input" is not valid: it has to be a text, or items', param="input") from error
+    except RecursionError as error:  # here, further inside, less is too deep than where the body was parsed
+        raise BadRequest("the request body is nested too deeply", param="input") from error
 
 
 def _is_spoken(call: Call, target: Target) -> bool:

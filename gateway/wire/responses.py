@@ -66,8 +66,7 @@ def response_of(item_id: str) -> str:
 
 
 def for_provider(fields: dict[str, Any]) -> None:
-    """Of a body for a provider of this API, in place: without what is the gateway's own. Raises DecodeError: `input`
-    is neither a text nor items."""
+    """Of a body for a provider of this API, in place: without what is the gateway's own."""
     if (items := fields.get("input")) is not None:
         fields["input"] = without_own(items)
     previous = fields.get("previous_response_id")
@@ -78,8 +77,6 @@ def for_provider(fields: dict[str, Any]) -> None:
 def without_own(items: msgspec.Raw) -> msgspec.Raw:
     """For providers of this API, who know no items but their own: the ids of ours are left out, and so is reasoning
     that only we can read. What holds nothing of ours stays as it is, to the byte.
-
-    Raises DecodeError: they are no items.
     """
     if not _MAY_BE_OWN.search(items) or not bytes(items).lstrip().startswith(b"["):
         return items

@@ -606,3 +606,16 @@ async def test_a_completion_that_is_not_to_be_stored_is_not_remembered(app_of, a
 
 def test_what_is_kept_is_kept_as_long_as_openai_does():
     assert timedelta(days=KEPT_DAYS) == datetime(2026, 1, 31, tzinfo=UTC) - datetime(2026, 1, 1, tzinfo=UTC)
+
+
+async def test_a_gateway_that_keeps_nothing(app_of, ana):
+    """What accounts keep can be found all the same."""
+    app, _ = app_of(said(), body(native()), environ={"GATEWAY_RESPONSES_DAYS": "0"})
+
+    made = (await post(app, "/v1/responses", ask(), headers=ana)).json()
+    await post(app, "/v1/responses", ask(model="one/m"), headers=ana)
+    later = await post(app, "/v1/responses", ask(background=True), headers=ana)
+
+    assert (await get(app, f"/v1/responses/{made['id']}", headers=ana)).status == 404
+    assert (await get(app, "/v1/responses/resp_1", headers=ana)).status == 200
+    assert (later.status, later.json()["error"]["param"]) == (400, "background")
