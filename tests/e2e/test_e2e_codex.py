@@ -6,7 +6,9 @@ It is looked for at `GATEWAY_TEST_CODEX`, or on the path; `npm install @openai/c
 import asyncio
 import json
 import os
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -14,18 +16,8 @@ from gateway.testing import ResponseGrammar
 
 CODEX = os.environ.get("GATEWAY_TEST_CODEX") or shutil.which("codex")
 IN_TIME_S = 60
-CONFIG = """\
-model = "mock/chat"
-model_provider = "gateway"
-
-[model_providers.gateway]
-name = "gateway"
-base_url = "{url}"
-env_key = "GATEWAY_TOKEN"
-wire_api = "responses"
-request_max_retries = 0
-stream_max_retries = 0
-"""
+DOCS = Path(__file__).parents[2] / "docs" / "codex.md"
+NO_RETRIES = "request_max_retries = 0\nstream_max_retries = 0\n"
 PATCH = """\
 apply_patch <<'EOF'
 *** Begin Patch
@@ -46,7 +38,9 @@ def codex(one_gateway, token, tmp_path):
     home, work = tmp_path / "home", tmp_path / "work"
     home.mkdir()
     work.mkdir()
-    (home / "config.toml").write_text(CONFIG.format(url=one_gateway.url))
+    shown = re.search(r"```toml\n(.*?)```", DOCS.read_text(), re.DOTALL)[1]
+    config = shown.replace("local/qwen", "mock/chat").replace("http://127.0.0.1:8787/v1", one_gateway.url)
+    (home / "config.toml").write_text(config + NO_RETRIES)
     environ = {"PATH": os.environ["PATH"], "HOME": str(home), "CODEX_HOME": str(home), "GATEWAY_TOKEN": token}
 
     async def run(prompt):
