@@ -23,6 +23,8 @@ TYPES = frozenset({"chat", "responses"})
 """A model that is declared as one of them can be asked for a response."""
 MAX_CONVERSATION_BYTES = 20 * 1024 * 1024
 MAX_PAGE = 100
+MAX_SOURCES = 100
+"""Responses, in which items are looked up for one call."""
 DONE = frozenset({"completed", "incomplete"})
 AT_ONCE = 8
 """So many are asked for at the same time, of those that a list shows."""
@@ -78,38 +80,45 @@ class ContinueMiddleware:
             return call.with_fields({**call.fields, "previous_response_id": previous})
         if before is None and not refers:
             return call
-        items = items_of(given)
+        kept = await self._continues(before) if before is not None else None
+        size = len(memoryview(given or b"")) + (kept.size if kept is not None else 0)
+        items = await beside(size, lambda: items_of(given))
         if refers:
-            items = await self._resolved(items, caller)
-        if before is not None:
-            kept = await self.shelf.open(before)
-            if kept.status not in DONE:
-                raise BadRequest(
-                    f"the response {before.id} is {kept.status}, and nothing can follow it",
-                    param="previous_response_id",
-                )
+            named = await self._named(await beside(size, lambda: references_in(items)), caller)
+            items = await beside(size, lambda: [named.get(bytes(item.get("id", b"")), item) for item in items])
+        if kept is not None:
             items = [*kept.input, *kept.output, *items]
-        return await beside(sum(map(_size, items)), lambda: with_input(call, items))
+        return await beside(size, lambda: with_input(call, items))
 
-    async def _resolved(self, items: Sequence[Item], caller: Caller | None) -> list[Item]:
-        """With what is kept here in place of what refers to it; items at providers are theirs to find."""
-        known: dict[str, Kept] = {}
-        resolved: list[Item] = []
-        for item in items:
-            id_ = bytes(item.get("id", b"")).decode(errors="replace").strip('"')
-            if bytes(item.get("type", b"")) != _REFERENCE or not is_own(id_):
-                resolved.append(item)
-                continue
+    async def _continues(self, before: AccountObject) -> Kept:
+        """Raises BadRequest: nothing can follow it."""
+        kept = await self.shelf.open(before)
+        if kept.status not in DONE:
+            raise BadRequest(
+                f"the response {before.id} is {kept.status}, and nothing can follow it", param="previous_response_id"
+            )
+        return kept
+
+    async def _named(self, references: Sequence[bytes], caller: Caller | None) -> dict[bytes, Item]:
+        """Items that are kept here, by their ids as JSON; those at providers are theirs to find."""
+        opened: dict[str, Kept] = {}
+        found: dict[bytes, Item] = {}
+        for reference in references:
+            id_ = msgspec.json.decode(reference, type=str)
             source = response_of(id_)
-            if source not in known:
-                known[source] = await self.shelf.open(
+            if source not in opened:
+                if len(opened) >= MAX_SOURCES:
+                    raise BadRequest(
+                        f"items refer to more than {MAX_SOURCES} responses; send some as they are", param="input"
+                    )
+                opened[source] = await self.shelf.open(
                     await self.shelf.objects.find(ObjectKind.RESPONSE, source, caller)
                 )
-            found = known[source].item(id_)
-            if found is None:
+            item = opened[source].item(id_)
+            if item is None:
                 raise BadRequest(f"no item {id_!r} is kept here; send the item itself", param="input")
-            resolved.append(found)
-        return resolved
+            found[reference] = item
+        return found
 
 
 class Asks(Protocol):
@@ -209,7 +218,8 @@ class KeptMiddleware:
             case "POST", _:
                 said = await self._cancelled(found, kept, caller)
             case _, "input_items":
-                said = _page(kept, dict(parse_qsl(asked.query.decode("latin-1"))))
+                query = dict(parse_qsl(asked.query.decode("latin-1")))
+                said = await beside(kept.size, lambda: _page(kept, query))
             case _ if call.ask.stream:
                 raise BadRequest("this response is kept as a whole, and cannot be streamed again", param="stream")
             case _:
@@ -225,6 +235,12 @@ class KeptMiddleware:
                 "it is done, or was not made in the background by this replica, and so it cannot be cancelled"
             )
         return (await self.shelf.open(await self.shelf.objects.find(found.kind, found.id, caller))).response
+
+
+def references_in(items: Sequence[Item]) -> list[bytes]:
+    """The ids, as JSON, of items of ours that are referred to."""
+    ids = (bytes(item.get("id", b"")) for item in items if bytes(item.get("type", b"")) == _REFERENCE)
+    return list(dict.fromkeys(id_ for id_ in ids if is_own(id_.decode(errors="replace").strip('"'))))
 
 
 def with_input(call: Call, items: Sequence[Item]) -> Call:
@@ -278,10 +294,6 @@ def place_of(found: AccountObject, models: Models, caller: Caller | None) -> Cho
         return models.find_account(found.account, caller, "responses")
     except UnknownModel:
         raise not_found(found.kind, found.id) from None
-
-
-def _size(item: Item) -> int:
-    return sum(len(memoryview(value)) for value in item.values())
 
 
 def _page(kept: Kept, query: Mapping[str, str]) -> dict[str, Any]:

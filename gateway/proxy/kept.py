@@ -47,6 +47,8 @@ class Kept(msgspec.Struct, frozen=True):
 
     input: list[Item]
     response: dict[str, msgspec.Raw]
+    size: int = 0
+    """Bytes that were opened."""
 
     @property
     def status(self) -> str:
@@ -144,7 +146,7 @@ def unpack(data: bytes, seal: Seal) -> Kept:
     opening = zlib.decompressobj()
     try:
         whole = opening.decompress(seal.open_data(data), MAX_BYTES)
-        return _kept.decode(whole)
+        return msgspec.structs.replace(_kept.decode(whole), size=len(whole))
     except (zlib.error, msgspec.DecodeError, RecursionError) as error:
         raise ValueError("what was kept is damaged") from error
 

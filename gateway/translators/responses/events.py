@@ -94,8 +94,7 @@ class ResponseEvents:
     def arguments(self, index: int, fragment: str) -> bytes:
         """More of the arguments of a call that has begun."""
         self._grow(fragment)
-        self._calls[index].said.append(fragment)
-        self._calls[index].waiting.append(("arguments", fragment))
+        self._calls[index].argue(fragment)
         return self._flow()
 
     def image(self, data: str) -> bytes:

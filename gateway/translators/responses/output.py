@@ -7,6 +7,8 @@ import msgspec
 from gateway.translators.responses.tools import Offered
 
 _object = msgspec.json.Decoder(dict[str, Any])
+_ALWAYS_LOOKED_AT = 4096
+"""Characters; of what is longer, each look at all of it has to be worth it."""
 
 CALLS = frozenset({"function_call", "custom_tool_call"})
 
@@ -14,7 +16,7 @@ CALLS = frozenset({"function_call", "custom_tool_call"})
 class OutputItem:
     """`head`: what it is, before there is anything in it. `waiting`: (what, piece) that have not gone out."""
 
-    __slots__ = ("head", "is_open", "kind", "looked_at", "parts", "said", "sealed", "waiting")
+    __slots__ = ("_looks_at", "_size", "head", "is_open", "kind", "parts", "said", "sealed", "waiting")
 
     def __init__(self, head: dict[str, Any]) -> None:
         self.head = head
@@ -26,17 +28,25 @@ class OutputItem:
         self.parts: list[dict[str, Any]] = []
         """Of a message; the last one may be under way."""
         self.sealed: str | None = None
-        self.looked_at = 0
-        """So many pieces of it were not whole."""
+        self._size = 0
+        self._looks_at = 1
+        """As soon as it has so many characters, it may be whole; so to look again and again takes no more time than to
+        read it a few times."""
+
+    def argue(self, fragment: str) -> None:
+        """More of the arguments of a call."""
+        self.said.append(fragment)
+        self.waiting.append(("arguments", fragment))
+        self._size += len(fragment)
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing more of it can come."""
         if self.kind not in CALLS:
             return True
-        if self.looked_at == len(self.said) or not self.said[-1].rstrip().endswith("}"):
+        if self._size < self._looks_at or not self.said[-1].rstrip().endswith("}"):
             return False
-        self.looked_at = len(self.said)
+        self._looks_at = self._size + (1 if self._size < _ALWAYS_LOOKED_AT else self._size // 8)
         return self.arguments is not None
 
     @property

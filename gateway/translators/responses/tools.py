@@ -22,6 +22,7 @@ MAX_NAME = 64
 _FOR_MORE = frozenset({"tool_search"})
 """Tools without which the model sees as much: all others are sent to it."""
 _WEB_SEARCH = "web_search"
+_NOTHING = (b"null", b"false", b"[]", b"{}")
 _CHOICES = frozenset({"auto", "none", "required"})
 
 
@@ -99,6 +100,7 @@ def tools_of(request: ChatRequest, extent: Extent) -> dict[str, Any]:
     """`tools`, and what else of chat they become. Raises BadRequest: one of them is run by OpenAI alone."""
     functions: list[dict[str, Any]] = []
     fields: dict[str, Any] = {}
+    _note_unknown(request)
     for index, tool in enumerate(request.take("tools", list[Tool]) or ()):
         if tool.type == "namespace":
             functions += [_function(inner, index, request, tool) for inner in tool.tools]
@@ -125,6 +127,14 @@ def tools_of(request: ChatRequest, extent: Extent) -> dict[str, Any]:
     else:
         request.take("parallel_tool_calls", bool)
     return fields
+
+
+def _note_unknown(request: ChatRequest) -> None:
+    """What stands in tools of the caller's own, and in those for the web, that is not known here."""
+    for fields in request.take("tools", list[dict[str, msgspec.Raw]]) or ():
+        for name in fields.keys() - set(Tool.__struct_fields__):
+            if bytes(fields[name]) not in _NOTHING:
+                request.drop(f"tools.{name}")
 
 
 def _choose(request: ChatRequest, functions: list[dict[str, Any]], fields: dict[str, Any]) -> None:

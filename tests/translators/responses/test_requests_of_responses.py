@@ -305,6 +305,14 @@ def test_a_search_on_the_web_is_for_models_that_can(sent):
     assert (openai, dropped, offline) == ({}, ("tools.web_search",), ("tools.web_search",))
 
 
+def test_what_is_not_known_of_a_tool_is_told(sent):
+    _, dropped = sent(
+        "hub", tools=[{**FUNCTION, "defer_loading": True, "x": None}, {"type": "web_search", "filters": {"a": 1}}]
+    )
+
+    assert set(dropped) == {"tools.defer_loading", "tools.filters"}
+
+
 @pytest.mark.parametrize("kind", ["file_search", "code_interpreter", "mcp", "image_generation", "local_shell"])
 def test_other_tools_of_openai_are_refused_by_name(sent, kind):
     with pytest.raises(BadRequest) as refused:
