@@ -11,6 +11,7 @@ from random import Random
 from time import perf_counter
 from typing import Any
 
+from gateway.batches.setup import batches_from
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
 from gateway.contract.entry import Entry
@@ -26,12 +27,13 @@ from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoin
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.endpoints.realtime import RealtimeEndpoint
-from gateway.endpoints.router import BASES, Paths, Router, UrlPath
+from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath
 from gateway.errors import ConfigError, GatewayError, Stopping
 from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
 from gateway.identity.jwt.jwks import HttpFetch
 from gateway.middleware import (
+    AccountMiddleware,
     AuthMiddleware,
     BackgroundMiddleware,
     BudgetMiddleware,
@@ -50,6 +52,7 @@ from gateway.middleware import (
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
 from gateway.plugins import MIDDLEWARES, load_plugins
+from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
@@ -59,6 +62,7 @@ from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
+from gateway.proxy.spool import Disk
 from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
@@ -150,6 +154,8 @@ def build_app(
     apis = (*ALL, *dialects)
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
+    batches = batches_from(settings, control, objects, live, drain, dialects=apis, app=lambda: lines)
+
     # From the inside out.
     health = Health(Random())
     bus = bus_from(settings.redis_url, HEALTH)
@@ -157,30 +163,34 @@ def build_app(
     dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
-    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing())
+    of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask)
+    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing(), by_account=of_account)
     if guards:
         app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
-    max_open, large = max_open or max_open_by_files(), asyncio.Lock()
+    max_open, large, disk = max_open or max_open_by_files(), asyncio.Lock(), Disk(settings.upload_disk_bytes)
+    draining = partial(DrainMiddleware, drain=drain, max_open=max_open)
+    parsing = partial(ParseMiddleware, bodies=bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
     shelf = Shelf(objects, seal, days=settings.responses_days)
     storing = RememberMiddleware(app, shelf=shelf)
-    later = LogMiddleware(DrainMiddleware(app, drain=drain, max_open=max_open), record=records.add)
+    later = LogMiddleware(draining(app), record=records.add)
     background = BackgroundMiddleware(storing, inner=later, shelf=shelf)
-    continuing: ASGIApp = ContinueMiddleware(background, models=live, shelf=shelf)
-    keeping: ASGIApp = KeptMiddleware(app, models=live, shelf=shelf, ask=dispatcher.ask, cancel=background.cancel)
-    app = ModelMiddleware(app, models=live, storing=storing)
+    continuing = parsing(ContinueMiddleware(background, models=live, shelf=shelf))
+    keeping = parsing(KeptMiddleware(app, models=live, shelf=shelf, ask=dispatcher.ask, cancel=background.cancel))
+    stand_in = batches.local.standing_in if batches is not None else None
+    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
+    app = parsing(ModelMiddleware(app, models=live, by_account=by_account, storing=storing))
+    apart: dict[str, ASGIApp] = {RESPONSES: continuing, TOKENS: continuing, RESPONSE: keeping, COMPLETION: keeping}
+    lines: ASGIApp = draining(ByDialect(app, apart=apart))
+    lines = LogMiddleware(ErrorsMiddleware(lines, dialect=CHAT), record=records.add)
 
     def admitted(app: ASGIApp) -> ASGIApp:
-        app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, large=large)
-        app = AuthMiddleware(app, tokens=known, failures=failures)
-        return DrainMiddleware(app, drain=drain, max_open=max_open)
+        return draining(AuthMiddleware(app, tokens=known, failures=failures))
 
-    continuing, keeping = admitted(continuing), admitted(keeping)
-    apart = {RESPONSES: continuing, TOKENS: continuing, RESPONSE: keeping, COMPLETION: keeping}
-    app = admitted(app)
+    app, apart = admitted(app), {name: admitted(each) for name, each in apart.items()}
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
     realtime = DrainMiddleware(asks(RealtimeEndpoint()), drain=drain, max_open=max_open)
@@ -201,6 +211,7 @@ def build_app(
         background,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
+        *((batches.runner,) if batches is not None else ()),
     ]
     other = Paths(
         [

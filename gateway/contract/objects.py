@@ -4,10 +4,10 @@ A request that names such an object by its id goes to the account where it is. W
 else: providers see one key for all callers.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -19,6 +19,10 @@ MAX_ID_BYTES = 200
 MAX_DATA_BYTES = 4 * 1024 * 1024
 
 
+KEPT_HERE = ("file-gw", "batch_gw")
+"""How ids begin of what the gateway itself keeps."""
+
+
 class ObjectKind(StrEnum):
     """Ids are unique within a kind. The values are what errors call them."""
 
@@ -28,6 +32,18 @@ class ObjectKind(StrEnum):
     RESPONSE = "response"
     COMPLETION = "chat.completion"
     TUNING_JOB = "fine_tuning.job"
+
+
+KEPT_FOR: Mapping[ObjectKind, timedelta] = {
+    ObjectKind.FILE: timedelta(days=365),
+    ObjectKind.UPLOAD: timedelta(days=2),
+    ObjectKind.BATCH: timedelta(days=365),
+    ObjectKind.RESPONSE: timedelta(days=30),
+    ObjectKind.COMPLETION: timedelta(days=30),
+    ObjectKind.TUNING_JOB: timedelta(days=365),
+}
+"""How long an object is remembered, unless it expires before that. Uploads end after an hour, stored responses and
+completions after 30 days. Source: platform.openai.com/docs/api-reference (uploads, responses), read 2026-11."""
 
 
 class AccountObject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -53,9 +69,58 @@ class AccountObject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     target: str | None = None
     data: bytes | None = None
 
+    @property
+    def is_kept_here(self) -> bool:
+        """The gateway itself has it, in the place of a provider that has no such API."""
+        return self.provider_id.startswith(KEPT_HERE)
+
     def is_seen_by(self, caller: Caller | None) -> bool:
         """Its owner sees it, and admins see all. None: somebody who may see everything."""
         return caller is None or caller.is_admin or caller.subject == self.owner
+
+
+class ObjectType(msgspec.Struct, frozen=True, kw_only=True):
+    """What the objects of an API look like, which are JSON with an `id`.
+
+    Args:
+        given: fields with ids of files that the caller named. Replies have them as he wrote them.
+        made: fields with ids of files that came of it, or lists of such ids.
+        inner: fields with a whole file.
+        final: what `status` is when it changes no more; None: it never changes.
+        filters: parameters of lists that compare with the field of that name.
+        max_listed: how many a list has at most; 20, unless fewer or more are asked for.
+    """
+
+    kind: ObjectKind
+    given: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+    inner: tuple[str, ...] = ()
+    final: frozenset[str] | None = None
+    filters: tuple[str, ...] = ()
+    max_listed: int = 100
+
+
+Action = Literal["create", "list", "read", "delete", "pass", "output"]
+
+
+class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request wants that belongs to an account, and not to a model.
+
+    Args:
+        api: as `ServesAccounts` knows it.
+        action: `read` is whatever answers with the object as it is now, `pass` what answers with something else of it,
+            `output` with the content of the first of the files that came of it.
+        id: of the object; None: it is yet to be made, or all of them are meant.
+        files: field -> id of a file that the caller names in it.
+        model: which the body names; None: none.
+    """
+
+    api: str
+    type: ObjectType
+    action: Action
+    id: str | None = None
+    files: Mapping[str, str] = {}
+    model: str | None = None
 
 
 class Objects(Part, Protocol):

@@ -1,5 +1,6 @@
 """The steps of the pipeline. Each is one class around any ASGI app, and knows none of the others."""
 
+from gateway.middleware.account import AccountMiddleware
 from gateway.middleware.auth import AuthMiddleware
 from gateway.middleware.background import BackgroundMiddleware
 from gateway.middleware.budget import BudgetMiddleware
@@ -15,6 +16,7 @@ from gateway.middleware.remember import RememberMiddleware
 from gateway.middleware.responses import ContinueMiddleware, KeptMiddleware
 
 __all__ = [
+    "AccountMiddleware",
     "AuthMiddleware",
     "BackgroundMiddleware",
     "BudgetMiddleware",

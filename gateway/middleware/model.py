@@ -12,12 +12,16 @@ class ModelMiddleware:
     """Fills `Exchange.choice` of requests that have a call; others pass.
 
     Args:
+        by_account: takes those that are about something of an account, as files are, and goes on to the same app.
         storing: what those go through that say whether their answer is to be stored; None: what all do.
     """
 
-    def __init__(self, app: ASGIApp, *, models: Models, storing: ASGIApp | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, *, models: Models, by_account: ASGIApp | None = None, storing: ASGIApp | None = None
+    ) -> None:
         self.app = app
         self.models = models
+        self.by_account = by_account
         self.storing = storing
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -28,6 +32,8 @@ class ModelMiddleware:
             model, account = call.ask.model, call.ask.account
             if model is not None:
                 choice = self.models.find(model, exchange.caller, exchange.metadata, kind or None)
+            elif call.ask.object is not None and self.by_account is not None:
+                return self.by_account(scope, receive, send)
             else:
                 choice = self.models.find_account(account or "", exchange.caller, kind)
             if kind and kind not in choice.target.model_types:

@@ -109,9 +109,11 @@ async def test_metrics(app_with, auth):
         line for line in lines if line.startswith("gateway_") and "_build" not in line and "_stall" not in line
     ] == [
         "gateway_open_requests 0.0",
+        "gateway_objects 0.0",
         "gateway_config_generation 1.0",
         "gateway_config_reload_failures_total 0.0",
         "gateway_records_dropped_total 0.0",
+        "gateway_background_responses 0.0",
         "gateway_unpriced_requests_total 0.0",
         'gateway_degraded{component="counters"} 0.0',
         'gateway_degraded{component="log"} 0.0',

@@ -5,6 +5,7 @@ import pytest
 
 from gateway.contract import Call, JsonBody, Request, Tls
 from gateway.dialects import (
+    ACCOUNT_APIS,
     ALL,
     CHAT,
     COMPLETIONS,
@@ -21,6 +22,7 @@ from gateway.manifests import Secrets, loads, read
 from gateway.providers.catalog import VENDORS
 from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.testing import FakeUpstream
+from gateway.wire.account_apis import ROOTS
 
 PROVIDER = OpenAICompatible()
 KEY = "auth_data: {type: api-key, api_key: k-123}"
@@ -351,13 +353,13 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
 
 
 DECLARED = [MAKE_RESPONSE, RESPONSE_TOKENS, KEPT_RESPONSES, KEPT_COMPLETIONS]
-OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS, *DECLARED)]
+OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS, *ACCOUNT_APIS, *DECLARED)]
 
 
 @pytest.mark.parametrize(
     ("server", "offered"),
     [
-        ("openai-compatible", OPENAIS),
+        ("openai-compatible", [*OPENAIS, *ROOTS]),
         ("vllm-openai", OPENAIS),
         ("tei", ["embeddings", "rerank"]),
         ("infinity", ["embeddings", "rerank"]),

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from gateway.contract.usage import AMOUNTS
 from gateway.errors import BadRequest
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Those of `migrations`, oldest first."""
 
 NAME_MAX_BYTES = 500
@@ -325,3 +325,18 @@ OBJECTS = Table(
     Index(None, "kind", "account", "provider_id"),
 )
 """What callers have made at one account and can be found nowhere else: files, batches, responses."""
+
+BATCH_RUNS = Table(
+    "batch_runs",
+    METADATA,
+    Column("id", Name, primary_key=True),
+    Column("account", Name, nullable=False),
+    Column("batch", JsonText, nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Column("cancelled_at", Number),
+    Column("leased_by", Name),
+    Column("leased_until", Double, nullable=False),
+    Index(None, "is_over", "leased_until"),
+)
+"""Batches that the gateway runs itself, and who works on them. Moments in seconds since 1970."""
