@@ -85,6 +85,8 @@ class ContinueMiddleware:
         items = await beside(size, lambda: items_of(given))
         if refers:
             named = await self._named(await beside(size, lambda: references_in(items)), caller)
+            if not named and kept is None:
+                return call  # to the byte
             items = await beside(size, lambda: [named.get(bytes(item.get("id", b"")), item) for item in items])
         if kept is not None:
             items = [*kept.input, *kept.output, *items]

@@ -319,6 +319,15 @@ async def test_a_native_response_passes_verbatim(app_of, ana, sink):
     assert (sink.records[0].usage, sink.records[0].cost_nanousd) == (Usage(input=5, output=2), 7_000_000)
 
 
+async def test_references_to_what_a_provider_keeps_pass_verbatim(app_of, ana):
+    app, upstream = app_of(body(native()))
+    asked = b'{"model":"one/m","input":[ {"type": "item_reference","id":"msg_1"} ]}'
+
+    await post(app, "/v1/responses", asked, headers=ana)
+
+    assert upstream.requests[0].body == asked.replace(b"one/m", b"real-one")
+
+
 async def test_a_native_stream_passes_verbatim(app_of, ana, sink):
     app, _ = app_of((200, events()))
 
