@@ -143,7 +143,7 @@ class Runner(Part):
             self.runs, self._id, until_s=self._clock() + self._lease_s, lease_s=self._lease_s, clock=self._clock
         )
 
-        async def ask(line: Line, _: str) -> Answer:
+        async def ask(line: Line) -> Answer:
             caller = self._caller_of(owner)
             if caller is None:
                 error = {"message": f"{owner} has no access any more", "type": "permission_error", "code": "no_access"}

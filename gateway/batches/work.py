@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
-import structlog
 
 from gateway.batches.files import LocalFiles
 from gateway.batches.lines import Line, Splitter, Validation, answer, line_of
@@ -23,10 +22,8 @@ INTERRUPTED = (
 FILE_GONE = BatchProblem("file_not_found", "the input file is not there any more", param="input_file_id")
 EXPIRED = "this request could not be made before the completion window was over"
 
-Ask = Callable[[Line, str], Awaitable["Answer"]]
-"""A request of the batch with this id, made by its owner."""
-
-log = structlog.get_logger(__name__)
+Ask = Callable[[Line], Awaitable["Answer"]]
+"""A request of the batch, made by its owner."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -42,7 +39,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Work:
-    """
+    """What one process does for one batch: from the first line that has no result to the end, or to that of the lease.
+
     Args:
         ask: makes one request.
         may_begin: whether another request may be begun: the gateway does not stop.
@@ -159,7 +157,7 @@ class Work:
                 if not self._may_begin():
                     return
                 await asyncio.to_thread(self.progress.begin, number)
-                got = await self._ask(line, self.batch.id)
+                got = await self._ask(line)
                 if got.again_s is None or self._clock() + got.again_s >= self.batch.expires_at:
                     break
                 await asyncio.to_thread(self.progress.undo, number)
@@ -186,7 +184,7 @@ class Work:
         self._note(output_file_id=output, error_file_id=errors, request_counts=counts)
         if self.is_cancelled:
             self._note(status="cancelled", cancelled_at=self._now)
-        elif self._is_file_gone:
+        elif self._is_file_gone and counts.completed + counts.failed < counts.total:
             self._note(status="failed", failed_at=self._now, errors=BatchProblems((FILE_GONE,)))
         elif is_expired and counts.completed < counts.total:
             self._note(status="expired", expired_at=self._now)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
@@ -80,14 +81,16 @@ class AccountResponder:
         one, choice = exchange.account_object, exchange.choice
         assert one is not None
         assert choice is not None
-        fields = _decoded(await self.ask(_reading_one(call, asked, one), choice.target))
+        said = _decoded(await self.ask(_reading_one(call, asked, one), choice.target))
+        fields = _decoded(await self._remembered(one, asked.type, said, {}))
         raw = fields.get(asked.type.made[0], msgspec.Raw(b"null"))
         if bytes(raw) == b"null":
             status = bytes(fields.get("status", b"?")).decode(errors="replace")[:40]
             raise NotFound(f"the {one.kind} has no output; its status is {status}", code="no_output")
-        file = ObjectAsk(api="files", type=asked.type, action="pass", id=_id_in({"id": raw}))
+        kept = await self.objects.find(ObjectKind.FILE, _id_in({"id": raw}), exchange.caller)
+        file = ObjectAsk(api="files", type=asked.type, action="pass", id=kept.id)
         route = f"{ROOTS['files']}/{{id}}/content"
-        request = Request(method="GET", route=route, path_params={"id": file.id or ""})
+        request = Request(method="GET", route=route, path_params={"id": kept.provider_id})
         return msgspec.structs.replace(call, ask=msgspec.structs.replace(call.ask, object=file), request=request)
 
     async def _ask_provider(self, exchange: Exchange, writer: ResponseWriter) -> None:
@@ -159,7 +162,12 @@ class AccountResponder:
         return _raw([(await self._file(one, each)).id for each in ids])
 
     async def _file(self, one: AccountObject, id_: str, data: bytes | None = None) -> AccountObject:
+        """Unless it is known to be somebody else's: some servers repeat whatever fields a caller sends."""
         file = msgspec.structs.replace(self._new(ObjectKind.FILE, one.account, one.owner, id_), data=data)
+        with suppress(NotFound):
+            known = await self.objects.find(ObjectKind.FILE, id_, None)
+            if (known.account, known.provider_id) == (one.account, id_) and known.owner != one.owner:
+                return file
         try:
             return await self.objects.remember(file)
         except ValueError as error:

@@ -56,18 +56,18 @@ def content(files, id_):
     return [json.loads(line) for line in files.path(id_).read_bytes().splitlines()]
 
 
-async def never(line, batch_id):
+async def never(line):
     raise AssertionError("nothing is asked twice")
 
 
-async def good(line, batch_id):
+async def good(line):
     return GOOD
 
 
 async def test_few_are_under_way_at_once(work_on, batch):
     open_, most, gate = 0, 0, asyncio.Event()
 
-    async def ask(line, batch_id):
+    async def ask(line):
         nonlocal open_, most
         open_ += 1
         most = max(most, open_)
@@ -85,7 +85,7 @@ async def test_few_are_under_way_at_once(work_on, batch):
 
 
 async def test_the_window_ends(work_on, batch, clock, files):
-    async def ask(line, batch_id):
+    async def ask(line):
         if line.custom_id == "r3":
             clock.now = 2000.0
         return GOOD
@@ -111,7 +111,7 @@ async def test_the_window_ends(work_on, batch, clock, files):
 async def test_whoever_goes_on_repeats_nothing(work_on, batch, files):
     asked = []
 
-    async def ask(line, batch_id):
+    async def ask(line):
         asked.append(line.custom_id)
         return GOOD
 
@@ -144,7 +144,7 @@ async def test_its_end_can_be_repeated(work_on, batch, files):
 async def test_what_is_refused_for_now_is_asked_again_and_not_for_ever(work_on, batch, files):
     asked = []
 
-    async def ask(line, batch_id):
+    async def ask(line):
         asked.append(line.custom_id)
         again = line.custom_id == "r1" or (line.custom_id == "r2" and asked.count("r2") < 3)
         return Answer(429, "id", b'"no json', again_s=500.0 if line.custom_id == "r1" else 7.0) if again else GOOD
@@ -197,7 +197,7 @@ async def test_whoever_has_lost_it_writes_nothing(work_on, batch, files, clock):
     """Another works on it by then, and has told of this line as interrupted."""
     is_mine = True
 
-    async def ask(line, batch_id):
+    async def ask(line):
         nonlocal is_mine
         is_mine = False
         return GOOD

@@ -171,6 +171,23 @@ async def test_nobody_gets_at_the_file_of_another_by_writing_a_field_twice(app, 
     assert all(b"file-of-ana" not in each.body for each in upstream.requests[2:])
 
 
+async def test_nobody_gets_at_the_file_of_another_by_what_a_server_repeats(app):
+    """Bo sends `output_file_id` himself, and the server gives back all that it got."""
+    repeated = {"id": "batch-1", "input_file_id": "file-1", "output_file_id": "file-of-ana", "status": "completed"}
+    gateway = app(FakeUpstream(told(id="file-of-ana"), told(id="file-1"), told(**repeated)), account("a"))
+    await upload(gateway)
+    await upload(gateway, BO)
+
+    asked = {"input_file_id": "file-1", "output_file_id": "file-of-ana", **BATCH}
+    made = await request(gateway, "POST", "/v1/batches", asked, headers=BO)
+    got = await request(gateway, "GET", f"/v1/files/{made.json()['output_file_id']}/content", headers=BO)
+
+    output = await request(gateway, "GET", "/v1/batches/batch-1/output", headers=BO)
+
+    assert (made.status, got.status, output.status) == (200, 404, 404)
+    assert len((await request(gateway, "GET", "/v1/files", headers=BO)).json()["data"]) == 1
+
+
 async def test_the_account_of_a_model_is_meant_and_only_models_that_the_caller_may_use(app):
     upstream = FakeUpstream(told(id="ftjob-1"))
     gateway = app(upstream, account("a"), account("b"))
