@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from gateway.batches.setup import batches_from
+from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
 from gateway.contract.entry import Entry
@@ -23,8 +24,10 @@ from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, objects_from
 from gateway.control.routes import ROUTES
 from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH, RESPONSE_TOKENS
-from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
+from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
+from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
+from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.endpoints.realtime import RealtimeEndpoint
 from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath
@@ -63,7 +66,9 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
 from gateway.proxy.spool import Disk
+from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
+from gateway.rules.metadata import MetadataRules
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
@@ -76,6 +81,8 @@ from gateway.state.records import Records
 from gateway.state.shared_health import SharedHealth
 from gateway.state.sinks.log import LogSink
 from gateway.state.stalls import Stalls
+from gateway.state.telemetry.tally import Tally
+from gateway.state.telemetry.telemetry import Telemetry
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS
@@ -147,7 +154,11 @@ def build_app(
     ledger = ledger_from(settings, control)
     objects = objects_from(control)
     drain = Drain()
-    records = Records([LogSink()] if sinks is None else sinks)
+    catalogue = Catalogue(live)
+    telling = settings.telemetry
+    tally = Tally(catalogue.described, metadata_keys=telling.metadata_keys, by_user=telling.by_user)
+    telemetry = Telemetry(tally, telling, config=lambda: live.snapshot.otel, ways=ways)
+    records = Records([*([LogSink()] if sinks is None else sinks), telemetry])
     known = tokens or callers
     failures = Failures()
     bodies = Bodies()
@@ -160,7 +171,10 @@ def build_app(
     health = Health(Random())
     bus = bus_from(settings.redis_url, HEALTH)
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
-    dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
+    tracing = Tracing(telling.traced_accounts, sampling=telling.sampling) if telling.traced_accounts else None
+    dispatcher = Dispatcher(
+        network or http, health=health, random=Random(), admit=admission.enter_target, tracing=tracing
+    )
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
     of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask)
@@ -176,16 +190,20 @@ def build_app(
     parsing = partial(ParseMiddleware, bodies=bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
     shelf = Shelf(objects, seal, days=settings.responses_days)
     storing = RememberMiddleware(app, shelf=shelf)
-    later = LogMiddleware(draining(app), record=records.add)
-    background = BackgroundMiddleware(storing, inner=later, shelf=shelf)
-    continuing = parsing(ContinueMiddleware(background, models=live, shelf=shelf))
-    keeping = parsing(KeptMiddleware(app, models=live, shelf=shelf, ask=dispatcher.ask, cancel=background.cancel))
+    logging = partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging)
+    background = BackgroundMiddleware(storing, inner=logging(draining(app)), shelf=shelf)
+
+    def metadata() -> MetadataRules:
+        return live.snapshot.metadata
+
+    continuing = parsing(ContinueMiddleware(background, models=live, metadata=metadata, shelf=shelf))
+    about = partial(KeptMiddleware, ask=dispatcher.ask, cancel=background.cancel)
+    keeping = parsing(about(app, models=live, metadata=metadata, shelf=shelf))
     stand_in = batches.local.standing_in if batches is not None else None
     by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
-    app = parsing(ModelMiddleware(app, models=live, by_account=by_account, storing=storing))
+    app = parsing(ModelMiddleware(app, models=live, by_account=by_account, metadata=metadata, storing=storing))
     apart: dict[str, ASGIApp] = {RESPONSES: continuing, TOKENS: continuing, RESPONSE: keeping, COMPLETION: keeping}
-    lines: ASGIApp = draining(ByDialect(app, apart=apart))
-    lines = LogMiddleware(ErrorsMiddleware(lines, dialect=CHAT), record=records.add)
+    lines = logging(ErrorsMiddleware(draining(ByDialect(app, apart=apart)), dialect=CHAT))
 
     def admitted(app: ASGIApp) -> ASGIApp:
         return draining(AuthMiddleware(app, tokens=known, failures=failures))
@@ -204,6 +222,7 @@ def build_app(
         *bookkeeping(settings, kept, control, ledger, bills=partial(open_bills, drain, admission)),
         *((SharedHealth(health, bus),) if bus is not None else ()),
         live,
+        telemetry,  # before the records, which are closed first and hand it the last of them
         records,
         http,
         guarded,
@@ -211,15 +230,17 @@ def build_app(
         background,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
+        TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
         *((batches.runner,) if batches is not None else ()),
     ]
+    figures = telemetry.measured = Figures(parts, drain=drain)
     other = Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
             UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=apis, control=ROUTES if control else ())),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
-            UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),
+            UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *control_paths(control, bodies=bodies, wrap=asks),
             *websockets,
@@ -231,7 +252,7 @@ def build_app(
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or settings.cors_origins)
-    app = LogMiddleware(app, record=records.add, quiet=PROBES)
+    app = logging(app, quiet=PROBES)
     return Gateway(app, parts, drain=drain, config=live, admission=admission, control=control)
 
 

@@ -12,6 +12,7 @@ from gateway.errors import ConfigError, Fault
 from gateway.rules.access import canonical
 from gateway.secrecy.secret import Secret, cleaned_token
 from gateway.state.bus import redis_url
+from gateway.state.telemetry.settings import TelemetrySettings, telemetry_from
 from gateway.upstream.proxies import Proxies, proxies_from
 
 ADMIN = Caller(subject="user:admin", is_admin=True)
@@ -24,7 +25,8 @@ Value = TypeVar("Value")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The variables `GATEWAY_...`, each under its name, and those about proxies. None or empty: it is not set.
+    """The variables `GATEWAY_...`, each under its name, and those about proxies and telemetry. None or empty: it is not
+    set.
 
     Args:
         environ: all there are, for what manifests refer to and for the keys of vendors.
@@ -53,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     egress: Egress = Egress()
     cors_origins: tuple[str, ...] = ()
     proxies: Proxies = Proxies()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     def __repr__(self) -> str:
         return "Settings(***)"  # the environment holds secrets of all kinds
@@ -84,6 +87,7 @@ def settings_from(environ: Mapping[str, str], *, has_secrets: bool = True) -> Se
         egress=Egress(read.each(ALLOW, network)),
         cors_origins=read.each("GATEWAY_CORS_ORIGINS", str),
         proxies=read.several(proxies_from) or Proxies(),
+        telemetry=read.several(telemetry_from) or TelemetrySettings(),
     )
     if read.faults:
         raise ConfigError(read.faults)

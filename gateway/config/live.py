@@ -240,7 +240,11 @@ class Config(Part):
 
     def figures(self) -> Iterable[Figure]:
         yield gauge("gateway_config_generation", "Configurations in force so far.", self.generation)
-        yield counter("gateway_config_reload_failures", "Configurations refused.", self.reload_failures)
+        for name in (
+            "gateway_config_reload_failures",
+            "ai_gateway_config_parsing_failures",
+        ):  # also as dashboards know it
+            yield counter(name, "Configurations refused.", self.reload_failures)
 
     # Reloading.
 

@@ -13,9 +13,11 @@ from gateway.contract import Ask, Call, Caller, Choice, JsonBody, Models, Reques
 from gateway.contract.objects import AccountObject, ObjectKind, not_found
 from gateway.contract.route import NO_METADATA
 from gateway.errors import BadRequest, Forbidden, NotFound, Refused, UnknownModel
+from gateway.middleware.model import NO_RULES
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.kept import HERE, Item, Kept, Shelf, beside, items_of, page
+from gateway.rules.metadata import MetadataRules
 from gateway.wire.responses import COMPLETION, RESPONSE, is_own, response_of
 
 KINDS: Mapping[str, ObjectKind] = {RESPONSE: ObjectKind.RESPONSE, COMPLETION: ObjectKind.COMPLETION}
@@ -38,15 +40,20 @@ class ContinueMiddleware:
     """Finds the model of a call that makes a response, and what it continues: what is kept here is put in front of its
     input, and what is kept at an account leads the call there."""
 
-    def __init__(self, app: ASGIApp, *, models: Models, shelf: Shelf) -> None:
+    def __init__(
+        self, app: ASGIApp, *, models: Models, shelf: Shelf, metadata: Callable[[], MetadataRules] = lambda: NO_RULES
+    ) -> None:
         self.app = app
         self.models = models
         self.shelf = shelf
+        self.metadata = metadata
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         call, caller = exchange.call, exchange.caller
         assert call is not None, "ParseMiddleware has to come before"
+        if not (rules := self.metadata()).is_empty:
+            exchange.metadata = rules.resolved(exchange.metadata, caller)
         _refuse_conversation(call)
         before = await self._before(call, caller)
         exchange.call = call = await self._continued(call, caller, before)
@@ -145,17 +152,21 @@ class KeptMiddleware:
         shelf: Shelf,
         ask: Asks,
         cancel: Callable[[str], Awaitable[bool]],
+        metadata: Callable[[], MetadataRules] = lambda: NO_RULES,
     ) -> None:
         self.app = app
         self.models = models
         self.shelf = shelf
         self.ask = ask
         self.cancel = cancel
+        self.metadata = metadata
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         call = exchange.call
         assert call is not None, "ParseMiddleware has to come before"
+        if not (rules := self.metadata()).is_empty:
+            exchange.metadata = rules.resolved(exchange.metadata, exchange.caller)
         kind = KINDS[call.dialect.name]
         if "id" not in call.request.path_params:
             await send_body(send, 200, _encode(await self._list(kind, call, exchange.caller)))
