@@ -10,6 +10,7 @@ from gateway.dialects.native import NATIVE
 from gateway.dialects.native_speech import NATIVE_SPEECH
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.rerank import RERANK
+from gateway.dialects.responses import KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
 
 ALL: tuple[Dialect, ...] = (
     CHAT,
@@ -25,6 +26,10 @@ ALL: tuple[Dialect, ...] = (
     MODERATIONS,
     MESSAGES,
     COUNT_TOKENS,
+    MAKE_RESPONSE,
+    RESPONSE_TOKENS,
+    KEPT_RESPONSES,
+    KEPT_COMPLETIONS,
     *ACCOUNT_APIS,
 )
 
@@ -38,11 +43,15 @@ __all__ = [
     "IMAGES",
     "IMAGE_EDITS",
     "IMAGE_VARIATIONS",
+    "KEPT_COMPLETIONS",
+    "KEPT_RESPONSES",
+    "MAKE_RESPONSE",
     "MESSAGES",
     "MODERATIONS",
     "NATIVE",
     "NATIVE_SPEECH",
     "RERANK",
+    "RESPONSE_TOKENS",
     "SPEECH",
     "TRANSCRIPTIONS",
     "TRANSLATIONS",
