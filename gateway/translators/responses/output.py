@@ -4,19 +4,17 @@ from typing import Any
 
 import msgspec
 
+from gateway.translators.growing import Growing
 from gateway.translators.responses.tools import Offered
 
 _object = msgspec.json.Decoder(dict[str, Any])
-_ALWAYS_LOOKED_AT = 4096
-"""Characters; of what is longer, each look at all of it has to be worth it."""
-
 CALLS = frozenset({"function_call", "custom_tool_call"})
 
 
 class OutputItem:
     """`head`: what it is, before there is anything in it. `waiting`: (what, piece) that have not gone out."""
 
-    __slots__ = ("_looks_at", "_size", "head", "is_open", "kind", "parts", "said", "sealed", "waiting")
+    __slots__ = ("_growing", "head", "is_open", "kind", "parts", "said", "sealed", "waiting")
 
     def __init__(self, head: dict[str, Any]) -> None:
         self.head = head
@@ -28,26 +26,20 @@ class OutputItem:
         self.parts: list[dict[str, Any]] = []
         """Of a message; the last one may be under way."""
         self.sealed: str | None = None
-        self._size = 0
-        self._looks_at = 1
-        """As soon as it has so many characters, it may be whole; so to look again and again takes no more time than to
-        read it a few times."""
+        self._growing = Growing()
 
     def argue(self, fragment: str) -> None:
         """More of the arguments of a call."""
         self.said.append(fragment)
         self.waiting.append(("arguments", fragment))
-        self._size += len(fragment)
+        self._growing.add(fragment)
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing more of it can come."""
         if self.kind not in CALLS:
             return True
-        if self._size < self._looks_at or not self.said[-1].rstrip().endswith("}"):
-            return False
-        self._looks_at = self._size + (1 if self._size < _ALWAYS_LOOKED_AT else self._size // 8)
-        return self.arguments is not None
+        return bool(self.said) and self._growing.may_be_whole(self.said[-1]) and self.arguments is not None
 
     @property
     def arguments(self) -> dict[str, Any] | None:
