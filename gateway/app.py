@@ -23,14 +23,14 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, objects_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH, PROXY, REALTIME
+from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH, PROXY, REALTIME, RESPONSE_TOKENS
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
 from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
-from gateway.endpoints.router import BASES, Paths, Router, UrlPath, speaking, websocket_paths
+from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.errors import ConfigError, GatewayError, Stopping
 from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
@@ -38,15 +38,19 @@ from gateway.identity.jwt.jwks import HttpFetch
 from gateway.middleware import (
     AccountMiddleware,
     AuthMiddleware,
+    BackgroundMiddleware,
     BudgetMiddleware,
+    ContinueMiddleware,
     DrainMiddleware,
     EdgeMiddleware,
     ErrorsMiddleware,
     GuardMiddleware,
+    KeptMiddleware,
     LimitMiddleware,
     LogMiddleware,
     ModelMiddleware,
     ParseMiddleware,
+    RememberMiddleware,
 )
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
@@ -60,10 +64,12 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
+from gateway.proxy.kept import Shelf
 from gateway.proxy.session import SessionTiming
 from gateway.proxy.spool import Disk
 from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
+from gateway.rules.metadata import MetadataRules
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
@@ -80,10 +86,11 @@ from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
+from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
-ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate}
+ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate, RESPONSE_TOKENS.name: RESPONSE_TOKENS.estimate}
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -183,16 +190,30 @@ def build_app(
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
+    max_open, large, disk = max_open or max_open_by_files(), asyncio.Lock(), Disk(settings.upload_disk_bytes)
+    draining = partial(DrainMiddleware, drain=drain, max_open=max_open)
+    parsing = partial(ParseMiddleware, bodies=bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
+    shelf = Shelf(objects, seal, days=settings.responses_days)
+    storing = RememberMiddleware(app, shelf=shelf)
+    logging = partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging)
+    background = BackgroundMiddleware(storing, inner=logging(draining(app)), shelf=shelf)
+
+    def metadata() -> MetadataRules:
+        return live.snapshot.metadata
+
+    continuing = parsing(ContinueMiddleware(background, models=live, metadata=metadata, shelf=shelf))
+    about = partial(KeptMiddleware, ask=dispatcher.ask, cancel=background.cancel)
+    keeping = parsing(about(app, models=live, metadata=metadata, shelf=shelf))
     stand_in = batches.local.standing_in if batches is not None else None
     by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
-    app = ModelMiddleware(app, models=live, by_account=by_account, metadata=lambda: live.snapshot.metadata)
-    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, disk=Disk(settings.upload_disk_bytes))
-    max_open = max_open or max_open_by_files()
-    lines: ASGIApp = DrainMiddleware(app, drain=drain, max_open=max_open)
-    logging = partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging)
-    lines = logging(ErrorsMiddleware(lines, dialect=CHAT))
-    app = AuthMiddleware(app, tokens=known, failures=failures)
-    app = DrainMiddleware(app, drain=drain, max_open=max_open)
+    app = parsing(ModelMiddleware(app, models=live, by_account=by_account, metadata=metadata, storing=storing))
+    apart: dict[str, ASGIApp] = {RESPONSES: continuing, TOKENS: continuing, RESPONSE: keeping, COMPLETION: keeping}
+    lines = logging(ErrorsMiddleware(draining(ByDialect(app, apart=apart)), dialect=CHAT))
+
+    def admitted(app: ASGIApp) -> ASGIApp:
+        return draining(AuthMiddleware(app, tokens=known, failures=failures))
+
+    app, apart = admitted(app), {name: admitted(each) for name, each in apart.items()}
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
     upgrade = asks(UpgradeEndpoint())
@@ -210,19 +231,19 @@ def build_app(
         http,
         guarded,
         lists,
+        background,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
         TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
         *((batches.runner,) if batches is not None else ()),
     ]
-    about = OpenApiEndpoint(
-        dialects=apis, passed=(*NATIVE, *NATIVE_SPEECH, PROXY), sessions=(REALTIME,), control=ROUTES if control else ()
-    )
+    native = (*NATIVE, *NATIVE_SPEECH, PROXY)
+    described = OpenApiEndpoint(dialects=apis, passed=native, sessions=(REALTIME,), control=ROUTES if control else ())
     figures = telemetry.measured = Figures(parts, drain=drain)
     other = Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
-            UrlPath(["GET"], "/openapi.json", about),
+            UrlPath(["GET"], "/openapi.json", described),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
@@ -233,7 +254,7 @@ def build_app(
     )
     realtime = speaking(REALTIME, app)
     websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
-    app = Router((*apis, *NATIVE, *NATIVE_SPEECH, PROXY), inference=app, websockets=websockets, other=other)
+    app = Router((*apis, *native), inference=app, websockets=websockets, other=other, apart=apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)

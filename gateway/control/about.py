@@ -114,9 +114,10 @@ class OpenApiEndpoint:
                 vendor = _VENDORS.get(dialect.name, "OpenAI")
                 about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(route))
                 if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method in WITH_BODY:
+                    has_model = dialect.model_type and "{" not in route
                     about["requestBody"] = {
                         "required": True,
-                        "content": {kind: {"schema": model if dialect.model_type else anything}},
+                        "content": {kind: {"schema": model if has_model else anything}},
                     }
                 yield route if route.startswith("/v2/") else f"/v1{route}", method, about
         listed, one = ref_of[ModelList], {"$ref": "#/components/schemas/Model"}

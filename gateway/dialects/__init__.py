@@ -12,6 +12,7 @@ from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.proxy import PROXY
 from gateway.dialects.realtime import REALTIME
 from gateway.dialects.rerank import RERANK
+from gateway.dialects.responses import KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
 
 ALL: tuple[Dialect, ...] = (
     CHAT,
@@ -27,6 +28,10 @@ ALL: tuple[Dialect, ...] = (
     MODERATIONS,
     MESSAGES,
     COUNT_TOKENS,
+    MAKE_RESPONSE,
+    RESPONSE_TOKENS,
+    KEPT_RESPONSES,
+    KEPT_COMPLETIONS,
     *ACCOUNT_APIS,
 )
 
@@ -40,6 +45,9 @@ __all__ = [
     "IMAGES",
     "IMAGE_EDITS",
     "IMAGE_VARIATIONS",
+    "KEPT_COMPLETIONS",
+    "KEPT_RESPONSES",
+    "MAKE_RESPONSE",
     "MESSAGES",
     "MODERATIONS",
     "NATIVE",
@@ -47,6 +55,7 @@ __all__ = [
     "PROXY",
     "REALTIME",
     "RERANK",
+    "RESPONSE_TOKENS",
     "SPEECH",
     "TRANSCRIPTIONS",
     "TRANSLATIONS",

@@ -39,14 +39,23 @@ class ParseMiddleware:
 
     Args:
         disk: where uploads may be while they are too large for memory.
+        large: held while a large one is read; the same for all that take turns.
     """
 
-    def __init__(self, app: ASGIApp, *, bodies: Bodies, max_body_bytes: int, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        bodies: Bodies,
+        max_body_bytes: int,
+        disk: Disk | None = None,
+        large: asyncio.Lock | None = None,
+    ) -> None:
         self.app = app
         self.disk = disk
         self.bodies = bodies
         self.max_body_bytes = max_body_bytes
-        self.large = asyncio.Lock()
+        self.large = large or asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)

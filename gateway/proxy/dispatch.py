@@ -153,8 +153,9 @@ class Dispatcher:
             raise
         raise self._given_up(exchange, choice, step)
 
-    async def ask(self, call: Call, target: Target) -> bytes:
-        """A call of our own: the whole answer of one target, which counts for its health and its account.
+    async def ask(self, call: Call, target: Target, *, max_bytes: int = MAX_ASKED_BODY) -> bytes:
+        """A call of our own: the whole answer of one target, which counts for its health and its account. It is cut off
+        once it has more than `max_bytes`.
 
         Raises:
             UpstreamError: it did not answer as it should.
@@ -167,7 +168,7 @@ class Dispatcher:
             reply = await self._reply(call, attempt, RouteTarget(target))
             try:
                 body = b""
-                while (more := await reply.read()) and len(body) < MAX_ASKED_BODY:
+                while (more := await reply.read()) and len(body) < max_bytes:
                     body += more
             finally:
                 reply.close()

@@ -38,7 +38,7 @@ async def test_the_root_says_where_things_are(app_with, sink):
         "health": "/healthz",
         "api": "/openapi.json",
     }
-    assert [(await get(app, path)).status for path in found["links"].values()] == [405, 401, 200, 200]
+    assert [(await get(app, path)).status for path in found["links"].values()] == [401, 401, 200, 200]
     assert "/" not in [record.path for record in sink.records]
 
 
@@ -75,6 +75,13 @@ async def test_without_a_database_there_is_no_control_api(app_with):
         "/v1/moderations",
         "/v1/messages",
         "/v1/messages/count_tokens",
+        "/v1/responses",
+        "/v1/responses/input_tokens",
+        "/v1/responses/{id}",
+        "/v1/responses/{id}/cancel",
+        "/v1/responses/{id}/input_items",
+        "/v1/chat/completions/{id}",
+        "/v1/chat/completions/{id}/messages",
         "/v1/files",
         "/v1/files/{id}",
         "/v1/files/{id}/content",

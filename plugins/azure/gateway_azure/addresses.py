@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import msgspec
 
 from gateway.wire.account_apis import ROOTS
+from gateway.wire.responses import RESPONSE, RESPONSES, TOKENS
 
 Format = Literal["openai", "anthropic"]
 
@@ -34,6 +35,11 @@ _PATHS: Mapping[str, str] = MappingProxyType(
 )
 _V1_PATHS: Mapping[str, str] = MappingProxyType({**_PATHS, "realtime": "/realtime"})
 _DEPLOYMENTS = "/openai/deployments/"
+_RESPONSES: Mapping[str, str] = MappingProxyType(
+    {RESPONSES: "/responses", TOKENS: "/responses/input_tokens", RESPONSE: "/responses"}
+)
+"""Of the v1 API, for OpenAI's models. Source: learn.microsoft.com/azure/foundry/openai/how-to/responses, read 2026-11;
+that it counts tokens is a guess."""
 _CLAUDE_PATHS: Mapping[str, str] = MappingProxyType({"anthropic": "/v1/messages"})
 
 
@@ -50,6 +56,13 @@ class Address(msgspec.Struct, frozen=True):
     paths: Mapping[str, str] = _PATHS
     format: Format = "openai"
     is_inference: bool = False
+
+    @property
+    def with_responses(self) -> "Address":
+        """The same for a model that is asked in the Responses API, too; other APIs than v1 have none."""
+        if not self.base_url.endswith("/openai/v1") or self.format != "openai":
+            return self
+        return msgspec.structs.replace(self, paths={**self.paths, **_RESPONSES})
 
     @property
     def urls(self) -> dict[str, str]:
