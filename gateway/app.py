@@ -21,10 +21,10 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE
+from gateway.dialects import ALL, CHAT, COUNT_TOKENS, GEMINI_COUNT, GEMINI_MODELS, NATIVE
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
-from gateway.endpoints.models import ModelsEndpoint
+from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, Speaking
 from gateway.endpoints.realtime import RealtimeEndpoint
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath
 from gateway.errors import ConfigError, GatewayError, Stopping
@@ -72,7 +72,7 @@ from gateway.upstream.outgoing import Ways
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
-ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate}
+ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate, GEMINI_COUNT.name: GEMINI_COUNT.estimate}
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -168,6 +168,7 @@ def build_app(
     websockets = [UrlPath(["GET"], f"{base}/realtime", realtime) for base in BASES]
     lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
+    gemini_models = Speaking(models, dialect=GEMINI_MODELS)
     parts: list[Part] = [
         identities,
         *following(control),
@@ -189,6 +190,7 @@ def build_app(
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["GET"], base + path, gemini_models) for base in BASES for path in GEMINI_PATHS),
             *control_paths(control, bodies=bodies, wrap=asks),
             *websockets,
         ]

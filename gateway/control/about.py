@@ -15,7 +15,9 @@ from gateway.proxy.asgi import Receive, Scope, Send, send_body
 ABOUT = "An AI gateway: one API for the models of many providers, with tokens, limits and budgets."
 BEARER = {"token": {"type": "http", "scheme": "bearer"}}
 
-_VENDORS = {"rerank": "Cohere", "messages": "Anthropic", "count_tokens": "Anthropic"}
+_VENDORS = {"rerank": "Cohere", "messages": "Anthropic", "count_tokens": "Anthropic"} | dict.fromkeys(
+    ("gemini", "gemini_count_tokens"), "Google"
+)
 
 Operation = dict[str, Any]
 _KINDS: Mapping[type, str] = {JsonBody: "application/json", FormBody: "multipart/form-data"}
@@ -68,11 +70,13 @@ class OpenApiEndpoint:
         model = {"type": "object", "required": ["model"], "properties": {"model": {"type": "string"}}}
         for dialect in self.dialects:
             for method, route in dialect.routes:
+                if route.startswith("/gemini/"):
+                    continue  # the same once more
                 vendor = _VENDORS.get(dialect.name, "OpenAI")
-                about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(route))
+                about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(_plain(route)))
                 if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method != "GET":
                     about["requestBody"] = {"required": True, "content": {kind: {"schema": model}}}
-                yield route if route.startswith("/v2/") else f"/v1{route}", method, about
+                yield _plain(route) if route.startswith(("/v2/", "/{version}/")) else f"/v1{route}", method, about
         yield "/v1/models", "GET", _operation("The models the caller may use", "inference")
         yield "/v1/models/{id}", "GET", _operation("One of them; its name may hold slashes", "inference", names=["id"])
 
@@ -89,6 +93,10 @@ class OpenApiEndpoint:
             if needs is Needs.NOTHING:
                 operation["security"] = []
             yield BASE + route.path, route.method, {**operation, "description": f"Needs {needed}."}
+
+
+def _plain(path: str) -> str:
+    return path.replace(":path}", "}")
 
 
 def _names_in(path: str) -> list[str]:

@@ -13,7 +13,7 @@ from gateway.translators import HUB, translator
 from gateway.translators.joined import Joined
 from gateway.wire.address import below, path_of
 from gateway.wire.native import GEMINI, native_path
-from gateway_google import native
+from gateway_google import native, verbatim
 from gateway_google.accounts import GeminiAccount, VertexAccount
 from gateway_google.addresses import Address, gemini, vertex
 from gateway_google.embeddings import Api, ToEmbeddings
@@ -106,6 +106,8 @@ class Google(OpenAICompatible):
             target = msgspec.structs.replace(target, settings=settings)
         if call.dialect.name == GEMINI:
             return native.request(call, target)
+        if settings.format == "gemini" and call.dialect.name in (verbatim.GENERATE, verbatim.COUNT):
+            return verbatim.request(call, target)
         through = self._translator(call, target)
         if through is None:
             return self._as_it_is(call, target)
@@ -199,7 +201,7 @@ class Google(OpenAICompatible):
         """
         settings: GoogleSettings = target.settings
         dialect, spoken = call.dialect.name, settings.format
-        if spoken in (dialect, "openai", "mistral"):
+        if spoken in (dialect, "openai", "mistral") or (spoken == "gemini" and dialect == verbatim.COUNT):
             return None
         if spoken == "gemini" and dialect == "embeddings":
             return settings.embeddings
@@ -251,7 +253,7 @@ def _urls(address: Address) -> dict[str, str]:
                 "stream": f"{address.base}:streamRawPredict",
             }
     return {
-        "generate": f"{address.base}:generateContent",
+        **dict.fromkeys(("generate", verbatim.GENERATE, verbatim.COUNT), f"{address.base}:generateContent"),
         "stream": f"{address.base}:streamGenerateContent?alt=sse",
         **{method: f"{address.base}:{method}" for method in _METHODS.values()},
     }
