@@ -1,8 +1,10 @@
-"""Google's SDK, unchanged but for its base URL and key, in front of models that speak OpenAI's API: llmock and a scripted
-provider."""
+"""Google's SDK, unchanged but for its base URL and key, in front of models that speak OpenAI's API: llmock and a
+scripted provider."""
 
 import json
+from contextlib import asynccontextmanager
 
+import httpx2
 import pytest
 from google import genai
 from google.genai import errors, types
@@ -27,9 +29,16 @@ def client(one_gateway, token, llmock):
         yield client
 
 
+@asynccontextmanager
+async def async_client_of(url, token):
+    """By httpx: the SDK's class for aiohttp is a warning of that."""
+    async with httpx2.AsyncClient() as http, client_of(url, token, httpx_async_client=http).aio as client:
+        yield client
+
+
 @pytest.fixture
 async def aclient(one_gateway, token):
-    async with client_of(root_of(one_gateway), token).aio as client:
+    async with async_client_of(root_of(one_gateway), token) as client:
         yield client
 
 
@@ -51,7 +60,12 @@ def test_an_answer(client, llmock):
     answer = client.models.generate_content(
         model="llm/chat",
         contents=HELLO,
-        config={"system_instruction": "Be brief.", "max_output_tokens": 50, "stop_sequences": ["END"], "temperature": 0.5},
+        config={
+            "system_instruction": "Be brief.",
+            "max_output_tokens": 50,
+            "stop_sequences": ["END"],
+            "temperature": 0.5,
+        },
     )
 
     assert (answer.text, answer.model_version) == ("Hello there", "llm/chat")
@@ -92,7 +106,7 @@ def test_a_stream(client, llmock):
 async def test_on_every_server(gateway, token, llmock):
     llmock.reply("one", times=None)
 
-    async with client_of(root_of(gateway), token).aio as client:
+    async with async_client_of(root_of(gateway), token) as client:
         answer = await client.models.generate_content(model="llm/chat", contents=HELLO)
         stream = await client.models.generate_content_stream(model="llm/chat", contents=HELLO)
         texts = [chunk.text async for chunk in stream]
