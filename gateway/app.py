@@ -24,7 +24,7 @@ from gateway.control.routes import ROUTES
 from gateway.dialects import ALL, CHAT, COUNT_TOKENS, GEMINI_COUNT, GEMINI_MODELS, NATIVE, NATIVE_SPEECH
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
-from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, Speaking
+from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, SpeakingGemini
 from gateway.endpoints.realtime import RealtimeEndpoint
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath
 from gateway.errors import ConfigError, GatewayError, Stopping
@@ -168,7 +168,8 @@ def build_app(
     websockets = [UrlPath(["GET"], f"{base}/realtime", realtime) for base in BASES]
     lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
-    gemini_models = Speaking(models, dialect=GEMINI_MODELS)
+    gemini = partial(SpeakingGemini, models, dialect=GEMINI_MODELS)
+    any_models, gemini_models = gemini(is_known=False), gemini(is_known=True)
     parts: list[Part] = [
         identities,
         *following(control),
@@ -189,7 +190,7 @@ def build_app(
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),
-            *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["GET"], base + path, any_models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *(UrlPath(["GET"], base + path, gemini_models) for base in BASES for path in GEMINI_PATHS),
             *control_paths(control, bodies=bodies, wrap=asks),
             *websockets,

@@ -11,6 +11,7 @@ from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, send_body
 from gateway.proxy.exchange import Exchange
 
 VERSION = b"anthropic-version"
+GOOGLES = frozenset({b"x-goog-api-key", b"x-goog-api-client"})
 GEMINI_PATHS = tuple(
     f"{version}/models{rest}"
     for version in ("/v1beta", "/v1alpha", "/gemini/v1beta", "/gemini/v1alpha", "/gemini/v1")
@@ -48,21 +49,29 @@ class GeminiModel(msgspec.Struct, frozen=True, rename="camel"):
     supported_generation_methods: tuple[str, ...] = ("generateContent", "countTokens")
 
 
-class Speaking:
-    """Notes the API that belongs to a path, so that errors are in its words, and a list in its shape."""
+class SpeakingGemini:
+    """Notes who asks as Google's clients do, so that errors are in Google's words, and a list in its shape.
 
-    def __init__(self, app: ASGIApp, *, dialect: Dialect) -> None:
+    Args:
+        dialect: of Google's.
+        is_known: by the path; else by headers: Google's SDK asks at `/v1/models`, as others do.
+    """
+
+    def __init__(self, app: ASGIApp, *, dialect: Dialect, is_known: bool) -> None:
         self.app = app
         self.dialect = dialect
+        self.is_known = is_known
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        Exchange.of(scope).dialect = self.dialect
+        exchange = Exchange.of(scope)
+        if self.is_known or not GOOGLES.isdisjoint(exchange.headers):
+            exchange.dialect = self.dialect
         return self.app(scope, receive, send)
 
 
 class ModelsEndpoint:
     """The list, or one of it: `id` in the path parameters may hold slashes. Who says which version of Anthropic's API
-    they speak gets Anthropic's shape, and who asks at a path of Google's, Google's.
+    they speak gets Anthropic's shape, and who asks as Google's clients do, Google's.
 
     The list also stands under `models`, where Codex looks for it.
 
