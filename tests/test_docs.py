@@ -33,7 +33,7 @@ from gateway.settings import Settings
 from gateway.testing import FakeUpstream, post
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*/*.md"))]
 ADDRESS = "127.0.0.1:8787"
 IN_TIME_S = 60
 FRAGMENT = "fragment of: "
@@ -268,9 +268,11 @@ def test_links_lead_somewhere(page):
 
 
 def test_each_page_is_reached_from_the_readme():
+    """Those of clients by way of the page about clients."""
     linked = set(re.findall(r"\]\((docs/[^)#]+)", PAGES[0].read_text()))
+    clients = re.findall(r"\]\((clients/[^)#]+)", (ROOT / "docs/clients.md").read_text())
 
-    assert linked == {str(page.relative_to(ROOT)) for page in PAGES[1:]}
+    assert linked | {f"docs/{path}" for path in clients} == {str(page.relative_to(ROOT)) for page in PAGES[1:]}
 
 
 def variables():
