@@ -6,7 +6,9 @@ yaml    The blocks of a page are one configuration: each loads with those above 
         no whole manifest stands `<!-- fragment of: TYPE -->`, above one for Kubernetes `<!-- for: Kubernetes -->`.
 sh      Each `gateway ...` has that command and those options. With a `text` block right below, it is run, and answers
         that; `...` stands for anything. A `gateway serve` is not run: what it shows is compared with the running one.
-python  It is run, in a folder with a `.gateway/admin-token` of a running gateway.
+python  It is run, in a folder with a `.gateway/admin-token` of a running gateway. Below `<!-- needs: PACKAGE -->`,
+        where that is installed; elsewhere it is parsed.
+js      It is parsed, where there is node.
 """
 
 import os
@@ -17,6 +19,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +41,7 @@ ADDRESS = "127.0.0.1:8787"
 IN_TIME_S = 60
 FRAGMENT = "fragment of: "
 KUBERNETES = "for: Kubernetes"
+NEEDS = "needs: "
 
 OFFERED = """\
 type: provider-account/demo
@@ -135,7 +139,7 @@ def environ(**more):
 @each_page
 def test_has_blocks_of_known_kinds(page):
     """A block of another kind would be looked at by nobody."""
-    assert [block.place for block in blocks(page) if block.kind not in ("yaml", "sh", "python")] == []
+    assert [block.place for block in blocks(page) if block.kind not in ("yaml", "sh", "python", "js")] == []
 
 
 @each_page
@@ -146,6 +150,11 @@ def test_runs_what_it_shows(page, running, tmp_path):
     (tmp_path / ".gateway").symlink_to(running.folder / ".gateway")
     for block in blocks(page):
         script = block.text.replace(ADDRESS, running.address)
+        if block.kind == "js":
+            continue
+        if block.mark.startswith(NEEDS) and find_spec(block.mark.removeprefix(NEEDS)) is None:
+            compile(script, block.place, "exec")
+            continue
         if block.kind == "python":
             answer = run(block, [sys.executable, "-c", script], tmp_path, running)
         elif block.answer is None:
@@ -254,6 +263,16 @@ def anchors(page):
     """As the sites that show Markdown make them: letters, digits and hyphens of the heading."""
     headings = re.findall(r"^#+ (.*)$", _BLOCK.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_its_javascript_is_that(page, tmp_path):
+    if of_kind(page, "js") and shutil.which("node") is None:
+        pytest.skip("needs node")
+    for block in of_kind(page, "js"):
+        (tmp_path / "block.mjs").write_text(block.text)
+        checked = subprocess.run(["node", "--check", tmp_path / "block.mjs"], capture_output=True, text=True)
+        assert checked.returncode == 0, f"{block.place}\n{checked.stderr}"
 
 
 @each_page
