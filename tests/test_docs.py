@@ -6,6 +6,7 @@ yaml    The blocks of a page are one configuration: each loads with those above 
         no whole manifest stands `<!-- fragment of: TYPE -->`, above one for Kubernetes `<!-- for: Kubernetes -->`.
 sh      Each `gateway ...` has that command and those options. With a `text` block right below, it is run, and answers
         that; `...` stands for anything. A `gateway serve` is not run: what it shows is compared with the running one.
+toml    It is parsed.
 python  It is run, in a folder with a `.gateway/admin-token` of a running gateway. Below `<!-- needs: PACKAGE -->`,
         where that is installed; elsewhere it is parsed.
 js      It is parsed, where there is node.
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import tomllib
 from importlib.util import find_spec
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -139,7 +141,14 @@ def environ(**more):
 @each_page
 def test_has_blocks_of_known_kinds(page):
     """A block of another kind would be looked at by nobody."""
-    assert [block.place for block in blocks(page) if block.kind not in ("yaml", "sh", "python", "js")] == []
+    assert [block.place for block in blocks(page) if block.kind not in ("yaml", "sh", "python", "toml", "js")] == []
+
+
+@each_page
+def test_can_read_what_is_for_other_programs(page):
+    """Codex itself is run with its block by `tests/e2e/test_e2e_codex.py`."""
+    for block in of_kind(page, "toml"):
+        assert tomllib.loads(block.text), block.place
 
 
 @each_page
@@ -304,7 +313,9 @@ def test_lists_the_variables_that_are_read():
     files = (*(ROOT / "gateway").rglob("*.py"), *(ROOT / "plugins").glob("*/gateway_*/*.py"))
     source = "\n".join(path.read_text() for path in files)
 
-    assert {name for name in variables() if name.startswith("GATEWAY_")} == set(re.findall(r"GATEWAY_[A-Z_]+", source))
+    assert {name for name in variables() if name.startswith("GATEWAY_")} == set(
+        re.findall(r"\bGATEWAY_[A-Z_]+", source)
+    )
     assert {name for name in variables() if not re.search(rf"\b{name}\b", source)} == set()
 
 

@@ -1,6 +1,7 @@
 """Client-facing APIs: how their requests are read and how their errors are written."""
 
 from gateway.contract import Dialect
+from gateway.dialects.accounts import ACCOUNT_APIS
 from gateway.dialects.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from gateway.dialects.gemini import GEMINI, GEMINI_COUNT, GEMINI_MODELS
 from gateway.dialects.images import IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES
@@ -10,6 +11,7 @@ from gateway.dialects.native import NATIVE
 from gateway.dialects.native_speech import NATIVE_SPEECH
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.rerank import RERANK
+from gateway.dialects.responses import KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
 
 ALL: tuple[Dialect, ...] = (
     CHAT,
@@ -27,9 +29,15 @@ ALL: tuple[Dialect, ...] = (
     COUNT_TOKENS,
     GEMINI,
     GEMINI_COUNT,
+    MAKE_RESPONSE,
+    RESPONSE_TOKENS,
+    KEPT_RESPONSES,
+    KEPT_COMPLETIONS,
+    *ACCOUNT_APIS,
 )
 
 __all__ = [
+    "ACCOUNT_APIS",
     "ALL",
     "CHAT",
     "COMPLETIONS",
@@ -41,11 +49,15 @@ __all__ = [
     "IMAGES",
     "IMAGE_EDITS",
     "IMAGE_VARIATIONS",
+    "KEPT_COMPLETIONS",
+    "KEPT_RESPONSES",
+    "MAKE_RESPONSE",
     "MESSAGES",
     "MODERATIONS",
     "NATIVE",
     "NATIVE_SPEECH",
     "RERANK",
+    "RESPONSE_TOKENS",
     "SPEECH",
     "TRANSCRIPTIONS",
     "TRANSLATIONS",

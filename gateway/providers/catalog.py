@@ -16,6 +16,8 @@ from gateway.manifests.accounts import (
     SnowflakeAccount,
     WaferAccount,
 )
+from gateway.wire.account_apis import ROOTS
+from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS
 
 ALL = MappingProxyType(
     {
@@ -30,9 +32,23 @@ ALL = MappingProxyType(
         "speech": "/audio/speech",
         "rerank": "/rerank",
         "moderations": "/moderations",
+        **ROOTS,
     }
 )
+_RESPONSES = MappingProxyType(
+    {
+        RESPONSES: "/responses",
+        TOKENS: "/responses/input_tokens",
+        RESPONSE: "/responses",
+        COMPLETION: "/chat/completions",
+    }
+)
+"""Dialects -> paths of those who have the Responses API, and keep what was made."""
 _NO_PATHS: Mapping[str, str] = MappingProxyType({})
+
+
+def with_responses(paths: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType({**paths, **_RESPONSES})
 
 
 def _only(*dialects: str) -> Mapping[str, str]:
@@ -59,6 +75,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
         reasoning of earlier turns, too.
     lists_models: it tells by `GET /models` which there are.
     states_cost: its usage says what the call costs, and that is what it charges.
+    has_responses: at its own address, each of its models that chats is asked in the Responses API, too. Others are if
+        they are declared as `responses`; callers of that API are translated for the rest.
     """
 
     account: type[ProviderAccount] = KeyAccount
@@ -72,6 +90,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "openai"
     lists_models: bool = True
     states_cost: bool = False
+    has_responses: bool = False
 
 
 VENDORS: Mapping[str, Vendor] = {
@@ -80,13 +99,14 @@ VENDORS: Mapping[str, Vendor] = {
         base_url="https://api.openai.com/v1",
         key_variable="OPENAI_API_KEY",
         paths=_only(*(dialect for dialect in ALL if dialect != "rerank")),
+        has_responses=True,
     ),
     # Fields it does not know are a 400 as well ("property ... is unsupported"); prompt_cache_key is sent by SDKs.
     # Source: console.groq.com/docs/openai; api.md of groq-python of 2026-08; read 2026-11.
     "provider-account/groq": Vendor(
         base_url="https://api.groq.com/openai/v1",
         key_variable="GROQ_API_KEY",
-        paths=_only("chat", "embeddings", *AUDIO),
+        paths=_only("chat", "embeddings", *AUDIO, "files", "batches"),
         rejects=frozenset({"logit_bias", "logprobs", "prompt_cache_key", "top_logprobs"}),
     ),
     # Any field that is not its own is a 422 ("extra_forbidden"), `stream_options.include_usage` among them. Usage comes
@@ -133,6 +153,7 @@ VENDORS: Mapping[str, Vendor] = {
         key_variable="OPENROUTER_API_KEY",
         format="openai-extended",
         states_cost=True,
+        has_responses=True,
     ),
     # Its reasoning models refuse `stop`, `frequency_penalty` and `reasoning_effort` too, others take them: those stay.
     # Source: docs.x.ai, reasoning; answers of api.x.ai for grok-3 to grok-4.6 in public issues; read 2026-11.
@@ -141,6 +162,7 @@ VENDORS: Mapping[str, Vendor] = {
         base_url="https://api.x.ai/v1",
         key_variable="XAI_API_KEY",
         rejects=frozenset({"presence_penalty"}),
+        has_responses=True,
     ),
     # Source: api.md of cerebras-cloud-sdk-python of 2026-01, read 2026-11.
     "provider-account/cerebras": Vendor(
@@ -183,7 +205,7 @@ VENDORS: Mapping[str, Vendor] = {
 # Source: router/src/http/server.rs of text-embeddings-inference, infinity_server.py, docs.nvidia.com/nim; read 2026-11.
 SERVERS: Mapping[str, Mapping[str, str]] = {
     "openai-compatible": ALL,
-    "vllm-openai": ALL,
+    "vllm-openai": _only(*(dialect for dialect in ALL if dialect not in ROOTS)),
     "tei": _only("embeddings", "rerank"),
     "infinity": _only("embeddings", "rerank"),
     "nemo-retriever": MappingProxyType({"embeddings": ALL["embeddings"], "rerank": "/ranking"}),

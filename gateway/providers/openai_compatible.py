@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from secrets import token_hex
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
@@ -38,15 +38,17 @@ from gateway.manifests.accounts import (
     ServicePrincipalAuth,
     WaferAccount,
 )
-from gateway.providers.catalog import OUTSIDE_V1, SERVERS, VENDORS, Vendor
+from gateway.providers.catalog import OUTSIDE_V1, SERVERS, VENDORS, Vendor, with_responses
 from gateway.providers.client_credentials import ClientCredentials
 from gateway.providers.credentials import BearerTokens
 from gateway.providers.rerankers import TRANSLATORS
 from gateway.translators import HUB, translator
+from gateway.wire.account_apis import account_request
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.form import upload_of
 from gateway.wire.openai import StreamReading
+from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
 
 # For plugins: a vendor that needs more than a row.
 __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
@@ -57,6 +59,12 @@ PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|(x|anthropic)-ratelimi
 COMMON_TYPES = ("chat", "completion", "embedding")
 """What most vendors have models for."""
 
+KEPT = frozenset({RESPONSE, COMPLETION})
+"""Dialects about what was made before."""
+RESPONSE_BODIES = frozenset({RESPONSES, TOKENS})
+"""Dialects whose bodies hold items."""
+_QUERY = "%=+,:;/?@!$'()*~-._[]&"
+"""What stands in a query as it is."""
 _NOTHING_OWN: Mapping[str, Translator] = MappingProxyType({})
 _INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _STREAM_OPTIONS = re.compile(rb"stream_options|include_usage")
@@ -112,7 +120,9 @@ class OpenAICompatible:
             base_url, headers, tls = address_of(account, model, vendor)
             server = model.model_server if isinstance(model, SelfHostedModel) else ""
             paths = SERVERS[server] if server else vendor.paths
-            key = (base_url, *headers.items(), tls, server)
+            if has_responses(account, model, vendor):
+                paths = with_responses(paths)
+            key = (base_url, *headers.items(), tls, server, RESPONSES in paths)
             if key not in known:
                 known[key] = Settings(
                     {
@@ -139,10 +149,14 @@ class OpenAICompatible:
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
+        if call.ask.object is not None:
+            return self._account_request(call, target)
         settings: Settings = target.settings
         endpoint = settings.endpoints.get(call.dialect.name)
         fields: dict[str, Any] = {**call.fields, "model": target.model}
         dropped: tuple[str, ...] = ()
+        if endpoint is not None and call.dialect.name in KEPT:
+            return _about_kept(endpoint, call, target)
         if endpoint is None or (settings.own and call.dialect.name in settings.own):
             body = _translator(call, target).request(call, target.model)
             assert isinstance(body, JsonBody)
@@ -153,11 +167,27 @@ class OpenAICompatible:
         if isinstance(form, FormBody):
             return _upload(endpoint, form.with_texts({"model": target.model}))
         vendor = settings.vendor
-        if vendor.rejects or vendor.renames:
+        if call.dialect.name in RESPONSE_BODIES and call.dialect.name in settings.endpoints:
+            _leave_out_own(fields)
+        elif vendor.rejects or vendor.renames:
             dropped += _adapt(fields, vendor)
         if self._asks_for_usage(call, target):
             fields["stream_options"] = _with_usage(fields.get("stream_options"))
         return UpstreamRequest(endpoint, _encoder.encode(fields), dropped)
+
+    def serves(self, api: str, target: Target) -> bool:
+        return api in target.settings.endpoints
+
+    def _account_request(self, call: Call, target: Target) -> UpstreamRequest:
+        settings: Settings = target.settings
+        asked = call.ask.object
+        assert asked is not None
+        if asked.api not in settings.endpoints:
+            raise BadRequest(f"the provider of {target.name} has no API for {asked.api}")
+        endpoint = settings.endpoints[asked.api]
+        if settings.passes_key_on:
+            endpoint = with_callers_key(endpoint, call, target)
+        return account_request(call, endpoint, boundary=token_hex(16))
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
         if not _is_spoken(call, target):
@@ -208,6 +238,35 @@ class OpenAICompatible:
             and settings.asks_for_usage
             and target.name not in settings.refuse_stream_options
         )
+
+
+def has_responses(account: ProviderAccount, model: Model, vendor: Vendor) -> bool:
+    """Whether the Responses API is spoken with it, and not only chat."""
+    is_elsewhere = isinstance(account, OpenAIAccount) and account.base_url is not None
+    return "responses" in model.model_types or (
+        vendor.has_responses and not is_elsewhere and "chat" in model.model_types
+    )
+
+
+def _about_kept(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
+    """A request about what was made before. The places in its path are filled in as the provider knows them."""
+    asked = call.request
+    if target.settings.passes_key_on:
+        endpoint = with_callers_key(endpoint, call, target)
+    url = urlsplit(endpoint.url)
+    _, _, below_it = asked.route.partition("{id}")
+    path = f"{url.path}/{quote(asked.path_params['id'], safe='')}{below_it}"
+    query = "&".join(filter(None, (url.query, quote(asked.query.decode("latin-1"), safe=_QUERY))))
+    method = "GET" if asked.method == "HEAD" else asked.method
+    body = asked.body.data if isinstance(asked.body, JsonBody) else b""
+    return UpstreamRequest(endpoint.at(f"{path}?{query}" if query else path, method=method), body)
+
+
+def _leave_out_own(fields: dict[str, Any]) -> None:
+    try:
+        for_provider(fields)
+    except RecursionError as error:  # here, further inside, less is too deep than where the body was parsed
+        raise BadRequest("the request body is nested too deeply", param="input") from error
 
 
 def _is_spoken(call: Call, target: Target) -> bool:

@@ -37,7 +37,7 @@ async def test_the_root_says_where_things_are(app_with, sink):
         "health": "/healthz",
         "api": "/openapi.json",
     }
-    assert [(await get(app, path)).status for path in found["links"].values()] == [405, 401, 200, 200]
+    assert [(await get(app, path)).status for path in found["links"].values()] == [401, 401, 200, 200]
     assert "/" not in [record.path for record in sink.records]
 
 
@@ -77,6 +77,31 @@ async def test_without_a_database_there_is_no_control_api(app_with):
         "/{version}/models/{model}:generateContent",
         "/{version}/models/{model}:streamGenerateContent",
         "/{version}/models/{model}:countTokens",
+        "/v1/responses",
+        "/v1/responses/input_tokens",
+        "/v1/responses/{id}",
+        "/v1/responses/{id}/cancel",
+        "/v1/responses/{id}/input_items",
+        "/v1/chat/completions/{id}",
+        "/v1/chat/completions/{id}/messages",
+        "/v1/files",
+        "/v1/files/{id}",
+        "/v1/files/{id}/content",
+        "/v1/uploads",
+        "/v1/uploads/{id}/complete",
+        "/v1/uploads/{id}/parts",
+        "/v1/uploads/{id}/cancel",
+        "/v1/batches",
+        "/v1/batches/{id}",
+        "/v1/batches/{id}/output",
+        "/v1/batches/{id}/cancel",
+        "/v1/fine_tuning/jobs",
+        "/v1/fine_tuning/jobs/{id}",
+        "/v1/fine_tuning/jobs/{id}/events",
+        "/v1/fine_tuning/jobs/{id}/checkpoints",
+        "/v1/fine_tuning/jobs/{id}/cancel",
+        "/v1/fine_tuning/jobs/{id}/pause",
+        "/v1/fine_tuning/jobs/{id}/resume",
         "/v1/models",
         "/v1/models/{id}",
         "/healthz",
