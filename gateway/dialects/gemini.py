@@ -80,6 +80,8 @@ class GeminiDialect:
     accepts: type[Body] | None = JsonBody
     max_body_bytes: int | None = None
     takes_key_in_query = True
+    keep_alive = b"\n\n"
+    """In place of a comment, which google-genai takes for an answer that it cannot read."""
 
     def __init__(self, name: str, actions: Sequence[str], *, is_count: bool = False) -> None:
         self.name = name

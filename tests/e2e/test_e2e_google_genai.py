@@ -339,6 +339,22 @@ async def test_an_error_in_the_middle_of_a_stream(aclient, provider, say, end):
     assert (came, broken.value.code, broken.value.status) == (["hel"], 502, "UNAVAILABLE")
 
 
+async def test_a_silent_stream_is_kept_alive(hasty_gateway, token, provider, say):
+    """Not by comments, which the SDK takes for an answer that it cannot read."""
+    provider.on("real-chat", [say.STREAM, say.chunk(say.event("hel")), provider.STALL])
+    came = []
+
+    async def read(came):
+        async with async_client_of(root_of(hasty_gateway), token) as client:
+            async for chunk in await client.models.generate_content_stream(model="mock/chat", contents=HELLO):
+                came += [chunk.text]
+
+    with pytest.raises(errors.APIError, match="upstream_timeout") as broken:
+        await read(came)
+
+    assert (came, broken.value.code, broken.value.status) == (["hel"], 408, "DEADLINE_EXCEEDED")
+
+
 def test_who_is_not_known(one_gateway):
     with client_of(root_of(one_gateway), "nobody") as client, pytest.raises(errors.ClientError) as refused:
         client.models.generate_content(model="llm/chat", contents=HELLO)

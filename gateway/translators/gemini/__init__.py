@@ -8,7 +8,7 @@ from collections.abc import Callable
 from os import urandom
 
 from gateway.contract import Call, Head, JsonBody
-from gateway.translators.gemini.names import thinking_config
+from gateway.translators.gemini.names import shows_thoughts
 from gateway.translators.gemini.reply import Shown
 from gateway.translators.gemini.request import body_of
 from gateway.translators.gemini.stream import StreamedReply
@@ -35,7 +35,7 @@ class ToHub:
         return body_of(call, model, self.extent)
 
     def reading(self, call: Call, head: Head) -> ReplyReading | StreamedReply:
-        shown = Shown(call.ask.name, self._new_id, shows_thinking=thinking_config(call.fields).include_thoughts is True)
+        shown = Shown(call.ask.name, self._new_id, shows_thinking=shows_thoughts(call.fields))
         return StreamedReply(shown) if head.is_stream else ReplyReading(shown, is_list=wants_list(call.request))
 
 

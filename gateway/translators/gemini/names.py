@@ -6,15 +6,14 @@ Source: protobuf.dev/programming-guides/json: parsers accept both; ai.google.dev
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from gateway.errors import BadRequest
-from gateway.translators.chat.request import read
 
 _SNAKE = re.compile(rb'"[a-z]++(?:_[a-z0-9]++)++"\s*+:')
+_SHOWS = re.compile(rb'"include(?:_t|T)houghts"\s*+:\s*+true')
 _FREE = frozenset(
     {"args", "response", "parameters", "parametersJsonSchema", "responseJsonSchema", "responseSchema", "labels"}
 )
@@ -30,10 +29,6 @@ class ThinkingConfig(msgspec.Struct, rename="camel"):
     thinking_level: str | None = None
 
 
-class _Config(msgspec.Struct, rename="camel"):
-    thinking_config: ThinkingConfig | None = None
-
-
 def in_camel_case(fields: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
     """The fields of a body with all names in camel case. Raises BadRequest: they are nested too deeply."""
     return {camel(name): _renamed(raw, camel(name)) for name, raw in fields.items()}
@@ -44,13 +39,10 @@ def camel(name: str) -> str:
     return head + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
-def thinking_config(fields: Mapping[str, msgspec.Raw]) -> ThinkingConfig:
+def shows_thoughts(fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether a body asks for them to be shown."""
     raw = fields.get("generationConfig") or fields.get("generation_config")
-    if raw is not None:
-        with suppress(BadRequest):  # which whoever translates the request has raised before
-            config = read(_renamed(raw, "generationConfig"), _Config, "generationConfig")
-            return config.thinking_config or ThinkingConfig()
-    return ThinkingConfig()
+    return raw is not None and _SHOWS.search(raw) is not None
 
 
 def _renamed(raw: msgspec.Raw, name: str) -> msgspec.Raw:

@@ -39,7 +39,7 @@ class Config(msgspec.Struct, rename="camel"):
 
     temperature: float | None = None
     top_p: float | None = None
-    top_k: float | None = None
+    top_k: int | None = None
     candidate_count: int | None = None
     max_output_tokens: int | None = None
     stop_sequences: list[str] | None = None
@@ -130,7 +130,7 @@ def _sampling(request: ChatRequest, config: Config, extent: Extent, *, is_fixed:
                 request.drop(f"generationConfig.{name}")
         sampling = {}
     if config.top_k is not None and extent.has_reasoning:
-        sampling["top_k"] = int(config.top_k)
+        sampling["top_k"] = config.top_k
     elif config.top_k is not None:
         request.drop("generationConfig.topK")
     sampling["seed"] = config.seed
