@@ -63,7 +63,6 @@ _OTHER_SCHEMA = "_responseJsonSchema"
 
 def body_of(call: Call, model: str, extent: Extent) -> JsonBody:
     """Raises BadRequest: it asks for something that cannot be said here."""
-    fields_of_routes = {name: raw for name, raw in call.fields.items() if name in OF_ROUTES}
     given = {name: raw for name, raw in call.fields.items() if name not in OF_ROUTES and name not in _IGNORED}
     request = ChatRequest(call.with_fields(in_camel_case(given)))
     config = _config(request)
@@ -76,21 +75,31 @@ def body_of(call: Call, model: str, extent: Extent) -> JsonBody:
     if request.raw("cachedContent") is not None:
         raise BadRequest("what is cached at Google is not known to this model: send it whole", param="cachedContent")
     thinks = not extent.is_hub and is_thinker(model)
+    limit = "max_completion_tokens" if thinks else "max_tokens"
     fields: dict[str, Any] = {
         "model": model,
         "messages": turns.messages,
         **tools_of(request, extent),
         **_sampling(request, config, extent, is_fixed=thinks),
-        **_lengths(config, thinks=thinks),
+        limit: config.max_output_tokens,
+        "n": config.candidate_count if config.candidate_count != 1 else None,
+        "stop": config.stop_sequences or None,
         "response_format": _response_format(config),
         "modalities": _modalities(config),
         **_thinking(request, config.thinking_config or ThinkingConfig(), extent, thinks=thinks),
         "service_tier": _TIERS.get((request.take("serviceTier", str) or "").lower().removeprefix("service_tier_")),
         "stream": call.ask.stream or None,
-        **fields_of_routes,
+        **_of_routes(call, limit=limit),
     }
     told = {name: msgspec.Raw(_encode(value)) for name, value in fields.items() if value is not None}
     return JsonBody(told, dropped_params=request.dropped_params)
+
+
+def _of_routes(call: Call, *, limit: str) -> dict[str, Any]:
+    """`limit`: what the model calls that of an answer's tokens."""
+    fields = {name: raw for name, raw in call.fields.items() if name in OF_ROUTES}
+    limits = [fields.pop(name) for name in ("max_completion_tokens", "max_tokens") if name in fields]
+    return {**fields, limit: limits[0]} if limits else fields
 
 
 def _joined(contents: list[Content]) -> list[Content]:
@@ -137,14 +146,6 @@ def _sampling(request: ChatRequest, config: Config, extent: Extent, *, is_fixed:
     if config.response_logprobs:
         request.drop("generationConfig.responseLogprobs")
     return sampling
-
-
-def _lengths(config: Config, *, thinks: bool) -> dict[str, Any]:
-    return {
-        "max_completion_tokens" if thinks else "max_tokens": config.max_output_tokens,
-        "n": config.candidate_count if config.candidate_count not in (None, 1) else None,
-        "stop": config.stop_sequences or None,
-    }
 
 
 def _response_format(config: Config) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Contents of the Gemini API as messages of a chat."""
 
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -26,6 +27,8 @@ class Turns:
         self._files = Files(request, extent, detail)
         self._open: dict[str, str] = {}
         """Id of a call that has no result yet -> its function."""
+        self._called: dict[str, deque[str]] = {}
+        """Function -> ids of its calls in their order, some of which may have a result by now."""
         self._calls = 0
 
     def system(self, content: Content | str | None) -> None:
@@ -95,8 +98,12 @@ class Turns:
 
     def _id_for(self, result: FunctionResponse) -> str:
         """By its id, or else of the first call of that function that has no result. Raises BadRequest."""
-        found = result.id if result.id in self._open else None
-        found = found or next((id_ for id_, name in self._open.items() if name == result.name), None)
+        found = result.id
+        if found not in self._open:
+            called = self._called.get(result.name, deque())
+            while called and called[0] not in self._open:
+                called.popleft()
+            found = called[0] if called else None
         if found is None:
             raise BadRequest(
                 f"the functionResponse of {result.name[:64]!r} stands behind no functionCall of the model to which it"
@@ -107,7 +114,7 @@ class Turns:
         return found
 
     def _model(self, parts: list[Part]) -> None:
-        self._open = {}  # which Google would refuse as well: each call has to be answered at once
+        self._open, self._called = {}, {}  # which Google would refuse as well: each call has to be answered at once
         texts, thoughts, reasonings = [], [], []
         blocks: list[Said] = []
         calls: list[Said] = []
@@ -162,6 +169,7 @@ class Turns:
         self._calls += 1
         id_ = call.id or f"call_{self._calls}"  # the same each time, so that prompt caches hit
         self._open[id_] = call.name
+        self._called.setdefault(call.name, deque()).append(id_)
         arguments = bytes(call.args).decode()
         function = {"name": call.name, "arguments": "{}" if arguments in ("", "null") else arguments}
         said = {"id": id_, "type": "function", "function": function}

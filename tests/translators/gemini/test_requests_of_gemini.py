@@ -175,6 +175,7 @@ def test_what_a_route_has_set_counts_for_more(sent):
     said = sent("openai", temperature=0, max_tokens=5, **config(temperature=1, maxOutputTokens=99))
 
     assert said == ({"temperature": 0, "max_tokens": 5}, ())
+    assert sent("openai", "o3", max_tokens=5, **config(maxOutputTokens=99)) == ({"max_completion_tokens": 5}, ())
 
 
 @pytest.mark.parametrize(
