@@ -31,6 +31,8 @@ from gateway.dialects import (
     GEMINI_MODELS,
     NATIVE,
     NATIVE_SPEECH,
+    PROXY,
+    REALTIME,
     RESPONSE_TOKENS,
 )
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
@@ -38,8 +40,8 @@ from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, SpeakingGemini
-from gateway.endpoints.realtime import RealtimeEndpoint
-from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath
+from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
+from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.errors import ConfigError, GatewayError, Stopping
 from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
@@ -74,6 +76,7 @@ from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
+from gateway.proxy.session import SessionTiming
 from gateway.proxy.spool import Disk
 from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
@@ -117,6 +120,7 @@ def build_app(
     sinks: Sequence[Sink] | None = None,
     network: Upstream | None = None,
     timing: Timing | None = None,
+    session_timing: SessionTiming | None = None,
     hosts: Collection[str] = (),
     cors_origins: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -186,8 +190,11 @@ def build_app(
     )
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
+    sessions = RealtimeEndpoint(responder=responder, timing=session_timing or SessionTiming(), count=admission.count)
     of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask)
-    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing(), by_account=of_account)
+    app: ASGIApp = InferenceEndpoint(
+        responder=responder, timing=timing or Timing(), by_account=of_account, sessions=sessions
+    )
     if guards:
         app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)
@@ -220,8 +227,7 @@ def build_app(
     app, apart = admitted(app), {name: admitted(each) for name, each in apart.items()}
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
-    realtime = DrainMiddleware(asks(RealtimeEndpoint()), drain=drain, max_open=max_open)
-    websockets = [UrlPath(["GET"], f"{base}/realtime", realtime) for base in BASES]
+    upgrade = asks(UpgradeEndpoint())
     lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
     gemini = partial(SpeakingGemini, models, dialect=GEMINI_MODELS)
@@ -244,22 +250,25 @@ def build_app(
         TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
         *((batches.runner,) if batches is not None else ()),
     ]
+    native = (*NATIVE, *NATIVE_SPEECH, PROXY)
+    described = OpenApiEndpoint(dialects=apis, passed=native, sessions=(REALTIME,), control=ROUTES if control else ())
     figures = telemetry.measured = Figures(parts, drain=drain)
     other = Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
-            UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=apis, control=ROUTES if control else ())),
+            UrlPath(["GET"], "/openapi.json", described),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
             *(UrlPath(["GET"], base + path, any_models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *(UrlPath(["GET"], base + path, gemini_models) for base in BASES for path in GEMINI_PATHS),
             *control_paths(control, bodies=bodies, wrap=asks),
-            *websockets,
+            *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
         ]
     )
-    native = (*NATIVE, *NATIVE_SPEECH)
-    app = Router((*apis, *native), inference=app, websockets=Paths(websockets), other=other, apart=apart)
+    realtime = speaking(REALTIME, app)
+    websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
+    app = Router((*apis, *native), inference=app, websockets=websockets, other=other, apart=apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)

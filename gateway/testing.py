@@ -36,22 +36,70 @@ class FakeReply:
         self.is_closed = True
 
 
+Said = str | bytes | Exception | asyncio.Event
+"""What a `FakeSocket` does next, as `Chunk` above."""
+
+
+class FakeSocket:
+    """A `Socket` whose provider says what it is told to, and then closes, if it is told with which code.
+
+    `heard` has what it was sent, `ended` the code with which the gateway has closed it; `is_cut`: without any.
+    """
+
+    status = 101
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, *said: Said, closes: tuple[int, str] | None = None) -> None:
+        self.heard: list[str | bytes] = []
+        self.has_heard = asyncio.Event()
+        self.ended: int | None = None
+        self.is_cut = False
+        self.close_code, self.close_reason = closes or (1005, "")
+        self._closes = closes is not None
+        self._said = iter(said)
+
+    async def receive(self) -> str | bytes | None:
+        for said in self._said:
+            if isinstance(said, str | bytes):
+                return said
+            if isinstance(said, Exception):
+                raise said
+            await said.wait()
+        if not self._closes:
+            await asyncio.Event().wait()
+        return None
+
+    async def send(self, message: str | bytes) -> None:
+        self.heard.append(message)
+        self.has_heard.set()
+
+    async def end(self, code: int) -> None:
+        self.ended = self.ended or code
+
+    async def read(self) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        self.is_cut = self.ended is None
+
+
 class FakeUpstream:
     """An `Upstream` that gives its replies in order and keeps what it was asked.
 
         upstream = FakeUpstream((200, [b"data: ...\\n\\n", BrokeOff("cut")]), (503, [b"busy"], {"retry-after": "1"}))
 
-    Each is (status, chunks) or (status, chunks, headers), or an exception that stands for a call that failed. The last
-    one is given again and again. Without headers, the first chunk decides whether it is an event stream or JSON.
+    Each is (status, chunks) or (status, chunks, headers), an exception that stands for a call that failed, or a
+    `FakeSocket`. The last one is given again and again. Without headers, the first chunk decides whether it is an event
+    stream or JSON.
     A body in pieces is kept whole.
     """
 
-    def __init__(self, *replies: tuple[Any, ...] | Exception) -> None:
+    def __init__(self, *replies: tuple[Any, ...] | Exception | FakeSocket) -> None:
         self.replies: list[FakeReply] = []
         self.requests: list[UpstreamRequest] = []
         self._script = list(replies)
 
-    async def call(self, request: UpstreamRequest) -> FakeReply:
+    async def call(self, request: UpstreamRequest) -> FakeReply | FakeSocket:
         if not isinstance(request.body, bytes):
             body = b"".join([piece async for piece in request.body])
             request = msgspec.structs.replace(request, body=body)
@@ -59,6 +107,8 @@ class FakeUpstream:
         script = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(script, Exception):
             raise script
+        if isinstance(script, FakeSocket):
+            return script
         status, chunks, *rest = script
         reply = FakeReply(status, chunks, {"content-type": _content_type(chunks)} | (rest[0] if rest else {}))
         self.replies.append(reply)

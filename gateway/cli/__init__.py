@@ -8,6 +8,7 @@ from gateway.cli.changes import delete, history, rollback
 from gateway.cli.check import check
 from gateway.cli.init import init
 from gateway.cli.migrate import migrate
+from gateway.cli.schema import schema
 from gateway.cli.serve import serve
 from gateway.cli.team import team
 from gateway.cli.token import token
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (init, check, serve, migrate, apply, diff, delete, history, rollback, token, team, user, usage):
+for command in (init, check, schema, serve, migrate, apply, diff, delete, history, rollback, token, team, user, usage):
     main.add_command(command)

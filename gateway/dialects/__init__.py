@@ -10,6 +10,8 @@ from gateway.dialects.moderations import MODERATIONS
 from gateway.dialects.native import NATIVE
 from gateway.dialects.native_speech import NATIVE_SPEECH
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects.proxy import PROXY
+from gateway.dialects.realtime import REALTIME
 from gateway.dialects.rerank import RERANK
 from gateway.dialects.responses import KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
 
@@ -56,6 +58,8 @@ __all__ = [
     "MODERATIONS",
     "NATIVE",
     "NATIVE_SPEECH",
+    "PROXY",
+    "REALTIME",
     "RERANK",
     "RESPONSE_TOKENS",
     "SPEECH",

@@ -95,6 +95,25 @@ class ByDialect:
         return app(scope, receive, send)
 
 
+def websocket_paths(dialect: Dialect) -> list[str]:
+    """Of an API that is spoken over WebSockets: those of others, and `/live/{account}`, which the vendors' own clients
+    are given. Source: section 2.3 of the compatibility notes."""
+    routes = [route for _, route in dialect.routes]
+    live = ("/live/{account}", *(f"/live/{{account}}{version}{route}" for route in routes for version in ("", "/v1")))
+    return [*(base + route for base in BASES for route in routes), *live]
+
+
+def speaking(dialect: Dialect, app: ASGIApp) -> ASGIApp:
+    """`app`, told that its requests are in this dialect."""
+
+    def speak(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        exchange = Exchange.of(scope)
+        exchange.dialect, exchange.route = dialect, dialect.routes[0][1]
+        return app(scope, receive, send)
+
+    return speak
+
+
 class UrlPath:
     """A pattern, the methods it answers, and the app behind it. Where there is GET, there is HEAD.
 

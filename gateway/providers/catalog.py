@@ -32,6 +32,7 @@ ALL = MappingProxyType(
         "speech": "/audio/speech",
         "rerank": "/rerank",
         "moderations": "/moderations",
+        "realtime": "/realtime",
         **ROOTS,
     }
 )

@@ -44,10 +44,12 @@ from gateway.providers.credentials import BearerTokens
 from gateway.providers.rerankers import TRANSLATORS
 from gateway.translators import HUB, translator
 from gateway.wire.account_apis import account_request
+from gateway.wire.address import address_of as address_in
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.form import upload_of
 from gateway.wire.openai import StreamReading
+from gateway.wire.realtime import query_for
 from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
 
 # For plugins: a vendor that needs more than a row.
@@ -163,9 +165,12 @@ class OpenAICompatible:
             endpoint, fields, dropped = endpoint or settings.endpoints[HUB], {**body.fields}, body.dropped_params
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
-        form = call.request.body
-        if isinstance(form, FormBody):
-            return _upload(endpoint, form.with_texts({"model": target.model}))
+        sent = call.request.body
+        if not isinstance(sent, JsonBody):
+            if sent is None:
+                return _handshake(endpoint, call, target)
+            assert isinstance(sent, FormBody)
+            return _upload(endpoint, sent.with_texts({"model": target.model}))
         vendor = settings.vendor
         if call.dialect.name in RESPONSE_BODIES and call.dialect.name in settings.endpoints:
             _leave_out_own(fields)
@@ -308,6 +313,14 @@ def any_model_of(type_: str, auth_data: Mapping[str, str], model_types: Sequence
 def _upload(endpoint: Endpoint, form: FormBody) -> UpstreamRequest:
     content_type, length, body = upload_of(form.parts, token_hex(16))
     return UpstreamRequest(endpoint.with_headers({"content-type": content_type}), body, length=length)
+
+
+def _handshake(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
+    """For a WebSocket: the model stands in the query."""
+    place = address_in(endpoint.url).target
+    query = query_for(target.model, call.request.query)
+    there = endpoint.at(f"{place}{'&' if '?' in place else '?'}{query}", method="GET")
+    return UpstreamRequest(there.with_headers(call.request.headers), b"", opens_socket=True)
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

@@ -11,7 +11,18 @@ from time import perf_counter, time
 
 import msgspec
 
-from gateway.contract import Call, Choice, Classifier, Head, JsonBody, Reply, Target, Upstream
+from gateway.contract import (
+    Call,
+    Choice,
+    Classifier,
+    Head,
+    JsonBody,
+    RelaysRefusals,
+    Reply,
+    StreamBody,
+    Target,
+    Upstream,
+)
 from gateway.contract.route import RETRIED, Retry, Route, RouteTarget
 from gateway.errors import (
     BrokeOff,
@@ -121,7 +132,8 @@ class Dispatcher:
                         await self._ask(exchange, call, choice, attempt, route_target, writer)
                 except GatewayError as raised:
                     error = raised
-                    if writer.has_content or not isinstance(raised, (UpstreamError, Overloaded, RateLimited)):
+                    is_final = writer.has_content or _is_spent(call)
+                    if is_final or not isinstance(raised, (UpstreamError, Overloaded, RateLimited)):
                         if isinstance(raised, UpstreamError):
                             self._failed(call, attempt.target, raised)
                         raise
@@ -265,8 +277,10 @@ class Dispatcher:
             except Unreachable as error:
                 # Without the frames of the first one, which hold the attempt: see `_failure`.
                 raise Unreachable(f"{target.name}: {error.message}") from error.with_traceback(None)
-            attempt.status = reply.status
+            attempt.status, attempt.headers = reply.status, reply.headers
             if reply.status < 300:
+                return reply
+            if isinstance(target.provider, RelaysRefusals) and target.provider.relays(call, target, reply.status):
                 return reply
             try:
                 body = await read_error(reply)
@@ -336,6 +350,12 @@ class Dispatcher:
                 self._budgets.clear()
             budget = self._budgets[route] = RetryBudget()
         return budget
+
+
+def _is_spent(call: Call) -> bool:
+    """Its body has been sent, and cannot be sent to another target."""
+    body = call.request.body
+    return isinstance(body, StreamBody) and body.pieces.is_taken
 
 
 def _route_of(target: Target, options: RequestOptions) -> Route:

@@ -353,7 +353,10 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
 
 
 DECLARED = [MAKE_RESPONSE, RESPONSE_TOKENS, KEPT_RESPONSES, KEPT_COMPLETIONS]
-OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS, *ACCOUNT_APIS, *DECLARED)]
+OPENAIS = [
+    *(dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS, *ACCOUNT_APIS, *DECLARED)),
+    "realtime",
+]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from gateway_azure.provider import Azure
 
 from gateway.contract import Call, Head, JsonBody, Request
-from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MAKE_RESPONSE, MESSAGES
+from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MAKE_RESPONSE, MESSAGES, REALTIME
 from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.providers.credentials import BearerTokens
@@ -297,6 +297,23 @@ def test_callers_of_messages_are_translated_into_chat():
 
     assert "/chat/completions" in request.endpoint.url
     assert b"message_start" in reading.feed(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+
+
+@pytest.mark.parametrize(
+    ("version", "target"),
+    [
+        ("v1", "/openai/v1/realtime?model=prod"),
+        ("2025-04-01-preview", "/openai/realtime?api-version=2025-04-01-preview&deployment=prod&model=prod"),
+    ],
+)
+def test_a_session_names_its_deployment_in_the_query(version, target):
+    request = Request("GET", "/realtime", query=b"model=a/m")
+
+    asked = Azure(environ={}).request(Call(REALTIME, REALTIME.parse(request), request), azure_openai(version=version))
+
+    assert asked.opens_socket
+    lines = asked.endpoint.head.decode().split("\r\n")
+    assert (lines[0], "api-key: k-123" in lines) == (f"GET {target} HTTP/1.1", True)
 
 
 ASKED = b'{"model":"a/m","input":"hi"}'
