@@ -23,12 +23,23 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, objects_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH, PROXY, REALTIME, RESPONSE_TOKENS
+from gateway.dialects import (
+    ALL,
+    CHAT,
+    COUNT_TOKENS,
+    GEMINI_COUNT,
+    GEMINI_MODELS,
+    NATIVE,
+    NATIVE_SPEECH,
+    PROXY,
+    REALTIME,
+    RESPONSE_TOKENS,
+)
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
 from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
-from gateway.endpoints.models import ModelsEndpoint
+from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, SpeakingGemini
 from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
 from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.errors import ConfigError, GatewayError, Stopping
@@ -90,7 +101,7 @@ from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
-ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate, RESPONSE_TOKENS.name: RESPONSE_TOKENS.estimate}
+ESTIMATES = {each.name: each.estimate for each in (COUNT_TOKENS, RESPONSE_TOKENS, GEMINI_COUNT)}
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -219,6 +230,8 @@ def build_app(
     upgrade = asks(UpgradeEndpoint())
     lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
+    gemini = partial(SpeakingGemini, models, dialect=GEMINI_MODELS)
+    any_models, gemini_models = gemini(is_known=False), gemini(is_known=True)
     parts: list[Part] = [
         identities,
         *following(control),
@@ -247,7 +260,8 @@ def build_app(
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
-            *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["GET"], base + path, any_models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["GET"], base + path, gemini_models) for base in BASES for path in GEMINI_PATHS),
             *control_paths(control, bodies=bodies, wrap=asks),
             *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
         ]
