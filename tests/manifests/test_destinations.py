@@ -88,7 +88,8 @@ def test_which_fields_decide():
         "WebhookBearerAuth": ["token", "prefix"],
         "GuardrailGroup": ["type", "name", "integrations"],
         "MetadataIntegration": ["name"],
-        "UnsupportedIntegration": ["name", "target", "auth_data", "config"],
+        "KindIntegration": ["name", "auth_data", "config"],
+        "PatronusIntegration": ["name", "auth_data", "config", "target"],
         "CustomIntegration": ["name", "target", "auth_data", "config"],
         "CustomConfig": ["url", "headers", "config"],
     }
