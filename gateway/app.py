@@ -21,7 +21,7 @@ from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE
+from gateway.dialects import ALL, CHAT, COUNT_TOKENS, MODERATIONS, NATIVE
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
@@ -49,6 +49,7 @@ from gateway.plugins import MIDDLEWARES, load_plugins
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
+from gateway.proxy.checks import Reach
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
@@ -72,6 +73,8 @@ from gateway.upstream.outgoing import Ways
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
+ASKED_FOR: Mapping[str, Dialect] = {"chat": CHAT, "moderation": MODERATIONS}
+"""In which APIs guardrails ask models."""
 ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate}
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
@@ -149,7 +152,10 @@ def build_app(
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
     dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
-    responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
+    reach = Reach(network or http, ask=dispatcher.ask, find=live.find_real, dialects=ASKED_FOR)
+    responder = GuardResponder(
+        estimating, rules=lambda: live.snapshot.guards, reach=reach, may_use=live.may_use_guardrails
+    )
     app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing())
     if guards:
         app = GuardMiddleware(app, guards=guards)

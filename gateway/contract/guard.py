@@ -101,7 +101,8 @@ class Guardrail(Protocol):
 
 
 class Match(msgspec.Struct, frozen=True, gc=False, order=True):
-    """Something that was found in a text, from `start` to `end`. `label`: what it is; `replacement`: for who redacts."""
+    """Something that was found in a text, from `start` to `end`. `label`: what it is; `replacement`: in its place, for
+    who redacts."""
 
     start: int
     end: int

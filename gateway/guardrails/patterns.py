@@ -144,9 +144,7 @@ async def find_all(text: str, finder: Patterns) -> list[Found]:
     while True:
         low, is_end = max(0, at - LOOKBACK), end >= len(text)
         decision = decide(text[low:end], at - low, [finder], is_end=is_end)
-        found += [
-            msgspec.structs.replace(each, start=each.start + low, end=each.end + low) for each in decision.found
-        ]
+        found += [msgspec.structs.replace(each, start=each.start + low, end=each.end + low) for each in decision.found]
         if is_end:
             return found
         at = low + decision.upto

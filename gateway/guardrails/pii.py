@@ -18,6 +18,9 @@ ALL = "*"
 SPACED_IBAN = r"\b[A-Z]{2}[0-9]{2}[A-Z0-9 ]*"
 
 
+_BANKING = "AT|AU|BE|BR|CA|CH|CN|DE|DK|ES|FI|FR|GB|HK|IE|IN|IT|JP|LU|NL|NO|PL|PT|SE|SG|US"
+
+
 def is_ip(text: str) -> bool:
     try:
         return bool(ip_address(text))
@@ -86,7 +89,11 @@ CATEGORIES: Mapping[str, tuple[Pattern, ...]] = {
         ),
     ),
     "SWIFTCode": (
-        _after("SWIFTCode", "swift|bic", r"(?-i:[A-Z]{4}(?:AT|BE|CH|DE|DK|ES|FI|FR|GB|IE|IT|LU|NL|NO|PL|PT|SE|US|JP|AU|CA|IN|SG|HK|CN|BR)[A-Z0-9]{2}(?:[A-Z0-9]{3})?)"),
+        _after(
+            "SWIFTCode",
+            "swift|bic",
+            r"(?-i:[A-Z]{4}(?:AT|BE|CH|DE|DK|ES|FI|FR|GB|IE|IT|LU|NL|NO|PL|PT|SE|US|JP|AU|CA|IN|SG|HK|CN|BR)[A-Z0-9]{2}(?:[A-Z0-9]{3})?)",
+        ),
     ),
     "ABARoutingNumber": (_after("ABARoutingNumber", "routing|aba|rtn", r"[0-9]{9}", checksums.routing),),
     "USBankAccountNumber": (_after("USBankAccountNumber", "account|acct", r"[0-9]{8,17}"),),
@@ -100,9 +107,7 @@ CATEGORIES: Mapping[str, tuple[Pattern, ...]] = {
             r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]\b",
         ),
     ),
-    "UKNationalHealthNumber": (
-        _number("UKNationalHealthNumber", r"\b[0-9]{3} [0-9]{3} [0-9]{4}\b", checksums.nhs),
-    ),
+    "UKNationalHealthNumber": (_number("UKNationalHealthNumber", r"\b[0-9]{3} [0-9]{3} [0-9]{4}\b", checksums.nhs),),
     "CASocialInsuranceNumber": (
         _number("CASocialInsuranceNumber", r"\b[1-79][0-9]{2}[ \-][0-9]{3}[ \-][0-9]{3}\b", checksums.luhn),
     ),
@@ -125,7 +130,9 @@ CATEGORIES: Mapping[str, tuple[Pattern, ...]] = {
     "BRLegalEntityNumber": (
         _word("BRLegalEntityNumber", r"\b[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}\b", checksums.cnpj),
     ),
-    "NLCitizensServiceNumberV2": (_after("NLCitizensServiceNumberV2", "bsn|burgerservicenummer", r"[0-9]{9}", checksums.bsn),),
+    "NLCitizensServiceNumberV2": (
+        _after("NLCitizensServiceNumberV2", "bsn|burgerservicenummer", r"[0-9]{9}", checksums.bsn),
+    ),
     "PLNationalID": (_after("PLNationalID", "pesel", r"[0-9]{11}", checksums.pesel),),
     "SGNationalRegistrationIdentityCardNumber": (
         _word("SGNationalRegistrationIdentityCardNumber", r"\b[STFG][0-9]{7}[A-Z]\b", checksums.nric),
@@ -139,7 +146,11 @@ CATEGORIES: Mapping[str, tuple[Pattern, ...]] = {
 }
 """Category -> how it is found."""
 
-ALIASES = {"NLCitizensServiceNumber": "NLCitizensServiceNumberV2", "PhoneNumbers": "PhoneNumber", "IBAN": "InternationalBankingAccountNumber"}
+ALIASES = {
+    "NLCitizensServiceNumber": "NLCitizensServiceNumberV2",
+    "PhoneNumbers": "PhoneNumber",
+    "IBAN": "InternationalBankingAccountNumber",
+}
 
 
 def patterns_of(categories: Iterable[str]) -> tuple[list[Pattern], list[str]]:

@@ -45,41 +45,74 @@ def _phrase(phrase: str) -> str:
 
 
 TOPICS: Mapping[str, str] = {
-    "gender_sexual_orientation": """gay, lesbian, bisexual, transgender, transsexual, homosexual*, heterosexual*, queer,
-        non-binary, nonbinary, lgbt, lgbtq, lgbtqia, sexual orientation, gender identity, gender reassignment, intersex,
-        asexual, pansexual, misgender*, homophob*, transphob*, sexism, sexist*, misogyn*""",
-    "race_ethnicity_national_origin": """race, racial*, racis*, ethnic*, national origin, nationality, skin color,
-        skin colour, african american, asian american, hispanic, latino, latina, latinx, caucasian, indigenous,
-        native american, people of color, immigrant*, refugee*, xenophob*, antisemit*""",
-    "religion": """religion, religious*, christian*, muslim*, islam*, jewish, judaism, hindu*, buddhis*, sikh*, atheis*,
-        agnostic*, catholic*, protestant*, mormon*, church, mosque, synagogue, bible, quran, koran, torah""",
-    "age_discrimination": """too old, too young, age discrimination, ageism, ageist*, elderly, senior citizen*,
-        over the hill, digital native, recent graduate, age limit, maximum age, minimum age, retirement age""",
-    "disability": """disab*, handicap*, wheelchair*, blind, deaf, mental illness, autis*, dyslex*, paralyz*, paralys*,
-        amputee*, impairment*, down syndrome, cerebral palsy, special needs, ableis*""",
-    "marital_family_status": """married, unmarried, divorc*, widow*, single mother*, single father*, single parent*,
-        pregnan*, maternity, paternity, childless, marital status, familial status, with children, number of children""",
-    "military_status": """veteran*, military service, military status, armed forces, active duty, army, navy, air force,
-        marine corps, national guard, reservist*, conscript*, deployment overseas, dishonorable discharge""",
-    "public_assistance": """public assistance, welfare, food stamps, snap benefits, section 8, medicaid, unemployment benefits,
-        housing voucher*, social assistance, income support, child benefit, universal credit""",
-    "weapons_firearms": """gun, guns, firearm*, pistol*, rifle*, shotgun*, handgun*, revolver*, ammunition, ammo, assault weapon*,
-        ar-15, ak-47, glock*, silencer*, ghost gun*, bump stock*, magazine capacity""",
-    "weapons_other": """knife, knives, machete*, sword*, dagger*, crossbow*, brass knuckles, taser*, pepper spray, nunchuck*,
-        switchblade*, molotov*, nerve agent*, mustard gas, chemical weapon*, biological weapon*, sarin, ricin, anthrax""",
-    "explosives": """explosive*, bomb*, dynamite, grenade*, c-4, semtex, tnt, detonat*, ied, landmine*, pipe bomb*, rdx,
-        petn, anfo, ammonium nitrate, blasting cap*, nitroglycerin*""",
-    "violence_threats": """kill you, kill him, kill her, kill them, kill myself, murder*, shoot up, stab*, strangl*, behead*,
-        beat you up, hurt you, death threat*, massacre*, i will kill, going to kill, torture*, lynch*""",
-    "terrorism": """terroris*, jihad*, isis, isil, al-qaeda, al qaeda, boko haram, suicide bomb*, extremis*, radicaliz*,
-        radicalis*, hostage*, hijack*, white supremac*, neo-nazi*""",
-    "self_harm_suicide": """suicid*, self-harm*, self harm*, kill myself, end my life, cut myself, cutting myself,
-        want to die, overdos*, hang myself, hurt myself, no reason to live, better off dead""",
-    "illegal_activities": """cocaine, heroin, methamphetamine, meth, fentanyl, drug deal*, money launder*, launder money,
-        counterfeit*, forged documents, fake id, human trafficking, smuggl*, hitman, identity theft, credit card fraud,
-        stolen goods, tax evasion, dark web, darknet, ransomware, hack into""",
-    "harassment_hate": """harass*, bully*, bullied, hate speech, slur, slurs, stalk*, doxx*, dox, worthless, go die, kys,
-        subhuman*, vermin, ethnic cleansing, genocid*, inferior race""",
+    "gender_sexual_orientation": """
+        gay, lesbian, bisexual, transgender, transsexual, homosexual*, heterosexual*, queer, non-binary,
+        nonbinary, lgbt, lgbtq, lgbtqia, sexual orientation, gender identity, gender reassignment, intersex,
+        asexual, pansexual, misgender*, homophob*, transphob*, sexism, sexist*, misogyn*
+    """,
+    "race_ethnicity_national_origin": """
+        race, racial*, racis*, ethnic*, national origin, nationality, skin color, skin colour, african american,
+        asian american, hispanic, latino, latina, latinx, caucasian, indigenous, native american, people of
+        color, immigrant*, refugee*, xenophob*, antisemit*
+    """,
+    "religion": """
+        religion, religious*, christian*, muslim*, islam*, jewish, judaism, hindu*, buddhis*, sikh*, atheis*,
+        agnostic*, catholic*, protestant*, mormon*, church, mosque, synagogue, bible, quran, koran, torah
+    """,
+    "age_discrimination": """
+        too old, too young, age discrimination, ageism, ageist*, elderly, senior citizen*, over the hill,
+        digital native, recent graduate, age limit, maximum age, minimum age, retirement age
+    """,
+    "disability": """
+        disab*, handicap*, wheelchair*, blind, deaf, mental illness, autis*, dyslex*, paralyz*, paralys*,
+        amputee*, impairment*, down syndrome, cerebral palsy, special needs, ableis*
+    """,
+    "marital_family_status": """
+        married, unmarried, divorc*, widow*, single mother*, single father*, single parent*, pregnan*,
+        maternity, paternity, childless, marital status, familial status, with children, number of children
+    """,
+    "military_status": """
+        veteran*, military service, military status, armed forces, active duty, army, navy, air force, marine
+        corps, national guard, reservist*, conscript*, deployment overseas, dishonorable discharge
+    """,
+    "public_assistance": """
+        public assistance, welfare, food stamps, snap benefits, section 8, medicaid, unemployment benefits,
+        housing voucher*, social assistance, income support, child benefit, universal credit
+    """,
+    "weapons_firearms": """
+        gun, guns, firearm*, pistol*, rifle*, shotgun*, handgun*, revolver*, ammunition, ammo, assault weapon*,
+        ar-15, ak-47, glock*, silencer*, ghost gun*, bump stock*, magazine capacity
+    """,
+    "weapons_other": """
+        knife, knives, machete*, sword*, dagger*, crossbow*, brass knuckles, taser*, pepper spray, nunchuck*,
+        switchblade*, molotov*, nerve agent*, mustard gas, chemical weapon*, biological weapon*, sarin, ricin,
+        anthrax
+    """,
+    "explosives": """
+        explosive*, bomb*, dynamite, grenade*, c-4, semtex, tnt, detonat*, ied, landmine*, pipe bomb*, rdx,
+        petn, anfo, ammonium nitrate, blasting cap*, nitroglycerin*
+    """,
+    "violence_threats": """
+        kill you, kill him, kill her, kill them, kill myself, murder*, shoot up, stab*, strangl*, behead*, beat
+        you up, hurt you, death threat*, massacre*, i will kill, going to kill, torture*, lynch*
+    """,
+    "terrorism": """
+        terroris*, jihad*, isis, isil, al-qaeda, al qaeda, boko haram, suicide bomb*, extremis*, radicaliz*,
+        radicalis*, hostage*, hijack*, white supremac*, neo-nazi*
+    """,
+    "self_harm_suicide": """
+        suicid*, self-harm*, self harm*, kill myself, end my life, cut myself, cutting myself, want to die,
+        overdos*, hang myself, hurt myself, no reason to live, better off dead
+    """,
+    "illegal_activities": """
+        cocaine, heroin, methamphetamine, meth, fentanyl, drug deal*, money launder*, launder money,
+        counterfeit*, forged documents, fake id, human trafficking, smuggl*, hitman, identity theft, credit card
+        fraud, stolen goods, tax evasion, dark web, darknet, ransomware, hack into
+    """,
+    "harassment_hate": """
+        harass*, bully*, bullied, hate speech, slur, slurs, stalk*, doxx*, dox, worthless, go die, kys,
+        subhuman*, vermin, ethnic cleansing, genocid*, inferior race
+    """,
 }
 
 PRESETS: Mapping[str, Pattern] = {
@@ -89,14 +122,10 @@ PRESETS: Mapping[str, Pattern] = {
     "us_phone": _number(
         "us_phone", r"(?:\+?1[ .\-]?)?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .\-]?)[2-9][0-9]{2}[ .\-]?[0-9]{4}\b"
     ),
-    "india_aadhaar": _number(
-        "india_aadhaar", r"\b[2-9][0-9]{3}[ \-]?[0-9]{4}[ \-]?[0-9]{4}\b", checksums.aadhaar
-    ),
+    "india_aadhaar": _number("india_aadhaar", r"\b[2-9][0-9]{3}[ \-]?[0-9]{4}[ \-]?[0-9]{4}\b", checksums.aadhaar),
     "india_pan": Pattern("india_pan", r"\b[A-Z]{3}[ABCFGHLJPT][A-Z][0-9]{4}[A-Z]\b"),
     "visa": _number("visa", r"\b4[0-9]{3}[ \-]?[0-9]{4}[ \-]?[0-9]{4}[ \-]?[0-9]{1,7}\b", checksums.card),
-    "mastercard": _number(
-        "mastercard", r"\b(?:5[1-5][0-9]{2}|2[2-7][0-9]{2})(?:[ \-]?[0-9]{4}){3}\b", checksums.card
-    ),
+    "mastercard": _number("mastercard", r"\b(?:5[1-5][0-9]{2}|2[2-7][0-9]{2})(?:[ \-]?[0-9]{4}){3}\b", checksums.card),
     "amex": _number("amex", r"\b3[47][0-9]{2}[ \-]?[0-9]{6}[ \-]?[0-9]{5}\b", checksums.card),
     "discover": _number("discover", r"\b6(?:011|4[4-9][0-9]|5[0-9]{2})(?:[ \-]?[0-9]{4}){3}\b", checksums.card),
     "credit_card": _number("credit_card", CARD, checksums.card),

@@ -194,9 +194,7 @@ KINDS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
         ("akto", "cisco-ai-defense", "fiddler", "grayswan-cygnal", "palo-alto-prisma-airs"),
         (Any, None, VALIDATE),
     ),
-    **dict.fromkeys(
-        ("calypsoai", "crowdstrike-aidr", "enkrypt-ai", "noma-security", "trojai"), (Any, None, BOTH)
-    ),
+    **dict.fromkeys(("calypsoai", "crowdstrike-aidr", "enkrypt-ai", "noma-security", "trojai"), (Any, None, BOTH)),
 }
 """Last part of the type -> what its `config` is read into, what that is if nothing is written (None: it has to be), and
 which operations it has. `custom` and `tfy-metadata` have more fields than these."""

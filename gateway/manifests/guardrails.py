@@ -90,9 +90,11 @@ def _struct(kind: str) -> type[KindIntegration]:
     config, default, operations = KINDS[kind]
     own: tuple[Any, ...] = ("config", config) if default is None and config is not Any else ("config", config, default)
     operation = ("operation", Literal[operations], "validate")
-    return msgspec.defstruct(
-        "KindIntegration", [operation, own], bases=(KindIntegration,), frozen=True, kw_only=True, tag=KIND + kind
+    fields: Any = [operation, own]
+    made: type[KindIntegration] = msgspec.defstruct(  # type: ignore[assignment]
+        "KindIntegration", fields, bases=(KindIntegration,), frozen=True, kw_only=True, tag=KIND + kind
     )
+    return made
 
 
 if TYPE_CHECKING:

@@ -132,7 +132,7 @@ def _spans(exchange: Exchange) -> tuple[Span, ...]:
     """None of a request whose only attempt was a success, as were its guardrails: the record says it all."""
     guards, attempts = exchange.guard_spans, exchange.attempts
     is_smooth = not attempts or (len(attempts) == 1 and attempts[0].error is None)
-    if is_smooth and not any(span.reason for span in guards):
+    if is_smooth and not any(span.reason or span.result == "mutated" for span in guards):
         return ()
     return (*guards, *(attempt.span(exchange.started) for attempt in attempts))
 

@@ -13,7 +13,7 @@ from gateway.contract import Finder
 from gateway.errors import BrokeOff
 from gateway.wire import sse
 from gateway.wire.redaction import Found, decide, redacted
-from gateway.wire.wording import Spot, Wording, free_spots, opened_json
+from gateway.wire.wording import Spot, Wording, free_spots, opened_json, without_tokens
 from gateway.wire.wording_events import SlotKey, event_wording
 
 PATIENCE = 32
@@ -137,7 +137,7 @@ class HeldStream:
 
     def __init__(self, finders: Sequence[Finder], *, is_whole: bool = False) -> None:
         self._finders = finders
-        self._is_whole = is_whole
+        self.is_whole = is_whole
         self._splitter = sse.EventSplitter()
         self._queue: deque[_Event] = deque()
         self._slots: dict[SlotKey, Slot] = {}
@@ -161,7 +161,7 @@ class HeldStream:
             self._take(event, grown)
         if len(self._splitter) > sse.MAX_EVENT:
             raise BrokeOff(f"the provider sent an event of over {sse.MAX_EVENT:,} bytes")
-        if self._is_whole:
+        if self.is_whole:
             return b""
         for slot in grown.values():
             self._settle(slot, is_end=False)
@@ -170,7 +170,7 @@ class HeldStream:
     def end(self) -> bytes:
         """All of the rest."""
         self.complete()
-        if self._is_whole:
+        if self.is_whole:
             for slot, cell in zip(self._slots.values(), self._cells, strict=False):
                 slot.replace(cell[0])
         for slot in self._slots.values():
@@ -190,6 +190,12 @@ class HeldStream:
             for slot, cell in zip(self._slots.values(), self._cells, strict=True)
         ]
         return Wording(iter(spots))
+
+    def rest(self) -> bytes:
+        """All that is held, as it came."""
+        out = b"".join([event.data for event in self._queue]) + self._splitter.end()
+        self._queue.clear()
+        return out
 
     def _take(self, event: bytes, grown: dict[int, Slot]) -> None:
         if self._is_first:
@@ -214,10 +220,10 @@ class HeldStream:
             pieces.append((slot, spot))
             if key is not None:
                 grown[id(slot)] = slot
-            elif not self._is_whole:
+            elif not self.is_whole:
                 self._settle(slot, is_end=True)
         self._queue.append(_Event(event, document, pieces))
-        if wording.closed and not self._is_whole:
+        if wording.closed and not self.is_whole:
             for key, slot in [*self._slots.items()]:
                 if key[0] in wording.closed:
                     self._settle(slot, is_end=True)
@@ -228,7 +234,7 @@ class HeldStream:
             known = Slot(is_json=spot.is_json)
             if key is not None:
                 self._slots[key] = known
-            elif self._is_whole:
+            elif self.is_whole:
                 self._slots[None, len(self._slots)] = known
         return known
 
@@ -258,7 +264,10 @@ def _written(event: _Event) -> bytes:
         if text is not spot.text and text != spot.text:
             spot.put(text)
             is_changed = True
-    return with_data(event.data, _encode(event.document)) if is_changed else event.data
+    if not is_changed:
+        return event.data
+    without_tokens(event.document)
+    return with_data(event.data, _encode(event.document))
 
 
 def with_data(event: bytes, data: bytes) -> bytes:

@@ -18,11 +18,14 @@ ASKED = (
 
 UNTOUCHED = frozenset(
     {
-        *("id", "type", "role", "name", "object", "model", "index", "status", "finish_reason", "stop_reason"),
-        *("tool_use_id", "tool_call_id", "call_id", "item_id", "media_type", "mime_type", "mimeType", "format", "detail"),
-        *("signature", "thoughtSignature", "encrypted_content", "encrypted", "data", "file_data", "fileData"),
-        *("file_id", "file_uri", "fileUri", "image_url", "url", "uri", "cache_control", "obfuscation", "logprobs"),
-        *("service_tier", "system_fingerprint", "tool_choice", "provider", "usage", "stop_sequence", "recipient"),
+        *("id", "type", "role", "name", "object", "model"),
+        *("index", "status", "finish_reason", "stop_reason", "tool_use_id", "tool_call_id"),
+        *("call_id", "item_id", "media_type", "mime_type", "mimeType", "format"),
+        *("detail", "signature", "thoughtSignature", "encrypted_content", "encrypted", "data"),
+        *("file_data", "fileData", "file_id", "file_uri", "fileUri", "image_url"),
+        *("url", "uri", "cache_control", "obfuscation", "logprobs", "embedding"),
+        *("b64_json", "service_tier", "system_fingerprint", "tool_choice", "provider", "usage"),
+        *("stop_sequence", "recipient"),
     }
 )
 """What stands under these is no wording: it would break if it were changed."""
@@ -117,6 +120,20 @@ def request_spots(fields: Mapping[str, Any], *, last_only: bool = False) -> Iter
             yield Spot(role, value, fields, name)
         else:
             yield from _spots(value, role)
+
+
+def without_tokens(value: Any, depth: int = 0) -> None:
+    """Takes out the log probabilities, which repeat each token of what was changed."""
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(value, dict):
+        if value.get("logprobs") is not None:
+            value["logprobs"] = None
+        for inner in value.values():
+            without_tokens(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            without_tokens(inner, depth + 1)
 
 
 def answer_spots(answer: Any) -> Iterator[Spot]:

@@ -1,7 +1,7 @@
 """Where the texts are in one event of a stream, and which of them go on from one event to the next."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from gateway.wire.wording import FREE, JSON_TEXTS, MAX_DEPTH, UNTOUCHED, Spot, answer_spots, free_spots
 
@@ -59,17 +59,21 @@ def _of_choices(document: dict[str, Any], choices: list[Any]) -> EventWording:
             continue
         index = choice.get("index", position)
         delta = choice.get("delta")
-        if isinstance(delta, dict) and len(delta) <= 2 and isinstance(content := delta.get("content"), str):
-            if len(delta) == 1 or "role" in delta:  # as nearly always
-                if content:
-                    pieces.append(Piece((index, "delta", "content"), Spot("assistant", content, delta, "content")))
-                if choice.get("finish_reason"):
-                    closed.append(index)
-                continue
-        pieces += _pieces(choice, (index,))
+        if _is_usual(delta):
+            if content := delta["content"]:
+                pieces.append(Piece((index, "delta", "content"), Spot("assistant", content, delta, "content")))
+        else:
+            pieces += _pieces(choice, (index,))
         if choice.get("finish_reason") or choice.get("finishReason"):
             closed.append(index)
     return EventWording(pieces, tuple(closed))
+
+
+def _is_usual(delta: Any) -> TypeGuard[dict[str, str]]:
+    """It holds nothing but `content`, and perhaps the role, as nearly always."""
+    if not isinstance(delta, dict) or not isinstance(delta.get("content"), str):
+        return False
+    return len(delta) == 1 or (len(delta) == 2 and "role" in delta)
 
 
 def _pieces(value: Any, place: SlotKey) -> Iterator[Piece]:

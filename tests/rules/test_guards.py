@@ -121,7 +121,7 @@ def test_strategies(strategy, means):
 
 
 def test_a_refusal():
-    text = refusal([rule("a"), rule("b")], {"a": "no", "b": "no", "c": "never"})
+    text = refusal(Hook.LLM_INPUT, [rule("a"), rule("b")], {"a": "no", "b": "no", "c": "never"})
 
     assert text == "Input Guardrail checks failed for integrations: [a, b, c]: no; never"
 
@@ -135,4 +135,4 @@ def test_a_refusal_in_the_words_of_a_rule():
         rule("b", message="nor this"),
     ]
 
-    assert refusal(rules, {"b": "no {{failed_guardrails}}"}) == "no {{failed_guardrails}} (b, {{other}})"
+    assert refusal(Hook.LLM_INPUT, rules, {"b": "no {{failed_guardrails}}"}) == "no {{failed_guardrails}} (b, {{other}})"
