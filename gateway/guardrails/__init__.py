@@ -22,22 +22,18 @@ _MODULES: Mapping[str, str] = {
     "json-schema": "schema",
     "llm-judge": "judge",
     "custom": "custom",
-    "cedar": "policies",
     "opa": "policies",
     "azure-content-safety": "azure",
     "azure-prompt-shield": "azure",
     "azure-pii": "azure",
-    "akto": "vendors",
     "calypsoai": "vendors",
     "cisco-ai-defense": "vendors",
     "crowdstrike-aidr": "vendors",
     "enkrypt-ai": "vendors",
     "fiddler": "vendors",
     "grayswan-cygnal": "vendors",
-    "noma-security": "vendors",
     "palo-alto-prisma-airs": "vendors",
     "patronus": "vendors",
-    "trojai": "vendors",
 }
 
 

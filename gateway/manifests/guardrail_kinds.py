@@ -94,7 +94,10 @@ class OpaConfig(Config, frozen=True, kw_only=True):
 
 
 class CustomConfig(Config, frozen=True, kw_only=True):
+    """`status_is_verdict`: as before May 2026, any status but 2xx is a refusal."""
+
     url: Url
+    status_is_verdict: bool = False
     headers: Annotated[dict[str, Secret], Mark.HEADERS] | None = None
     config: Any = None
 

@@ -72,6 +72,7 @@ class GuardResponder:
             except UpstreamError:
                 await guarded.flush()  # what came before it broke
                 raise
+            await guarded.opened()  # also if nothing was written
             await waiting.ended()
             await guarded.ended()
         finally:

@@ -81,7 +81,7 @@ class GuardedWriter(ResponseWriter):
 
     async def whole(self, status: int, content_type: str, body: bytes) -> None:
         self._has_taken = True
-        await self._open()
+        await self.opened()
         if self._panel.checks:
             body = await self._checked_body(content_type, body)
         self._guarding.report()
@@ -166,7 +166,7 @@ class GuardedWriter(ResponseWriter):
             await self.whole(status, kind.decode("latin-1"), b"".join(self._parts))
             return
         out = await self._through(data, is_end=True)
-        await self._open()
+        await self.opened()
         if not self._writer.is_stream:
             self._guarding.report()
         await self._writer.start_stream(self._content_type)
@@ -192,14 +192,15 @@ class GuardedWriter(ResponseWriter):
             raise BrokeOff(f"the answer is over {MAX_ANSWER:,} bytes, which is more than guardrails look at")
 
     async def _send_on(self, out: bytes) -> None:
-        await self._open()
+        await self.opened()
         if not self._writer.is_stream:
             self._guarding.report()
             await self._writer.start_stream(self._content_type)
         await self._writer.write(out)
         self._writer.is_writing = False
 
-    async def _open(self) -> None:
+    async def opened(self) -> None:
+        """Once those that judge the request have let it pass. Raises Blocked."""
         if self._passed is not None:
             await self._passed()
             self._passed = None

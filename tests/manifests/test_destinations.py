@@ -91,7 +91,8 @@ def test_which_fields_decide():
         "KindIntegration": ["name", "auth_data", "config"],
         "PatronusIntegration": ["name", "auth_data", "config", "target"],
         "CustomIntegration": ["name", "target", "auth_data", "config"],
-        "CustomConfig": ["url", "headers", "config"],
+        "CustomConfig": ["url", "status_is_verdict", "headers", "config"],
+        "PiiConfig": ["pii_categories"],
     }
 
 

@@ -156,9 +156,10 @@ def test_a_pattern_that_is_none():
     )
 
 
-def test_guardrails_that_are_not_supported_yet():
+def test_guardrails_that_nobody_makes():
     """One warning each, where they are registered, and none for each rule that names them."""
-    other = {"type": "integration/guardrail-config/tfy-pii", "name": "pii", "enforcing_strategy": "enforce"}
+    kind = "integration/guardrail-config/plugin"
+    other = {"type": kind, "name": "pii", "enforcing_strategy": "enforce", "config": {"plugin": "acme"}}
     text = rule("safety/need", "safety/pii", llm_output_guardrails=["safety/pii"])
 
     snapshot = compiled(group(CHECK, other), rules(text))
@@ -166,7 +167,8 @@ def test_guardrails_that_are_not_supported_yet():
     [found] = snapshot.guards.by_hook[Hook.LLM_INPUT]
     assert [check.guardrail.name for check in found.checks] == ["safety/need"]
     assert said(snapshot.warnings) == [
-        "integrations[1].type: integration/guardrail-config/tfy-pii is not supported yet, so it does nothing"
+        "integrations[1].type: integration/guardrail-config/acme does nothing: no plugin of that name is installed "
+        "(entry points of the group gateway.guardrails)"
     ]
 
 
