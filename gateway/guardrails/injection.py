@@ -26,7 +26,8 @@ _ORDER = (
     r"|programming|restrictions?|training|context|messages?|orders?)"
 )
 _EARLIER = (
-    r"(?:previous|prior|above|earlier|preceding|former|foregoing|original|initial|existing|old|current|system|safety|your"
+    r"(?:previous|prior|above|earlier|preceding|former|foregoing|original|initial|existing|old|current|system"
+    r"|safety|your"
     r"|these|those|all|any)"
 )
 _DROP = (
@@ -47,7 +48,10 @@ _SYSTEMS = (
     r"(?:system|initial|hidden|secret|original|developer|pre-?|internal|base|starting) ?"
     r"(?:prompt|message|instruct\w*|directives?|rules|guidelines)"
 )
-_LIMITS = r"(?:restrict\w+|guideline\w*|filter\w*|limit\w*|rules?|polic\w+|boundar\w+|constraint\w*|safeguard\w*|guardrail\w*)"
+_LIMITS = (
+    r"(?:restrict\w+|guideline\w*|filter\w*|limit\w*|rules?|polic\w+|boundar\w+|constraint\w*|safeguard\w*"
+    r"|guardrail\w*)"
+)
 
 
 class Rule(NamedTuple):
@@ -93,7 +97,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "without limits",
         r"\b(?:no|without|free (?:of|from)|remove|lift|disable|bypass|turn off|not bound by|unbound by"
-        r"|not subject to)\b(?: \w+){0,3} (?:ethic\w*|moral\w*|safety|content|censorship|openai\S*|usage|programming|legal)\b"
+        r"|not subject to)\b(?: \w+){0,3} (?:ethic\w*|moral\w*|safety|content|censorship|openai\S*|usage"
+        r"|programming|legal)\b"
         rf"[^.\n]{{0,30}}\b{_LIMITS}",
         0.7,
     ),
@@ -136,10 +141,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "speaks to whoever reads",
-        r"\b(?:(?:attention|note|notice|message|instructions?|important|hey|dear|to)[\s,:!]*(?:to |for )?(?:the |any |all )?"
+        r"\b(?:(?:attention|note|notice|message|instructions?|important|hey|dear|to)[\s,:!]*(?:to "
+        r"|for )?(?:the |any |all )?"
         r"(?:ai|a\.i\.|llms?|assistants?|language models?|chatbots?|chatgpt|claude|gemini|copilot|ai agents?"
         r"|agents? reading)\b|if you(?: are|'re) an? (?:ai|llm|language model|assistant|automated|bot)\b"
-        r"|ai (?:assistants?|models?|agents?) (?:reading|processing|summari[sz]ing|must|should|are (?:required|instructed)))",
+        r"|ai (?:assistants?|models?|agents?) (?:reading|processing|summari[sz]ing|must|should|are (?:required"
+        r"|instructed)))",
         0.6,
     ),
     Rule(
@@ -172,7 +179,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "say a given thing",
-        r"\b(?:only|just|simply|instead),? (?:say|output|print|respond(?: with)?|reply(?: with)?|write|answer(?: with)?)\b"
+        r"\b(?:only|just|simply|instead),? (?:say|output|print|respond(?: with)?|reply(?: with)?|write"
+        r"|answer(?: with)?)\b"
         r"[^\n]{0,12}\b(?:pwned|hacked|i have been (?:pwned|hacked|compromised)|haha|owned)\b",
         0.9,
     ),

@@ -108,6 +108,10 @@ def redacted_json(text: str, finders: Sequence[Finder]) -> tuple[Sequence[Found]
     return everything, _encode(opened.value).decode() if everything else text
 
 
+class RawText(list[str]):
+    """The data of an event that is no JSON."""
+
+
 class _Event(msgspec.Struct, gc=False):
     """`pieces`: with the slot of each."""
 
@@ -209,7 +213,7 @@ class HeldStream:
         try:
             document = _decode(data)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            document = [data.decode(errors="replace")]  # no JSON, so it is text
+            document = RawText([data.decode(errors="replace")])
         wording = event_wording(document)
         pieces = []
         for key, spot in wording.pieces:
@@ -266,6 +270,8 @@ def _written(event: _Event) -> bytes:
             is_changed = True
     if not is_changed:
         return event.data
+    if isinstance(event.document, RawText):
+        return with_data(event.data, event.document[0].encode())
     without_tokens(event.document)
     return with_data(event.data, _encode(event.document))
 
@@ -275,4 +281,4 @@ def with_data(event: bytes, data: bytes) -> bytes:
     lines = [line for line in event.splitlines() if line]
     first = next(index for index, line in enumerate(lines) if line.startswith(b"data:"))
     kept = [line for line in lines[first:] if not line.startswith(b"data:")]
-    return b"\n".join([*lines[:first], b"data: " + data, *kept, b"", b""])
+    return b"\n".join([*lines[:first], *(b"data: " + line for line in data.split(b"\n")), *kept, b"", b""])

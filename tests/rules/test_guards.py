@@ -135,4 +135,6 @@ def test_a_refusal_in_the_words_of_a_rule():
         rule("b", message="nor this"),
     ]
 
-    assert refusal(Hook.LLM_INPUT, rules, {"b": "no {{failed_guardrails}}"}) == "no {{failed_guardrails}} (b, {{other}})"
+    assert (
+        refusal(Hook.LLM_INPUT, rules, {"b": "no {{failed_guardrails}}"}) == "no {{failed_guardrails}} (b, {{other}})"
+    )
