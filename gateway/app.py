@@ -20,8 +20,9 @@ from gateway.control.about import OpenApiEndpoint, RootEndpoint
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
 from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
-from gateway.control.routes import ROUTES
+from gateway.control.routes import BASE, ROUTES
 from gateway.dialects import ALL, CHAT, COUNT_TOKENS, MODERATIONS, NATIVE
+from gateway.endpoints.guardrails import ClaudeCodeEndpoint, GuardrailTestEndpoint, Trials
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.models import ModelsEndpoint
@@ -174,6 +175,8 @@ def build_app(
     websockets = [UrlPath(["GET"], f"{base}/realtime", realtime) for base in BASES]
     lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
+    trials = Trials(rules=lambda: live.snapshot.guards, reach=reach, may_use=live.may_use_guardrails, bodies=bodies)
+    hooks = asks(ClaudeCodeEndpoint(trials))
     parts: list[Part] = [
         identities,
         *following(control),
@@ -195,6 +198,8 @@ def build_app(
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["POST"], f"{base}/hooks/claude-code", hooks) for base in BASES),
+            UrlPath(["POST"], f"{BASE}/guardrails/test", asks(GuardrailTestEndpoint(trials))),
             *control_paths(control, bodies=bodies, wrap=asks),
             *websockets,
         ]

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.contract.call import Call
 from gateway.contract.caller import Caller
-from gateway.contract.provider import UpstreamRequest
+from gateway.contract.provider import Upstream, UpstreamRequest
 from gateway.contract.record import Outcome
 
 
@@ -37,6 +37,8 @@ class Fetched(msgspec.Struct, frozen=True, gc=False):
 
 class Outside(Protocol):
     """What a guardrail may reach: the network that its manifest may use, and the models of this gateway."""
+
+    network: Upstream
 
     async def fetch(self, request: UpstreamRequest) -> Fetched:
         """Of an answer at most 1 MiB. Raises UpstreamError: the service cannot be reached, or broke off."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract import Endpoint, Finding, Hook, Subject, UpstreamRequest
+from gateway.contract import Endpoint, Finding, Hook, Signer, Subject, UpstreamRequest
 from gateway.errors import UpstreamError
 
 BOTH = frozenset({Hook.LLM_INPUT, Hook.LLM_OUTPUT, Hook.MCP_PRE, Hook.MCP_POST})
@@ -28,11 +28,14 @@ def credential(auth: Mapping[str, str] | None, *names: str) -> str:
     raise ValueError(f"needs auth_data with {' or '.join(names)}")
 
 
-async def post(subject: Subject, endpoint: Endpoint, body: Any) -> Any:
+async def post(subject: Subject, endpoint: Endpoint, body: Any, *, signer: Signer | None = None) -> Any:
     """The JSON that a service answers. Raises UpstreamError: it did not answer as it should."""
     if subject.outside is None:
         raise UpstreamError("there is no network to ask the service")
-    answer = await subject.outside.fetch(UpstreamRequest(endpoint, msgspec.json.encode(body)))
+    request = UpstreamRequest(endpoint, msgspec.json.encode(body))
+    if signer is not None:
+        request = await signer.sign(request, subject.outside.network)
+    answer = await subject.outside.fetch(request)
     if not 200 <= answer.status < 300:
         raise UpstreamError(f"the service answered {answer.status}")  # its words may repeat the text
     return json_of(answer.body)

@@ -15,6 +15,8 @@ from gateway.secrecy.secret import Secret
 
 Words = Annotated[tuple[Text, ...], Meta(min_length=1)]
 ModelRef = Annotated[str, Meta(pattern=r"\S", description="the name of a model"), Mark.MODEL]
+Label = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z", description="letters, digits and hyphens")]
+"""Of what becomes a part of a host's name."""
 Severity = Annotated[int, Meta(ge=0, le=6)]
 
 
@@ -111,11 +113,11 @@ class OpenAiModerationsConfig(Config, frozen=True, kw_only=True):
 class BedrockConfig(Config, frozen=True, kw_only=True):
     guardrail_id: Text
     guardrail_version: Text
-    region: Text
+    region: Label
 
 
 class AzureConfig(Config, frozen=True, kw_only=True):
-    resource_name: Text | None = None
+    resource_name: Label | None = None
     custom_host: Url | None = None
     api_version: Text = "2024-09-01"
 
@@ -141,7 +143,7 @@ class AzurePiiConfig(AzureConfig, frozen=True, kw_only=True):
 
 class ModelArmorConfig(Config, frozen=True, kw_only=True):
     project_id: Text
-    location: Text
+    location: Label
     template_id: Text
 
 

@@ -37,10 +37,11 @@ async def main():
     for threshold in (0.6, 0.8, 1.0):
         for name in ("attacks.txt", "harmless.txt"):
             results = await stopped(name, threshold)
-            print(f"{threshold} {name}: {rate(results)}; of those left aside: {rate(results[2::3])}")
+            sys.stdout.write(f"{threshold} {name}: {rate(results)}; of those left aside: {rate(results[2::3])}\n")
     if "-v" in sys.argv:
-        print(*(text for text, is_stopped in await stopped("attacks.txt") if not is_stopped), sep="\n- ")
-        print(*(text for text, is_stopped in await stopped("harmless.txt") if is_stopped), sep="\n+ ")
+        missed = [f"- {text}\n" for text, is_stopped in await stopped("attacks.txt") if not is_stopped]
+        wrong = [f"+ {text}\n" for text, is_stopped in await stopped("harmless.txt") if is_stopped]
+        sys.stdout.writelines([*missed, *wrong])
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """Answers that pass guardrails: whole and as streams, in each dialect, cut anywhere."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.guardrails.found import make
 from gateway.contract import GuardrailSpec
 from gateway.errors import BrokeOff
+from gateway.guardrails.found import make
 from gateway.manifests.guardrail_kinds import CustomPattern, PiiConfig, RegexConfig, SecretsConfig
 from gateway.proxy.held import HeldStream
 from gateway.testing import FakeUpstream, post
@@ -97,7 +98,7 @@ def held(chunks, using=FINDERS):
 
 def cut(data, places):
     edges = [0, *sorted({place % (len(data) + 1) for place in places}), len(data)]
-    return [data[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    return [data[begin:end] for begin, end in pairwise(edges)]
 
 
 cuts = st.lists(st.integers(0, 10_000), max_size=12)
