@@ -18,6 +18,8 @@ from gateway.manifests.guardrail_kinds import InjectionConfig
 
 SLICE = 4096
 OVERLAP = 400
+EACH = 64
+"""Characters: what a text costs besides its length."""
 MAX_HIDDEN = 8
 """Pieces of base64 of one slice that are looked into."""
 
@@ -262,9 +264,14 @@ class InjectionGuardrail:
 
     async def check(self, subject: Subject) -> Finding:
         worst: dict[str, float] = {}
+        unseen = 0
         for text in subject.texts:
             if text.role in ("system", "assistant"):
                 continue  # what the operator says, and what the model itself has said
+            unseen += len(text.text) + EACH
+            if unseen > SLICE:
+                await asyncio.sleep(0)
+                unseen = 0
             found = await self.found_in(text.text)
             if sum(found.values()) > sum(worst.values()):
                 worst = found

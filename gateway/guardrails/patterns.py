@@ -22,6 +22,8 @@ LOOKBACK = 64
 """How far before it the word may stand that makes a number what it is."""
 SLICE = 4096
 """Characters that are looked through before others have their turn."""
+EACH = 64
+"""Characters: what a text costs besides its length."""
 SHOWN = 8
 REDACTED = "[REDACTED]"
 
@@ -32,7 +34,8 @@ _NUMBERISH = "0123456789 ().-/+"
 class Pattern(msgspec.Struct, frozen=True):
     """
     Args:
-        source: an expression of RE2. If it has a group, that is what is found.
+        source: an expression of RE2.
+        takes_group: what is found is its first group.
         accepts: the checksum of what was found, for example.
         reach: how long a match may be, of those that hold whitespace; None: it holds none.
         begun: of those that hold some: an expression of Python for how one looks that has only begun, at the end of 64
@@ -49,6 +52,7 @@ class Pattern(msgspec.Struct, frozen=True):
     begun: str | None = None
     is_number: bool = False
     looks_back: bool = False
+    takes_group: bool = False
 
 
 class Patterns:
@@ -60,9 +64,11 @@ class Patterns:
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         engine = needed("re2")
-        self._patterns = [(pattern, _compiled(engine, pattern.source)) for pattern in patterns]
+        self._patterns = [
+            (pattern, _compiled(engine, pattern.source, captures=pattern.takes_group)) for pattern in patterns
+        ]
         # Nearly every look finds nothing, so that one expression for all of them saves the others.
-        self._any = _compiled(engine, "|".join(f"(?:{_without_groups(pattern.source)})" for pattern in patterns))
+        self._any = _compiled(engine, "|".join(f"(?:{pattern.source})" for pattern in patterns))
         self._lookback = LOOKBACK if any(pattern.looks_back for pattern in patterns) else 0
         self._window = max((pattern.reach for pattern in patterns if pattern.reach is not None), default=0)
         self._has_numbers = any(pattern.is_number for pattern in patterns)
@@ -118,7 +124,12 @@ class PatternGuardrail:
     async def check(self, subject: Subject) -> Finding:
         labels: dict[str, int] = {}
         texts: list[str] = []
+        unseen = 0
         for text in subject.texts:
+            unseen += len(text.text) + EACH
+            if unseen > SLICE:
+                await asyncio.sleep(0)
+                unseen = 0
             found = await find_all(text.text, self.finder)
             for each in found:
                 labels[each.label] = labels.get(each.label, 0) + 1
@@ -153,9 +164,10 @@ async def find_all(text: str, finder: Patterns) -> list[Found]:
 
 
 def _spans(pattern: Pattern, regex: Any, text: str, since: int) -> Iterator[tuple[int, int]]:
+    group = int(pattern.takes_group)
     for match in regex.finditer(text, since):
-        if pattern.accepts is None or pattern.accepts(match.group(regex.groups and 1)):
-            yield match.span(regex.groups and 1)
+        if pattern.accepts is None or pattern.accepts(match.group(group)):
+            yield match.span(group)
         else:
             yield from _within(pattern, regex, text, match.start(), match.end())
 
@@ -163,29 +175,27 @@ def _spans(pattern: Pattern, regex: Any, text: str, since: int) -> Iterator[tupl
 def _within(pattern: Pattern, regex: Any, text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
     """Those that begin within one that was rejected."""
     assert pattern.accepts is not None
+    group = int(pattern.takes_group)
     cut = text[begin : end + LOOKBACK]
     at = 1
     while at < end - begin:
         match = regex.search(cut, at)
         if match is None or match.start() >= end - begin:
             return
-        if pattern.accepts(match.group(regex.groups and 1)):
-            first, last = match.span(regex.groups and 1)
+        if pattern.accepts(match.group(group)):
+            first, last = match.span(group)
             yield first + begin, last + begin
             at = match.end()
         else:
             at = match.start() + 1
 
 
-def _compiled(engine: Any, source: str) -> Any:
+def _compiled(engine: Any, source: str, *, captures: bool = False) -> Any:
     options = engine.Options()
     options.log_errors = False
+    options.never_capture = not captures
     try:
         return engine.compile(source, options)
     except engine.error as error:
         what = error.args[0] if error.args else ""
         raise ValueError(f"is no expression of RE2: {what.decode() if isinstance(what, bytes) else what}") from error
-
-
-def _without_groups(source: str) -> str:
-    return re.sub(r"(?<!\\)\((?!\?)", "(?:", source)

@@ -21,7 +21,7 @@ def _number(label: str, source: str, accepts: object = None) -> Pattern:
 def _passport(country: str, source: str) -> Pattern:
     """A passport's number looks like many others, so the word has to stand before it."""
     source = rf"(?i)\bpassport\b[^\n]{{0,24}}?\b((?-i:{source}))\b"
-    return Pattern(f"passport_{country}", source, is_number=True, looks_back=True)
+    return Pattern(f"passport_{country}", source, is_number=True, looks_back=True, takes_group=True)
 
 
 def words(label: str, phrases: str, replacement: str = "[REDACTED]") -> Pattern:
@@ -134,7 +134,11 @@ PRESETS: Mapping[str, Pattern] = {
     "github_token": _SECRET["github_token"],
     "slack_token": _SECRET["slack_token"],
     "generic_api_key": Pattern(
-        "generic_api_key", _SECRET["password"].source, accepts=_SECRET["password"].accepts, looks_back=True
+        "generic_api_key",
+        _SECRET["password"].source,
+        accepts=_SECRET["password"].accepts,
+        looks_back=True,
+        takes_group=True,
     ),
     "ipv4": Pattern("ipv4", IPV4),
     "ipv6": Pattern("ipv6", IPV6, accepts=is_ip),

@@ -52,12 +52,24 @@ SECRETS: tuple[Pattern, ...] = (
     Pattern("discord_token", rf"\b[MNO]{_KEY}{{23,25}}\.{_KEY}{{6}}\.{_KEY}{{27,38}}"),
     Pattern("jwt", rf"\beyJ{_KEY}{{10,}}\.eyJ{_KEY}{{10,}}\.{_KEY}{{5,}}"),
     Pattern("azure_key", r"(?i)AccountKey=[A-Za-z0-9+/]{60,}={0,2}"),
-    Pattern("url_credentials", r"\b[a-z][a-z0-9+.\-]{1,20}://[^\s/:@\"'<>]{1,}:([^\s/@\"'<>]{3,})@", accepts=is_random),
-    Pattern("bearer_token", r"(?i)\bbearer +([A-Za-z0-9_.~+/=\-]{20,})", accepts=is_random, looks_back=True),
+    Pattern(
+        "url_credentials",
+        r"\b[a-z][a-z0-9+.\-]{1,20}://[^\s/:@\"'<>]{1,}:([^\s/@\"'<>]{3,})@",
+        accepts=is_random,
+        takes_group=True,
+    ),
+    Pattern(
+        "bearer_token",
+        r"(?i)\bbearer +([A-Za-z0-9_.~+/=\-]{20,})",
+        accepts=is_random,
+        looks_back=True,
+        takes_group=True,
+    ),
     Pattern(
         "aws_secret_key",
         r"(?i)\baws.{0,20}(?:secret|key)[\"'` ]{0,3}(?:=|:|=>)[\"'` ]{0,4}([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)",
         looks_back=True,
+        takes_group=True,
     ),
     Pattern(
         "password",
@@ -65,5 +77,6 @@ SECRETS: tuple[Pattern, ...] = (
         r"[\"'` ]{0,3}(?:=|:|=>|:=)[\"'` ]{0,4}([^\s\"'`,;]{8,})",
         accepts=is_random,
         looks_back=True,
+        takes_group=True,
     ),
 )

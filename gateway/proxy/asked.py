@@ -9,7 +9,7 @@ import msgspec
 from gateway.contract import Call, FormBody, Text
 from gateway.errors import BadRequest
 from gateway.proxy.bodies import LARGE
-from gateway.wire.wording import ASKED, Wording, request_spots
+from gateway.wire.wording import ASKED, TooManyTexts, Wording, request_spots
 
 _FIXED = frozenset({"model", "stream", "stream_options"})
 """Fields that no guardrail changes: where the request goes was decided by them."""
@@ -20,10 +20,14 @@ class Asked:
     Args:
         fields: those that hold texts, decoded.
         is_last: only the last message is looked at.
+        is_large: it is written beside the event loop, as it was read.
     """
 
-    def __init__(self, fields: Mapping[str, Any] | None = None, *, is_last: bool = False) -> None:
+    def __init__(
+        self, fields: Mapping[str, Any] | None = None, *, is_last: bool = False, is_large: bool = False
+    ) -> None:
         self._is_last = is_last
+        self._is_large = is_large
         self._fields: dict[str, dict[str, Any]] = {}
         self._wordings: list[tuple[str, Wording]] = []
         self._read(fields or {})
@@ -37,13 +41,18 @@ class Asked:
         size = sum(len(memoryview(call.fields[name])) for name in ASKED if name in call.fields)
         if size <= LARGE:
             return _decoded(call, is_last)
-        return await asyncio.to_thread(_decoded, call, is_last)
+        return await asyncio.to_thread(_decoded, call, is_last, is_large=True)
 
     def texts(self) -> list[Text]:
         return [Text(spot.role, spot.holder[spot.key]) for _, wording in self._wordings for spot in wording.spots]
 
-    def changed(self, call: Call, texts: Sequence[str] | None, body: Mapping[str, Any] | None) -> Call:
+    async def changed(self, call: Call, texts: Sequence[str] | None, body: Mapping[str, Any] | None) -> Call:
         """The call with others in their places. What is the same stays as the client wrote it."""
+        if self._is_large:
+            return await asyncio.to_thread(self._changed, call, texts, body)
+        return self._changed(call, texts, body)
+
+    def _changed(self, call: Call, texts: Sequence[str] | None, body: Mapping[str, Any] | None) -> Call:
         if texts is None:
             fields = {name: value for name, value in (body or {}).items() if name not in _FIXED}
             self._read({name: value for name, value in fields.items() if name in ASKED})
@@ -64,12 +73,14 @@ class Asked:
             self._wordings.append((name, Wording(request_spots(holder, last_only=self._is_last))))
 
 
-def _decoded(call: Call, is_last: bool) -> Asked:
+def _decoded(call: Call, is_last: bool, *, is_large: bool = False) -> Asked:
     try:
         fields = {name: msgspec.json.decode(call.fields[name]) for name in ASKED if name in call.fields}
-        return Asked(fields, is_last=is_last)
+        return Asked(fields, is_last=is_last, is_large=is_large)
     except RecursionError as error:
         raise BadRequest("the request body is nested too deeply") from error
+    except TooManyTexts as error:
+        raise BadRequest(f"the request cannot be looked at: {error}") from error
 
 
 def _raw(value: Any) -> msgspec.Raw:

@@ -158,7 +158,8 @@ async def _enter(guarding: Guarding, *, is_parallel: bool) -> Waiting:
             result = await guarding.ask(check, hook, request.texts())
             guarding.refuse(hook, [result])
             if result.span.result == "mutated" and result.finding is not None:
-                exchange.call = request.changed(exchange.call or call, result.finding.texts, result.finding.body)
+                finding = result.finding
+                exchange.call = await request.changed(exchange.call or call, finding.texts, finding.body)
         if not is_parallel:
             await waiting.passed()
     except BaseException:

@@ -17,7 +17,7 @@ from gateway.proxy.guarding import Guarding, Panel
 from gateway.proxy.held import HeldStream
 from gateway.proxy.segments import Segments
 from gateway.proxy.writer import ResponseWriter
-from gateway.wire.wording import Wording, answer_spots, without_tokens
+from gateway.wire.wording import TooManyTexts, Wording, answer_spots, without_tokens
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that is no stream."""
@@ -97,7 +97,11 @@ class GuardedWriter(ResponseWriter):
         answer = await _decoded(body, is_text=is_text)
         if answer is None:
             return body  # sounds and pictures
-        wording = Wording(answer_spots(answer)) if len(body) <= LARGE else await asyncio.to_thread(_wording, answer)
+        try:
+            wording = _wording(answer) if len(body) <= LARGE else await asyncio.to_thread(_wording, answer)
+        except TooManyTexts as error:
+            self._fail(str(error))
+            return body
         changed = await self._pass(wording, None if is_text else answer)
         if changed is None:
             return body
@@ -231,7 +235,10 @@ class GuardedWriter(ResponseWriter):
 
     async def _whole_stream(self, held: HeldStream) -> bytes:
         held.complete()
-        wording = held.wording()
+        try:
+            wording = held.wording()
+        except TooManyTexts as error:
+            return self._let_go(str(error), held)
         await self._pass(wording, None)
         return held.end()
 

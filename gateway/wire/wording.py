@@ -36,10 +36,16 @@ FREE = frozenset({"input", "args", "parsed_arguments", "structuredContent"})
 LONG_NUMBER = 10**6
 """What is written without a sign of being a number to count with: cards and numbers of persons are larger."""
 MAX_DEPTH = 128
+MAX_TEXTS = 20_000
+"""Of one document. A conversation has some hundreds."""
 
 _SPEAKERS = {"developer": "system", "model": "assistant", "function": "tool"}
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
+
+
+class TooManyTexts(ValueError):
+    """A document has more of them than anybody should look at."""
 
 
 class Spot(NamedTuple):
@@ -72,16 +78,22 @@ class Wording:
     """
 
     def __init__(self, spots: Iterator[Spot]) -> None:
+        """Raises TooManyTexts."""
         self.spots: list[Spot] = []
         self._inside: dict[int, Inside] = {}
         for spot in spots:
             opened = opened_json(spot) if spot.is_json else None
             if opened is None:
-                self.spots.append(spot)
+                self._add(spot)
                 continue
             for inner in free_spots(opened.value, spot.role):
                 self._inside[len(self.spots)] = opened
-                self.spots.append(inner)
+                self._add(inner)
+
+    def _add(self, spot: Spot) -> None:
+        if len(self.spots) == MAX_TEXTS:
+            raise TooManyTexts(f"it has more than {MAX_TEXTS:,} texts, which is more than guardrails look at")
+        self.spots.append(spot)
 
     def put(self, index: int, text: str) -> None:
         self.spots[index].put(text)
