@@ -27,6 +27,16 @@ def load_plugins(group: str) -> Mapping[str, Any]:
     return found
 
 
+def load_plugin(group: str, name: str) -> Any:
+    """The one of that name; None: there is none, or it cannot be imported, which is logged."""
+    for entry in entry_points(group=group, name=name):
+        try:
+            return entry.load()
+        except Exception:
+            log.error("plugin cannot be loaded", group=group, plugin=name, traceback=traceback_text())
+    return None
+
+
 def providers_by_type() -> Mapping[str, Provider]:
     """Manifest type -> the provider that reads it. Where two want the same type, the first by name has it."""
     found: dict[str, Provider] = {}

@@ -1,7 +1,7 @@
 """Manifests of guardrails -> the rules that say who has to pass which."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.config.compile.filters import Find, Names
@@ -44,15 +44,19 @@ class GuardCompiler:
     Args:
         find: a name or alias -> the model, virtual ones included, or None.
         guarded: calls the services whose addresses nobody vouches for; None: the network of all does.
-        plugins: kind -> what makes such guardrails.
+        plugin: a kind -> what makes such guardrails that are not built in, or None.
     """
 
     def __init__(
-        self, find: Find, *, guarded: Upstream | None = None, plugins: Mapping[str, MakeGuardrail] | None = None
+        self,
+        find: Find,
+        *,
+        guarded: Upstream | None = None,
+        plugin: Callable[[str], MakeGuardrail | None] = lambda _: None,
     ) -> None:
         self.find = find
         self.guarded = guarded
-        self.makers = {**MAKERS, **(plugins or {})}
+        self.plugin = plugin
         self.faults: list[tuple[Manifest, Fault]] = []
         self.warnings: list[Fault] = []
 
@@ -102,7 +106,7 @@ class GuardCompiler:
         if isinstance(config, PiiConfig) and (unknown := patterns_of(config.pii_categories)[1]):
             message = f"{', '.join(unknown)}: such things are found by a model alone, as behind azure-pii or custom"
             self.warnings.append(manifest.fault((*at, "config", "pii_categories"), message))
-        make = self.makers.get(kind)
+        make = MAKERS.get(kind) or self.plugin(kind)
         if make is None:
             message = f"{KIND}{kind} does nothing: {_where(kind)}"
             self.warnings.append(manifest.fault((*at, "type"), message))
