@@ -85,9 +85,10 @@ async def test_an_answer_that_is_blocked(client, provider, say):
     with pytest.raises(openai.BadRequestError) as whole:
         await client.chat.completions.create(model="mock/chat", messages=HELLO)
     stream = await client.chat.completions.create(model="mock/chat", messages=HELLO, stream=True)
+    await anext(aiter(stream))
+    heard.set()
     with pytest.raises(openai.APIError, match="safety/words"):
-        async for _ in stream:
-            heard.set()
+        [chunk async for chunk in stream]
 
     for refused in (streamed.value, whole.value):
         assert refused.body["type"] == "guardrail_checks_failed"
