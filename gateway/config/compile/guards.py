@@ -14,7 +14,7 @@ from gateway.guardrails.pii import patterns_of
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest
 from gateway.manifests.builder import Steps
-from gateway.manifests.guardrail_kinds import PiiConfig, PluginConfig
+from gateway.manifests.guardrail_kinds import JudgeConfig, ModerationConfig, PiiConfig, PluginConfig
 from gateway.manifests.guardrails import (
     KIND,
     CustomIntegration,
@@ -34,6 +34,7 @@ from gateway.plugins import log
 from gateway.rules.guards import Check, GuardRule, GuardRules
 from gateway.rules.limits.rule import Filter
 from gateway.rules.patterns import flaw_in
+from gateway.rules.routing.routes import VIRTUAL
 
 Documents = Sequence[tuple[Manifest, Any]]
 
@@ -106,6 +107,10 @@ class GuardCompiler:
         if isinstance(config, PiiConfig) and (unknown := patterns_of(config.pii_categories)[1]):
             message = f"{', '.join(unknown)}: such things are found by a model alone, as behind azure-pii or custom"
             self.warnings.append(manifest.fault((*at, "config", "pii_categories"), message))
+        model = getattr(config, "model", None) if isinstance(config, JudgeConfig | ModerationConfig) else None
+        if model is not None and ((target := self.find(model)) is None or target.provider is VIRTUAL):
+            message = f"{model} is no real model of any account, so this guardrail will fail"
+            self.warnings.append(manifest.fault((*at, "config", "model"), message))
         make = MAKERS.get(kind) or self.plugin(kind)
         if make is None:
             message = f"{KIND}{kind} does nothing: {_where(kind)}"
