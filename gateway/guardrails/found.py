@@ -1,6 +1,7 @@
 """Guardrails that find things by how they are written: `regex`, `tfy-pii`, `secret-detection`, `word-list`."""
 
 from difflib import get_close_matches
+from functools import lru_cache
 
 import msgspec
 
@@ -14,7 +15,13 @@ from gateway.manifests.guardrail_kinds import PiiConfig, RegexConfig, SecretsCon
 
 def make(spec: GuardrailSpec) -> Guardrail:
     """Raises ValueError: a pattern cannot be used, or a preset is not known."""
-    return PatternGuardrail(spec.name, Patterns(_patterns(spec.config)), redacts=spec.redacts)
+    return PatternGuardrail(spec.name, _finder(spec.config), redacts=spec.redacts)
+
+
+@lru_cache(maxsize=64)
+def _finder(config: object) -> Patterns:
+    """The same for the same config: to compile patterns takes long, and manifests are read anew at each change."""
+    return Patterns(_patterns(config))
 
 
 def _patterns(config: object) -> list[Pattern]:

@@ -10,7 +10,8 @@ import re
 import unicodedata
 from base64 import b64decode
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 from gateway.contract import Finding, GuardrailSpec, Hook, Subject
 from gateway.guardrails.needs import needed
@@ -257,10 +258,9 @@ class InjectionGuardrail:
     def __init__(self, spec: GuardrailSpec) -> None:
         config = spec.config
         assert isinstance(config, InjectionConfig)
-        engine = needed("re2")
         self.name = spec.name
         self._threshold = config.threshold
-        self._rules = [(rule, engine.compile(f"(?i){rule.source}")) for rule in RULES]
+        self._rules = compiled_rules()
 
     async def check(self, subject: Subject) -> Finding:
         worst: dict[str, float] = {}
@@ -291,6 +291,13 @@ class InjectionGuardrail:
 
 
 make = InjectionGuardrail
+
+
+@cache
+def compiled_rules() -> list[tuple[Rule, Any]]:
+    """Raises ValueError: RE2 is not installed."""
+    engine = needed("re2")
+    return [(rule, engine.compile(f"(?i){rule.source}")) for rule in RULES]
 
 
 def forms_of(text: str) -> Iterator[str]:

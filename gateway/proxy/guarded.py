@@ -23,6 +23,8 @@ MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that is no stream."""
 _OUT = Hook.LLM_OUTPUT
 _STREAM = "text/event-stream"
+_MEDIA = ("audio/", "image/", "video/")
+"""What holds no words."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +52,8 @@ class GuardedWriter(ResponseWriter):
         self._has_taken = False
         self._content_type = ""
         self._head: tuple[int, Headers] | None = None
+        self._has_head = False
+        self._document: tuple[int, str] | None = None
         self._parts: list[bytes] = []
         self._size = 0
         self._held: HeldStream | None = None
@@ -88,15 +92,31 @@ class GuardedWriter(ResponseWriter):
         await self._writer.whole(status, content_type, body)
 
     async def start(self, status: int, headers: Headers) -> None:
-        """It is large, and comes in pieces: they are kept until all have come."""
-        self._head = status, headers
+        """It is large, or in a form of the vendor's own. A document is kept until all of it has come."""
+        kind = next((value for name, value in headers if name == b"content-type"), b"application/json").decode(
+            "latin-1"
+        )
+        if not self._panel.checks or kind.startswith(_MEDIA):
+            self._is_loose = True
+            await self.opened()
+            self._guarding.report()
+            await self._writer.start(status, headers)
+            self._has_head = True
+        elif kind.lower().startswith(_STREAM):
+            self._head = status, [line for line in headers if line[0] != b"content-length"]
+            await self.start_stream(kind)
+        else:
+            self._document = status, kind
 
     async def _checked_body(self, content_type: str, body: bytes) -> bytes:
         """Raises Blocked."""
+        if content_type.startswith(_MEDIA):
+            return body
         is_text = content_type.startswith("text/")
         answer = await _decoded(body, is_text=is_text)
         if answer is None:
-            return body  # sounds and pictures
+            self._fail("answers of this kind cannot be looked at")
+            return body
         try:
             wording = _wording(answer) if len(body) <= LARGE else await asyncio.to_thread(_wording, answer)
         except TooManyTexts as error:
@@ -154,7 +174,7 @@ class GuardedWriter(ResponseWriter):
 
     async def write(self, data: bytes) -> None:
         self._has_taken = True
-        if self._head is not None:
+        if self._document is not None:
             self._keep(data)
             return
         out = await self._through(data, is_end=False)
@@ -163,17 +183,13 @@ class GuardedWriter(ResponseWriter):
 
     async def finish(self, data: bytes = b"") -> None:
         self._has_taken = True
-        if self._head is not None:
+        if self._document is not None:
             self._keep(data)
-            status, headers = self._head
-            kind = next((value for name, value in headers if name == b"content-type"), b"application/json")
-            await self.whole(status, kind.decode("latin-1"), b"".join(self._parts))
+            status, kind = self._document
+            await self.whole(status, kind, b"".join(self._parts))
             return
         out = await self._through(data, is_end=True)
-        await self.opened()
-        if not self._writer.is_stream:
-            self._guarding.report()
-        await self._writer.start_stream(self._content_type)
+        await self._begin()
         await self._writer.finish(out)
 
     async def flush(self) -> None:
@@ -196,12 +212,22 @@ class GuardedWriter(ResponseWriter):
             raise BrokeOff(f"the answer is over {MAX_ANSWER:,} bytes, which is more than guardrails look at")
 
     async def _send_on(self, out: bytes) -> None:
-        await self.opened()
-        if not self._writer.is_stream:
-            self._guarding.report()
-            await self._writer.start_stream(self._content_type)
+        await self._begin()
         await self._writer.write(out)
         self._writer.is_writing = False
+
+    async def _begin(self) -> None:
+        """Sends the head, unless it is out. Raises Blocked."""
+        await self.opened()
+        if self._has_head:
+            return
+        self._has_head = True
+        if not self._writer.is_stream:  # else a comment had to go before it
+            self._guarding.report()
+        if self._head is not None:
+            await self._writer.start(*self._head)
+        else:
+            await self._writer.start_stream(self._content_type)
 
     async def opened(self) -> None:
         """Once those that judge the request have let it pass. Raises Blocked."""

@@ -235,7 +235,7 @@ class HeldStream:
     def _slot(self, key: SlotKey | None, spot: Spot) -> Slot:
         known = self._slots.get(key) if key is not None else None
         if known is None:
-            known = Slot(is_json=spot.is_json)
+            known = Slot(is_json=spot.is_json and (self.is_whole or bool(self._finders)))
             if key is not None:
                 self._slots[key] = known
             elif self.is_whole:

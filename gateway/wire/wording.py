@@ -12,7 +12,7 @@ import msgspec
 
 ASKED = (
     *("system", "instructions", "messages", "input", "prompt", "suffix", "query", "documents", "texts"),
-    *("contents", "systemInstruction", "system_instruction"),
+    *("contents", "systemInstruction", "system_instruction", "text", "inputs", "message", "instances"),
 )
 """Fields of a request that hold texts."""
 
