@@ -211,3 +211,103 @@ def test_a_group_has_a_name_among_accounts():
     [fault] = faults_of(group(CHECK, name="demo"))
 
     assert fault == "gateway.yaml:5: name: a second account named demo; the first is in gateway.yaml:1"
+
+
+# --- kinds ------------------------------------------------------------------------------------------------------------
+
+
+def kind(name, label="g", **fields):
+    return {"type": f"integration/guardrail-config/{name}", "name": label, "enforcing_strategy": "enforce", **fields}
+
+
+def test_a_pattern_that_re2_does_not_know():
+    pytest.importorskip("re2")
+    custom = [{"pattern": "a"}, {"pattern": "(?=a)"}]
+
+    [fault] = faults_of(group(kind("regex", config={"custom_patterns": custom})))
+
+    place = "gateway.yaml:5: integrations[0].config: custom_patterns[1]"
+    assert fault == f"{place}: is no expression of RE2: invalid perl operator: (?="
+
+
+def test_what_a_check_is_made_of():
+    pytest.importorskip("re2")
+    redacts = kind("secret-detection", operation="mutate", priority=7)
+
+    checks = compiled(group(redacts, kind("tfy-pii", "p"))).guards.checks
+
+    found = {name: (check.mutates, check.priority, check.finder is not None) for name, check in checks.items()}
+    assert found == {"safety/g": (True, 7, True), "safety/p": (False, 1, True)}
+
+
+def test_what_no_pattern_can_find():
+    pytest.importorskip("re2")
+    config = {"pii_categories": ["Email", "Person", "Address"]}
+
+    assert said(compiled(group(kind("tfy-pii", config=config))).warnings) == [
+        "integrations[0].config.pii_categories: Person, Address: such things are found by a model alone, as behind "
+        "azure-pii or custom"
+    ]
+
+
+@pytest.mark.parametrize(("model", "warnings"), [("demo/echo", 0), ("demo/ecko", 1)])
+def test_a_judge_that_is_no_model(model, warnings):
+    judge = kind("llm-judge", config={"model": model, "policy": "no cats"})
+
+    assert len(compiled(group(judge)).warnings) == warnings
+
+
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ({"url": "ftp://x"}, "integrations[0].config.url: must be an http or https URL"),
+        ({"url": "http://169.254.169.254/x"}, "integrations[0].config.url: cannot be called"),
+        ({"url": "https://x.example.com", "headers": {"Host": "y"}}, "integrations[0].config.headers.Host"),
+    ],
+)
+def test_a_service_that_must_not_be_called(config, fault):
+    [found] = faults_of(group(kind("custom", target="request", config=config)))
+
+    assert fault in found
+
+
+def test_a_region_is_no_way_to_another_host():
+    config = {"guardrail_id": "a", "guardrail_version": "1", "region": "x.evil.example/"}
+
+    [fault] = faults_of(group(kind("aws-bedrock", config=config)))
+
+    assert fault == "gateway.yaml:5: integrations[0].config.region: must be letters, digits and hyphens"
+
+
+def test_services_of_stored_manifests_are_called_as_their_models_are():
+    """Nobody vouches for their addresses: they are looked at when connecting."""
+    service = kind("custom", target="request", config={"url": "https://guard.example.com"})
+    guarded = object()
+    texts = stored(group(service, name="theirs"))
+
+    snapshot = compile_snapshot(
+        [*loads(f"{DEMO}\n---\n{group(service)}", "gateway.yaml"), *texts],
+        providers_by_type(),
+        Secrets({}),
+        guarded=guarded,
+    )
+
+    checks = snapshot.guards.checks
+    assert (checks["safety/g"].upstream, checks["theirs/g"].upstream) == (None, guarded)
+
+
+def test_settings_of_parallel_execution():
+    settings = "{type: gateway-global-settings, name: s, guardrail_settings: {enable_parallel_execution: false}}"
+
+    assert compiled().guards.is_parallel
+    assert not compiled(settings).guards.is_parallel
+
+
+def test_rules_for_tools_are_kept_without_a_word():
+    pytest.importorskip("re2")
+    conditions = {"mcpServers": {"condition": "in", "values": ["postgres"]}}
+    tools = rule(conditions=conditions, mcp_tool_pre_invoke_guardrails=["safety/g"])
+
+    snapshot = compiled(group(kind("secret-detection")), rules(tools))
+
+    assert (snapshot.warnings, snapshot.guards.by_hook) == ((), {})
