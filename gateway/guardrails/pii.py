@@ -59,7 +59,7 @@ def _word(label: str, source: str, accepts: Callable[[str], bool] | None = None)
 
 def _after(label: str, words: str, source: str, accepts: Callable[[str], bool] | None = None) -> Pattern:
     """Only behind a word that says what it is: its check digits are too weak to tell by themselves."""
-    source = rf"(?i)\b(?:{words})\b[^0-9\n]{{0,24}}({source})\b"
+    source = rf"(?i)\b(?:{words})\b[^0-9\n]{{0,24}}?({source})\b"
     return Pattern(label, source, f"[{label.upper()}]", accepts, is_number=True, looks_back=True, takes_group=True)
 
 

@@ -25,7 +25,7 @@ def is_random(text: str) -> bool:
 SECRETS: tuple[Pattern, ...] = (
     Pattern(
         "private_key",
-        r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[^\-]*-{0,5}(?:END [A-Z0-9 ]*-{0,5})?",
+        r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[^\-]*-{0,5}(?:END [A-Z0-9 ]*-{0,5}|END|EN|E)?",
         begun=r"-----BEGIN[A-Z0-9 ]*-*",
     ),
     Pattern("aws_access_key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),

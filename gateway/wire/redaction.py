@@ -54,9 +54,14 @@ def decide(text: str, start: int, finders: Sequence[Finder], *, is_end: bool) ->
             found.append(Found(match.start, match.end, match.label, match.replacement, by))
         if found:
             upto = max(upto, found[-1].end)
-    if not is_end and found and found[-1].end == size and size - found[-1].start <= MAX_GROWING:
+    if not is_end and found and _is_open(found[-1], limit, size):
         upto = found.pop().start
     return Decision(tuple(found), upto)
+
+
+def _is_open(last: Found, limit: int, size: int) -> bool:
+    """It may become longer, or something begins in it that will reach beyond its end."""
+    return (last.end == size or last.end > limit) and size - last.start <= MAX_GROWING
 
 
 def _joined(first: Found, second: Match, by: int) -> Found:

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections import deque
+from random import Random
 
 import pytest
 
@@ -18,6 +20,9 @@ from gateway.manifests.guardrail_kinds import (
     SecretsConfig,
     WordListConfig,
 )
+from gateway.proxy.held import Slot
+from gateway.wire.redaction import decide
+from gateway.wire.redaction import redacted as replaced
 
 pytest.importorskip("re2")
 
@@ -343,3 +348,54 @@ def test_what_is_looked_back_at_is_kept():
     assert text[match.start : match.end] == "C03005988"
     assert len("passport ") < LOOKBACK
     assert isinstance(guardrail(PiiConfig()), PatternGuardrail)
+
+
+# --- texts that grow --------------------------------------------------------------------------------------------------
+
+EXAMPLES = [*FOUND.values(), *("".join(parts) for parts in BEHIND_A_WORD.values()), *PERSONAL.values()]
+EXAMPLES += [KEY, "sk-proj-abcdefghijklmnopqrstuv01", "postgres://app:s3cr3tpass@db/x", '"password": "hunter2xyz99"']
+EXAMPLES += [
+    "Bearer abc123def456ghi789jkl0",
+    "routing number: 021000021",
+    "PESEL 44051401359",
+    "project  falcon",
+    "C++",
+]
+BETWEEN = ["hello ", "the ", "a 5 ", "(", "12 ", "é ", "\n", "it's ", ", ", "AB ", "-", "1.", "https://x.y "]
+FINDERS = {
+    "pii": [PiiConfig()],
+    "secrets and pii": [SecretsConfig(), PiiConfig()],
+    "presets": [preset(*PRESETS)],
+    "words": [WordListConfig(words=("project falcon", "bad*", "C++"))],
+}
+
+
+def texts(random, count):
+    """Examples among words and marks that may belong to others of them."""
+    for _ in range(count):
+        parts = [
+            random.choice(BETWEEN) if random.random() < 0.6 else random.choice(EXAMPLES) + random.choice(" .,\n")
+            for _ in range(random.randint(2, 7))
+        ]
+        yield "".join(parts)
+
+
+@pytest.mark.parametrize("configs", FINDERS.values(), ids=FINDERS)
+def test_what_is_found_does_not_depend_on_where_a_text_is_cut(configs):
+    """Also where one thing begins within another. What has gone out is always a beginning of what goes out in the end,
+    so that nothing of what is found has gone out before."""
+    random = Random(7)
+    finders = [guardrail(config).finder for config in configs]
+    for text in texts(random, 150):
+        safe = replaced(text, decide(text, 0, finders, is_end=True).found)
+        slot, left, pieces, out = Slot(is_json=False), text, deque(), ""
+        while left:
+            size = random.choice([1, 1, 2, 3, 5, 8, 13, 40])
+            piece, left = left[:size], left[size:]
+            slot.text += piece
+            pieces.append(piece)
+            slot.settle(finders, is_end=not left)
+            while pieces and slot.decided >= len(pieces[0]):
+                out += slot.take(pieces.popleft())
+            assert safe.startswith(out), text
+        assert out == safe, text
