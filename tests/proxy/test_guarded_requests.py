@@ -152,6 +152,18 @@ async def test_a_request_in_which_nothing_is_found_is_sent_as_it_came(guarded, a
     assert b'[ {"role":"user","content":"caf\\u00e9"} ]' in upstream.requests[0].body
 
 
+async def test_a_megabyte_of_patterns_that_hurt(guarded, auth):
+    """Of a user's own, too: they run in linear time."""
+    patterns = [{"pattern": source} for source in ("(a+)+$", "(a|a)*b", "(.*x){9}", "zzz[0-9]{3}")]
+    hurts = integration("regex", "rx", "mutate", config={"custom_patterns": patterns})
+    upstream = FakeUpstream(REPLY)
+
+    answer = await asked(guarded(upstream, hurts), auth, messages=user("y " * 500_000 + "zzz123"))
+
+    assert answer.status == 200
+    assert upstream.asked()["messages"][0]["content"].endswith("y [REDACTED]")
+
+
 async def test_those_that_change_go_one_after_the_other(guarded, auth):
     """The lowest number first; each sees what the one before has left."""
     first = integration("regex", "one", "mutate", priority=1, config=pattern("secret", "word"))

@@ -112,9 +112,9 @@ class GuardCompiler:
             message = f"{model} is no real model of any account, so this guardrail will fail"
             self.warnings.append(manifest.fault((*at, "config", "model"), message))
         make = MAKERS.get(kind) or self.plugin(kind)
-        if make is None:
-            message = f"{KIND}{kind} does nothing: {_where(kind)}"
-            self.warnings.append(manifest.fault((*at, "type"), message))
+        if make is None or (isinstance(config, ModerationConfig) and model is None):
+            why = _where(kind) if make is None else "config.model names none of your models that judges"
+            self.warnings.append(manifest.fault((*at, "type"), f"{KIND}{kind} does nothing: {why}"))
             return None
         spec = GuardrailSpec(
             name=name,

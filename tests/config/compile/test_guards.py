@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.config.compile.guards import GuardCompiler
 from gateway.config.compile.snapshot import compile_snapshot
 from gateway.contract import Hook
 from gateway.errors import ConfigError
 from gateway.guardrails.metadata import MetadataGuardrail
-from gateway.manifests import Secrets, loads
+from gateway.manifests import Secrets, loads, read
+from gateway.manifests.kinds import STRUCTS
 from gateway.plugins import providers_by_type
 from gateway.rules.limits.rule import Filter
 
@@ -247,6 +249,59 @@ def test_what_no_pattern_can_find():
     assert said(compiled(group(kind("tfy-pii", config=config))).warnings) == [
         "integrations[0].config.pii_categories: Person, Address: such things are found by a model alone, as behind "
         "azure-pii or custom"
+    ]
+
+
+def test_content_moderation_as_it_is_written_elsewhere():
+    """There, it has a model of its own."""
+    moderation = kind("tfy-content-moderation", config={"severity_threshold": 2, "categories": ["Hate"]})
+
+    snapshot = compiled(group(moderation), rules(rule("safety/g")))
+
+    assert said(snapshot.warnings) == [
+        "integrations[0].type: integration/guardrail-config/tfy-content-moderation does nothing: "
+        "config.model names none of your models that judges"
+    ]
+    assert snapshot.guards.checks == {"safety/g": None}
+
+
+def test_one_of_a_plugin():
+    """By the name of its entry point, with whatever config it wants, and its credentials."""
+    made = []
+
+    class Polite:
+        hooks = frozenset(Hook)
+
+        def __init__(self, spec):
+            self.name = spec.name
+            made.append(spec)
+
+    integration = kind("plugin", config={"plugin": "polite", "config": {"word": "please"}}, auth_data={"key": "k"})
+    documents = [
+        (each, read(each, STRUCTS[each.type], Secrets({}))[0]) for each in loads(group(integration), "gateway.yaml")
+    ]
+    compiler = GuardCompiler(lambda _: None, plugin={"polite": Polite}.get)
+
+    checks = compiler.compile(documents).checks
+
+    assert isinstance(checks["safety/g"].guardrail, Polite)
+    assert [(spec.kind, spec.config, spec.auth) for spec in made] == [("polite", {"word": "please"}, {"key": "k"})]
+
+
+def test_a_plugin_that_fails_is_a_fault():
+    def make(spec):
+        raise RuntimeError("x")
+
+    integration = kind("plugin", config={"plugin": "polite"})
+    documents = [
+        (each, read(each, STRUCTS[each.type], Secrets({}))[0]) for each in loads(group(integration), "gateway.yaml")
+    ]
+    compiler = GuardCompiler(lambda _: None, plugin=lambda _: make)
+
+    compiler.compile(documents)
+
+    assert [fault.message for _, fault in compiler.faults] == [
+        "the guardrail failed with RuntimeError; the log has more"
     ]
 
 
