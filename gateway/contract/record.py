@@ -1,6 +1,6 @@
 """What is written down of a request, and where that goes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, Protocol
@@ -72,7 +72,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     """What the gateway itself took: all of the duration that was not spent waiting for the provider."""
     upstream_status: int | None = None
     spans: tuple[Span, ...] = ()
-    """All of them, when one was no success."""
+    """All of them; none, if the only one was a model that answered well: the record says the same."""
     gave_up: str | None = None
     """Why there were no more: `retry_budget`, or the caller's `deadline`."""
     dropped_params: tuple[str, ...] = ()
@@ -81,6 +81,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     error_message: str | None = None
     client: str | None = None
     user_agent: str | None = None
+    metadata: Mapping[str, str] = {}
+    """What the caller says of it, for whoever looks at it later."""
+    applied: Mapping[str, Any] | None = None
+    """How it was routed, as in the header `x-tfy-applied-rules`."""
+    destination: str | None = None
+    """Where `gateway-data-routing-config` sends it, for whoever sorts records; null: it says nothing."""
+    traceparent: str | None = None
+    """The caller's own, if it was well formed. Without one, the request's id is that of its trace."""
 
 
 class Sink(Protocol):

@@ -16,6 +16,7 @@ from gateway.config.compile.guards import GuardCompiler
 from gateway.config.compile.limits import PolicyCompiler
 from gateway.config.compile.prices import PRIVATE, Unpriced, price_of
 from gateway.config.compile.routes import RouteCompiler
+from gateway.config.compile.telling import TellingCompiler
 from gateway.config.snapshot import ANY_MODEL, Piece, Snapshot, find_target
 from gateway.contract import Provider, Target, Upstream
 from gateway.contract.egress import Egress
@@ -178,6 +179,7 @@ class _Compiler:
         policies = self._policies(by_any_name)
         find, plugin = partial(find_target, by_any_name), partial(load_plugin, GUARDRAILS)
         guards = self._compiled(lambda: GuardCompiler(find, guarded=self.guarded, plugin=plugin))
+        telling = self._compiled(lambda: TellingCompiler(find))
         if self.faults:
             raise ConfigError(self.faults, self.warnings)
         documents = [*self.documents.values()]
@@ -204,6 +206,9 @@ class _Compiler:
             trusted_channels=frozenset(
                 channels_of(document for each, document in channels if is_trusted(each, document))
             ),
+            logging=telling.logging,
+            metadata=telling.metadata,
+            otel=telling.otel,
             access=access,
             identity_providers=tuple(document for _, document in documents if isinstance(document, IdentityProvider)),
             manifests={key: manifest for key, (manifest, _) in self.documents.items()},
