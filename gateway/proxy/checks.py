@@ -78,7 +78,7 @@ async def checked(check: Check, subject: Subject, *, started: float, timeout_s: 
         result, said = _result(check, finding), finding.message
         if result == "failed":
             status, reason, objection = Blocked.status, Blocked.code, said
-        elif result == "flagged":
+        elif result != "passed":
             reason = result
     span = Span(
         kind="guardrail",

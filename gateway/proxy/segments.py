@@ -116,7 +116,7 @@ class Segments:
             kind="guardrail",
             name=check.name,
             status=400 if is_objection else 200,
-            reason="guardrail_checks_failed" if is_objection else None,
+            reason="guardrail_checks_failed" if is_objection else result if labels else None,
             started_ms=self._guarding.since_start_ms(),
             duration_ms=0.0,
             hook=_OUT,
