@@ -1,7 +1,7 @@
 """`gateway guardrails`: what guardrails make of a text."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -43,22 +43,24 @@ def try_out(api: "ControlApi", texts: tuple[str, ...], names: tuple[str, ...], h
       1  it would be blocked, or the gateway does not answer
       2  wrong usage of this command
     """
+    import msgspec
+
     from gateway.cli.terminal import printable, show_json, show_table
+    from gateway.control.schema import GuardrailReport
 
     lines = texts or tuple(line for line in sys.stdin.read().splitlines() if line)
     body = {"guardrails": names, "hook": hook, "texts": lines}
-    kind: type[dict[str, Any]] = dict
-    report = api.ask("POST", "guardrails", "test", kind=kind, body=body)
+    report = api.ask("POST", "guardrails", "test", kind=GuardrailReport, body=body)
     if as_json:
-        show_json(report)
+        show_json(msgspec.to_builtins(report))
     else:
         rows = [
-            (each["guardrail_integration"], each["result"], each["explanation"], f"{each['duration_ms']:.1f} ms")
-            for each in report["results"]
+            (each.guardrail_integration, each.result, each.explanation, f"{each.duration_ms:.1f} ms")
+            for each in report.results
         ]
         show_table(("GUARDRAIL", "RESULT", "WHY", "TOOK"), rows, none="no guardrails")
-        for before, after in zip(lines, report["texts"], strict=False):
+        for before, after in zip(lines, report.texts, strict=False):
             if before != after:
                 click.echo(f"changed to: {printable(after)}")
-    if report["verdict"] == "failed":
+    if report.verdict == "failed":
         sys.exit(1)
