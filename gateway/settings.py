@@ -18,6 +18,7 @@ from gateway.upstream.proxies import Proxies, proxies_from
 ADMIN = Caller(subject="user:admin", is_admin=True)
 MIN_TOKEN_CHARS = 16
 MIN_PEPPER_BYTES = 16
+MAX_RESPONSES_DAYS = 3650
 _SIZES = {"Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4}
 
 Value = TypeVar("Value")
@@ -34,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         files_dir: where the gateway keeps files and runs batches itself; None: it does not.
         files_disk_bytes: of all files there.
         ledger_days: how long single requests are remembered; None: for ever.
+        responses_days: how long responses are kept that no provider keeps; 0: not at all.
         egress: of `GATEWAY_EGRESS_ALLOW`.
     """
 
@@ -45,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Secret | None = None
     spool_dir: Path | None = None
     ledger_days: int | None = None
+    responses_days: int | None = None
     secrets_dir: Path | None = None
     upload_disk_bytes: int = 4 * 1024**3
     files_dir: Path | None = None
@@ -76,6 +79,7 @@ def settings_from(environ: Mapping[str, str], *, has_secrets: bool = True) -> Se
         redis_url=read.one("GATEWAY_REDIS_URL", redis_url),
         spool_dir=read.one("GATEWAY_SPOOL_DIR", Path),
         ledger_days=read.one("GATEWAY_LEDGER_DAYS", _days),
+        responses_days=read.one("GATEWAY_RESPONSES_DAYS", _days_or_none),
         secrets_dir=read.one("GATEWAY_SECRETS_DIR", Path),
         upload_disk_bytes=read.one("GATEWAY_UPLOAD_DISK", _size) or Settings().upload_disk_bytes,
         files_dir=read.one("GATEWAY_FILES_DIR", Path),
@@ -180,6 +184,12 @@ def _pepper(environ: Mapping[str, str]) -> Secret | None:
 def _days(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
         raise ValueError("has to be a number of days above 0")
+    return int(text)
+
+
+def _days_or_none(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_RESPONSES_DAYS:
+        raise ValueError(f"has to be a number of days from 0 to {MAX_RESPONSES_DAYS}")
     return int(text)
 
 

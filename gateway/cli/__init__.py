@@ -9,6 +9,7 @@ from gateway.cli.check import check
 from gateway.cli.guardrails import guardrails
 from gateway.cli.init import init
 from gateway.cli.migrate import migrate
+from gateway.cli.schema import schema
 from gateway.cli.serve import serve
 from gateway.cli.team import team
 from gateway.cli.token import token
@@ -26,7 +27,7 @@ def main() -> None:
     """
 
 
-for command in (init, check, serve, migrate, apply, diff, delete, history, rollback):
+for command in (init, check, schema, serve, migrate, apply, diff, delete, history, rollback):
     main.add_command(command)
 for command in (token, team, user, usage, guardrails):
     main.add_command(command)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract import Call, FormBody, Text
+from gateway.contract import Call, FormBody, JsonBody, RawBody, Text
 from gateway.errors import BadRequest
 from gateway.proxy.bodies import LARGE
 from gateway.wire.wording import ASKED, TooManyTexts, Wording, request_spots
@@ -38,6 +38,9 @@ class Asked:
         body = call.request.body
         if isinstance(body, FormBody):
             return cls({name: text for name in ASKED if (text := body.text(name)) is not None})
+        if isinstance(body, RawBody):
+            document = _document(body)
+            return cls({name: document[name] for name in ASKED if name in document})
         size = sum(len(memoryview(call.fields[name])) for name in ASKED if name in call.fields)
         if size <= LARGE:
             return _decoded(call, is_last)
@@ -64,6 +67,11 @@ class Asked:
                     if (text := next(rest)) != spot.holder[spot.key]:
                         wording.put(index, text)
                         fields[name] = self._fields[name][name]
+        body_then = call.request.body
+        if isinstance(body_then, RawBody):
+            data = msgspec.json.encode({**_document(body_then), **fields})
+            request = msgspec.structs.replace(call.request, body=RawBody(data, body_then.content_type))
+            return msgspec.structs.replace(call, request=request)
         return call.with_fields({**call.fields, **{name: _raw(value) for name, value in fields.items()}})
 
     def _read(self, fields: Mapping[str, Any]) -> None:
@@ -71,6 +79,22 @@ class Asked:
         for name, value in fields.items():
             holder = self._fields[name] = {name: value}
             self._wordings.append((name, Wording(request_spots(holder, last_only=self._is_last))))
+
+
+def is_readable(call: Call) -> bool:
+    """Whether its texts can be found, if it has any: not in what is passed on unread, nor in bytes of another form."""
+    body = call.request.body
+    if isinstance(body, RawBody):
+        return isinstance(body.data, bytes) and bool(_document(body))
+    return body is None or isinstance(body, JsonBody | FormBody)
+
+
+def _document(body: RawBody) -> dict[str, Any]:
+    """Empty: it is no JSON object."""
+    try:
+        return msgspec.json.decode(body.data if isinstance(body.data, bytes) else b"", type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return {}
 
 
 def _decoded(call: Call, is_last: bool, *, is_large: bool = False) -> Asked:

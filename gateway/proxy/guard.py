@@ -5,17 +5,18 @@ these, those that have to ask somebody wait beside the model, and nothing of its
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from gateway.contract import Caller, Hook
 from gateway.errors import BadRequest, Blocked, UpstreamError
-from gateway.proxy.asked import Asked
+from gateway.proxy.asked import Asked, is_readable
 from gateway.proxy.checks import Checked, Reach
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guarded import GuardedWriter
 from gateway.proxy.guarding import Guarding, Panel
 from gateway.proxy.responder import Responder
+from gateway.proxy.session import SocketWriter
 from gateway.proxy.writer import ResponseWriter
 from gateway.rules.guards import NOTHING_CHOSEN, GuardRules, checks_by_name, checks_of, chosen_in
 
@@ -59,6 +60,10 @@ class GuardResponder:
             await self.responder.respond(exchange, writer)
             return
         guarding = Guarding(exchange, rules, self.reach, panels)
+        if isinstance(writer, SocketWriter):
+            await _enter_blindly(guarding, panels.values(), "what is said in a session cannot be looked at")
+            await self.responder.respond(exchange, writer)
+            return
         waiting = await _enter(guarding, is_parallel=rules.is_parallel)
         leaving = panels[Hook.LLM_OUTPUT]
         if not waiting.tasks and not leaving.checks:
@@ -143,6 +148,9 @@ async def _enter(guarding: Guarding, *, is_parallel: bool) -> Waiting:
         return Waiting(guarding, {})
     call = exchange.call
     assert call is not None
+    if not is_readable(call):
+        await _enter_blindly(guarding, [panel], "a body of this kind cannot be looked at")
+        return Waiting(guarding, {})
     request = await Asked.of(call, is_last=_scope(exchange)) if any(c.reads_texts for c in panel.checks) else Asked()
     texts = request.texts()
     tasks = {
@@ -166,6 +174,15 @@ async def _enter(guarding: Guarding, *, is_parallel: bool) -> Waiting:
         waiting.cancel()
         raise
     return waiting
+
+
+async def _enter_blindly(guarding: Guarding, panels: Iterable[Panel], why: str) -> None:
+    """Of those that look at texts, each has failed: not to see is not to find nothing. Raises Blocked."""
+    for panel in panels:
+        hook, blind = panel.hook, [check for check in panel.checks if check.reads_texts]
+        guarding.refuse(hook, [guarding.failed(check, hook, why) for check in blind])
+        guarding.refuse(hook, await guarding.ask_all([each for each in panel.checks if not each.reads_texts], hook))
+    guarding.report()
 
 
 def _scope(exchange: Exchange) -> bool:

@@ -110,7 +110,7 @@ class GuardedWriter(ResponseWriter):
 
     async def _checked_body(self, content_type: str, body: bytes) -> bytes:
         """Raises Blocked."""
-        if content_type.startswith(_MEDIA):
+        if not body or content_type.startswith(_MEDIA):
             return body
         is_text = content_type.startswith("text/")
         answer = await _decoded(body, is_text=is_text)

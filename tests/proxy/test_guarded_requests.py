@@ -6,13 +6,27 @@ import json
 import msgspec
 import pytest
 
-from gateway.contract import Call, Choice, Finding, Hook, JsonBody, Outcome, Request, Target
+from gateway.contract import (
+    Call,
+    Choice,
+    Finding,
+    GuardrailSpec,
+    Hook,
+    JsonBody,
+    Outcome,
+    RawBody,
+    Request,
+    Target,
+)
 from gateway.contract.call import Ask
 from gateway.dialects import CHAT
-from gateway.errors import Blocked
+from gateway.errors import Blocked, BrokeOff
+from gateway.guardrails.found import make
+from gateway.manifests.guardrail_kinds import SecretsConfig
 from gateway.providers.demo import Demo
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
+from gateway.proxy.session import SessionTiming, SocketWriter
 from gateway.proxy.writer import ResponseWriter
 from gateway.rules.guards import Check, GuardRule, GuardRules
 from gateway.rules.limits.rule import Filter
@@ -265,6 +279,45 @@ async def test_how_much_of_a_conversation(guarded, auth, scope, status):
     assert answer.status == status
 
 
+# --- what cannot be looked at -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        (RawBody(json.dumps({"text": SECRET, "id": SECRET}).encode(), "application/json"), {"text": "[REDACTED]"}),
+        (RawBody(b"\xff\x00", "audio/wav"), None),
+        (RawBody(b"[1]", "application/json"), None),
+    ],
+)
+async def test_bytes_are_looked_at_if_they_are_json(body, sent):
+    """As vendors of speech have them. A guardrail that sees nothing has failed."""
+    asking = Asking(
+        Model(), make(GuardrailSpec(name="g", kind="x", config=SecretsConfig(), redacts=True)), mutates=True
+    )
+
+    if sent is None:
+        with pytest.raises(Blocked, match="a body of this kind cannot be looked at"):
+            await asking.ask(body)
+    else:
+        await asking.ask(body)
+        assert json.loads(asking.exchange.call.request.body.data) == {**sent, "id": SECRET}
+
+
+@pytest.mark.parametrize(("strategy", "is_blocked"), [("enforce", True), ("enforce_but_ignore_on_error", False)])
+async def test_a_session_cannot_be_looked_at(strategy, is_blocked):
+    asking = Asking(Model(), Says("g"), strategy=strategy)
+    asking.writer = lambda send, exchange: SocketWriter(
+        None, send, exchange, subprotocol=None, timing=SessionTiming(), count=None
+    )
+
+    expected = Blocked if is_blocked else BrokeOff  # the model here is none that opens a session
+
+    with pytest.raises(expected):
+        await asking.ask()
+    assert asking.model.was_asked.is_set() is not is_blocked
+
+
 # --- models as judges -------------------------------------------------------------------------------------------------
 
 JUDGE = integration("llm-judge", config={"model": "mock/judge", "policy": "no cats"})
@@ -365,24 +418,27 @@ class Model:
 
 
 class Asking:
-    def __init__(self, model, *guardrails, strategy="enforce", is_parallel=True):
-        checks = tuple(Check(guardrail, strategy) for guardrail in guardrails)
+    writer = ResponseWriter
+
+    def __init__(self, model, *guardrails, strategy="enforce", is_parallel=True, mutates=False):
+        checks = tuple(Check(guardrail, strategy, 1, mutates) for guardrail in guardrails)
+        self.model = model
         rule = GuardRule(Filter(), (Filter(),), {}, checks)
         rules = GuardRules({Hook.LLM_INPUT: (rule,)}, is_parallel=is_parallel)
         self.responder = GuardResponder(model, rules=lambda: rules)
         self.sent = []
 
-    async def ask(self):
+    async def ask(self, body=None):
         fields = {"messages": msgspec.Raw(b"[]")}
         target = Target(name="mock/m", model="m", model_types=frozenset({"chat"}), provider=Demo())
-        call = Call(CHAT, Ask("mock/m"), Request(body=JsonBody(fields)))
-        exchange = Exchange(call=call, choice=Choice(target), task=asyncio.current_task())
+        call = Call(CHAT, Ask("mock/m"), Request(body=body or JsonBody(fields)))
+        self.exchange = exchange = Exchange(call=call, choice=Choice(target), task=asyncio.current_task())
 
         async def send(message):
             self.sent.append(message["type"])
 
         with exchange.interruptible():
-            await self.responder.respond(exchange, ResponseWriter(send, exchange))
+            await self.responder.respond(exchange, self.writer(send, exchange))
 
 
 NO = Finding("block", "no")
