@@ -512,3 +512,17 @@ async def test_what_only_audits_holds_nothing_up(guarded, auth, sink):
         ("safety/g", "llm_output", "flagged"),
     ]
     assert upstream.asked()["responseBody"]["choices"][0]["message"]["content"] == f"hello {SECRET}"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_of_the_responses_api(guarded, auth, stream):
+    """Its last events repeat all that was said."""
+    body = {"choices": [{"message": {"content": f"it is {SECRET}, yes"}, "finish_reason": "stop"}], "usage": {}}
+    reply = stream_of("it is ", SECRET[:7], SECRET[7:], ", yes") if stream else (200, [json.dumps(body).encode()])
+    ask = {"model": "mock/m", "input": "hi", "stream": stream, "store": False}
+
+    answer = await post(guarded(FakeUpstream(reply), REDACTS), "/v1/responses", ask, headers=auth)
+
+    assert answer.status == 200
+    assert SECRET.encode() not in answer.body
+    assert answer.body.count(b"it is [REDACTED], yes") == (4 if stream else 1)
