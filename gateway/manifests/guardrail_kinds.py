@@ -38,14 +38,14 @@ class PresetPatterns(Config, frozen=True, kw_only=True):
     presets: tuple[str, ...] = ()
 
 
-class CustomPattern(Config, frozen=True, kw_only=True):
+class UserPattern(Config, frozen=True, kw_only=True):
     pattern: Text
     redaction_text: str = "[REDACTED]"
 
 
 class RegexConfig(Config, frozen=True, kw_only=True):
     preset_patterns: PresetPatterns = PresetPatterns()
-    custom_patterns: tuple[CustomPattern, ...] = ()
+    custom_patterns: tuple[UserPattern, ...] = ()
 
 
 class WordListConfig(Config, frozen=True, kw_only=True):

@@ -91,8 +91,9 @@ def _struct(kind: str) -> type[KindIntegration]:
     own: tuple[Any, ...] = ("config", config) if default is None and config is not Any else ("config", config, default)
     operation = ("operation", Literal[operations], "validate")
     fields: Any = [operation, own]
+    name = "".join(part.capitalize() for part in kind.split("-")) + "Integration"
     made: type[KindIntegration] = msgspec.defstruct(  # type: ignore[assignment]
-        "KindIntegration", fields, bases=(KindIntegration,), frozen=True, kw_only=True, tag=KIND + kind
+        name, fields, bases=(KindIntegration,), frozen=True, kw_only=True, tag=KIND + kind
     )
     return made
 

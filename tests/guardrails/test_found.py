@@ -13,11 +13,11 @@ from gateway.guardrails.patterns import LOOKBACK, SLICE, PatternGuardrail, Patte
 from gateway.guardrails.pii import CATEGORIES, patterns_of
 from gateway.guardrails.presets import PRESETS, TOPICS
 from gateway.manifests.guardrail_kinds import (
-    CustomPattern,
     PiiConfig,
     PresetPatterns,
     RegexConfig,
     SecretsConfig,
+    UserPattern,
     WordListConfig,
 )
 from gateway.proxy.held import Slot
@@ -227,7 +227,7 @@ async def test_secrets(text, safe):
 
 async def test_a_pattern_of_ones_own_is_replaced_as_a_whole():
     """Also if it has groups, or brackets that are none."""
-    config = RegexConfig(custom_patterns=(CustomPattern(pattern=r"(EMP|[(]X)-([0-9]{6})", redaction_text="[EMP]"),))
+    config = RegexConfig(custom_patterns=(UserPattern(pattern=r"(EMP|[(]X)-([0-9]{6})", redaction_text="[EMP]"),))
 
     assert await redacted(config, "EMP-123456 and (X-123456") == "[EMP] and [EMP]"
 
@@ -238,7 +238,7 @@ async def test_a_pattern_of_ones_own_is_replaced_as_a_whole():
         (RegexConfig(), "has nothing to look for"),
         (preset("emial"), "no preset 'emial'; did you mean 'email'?"),
         (
-            RegexConfig(custom_patterns=(CustomPattern(pattern="a(?=b)"),)),
+            RegexConfig(custom_patterns=(UserPattern(pattern="a(?=b)"),)),
             "custom_patterns[0]: is no expression of RE2: invalid perl operator: (?=",
         ),
     ],
@@ -257,7 +257,7 @@ async def test_words():
 
 
 async def test_overlapping_finds_are_one():
-    config = RegexConfig(custom_patterns=(CustomPattern(pattern="abcd"), CustomPattern(pattern="cdef")))
+    config = RegexConfig(custom_patterns=(UserPattern(pattern="abcd"), UserPattern(pattern="cdef")))
 
     assert await redacted(config, "xabcdefx") == "x[REDACTED]x"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.contract import GuardrailSpec
 from gateway.errors import BrokeOff
 from gateway.guardrails.found import make
-from gateway.manifests.guardrail_kinds import CustomPattern, PiiConfig, RegexConfig, SecretsConfig
+from gateway.manifests.guardrail_kinds import PiiConfig, RegexConfig, SecretsConfig, UserPattern
 from gateway.proxy.held import HeldStream
 from gateway.testing import FakeUpstream, post
 from gateway.wire import sse
@@ -142,7 +142,7 @@ def test_arguments_of_tools_are_read_as_the_json_that_they_are(write, in_events,
 @given(words=st.lists(st.text(max_size=12), max_size=20), in_chunks=cuts, write=st.sampled_from([*TEXTS.values()]))
 def test_what_is_not_changed_is_the_same_to_the_byte(words, in_chunks, write):
     stream = b": comment\n\n" + b"".join(map(write, words)) + b"data: [DONE]\n\n"
-    using = finders(RegexConfig(custom_patterns=(CustomPattern(pattern="never-to-be-seen-[0-9]{9}"),)))
+    using = finders(RegexConfig(custom_patterns=(UserPattern(pattern="never-to-be-seen-[0-9]{9}"),)))
 
     assert b"".join(held(cut(stream, in_chunks), using)) == stream
 
