@@ -36,6 +36,8 @@ class FileReferencesMiddleware:
             if not file.is_seen_by(caller):
                 raise not_found(ObjectKind.FILE, id_)
             if file.provider_id != id_:
-                problem = f"the file {id_[:80]!r} has another id at {file.account}; upload it again to name it in a call"
+                problem = (
+                    f"the file {id_[:80]!r} has another id at {file.account}; upload it again to name it in a call"
+                )
                 raise BadRequest(problem, code="file_ambiguous")
         await self.app(scope, receive, send)
