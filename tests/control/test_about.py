@@ -161,15 +161,22 @@ async def test_each_schema_is_one(app_with, with_database):
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
-async def test_errors_are_as_the_document_says(app_with, auth):
-    app = app_with(FakeUpstream(REPLY))
+@pytest.mark.parametrize("with_token", [True, False])
+async def test_errors_are_as_the_document_says(app_with, with_database, auth, with_token):
+    """Those of Anthropic's, Google's and AWS's APIs were said to be OpenAI's."""
+    app = app_with(FakeUpstream(REPLY), environ=with_database)
     found = await document(app)
 
-    answer = await request(app, "POST", "/v1/chat/completions", {"messages": []}, headers=auth)
-
-    schema = {"$ref": "#/components/schemas/ErrorBody", "components": found["components"]}
-    assert answer.status == 400
-    jsonschema.Draft202012Validator(schema).validate(answer.json())
+    refused = set()
+    for path, methods in found["paths"].items():
+        for method, operation in methods.items():
+            headers = auth if with_token else {}
+            answer = await request(app, method.upper(), path.replace("{", "").replace("}", ""), b"[]", headers=headers)
+            if answer.status >= 400:
+                schema = operation["responses"]["default"]["content"]["application/json"]["schema"]
+                jsonschema.Draft202012Validator({**schema, "components": found["components"]}).validate(answer.json())
+                refused.add(schema["$ref"].rpartition("/")[2])
+    assert refused == {"ErrorBody", "AnthropicError", "GoogleError", "AwsError", "SpeechError"}
 
 
 async def test_each_reference_leads_somewhere(app_with, with_database):
