@@ -92,7 +92,7 @@ class KeptResponses(ResponseErrors):
     def reading(self, call: Call, head: Head) -> Reading:
         if head.is_stream:
             return ResponseStreamReading(is_free=True, begins_at_once=True)
-        return ResponseReading(is_free=True)
+        return ResponseReading(is_free=True, may_be_empty=call.request.method == "DELETE")
 
 
 class KeptCompletions(OpenAIErrors):
@@ -114,7 +114,7 @@ class KeptCompletions(OpenAIErrors):
         return Ask(None, has_output=False)
 
     def reading(self, call: Call, head: Head) -> Reading:
-        return ResponseReading(is_free=True)
+        return ResponseReading(is_free=True, may_be_empty=call.request.method == "DELETE")
 
 
 MAKE_RESPONSE = ResponsesDialect()

@@ -106,17 +106,20 @@ class ResponseReading:
 
     Args:
         is_free: no model has answered, or it was billed when it did.
+        may_be_empty: nothing is told of what was deleted: OpenAI's specification has no answer there, and some servers
+            give none.
     """
 
     content_type: str | None = None
     is_stream = False
     is_over = False
 
-    def __init__(self, *, is_free: bool = False) -> None:
+    def __init__(self, *, is_free: bool = False, may_be_empty: bool = False) -> None:
         self.events = 0
         self.has_begun = False
         self.response_id: str | None = None
         self._is_free = is_free
+        self._may_be_empty = may_be_empty
         self._parts: list[bytes] = []
         self._size = 0
         self._said = _Response()
@@ -132,6 +135,9 @@ class ResponseReading:
     def end(self) -> bytes:
         """What has failed is a response as well, and its `error` a part of it."""
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        if not body and self._may_be_empty:
+            self.has_begun = True
+            return b""
         self._said = _said(body)
         if self._said.error and self._said.object != "response":
             raise told({"error": self._said.error}, body)

@@ -395,6 +395,25 @@ async def test_a_native_response_that_is_deleted_is_forgotten(app_of, ana):
     assert len(upstream.requests) == 2
 
 
+@pytest.mark.parametrize("status", [200, 204])
+async def test_a_provider_may_say_nothing_of_what_it_has_deleted(app_of, ana, status):
+    """OpenAI's specification has no answer to this: a server that kept to it was a 502, and its response found on."""
+    app, _ = app_of(body(native()), (status, []), (200, []))
+    await post(app, "/v1/responses", ask(model="one/m"), headers=ana)
+
+    gone = await request(app, "DELETE", "/v1/responses/resp_1", headers=ana)
+
+    assert (gone.status, gone.body) == (status, b"")
+    assert (await get(app, "/v1/responses/resp_1", headers=ana)).status == 404
+
+
+async def test_a_response_that_is_asked_for_is_not_nothing(app_of, ana):
+    app, _ = app_of(body(native()), (200, []))
+    await post(app, "/v1/responses", ask(model="one/m"), headers=ana)
+
+    assert (await get(app, "/v1/responses/resp_1", headers=ana)).status == 502
+
+
 async def test_a_stream_can_be_taken_up_again(app_of, ana, sink):
     app, upstream = app_of((200, events()))
     await post(app, "/v1/responses", ask(model="one/m", stream=True), headers=ana)
