@@ -80,6 +80,7 @@ async def test_without_a_database_there_is_no_control_api(app_with):
         "/{version}/models/{model}:countTokens",
         "/v1/responses",
         "/v1/responses/input_tokens",
+        "/v1/responses/compact",
         "/v1/responses/{id}",
         "/v1/responses/{id}/cancel",
         "/v1/responses/{id}/input_items",
