@@ -168,7 +168,7 @@ class OpenApiEndpoint:
                 if route.startswith("/gemini/"):
                     continue  # the same once more
                 vendor = _VENDORS.get(dialect.name, "OpenAI")
-                names, error = _names_in(_plain(route)), ref_of[_ERRORS.get(dialect.name, ErrorBody)]
+                names, error = _names_in(_plain(route)), _error_of(dialect, ref_of)
                 about = _operation(f"As {vendor}'s {route}", "inference", names=names, error=error)
                 if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method in WITH_BODY:
                     has_model = dialect.model_type and "{" not in route
@@ -195,8 +195,12 @@ class OpenApiEndpoint:
         for dialect in self.passed:
             for method, route in dialect.routes:
                 path = route.replace(":path}", "}")
-                error = ref_of[_ERRORS.get(dialect.name, ErrorBody)]
-                about = _operation("Passed on as it is", "passed on", names=_names_in(path), error=error)
+                names, error = _names_in(path), _error_of(dialect, ref_of)
+                about = _operation("Passed on as it is", "passed on", names=names, error=error)
+                about["responses"]["501"] = {
+                    **about["responses"]["default"],
+                    "description": "A call of the vendor's API that is not passed on.",
+                }
                 if method in ("POST", "PUT", "PATCH"):
                     about["requestBody"] = {"content": {_ANY: {}}}
                 yield path, method, about
@@ -215,6 +219,12 @@ class OpenApiEndpoint:
             if needs is Needs.NOTHING:
                 operation["security"] = []
             yield BASE + route.path, route.method, {**operation, "description": f"Needs {needed}."}
+
+
+def _error_of(dialect: Dialect, ref_of: _Refs) -> Any:
+    """What is refused before it is known whose API it is, such as a path with control characters, is in OpenAI's."""
+    kind = _ERRORS.get(dialect.name)
+    return _ERROR if kind is None else {"anyOf": [ref_of[kind], _ERROR]}
 
 
 def _plain(path: str) -> str:

@@ -1,5 +1,6 @@
 """What the gateway says of itself."""
 
+import json
 import re
 
 import jsonschema
@@ -174,10 +175,25 @@ async def test_errors_are_as_the_document_says(app_with, with_database, auth, wi
             headers = auth if with_token else {}
             answer = await request(app, method.upper(), path.replace("{", "").replace("}", ""), b"[]", headers=headers)
             if answer.status >= 400:
-                schema = operation["responses"]["default"]["content"]["application/json"]["schema"]
+                told = operation["responses"].get(str(answer.status)) or operation["responses"]["default"]
+                schema = told["content"]["application/json"]["schema"]
                 jsonschema.Draft202012Validator({**schema, "components": found["components"]}).validate(answer.json())
-                refused.add(schema["$ref"].rpartition("/")[2])
+                refused.add(schema.get("anyOf", [schema])[0]["$ref"].rpartition("/")[2])
     assert refused == {"ErrorBody", "AnthropicError", "GoogleError", "AwsError", "SpeechError"}
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/bedrock/proxy/{rest}", "/tts/{account}/{rest}"])
+async def test_what_is_refused_before_the_api_is_known_is_in_the_document(app_with, call, path):
+    """At `/bedrock/proxy/%00`, the error was not AWS's."""
+    app = app_with(FakeUpstream(REPLY))
+    found = await document(app)
+
+    sent = await call(app, method="POST", path=f"{path}\x00")
+
+    schema = found["paths"][path]["post"]["responses"]["default"]["content"]["application/json"]["schema"]
+    error = json.loads(sent[1]["body"])
+    assert (sent[0]["status"], error["message"]) == (400, "the path holds a control character")
+    jsonschema.Draft202012Validator({**schema, "components": found["components"]}).validate(error)
 
 
 async def test_each_reference_leads_somewhere(app_with, with_database):
