@@ -25,7 +25,7 @@ from gateway.contract.provider import (
     Upstream,
     UpstreamRequest,
 )
-from gateway.contract.record import Outcome, Record, Sink, Span
+from gateway.contract.record import Content, Outcome, Record, SideCall, Sink, Span
 from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request, Stored
 from gateway.contract.translator import Translator
 
@@ -35,6 +35,7 @@ __all__ = [
     "Caller",
     "Choice",
     "Classifier",
+    "Content",
     "Credential",
     "Dialect",
     "Endpoint",
@@ -56,6 +57,7 @@ __all__ = [
     "Record",
     "Reply",
     "Request",
+    "SideCall",
     "Signer",
     "Sink",
     "Span",

@@ -1,9 +1,9 @@
 """What is written down of a request, and where that goes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -33,6 +33,25 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     reason: str | None
     started_ms: float
     duration_ms: float
+
+
+class SideCall(msgspec.Struct, frozen=True, gc=False):
+    """A model that was asked to find out who should answer. The ledger has a line for it, beside the request's own."""
+
+    resolved_model: str
+    usage: Usage
+    cost_nanousd: int | None
+
+
+class Content(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What was asked and answered, where it is to be kept: the beginning of either, without what looks like a key.
+
+    `is_cut`: there was more than `gateway.proxy.content.MAX_BYTES` of one of them.
+    """
+
+    input: str = ""
+    output: str = ""
+    is_cut: bool = False
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="event", tag="request"):
@@ -76,6 +95,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     error_message: str | None = None
     client: str | None = None
     user_agent: str | None = None
+    teams: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = {}
+    """What the caller says of it, for whoever looks at it later."""
+    limit_rules: tuple[str, ...] = ()
+    """Rules whose limits it drew on; `budget_rules`: the same of budgets."""
+    budget_rules: tuple[str, ...] = ()
+    applied: Mapping[str, Any] | None = None
+    """How it was routed, as in the header `x-tfy-applied-rules`."""
+    side_calls: tuple[SideCall, ...] = ()
 
 
 class Sink(Protocol):

@@ -9,7 +9,8 @@ from time import perf_counter
 
 import structlog
 
-from gateway.contract import Outcome, Record, Span
+from gateway.contract import Outcome, Record, SideCall, Span
+from gateway.contract.route import NO_METADATA
 from gateway.errors import ClientLeft, GatewayError, Unexpected
 from gateway.logs import redact_text, traceback_text
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path
@@ -104,6 +105,36 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         error_message=_visible(error.message) if error is not None else None,
         client=client[0] if client else None,
         user_agent=_safe(user_agent.decode("latin-1")) or None if user_agent else None,
+        teams=tuple(sorted(caller.teams)) if caller is not None and caller.teams else (),
+        metadata={_safe(name): _safe(exchange.metadata[name]) for name in exchange.metadata}
+        if exchange.metadata
+        else NO_METADATA,
+        limit_rules=_rules(exchange, is_budget=False) if exchange.holds or exchange.target_ticket is not None else (),
+        budget_rules=_rules(exchange, is_budget=True) if exchange.holds or exchange.target_ticket is not None else (),
+        applied=exchange.applied,
+        side_calls=_side_calls(exchange) if exchange.side_calls else (),
+    )
+
+
+def _rules(exchange: Exchange, *, is_budget: bool) -> tuple[str, ...]:
+    """Each once, in the order in which they were looked up."""
+    more = exchange.target_ticket.holds if exchange.target_ticket is not None else ()
+    return tuple(dict.fromkeys([hold.rule for hold in (*exchange.holds, *more) if hold.is_budget is is_budget]))
+
+
+def _side_calls(exchange: Exchange) -> tuple[SideCall, ...]:
+    """Each with what it costs, as the ledger has it."""
+    return tuple(
+        SideCall(
+            target.name,
+            usage,
+            usage.stated_cost
+            if usage.stated_cost is not None and target.states_cost
+            else target.price.cost(usage, exchange.at)
+            if target.price is not None
+            else None,
+        )
+        for target, usage in exchange.side_calls
     )
 
 
