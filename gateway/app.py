@@ -19,7 +19,7 @@ from gateway.contract.part import Part
 from gateway.control.about import OpenApiEndpoint, RootEndpoint
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
-from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from
+from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, remembering, sinks_from
 from gateway.control.routes import ROUTES
 from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE
 from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
@@ -105,7 +105,8 @@ def build_app(
         middlewares: of your own, from the outside in. They run once caller and call are known.
         dialects: APIs of your own for clients, besides those that are built in.
         providers: of your own, besides those that are installed.
-        sinks: where request records go; standard output unless given.
+        sinks: where request records go; standard output unless given. Besides, they go to the database if there is
+            one, and to the sinks that the environment asks for.
         network: who calls providers; HTTP unless given. Your own decides by itself where it may connect to, and you
             close it.
         hosts: names the gateway answers to; empty means any.
@@ -136,7 +137,13 @@ def build_app(
     control = control_from(settings, live, seal, callers.pepper, kept)
     ledger = ledger_from(settings, control)
     drain = Drain()
-    records = Records([LogSink()] if sinks is None else sinks)
+    records = Records(
+        [LogSink()] if sinks is None else sinks,
+        lasting=sinks_from(settings, control),
+        spool=settings.spool_dir / "records" if settings.spool_dir is not None else None,
+    )
+    if control is not None:
+        control.streams.is_stopping = lambda: drain.is_stopping
     known = tokens or callers
     failures = Failures()
     bodies = Bodies()
@@ -174,6 +181,7 @@ def build_app(
         *bookkeeping(settings, kept, control, ledger, bills=partial(open_bills, drain, admission)),
         *((SharedHealth(health, bus),) if bus is not None else ()),
         live,
+        *remembering(settings, control),
         records,
         http,
         guarded,

@@ -9,13 +9,13 @@ from sqlalchemy import Select, Table, func, literal_column, or_, select
 
 from gateway.contract.usage import AMOUNTS, Usage
 from gateway.errors import BadRequest
+from gateway.state.requests.asked import METADATA, Only, Question, Sum
 from gateway.state.requests.histogram import SCALES, Scale
 from gateway.state.requests.tables import COUNTS, DAYS, HOURS, MINUTES
 
 MINUTES_KEPT = timedelta(hours=47)
 """One less than they are: what is asked for now must not go while it is looked for."""
 MOST_STEPS = 1500
-METADATA = "metadata."
 
 DIMENSIONS = {
     "subject": "who",
@@ -34,59 +34,12 @@ LEVELS = ((DAYS, _DAY), (HOURS, _HOUR), (MINUTES, _MINUTE))
 """The tables of sums, and how many seconds a row of each is about."""
 
 
-class Only(msgspec.Struct, frozen=True):
-    """Sums of those alone whose dimension has one of the values; `is_not`: none of them."""
-
-    dimension: str
-    values: tuple[str, ...]
-    is_not: bool = False
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    Args:
-        since, until: from, and before.
-        by: dimensions to group by. Of `subject` and `token`, `team` and `metadata.<key>`, only one: sums of teams are
-            not kept for each of their people.
-        step_s: one group for each such span of time, at least a minute; None: all of it together.
-        subjects: whose requests; None: everybody's.
-        scales: whose percentiles are asked for.
-    """
-
-    since: datetime
-    until: datetime
-    by: tuple[str, ...] = ()
-    only: tuple[Only, ...] = ()
-    step_s: int | None = None
-    subjects: frozenset[str] | None = None
-    scales: tuple[Scale, ...] = ()
-
-
 class Piece(NamedTuple):
     """A part of the time asked about, and the table that has its sums. Seconds since 1970."""
 
     table: Table
     since_s: int
     until_s: int
-
-
-class Sum(msgspec.Struct, frozen=True):
-    """What a group came to. `bins`: the counts of each scale asked for. `at`: begin of the step, in seconds.
-
-    `cost`, in nano-dollars, is without the `unpriced` ones. Times are in microseconds, all together.
-    """
-
-    group: tuple[str, ...]
-    at: int | None
-    requests: int
-    failures: int
-    unpriced: int
-    cost: int
-    usage: Usage
-    latency_us: int
-    first_token_us: int
-    per_token_us: int
-    bins: dict[str, tuple[int, ...]] = {}
 
 
 def kind_of(question: Question) -> str:
@@ -206,7 +159,9 @@ def _column(table: Table, dimension: str) -> Any:
 def _fits(column: Any, only: Only) -> Any:
     if only.dimension == "account":
         return or_(*(func.substr(column, 1, len(value) + 1) == f"{value}/" for value in only.values))
-    return column.in_([_value(only.dimension, value) for value in only.values])
+    begins = [value[:-1] for value in only.values if value.endswith("*")]
+    values = [_value(only.dimension, value) for value in only.values if not value.endswith("*")]
+    return or_(column.in_(values), *(func.substr(column, 1, len(text)) == text for text in begins))
 
 
 def _value(dimension: str, value: str) -> str | int:

@@ -1,12 +1,13 @@
 """Records as rows: each by itself, and what many of them come to."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 import structlog
+from sqlalchemy import RowMapping
 
 from gateway.contract import Outcome, Record, SideCall
 from gateway.contract.usage import AMOUNTS, Usage
@@ -30,6 +31,7 @@ Key = tuple[Any, ...]
 log = structlog.get_logger(__name__)
 
 _encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Record)
 _amounts = attrgetter(*AMOUNTS)
 _AMOUNT_AT = COUNTS.index(AMOUNTS[0])
 _REQUESTS, _FAILURES, _UNPRICED, _COST = range(4)
@@ -215,5 +217,5 @@ def sum_columns() -> tuple[str, ...]:
     return (*KEY, *COUNTS, *BINS)
 
 
-def shown(row: Mapping[str, Any]) -> Record:
-    return msgspec.json.decode(row["record"], type=Record)
+def shown(row: RowMapping) -> Record:
+    return _decoder.decode(row["record"])

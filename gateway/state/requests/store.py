@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Select, Table, delete, func, inspect, select, text
+from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,8 +23,9 @@ from gateway.state.database.engine import connected, engine_of, writer_beside
 from gateway.state.database.errors import border
 from gateway.state.database.inserting import STAYS, PostgresInserting, SqliteInserting, growing
 from gateway.state.database.transaction import IDLE
-from gateway.state.requests.filters import Driver, Query, Rule, condition_of, driver_of, seen_condition
-from gateway.state.requests.metrics import Question, Sum, pieces, summed, sums_query
+from gateway.state.requests.asked import Page, Query, Question, Rule, Sum, Tail
+from gateway.state.requests.filters import Driver, condition_of, driver_of, seen_condition
+from gateway.state.requests.metrics import pieces, settled, summed, sums_query
 from gateway.state.requests.rows import LEVELS, Batch, Names, batch_of, shown, sum_columns
 from gateway.state.requests.tables import (
     BINS,
@@ -58,19 +59,6 @@ SOME = 200
 log = structlog.get_logger(__name__)
 
 
-class Page(msgspec.Struct, frozen=True):
-    """`next`: where the next one begins; None: there is no more. There may be a next one though this has few records,
-    or none: then it was looked for long enough."""
-
-    records: tuple[Record, ...]
-    next: str | None = None
-
-
-class Tail(msgspec.Struct, frozen=True):
-    records: tuple[Record, ...]
-    seq: int
-
-
 class _Database(Protocol):
     def add(self, table: Table, names: tuple[str, ...], rows: Sequence[Row], end: str) -> None: ...
 
@@ -100,6 +88,8 @@ class RecordStore:
         self._deadline_s = deadline_s
         self._writing_s = writing_s
         self._names = Names()
+        self._is_open = False
+        self._opening = asyncio.Lock()
         self._days: set[str] = set()
         """Those whose partitions are there, or cannot be made."""
 
@@ -108,7 +98,15 @@ class RecordStore:
         return self._writer is not None
 
     async def open(self) -> None:
-        """Makes the tables that are missing. Several may do it at once."""
+        """Makes the tables that are missing. Who writes or reads does it; several processes may do so at once."""
+        if self._is_open:
+            return
+        async with self._opening:
+            if not self._is_open:
+                await self._make()
+                self._is_open = True
+
+    async def _make(self) -> None:
         async with border(self._writing_s), connected(self._engine, writes=True) as connection:
             if not self.is_sqlite:
                 await connection.execute(select(func.pg_advisory_xact_lock(MAKING)))
@@ -129,6 +127,7 @@ class RecordStore:
         Returns:
             How many were new.
         """
+        await self.open()
         written = 0
         for at in range(0, len(records), AT_ONCE):
             by_id = {record.request_id: record for record in records[at : at + AT_ONCE]}
@@ -145,6 +144,7 @@ class RecordStore:
         Returns:
             How many records were deleted, besides those of partitions.
         """
+        await self.open()
         now = now or utc_now()
         deleted = 0
         if not self.is_sqlite:
@@ -176,6 +176,7 @@ class RecordStore:
         driver = driver_of(query.filters, query.seen)
         if query.seen is not None and not query.seen:
             return Page(())
+        await self.open()
         low, high = _bounds(query)
         condition = self._condition(query.filters, query.seen)
         found: list[Record] = []
@@ -183,9 +184,8 @@ class RecordStore:
         async with border(self._deadline_s), connected(self._engine) as connection:
             while True:
                 end = None if driver.is_exact else await self._window_end(connection, driver, low, high, size, query)
-                after_end = end and f"{end} "  # which comes after the id, and before all that are longer
-                within = (low, high) if end is None else (low, after_end) if query.oldest_first else (end, high)
-                rows = select(REQUESTS.c.record, REQUESTS.c.request_id).where(condition, *_between(*within))
+                step = (low, high) if end is None else (low, _after(end)) if query.oldest_first else (end, high)
+                rows = select(REQUESTS.c.record, REQUESTS.c.request_id).where(condition, *_between(*step))
                 rows = rows.order_by(_order(REQUESTS.c.request_id, query)).limit(query.limit - len(found) + 1)
                 got = (await connection.execute(rows)).mappings().all()
                 found += [shown(row) for row in got[: query.limit - len(found)]]
@@ -196,11 +196,12 @@ class RecordStore:
                     return Page(tuple(found))
                 if time.perf_counter() >= until_s:
                     return Page(tuple(found), end)
-                low, high = (after_end, high) if query.oldest_first else (low, end)
+                low, high = (_after(end), high) if query.oldest_first else (low, end)
                 size = min(size * 4, LAST_WINDOW)
 
     async def tail(self, after: int | None, query: Query) -> Tail:
         """What was written after `after`, the oldest first, 500 at most; None: nothing yet, but where to go on."""
+        await self.open()
         newest = select(REQUESTS.c.seq).order_by(REQUESTS.c.seq.desc()).limit(1)
         async with border(self._deadline_s), connected(self._engine) as connection:
             last = await connection.scalar(newest) or 0
@@ -213,8 +214,13 @@ class RecordStore:
             got = (await connection.execute(rows.order_by(REQUESTS.c.seq).limit(500))).mappings().all()
         return Tail(tuple(map(shown, got)), got[-1]["seq"] if len(got) == 500 else until)
 
+    def settled(self, question: Question, now: datetime) -> Question:
+        """With a step that can be answered with."""
+        return settled(question, now)
+
     async def sums(self, question: Question, *, now: datetime | None = None) -> list[Sum]:
-        """What requests came to, by group. Raises BadRequest: that is not kept."""
+        """What requests came to, by group, of a question that is `settled`. Raises BadRequest: that is not kept."""
+        await self.open()
         found = []
         async with border(self._deadline_s), connected(self._engine) as connection:
             for piece in pieces(question, now or utc_now()):
@@ -253,19 +259,19 @@ class RecordStore:
         """The id at which so many records were looked through; None: there are fewer."""
         column = TEAMS.c.request_id if driver.column == "team" else REQUESTS.c.request_id
         where = TEAMS.c.team if driver.column == "team" else REQUESTS.c[driver.column] if driver.column else None
-        ends = []
+        ends: list[str] = []
         for value in driver.values or (None,):
             some = select(column).where(*_between(low, high, column)).order_by(_order(column, query))
             some = some if where is None else some.where(where == value)
             if end := await connection.scalar(some.limit(1).offset(size // max(1, len(driver.values)))):
                 ends.append(end)
-        if not ends:
-            return None
-        return min(ends) if query.oldest_first else max(ends)
+        return None if not ends else min(ends) if query.oldest_first else max(ends)
 
-    async def _rows(self, query: Select[Any]) -> Sequence[Mapping[str, Any]]:
+    async def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
+        await self.open()
         async with border(self._deadline_s), connected(self._engine) as connection:
-            return (await connection.execute(query)).mappings().all()
+            rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
+            return rows
 
     async def _delete(self, table: Table, where: Any, batch: int) -> int:
         deleted = 0
@@ -362,11 +368,10 @@ class _Postgres(PostgresInserting):
 
     def known(self, ids: Sequence[str]) -> set[str]:
         some = "request_id >= $2 AND request_id <= $3"  # so that only their partitions are looked at
-        query = (
-            "SELECT request_id FROM requests WHERE request_id IN (SELECT jsonb_array_elements_text($1::text::jsonb))"
-        )
+        asked = "request_id IN (SELECT jsonb_array_elements_text($1::text::jsonb))"
         parameters = (msgspec.json.encode(ids).decode(), min(ids), max(ids))
-        return set(self._sync.exec_driver_sql(f"{query} AND {some}", parameters).scalars())
+        query = f"SELECT request_id FROM requests WHERE {asked} AND {some}"
+        return set(self._sync.exec_driver_sql(query, parameters).scalars())
 
     def last_seq(self) -> int:
         newest = "SELECT seq FROM requests ORDER BY seq DESC LIMIT 1"
@@ -425,10 +430,15 @@ def _bounds(query: Query) -> tuple[str, str]:
     low = prefix_of(query.since) if query.since is not None else ""
     high = prefix_of(query.until) if query.until is not None else ""
     if query.before is not None and query.oldest_first:
-        low = max(low, query.before + " ")  # which comes after the id, and before all that are longer
+        low = max(low, _after(query.before))
     elif query.before is not None:
         high = min(high or query.before, query.before)
     return low, high
+
+
+def _after(id_: str) -> str:
+    """Comes after the id, and before all others that do."""
+    return f"{id_} "
 
 
 def _between(low: str, high: str, column: Any = REQUESTS.c.request_id) -> list[Any]:
