@@ -135,17 +135,17 @@ def _value(asked: Aggregation, each: Sum) -> Any:
     if asked.type == "count":
         return each.requests
     if asked.type in PERCENTILES:
-        if column not in SCALES:
+        scale = SCALES.get(column or "")
+        if scale is None:
             raise BadRequest(f"{asked.type} is there of: {', '.join(SCALES)}", param="aggregations")
-        scale = SCALES[column]
         percentile = scale.percentile_ms(each.bins[scale.name], PERCENTILES[asked.type])
         return round(percentile, 3) if percentile is not None else None
     total, count = _total(asked, each)
-    if asked.type == "sum":
-        return money(total) if column == "costInUSD" else total
-    if not count:
-        return None
-    return money(round(total / count)) if column == "costInUSD" else round(total / count, 3)
+    if asked.type == "avg":
+        if not count:
+            return None
+        total = round(total / count, 0 if column == "costInUSD" else 3)
+    return money(int(total)) if column == "costInUSD" else total
 
 
 def _total(asked: Aggregation, each: Sum) -> tuple[int | float, int]:
@@ -173,7 +173,7 @@ def _total(asked: Aggregation, each: Sum) -> tuple[int | float, int]:
 
 def _scales(asked: Iterable[Aggregation]) -> tuple[Scale, ...]:
     """Averages need the counts, too."""
-    columns = [each.column for each in asked if each.type not in ("count", "sum")]
+    columns = [each.column or "" for each in asked if each.type not in ("count", "sum")]
     return tuple(dict.fromkeys(SCALES[column] for column in columns if column in SCALES))
 
 

@@ -202,6 +202,7 @@ class RecordStore:
     async def tail(self, after: int | None, query: Query) -> Tail:
         """What was written after `after`, the oldest first, 500 at most; None: nothing yet, but where to go on."""
         await self.open()
+        condition = self._condition(query.filters, query.seen)
         newest = select(REQUESTS.c.seq).order_by(REQUESTS.c.seq.desc()).limit(1)
         async with border(self._deadline_s), connected(self._engine) as connection:
             last = await connection.scalar(newest) or 0
@@ -209,7 +210,7 @@ class RecordStore:
                 return Tail((), last)
             until = min(last, after + 5000)
             rows = select(REQUESTS.c.record, REQUESTS.c.seq).where(
-                REQUESTS.c.seq > after, REQUESTS.c.seq <= until, self._condition(query.filters, query.seen)
+                REQUESTS.c.seq > after, REQUESTS.c.seq <= until, condition
             )
             got = (await connection.execute(rows.order_by(REQUESTS.c.seq).limit(500))).mappings().all()
         return Tail(tuple(map(shown, got)), got[-1]["seq"] if len(got) == 500 else until)
