@@ -131,8 +131,9 @@ def _metadata(key: str, values: Sequence[str], is_sqlite: bool) -> Condition:
     texts = [_plain(f"{METADATA}{key}", value) for value in values]
     _plain("metadata", key)
     if is_sqlite:
-        quoted = key.replace("\\", "\\\\").replace('"', '\\"')
-        return func.json_extract(REQUESTS.c.record, f'$.metadata."{quoted}"').in_(texts)
+        # Not a path with the key in it: SQLite's know no quotes.
+        pair = func.json_each(REQUESTS.c.record, "$.metadata").table_valued("key", "value")
+        return exists().select_from(pair).where(pair.c.key == key, pair.c.value.in_(texts))
     return func.json_extract_path_text(cast(REQUESTS.c.record, JSON), "metadata", key).in_(texts)
 
 
