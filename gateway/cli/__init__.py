@@ -7,6 +7,7 @@ from gateway.cli.apply import apply, diff
 from gateway.cli.changes import delete, history, rollback
 from gateway.cli.check import check
 from gateway.cli.init import init
+from gateway.cli.logs import logs
 from gateway.cli.migrate import migrate
 from gateway.cli.serve import serve
 from gateway.cli.team import team
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (init, check, serve, migrate, apply, diff, delete, history, rollback, token, team, user, usage):
+for command in (init, check, serve, migrate, apply, diff, delete, history, rollback, token, team, user, usage, logs):
     main.add_command(command)
