@@ -46,7 +46,7 @@ class SideCall(msgspec.Struct, frozen=True, gc=False):
 class Content(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What was asked and answered, where it is to be kept: the beginning of either, without what looks like a key.
 
-    `is_cut`: there was more than `gateway.proxy.content.MAX_BYTES` of one of them.
+    `is_cut`: there was more of one of them.
     """
 
     input: str = ""

@@ -138,6 +138,20 @@ class RecordStore:
                     written += await self._write_server(by_id)
         return written
 
+    async def write_contents(self, contents: Sequence[tuple[str, Content]]) -> None:
+        """What requests asked and were answered, by their ids. The first that is written stays."""
+        await self.open()
+        rows: list[Row] = [(id_, msgspec.json.encode(content).decode()) for id_, content in sorted(contents)]
+        names = tuple(CONTENTS.c.keys())
+        async with border(self._writing_s):
+            if self._writer is not None:
+                await self._writer.run(lambda file: _Sqlite(file).add(CONTENTS, names, rows, STAYS))
+                return
+            async with connected(self._engine, writes=True) as connection:
+                await self._make_partitions(connection, [row[0] for row in rows])
+                await connection.run_sync(lambda sync: _Postgres(sync).add(CONTENTS, names, rows, STAYS))
+                await connection.commit()
+
     async def forget(self, before: datetime, *, now: datetime | None = None, batch: int = 500) -> int:
         """Deletes older records, and sums that are kept no longer: whole partitions, else a few at a time.
 
