@@ -37,7 +37,6 @@ IN_TIME_S = 30
 
 @pytest.fixture
 def gateway(gateway_process, provider_url):
-
     return gateway_process(config=CONFIG.format(url=provider_url))
 
 
