@@ -142,7 +142,8 @@ class Reading(Protocol):
 class Dialect(Protocol):
     """One client-facing API: how its requests and its replies are read, and how its errors are written.
 
-    It may also have `headers`: names, in lower case, of those of a request that `Request.headers` is to hold.
+    It may also have `headers`: names, in lower case, of those of a request that `Request.headers` is to hold. One that
+    accepts `RawBody` may have `sorts_bodies = True`: it is given JSON and forms, too, where their content type says so.
     """
 
     name: str

@@ -74,8 +74,13 @@ class FormBody(msgspec.Struct, frozen=True, gc=False):
 class RawBody(msgspec.Struct, frozen=True, gc=False):
     """Anything else, as it came: JSON lines, audio."""
 
-    data: bytes
+    data: bytes | Stored
     content_type: str = "application/octet-stream"
+
+    @property
+    def beginning(self) -> bytes:
+        """At least the first 4 KiB, if there are so many."""
+        return self.data if isinstance(self.data, bytes) else self.data.beginning
 
 
 Body: TypeAlias = JsonBody | FormBody | RawBody

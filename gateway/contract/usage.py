@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from math import ceil, isfinite
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -25,6 +25,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         searches: made by the model on the web; of a rerank, what it is billed as.
         estimated: the provider gave no numbers, and these were counted from what passed by.
         stated_cost: what the provider says that the call costs, in nano-dollars. See `Target.states_cost`.
+        untold: the half that the provider left out; it is estimated before anything is billed.
     """
 
     input: int = 0
@@ -45,6 +46,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     searches: int = 0
     estimated: bool = False
     stated_cost: int | None = None
+    untold: Literal["input", "output"] | None = None
 
     @property
     def input_tokens(self) -> int:
@@ -62,7 +64,14 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         kept = [*(_INPUT if not self.input_tokens else ()), *(_OUTPUT if not self.output_tokens else ())]
         if self.stated_cost is None:
             kept.append("stated_cost")
-        return msgspec.structs.replace(self, **{name: getattr(earlier, name) for name in kept})
+        told = {name: getattr(earlier, name) for name in kept}
+        return msgspec.structs.replace(self, **told, untold=self.untold if self.untold == earlier.untold else None)
+
+    def completed(self, estimate: "Usage") -> "Usage":
+        """With the half that was left out as it is in an estimate, and marked so; as it is, if that has none of it."""
+        names = _INPUT if self.untold == "input" else _OUTPUT if self.untold == "output" else ()
+        half = {name: count for name in names if (count := getattr(estimate, name))}
+        return msgspec.structs.replace(self, untold=None, estimated=self.estimated or bool(half), **half)
 
     @classmethod
     def from_openai(cls, said: object) -> Self | None:
@@ -78,6 +87,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         - what was cached, if it is exactly that much: some translate Anthropic's counts so;
         - else reasoning, whether the vendor names it (xAI) or not (Gemini).
 
+        Of a whole that is missing, `total_tokens` tells how much it is; without that it is `untold`, as is an input of
+        nothing.
+
         Perplexity counts reasoning and citations beside `total_tokens` as well. It and OpenRouter say what the call
         costs.
 
@@ -91,9 +103,16 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             return cls(audio_seconds=seconds) if seconds else None
         stated_cost = _stated_cost(said) if isinstance(said, dict) and "cost" in said else None
         prompt, completion = _count(usage.prompt_tokens), _count(usage.completion_tokens)
+        untold: Literal["input", "output"] | None = None
+        if usage.completion_tokens is None:
+            completion = max(0, _count(usage.total_tokens) - prompt)
+            untold = "output" if usage.total_tokens is None else None
+        elif usage.prompt_tokens is None:
+            prompt = max(0, _count(usage.total_tokens) - completion)
+            untold = None if prompt else "input"
         beside = max(0, _count(usage.total_tokens) - prompt - completion)
         if not beside and usage.has_no_parts:
-            return cls(input=prompt, output=completion, stated_cost=stated_cost)
+            return cls(input=prompt, output=completion, stated_cost=stated_cost, untold=untold)
         into, out = usage.prompt_tokens_details or _NO_DETAILS, usage.completion_tokens_details or _NO_DETAILS
         reasoning = _count(out.reasoning_tokens or usage.reasoning_tokens)
         cached, written = usage.cached, usage.written
@@ -126,10 +145,11 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             audio_seconds=_count(usage.prompt_audio_seconds),
             searches=_count(usage.num_search_queries),
             stated_cost=stated_cost,
+            untold=untold,
         )
 
 
-AMOUNTS = tuple(name for name in Usage.__struct_fields__ if name not in ("estimated", "stated_cost"))
+AMOUNTS = tuple(name for name in Usage.__struct_fields__ if name not in ("estimated", "stated_cost", "untold"))
 """What is counted."""
 
 
@@ -238,8 +258,8 @@ class OpenAIUsage(msgspec.Struct):
             if other.prompt_tokens is not None or other.completion_tokens is not None:
                 usage = other
         if usage.prompt_tokens is None and usage.completion_tokens is None:
-            usage = cls(prompt_tokens=_whole(said.get("total_tokens")))  # Voyage and others, of embeddings
-            return usage if usage.prompt_tokens is not None else None
+            total = _whole(said.get("total_tokens"))  # Voyage and others, of embeddings
+            return cls(prompt_tokens=total, completion_tokens=0) if total is not None else None
         return usage
 
     @classmethod

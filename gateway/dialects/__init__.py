@@ -6,6 +6,7 @@ from gateway.dialects.images import IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES
 from gateway.dialects.messages import COUNT_TOKENS, MESSAGES
 from gateway.dialects.moderations import MODERATIONS
 from gateway.dialects.native import NATIVE
+from gateway.dialects.native_speech import NATIVE_SPEECH
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.rerank import RERANK
 
@@ -37,6 +38,7 @@ __all__ = [
     "MESSAGES",
     "MODERATIONS",
     "NATIVE",
+    "NATIVE_SPEECH",
     "RERANK",
     "SPEECH",
     "TRANSCRIPTIONS",

@@ -11,11 +11,13 @@ import msgspec
 
 from gateway.contract import Ask, Call, Head, JsonBody, Reading, Request
 from gateway.contract.request import Body
+from gateway.contract.usage import Usage
 from gateway.dialects.fields import MAX_COUNT, MAX_MODEL_CHARS
-from gateway.dialects.openai import estimated_tokens
+from gateway.dialects.images import picture_tokens
+from gateway.dialects.openai import BYTES_PER_TOKEN, FILE_TOKENS, estimated_tokens
 from gateway.errors import BadRequest, GatewayError, NotServed
 from gateway.logs import redact_text
-from gateway.wire.native import ANTHROPIC, BEDROCK, GEMINI, ROUTES, path_in
+from gateway.wire.native import ANTHROPIC, BEDROCK, GEMINI, PREDICT, ROUTES, SAGEMAKER, path_in
 from gateway.wire.plain import PlainReading
 
 _STATUSES: Mapping[int, str] = {
@@ -46,6 +48,10 @@ _EXCEPTIONS: Mapping[int, str] = {
     429: "ThrottlingException",
     503: "ServiceUnavailableException",
 }
+MAX_PICTURES = 1000
+USUAL_PICTURES = 4
+"""Of `predict`, where the caller names no number. Source: docs.cloud.google.com/vertex-ai/generative-ai/docs/model-
+reference/imagen-api, read 2026-11."""
 _text = msgspec.json.Decoder(str)
 
 
@@ -56,6 +62,36 @@ class GeminiConfig(msgspec.Struct, rename="camel"):
 
 class BedrockConfig(msgspec.Struct, rename="camel"):
     max_tokens: int | None = None
+
+
+class Instance(msgspec.Struct, rename="camel"):
+    """What `predict` is to make something of; it has a prompt where that is a picture."""
+
+    prompt: msgspec.Raw = msgspec.Raw()
+    reference_images: list[msgspec.Raw] = []
+
+
+class Parameters(msgspec.Struct, rename="camel"):
+    sample_count: int | None = None
+
+
+class Prediction(msgspec.Struct):
+    instances: list[Instance] = []
+    parameters: Parameters | None = None
+
+    @property
+    def expected(self) -> Usage | None:
+        """None: no pictures are made."""
+        prompts = [len(memoryview(instance.prompt)) for instance in self.instances]
+        if not any(prompts):
+            return None
+        given = self.parameters.sample_count if self.parameters is not None else None
+        count = max(1, min(USUAL_PICTURES if given is None else given, MAX_PICTURES))
+        return Usage(
+            input=sum(prompts) // BYTES_PER_TOKEN + 1,
+            image_input=sum(len(instance.reference_images) for instance in self.instances) * FILE_TOKENS,
+            image_output=sum(map(bool, prompts)) * count * picture_tokens(None, None),
+        )
 
 
 class Limits(msgspec.Struct, rename="camel"):
@@ -120,12 +156,15 @@ class NativeDialect:
         if len(model) > MAX_MODEL_CHARS:
             raise BadRequest(f"the name of a model has at most {MAX_MODEL_CHARS} characters", param="model")
         limits = _limits(body) if not path.is_free else Limits()
+        tokens = estimated_tokens(body.fields.get(self._prompt), body.data) if not path.is_free else 0
+        pictures = _prediction(body).expected if path.after == PREDICT else None
         return Ask(
             model=model,
             max_output_tokens=limits.output,
-            input_tokens=estimated_tokens(body.fields.get(self._prompt), body.data) if not path.is_free else 0,
+            input_tokens=tokens if pictures is None else pictures.input_tokens,
             choices=limits.choices,
-            has_output=not path.is_free and "mbed" not in path.after,
+            has_output=not path.is_free and path.after != PREDICT and "mbed" not in path.after,
+            expected=() if pictures is None else (pictures,),
         )
 
     def reading(self, call: Call, head: Head) -> Reading:
@@ -146,6 +185,14 @@ def _limits(body: JsonBody) -> Limits:
         )
     except (msgspec.DecodeError, RecursionError):
         return Limits()
+
+
+def _prediction(body: JsonBody) -> Prediction:
+    told = {name: body.fields[name] for name in ("instances", "parameters") if name in body.fields}
+    try:
+        return msgspec.json.decode(msgspec.json.encode(told), type=Prediction)
+    except (msgspec.DecodeError, RecursionError):
+        return Prediction()
 
 
 def _decoded(raw: msgspec.Raw, decoder: "msgspec.json.Decoder[Any]") -> Any:
@@ -169,7 +216,7 @@ def _as_anthropic(error: GatewayError, message: str) -> Any:
 
 def _as_aws(error: GatewayError, message: str) -> Any:
     usual = "InternalServerException" if error.status >= 500 else "ValidationException"
-    told = error.code if error.code is not None and error.code.endswith("Exception") else None
+    told = error.code if error.code is not None and error.code.endswith(("Exception", "ModelError")) else None
     return {"__type": told or _EXCEPTIONS.get(error.status, usual), "message": message}
 
 
@@ -187,6 +234,13 @@ NATIVE = (
             "x-amzn-bedrock-service-tier",
             "x-amzn-bedrock-trace",
         ),
+        prompt="messages",
+        worded=_as_aws,
+    ),
+    # Not those that choose another model, container or variant than the one that the caller may use.
+    NativeDialect(
+        SAGEMAKER,
+        headers=("accept", "x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id"),
         prompt="messages",
         worded=_as_aws,
     ),

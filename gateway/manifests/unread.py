@@ -19,14 +19,10 @@ NOT_YET = frozenset(
             for name in (
                 "aws",
                 "azure",
-                "cartesia",
                 "custom-endpoint",
-                "deepgram",
-                "elevenlabs",
                 "gcp",
                 "mcp-server-group",
                 "palm",
-                "smallest-ai",
             )
         ),
         *(type_ for type_, struct in KINDS.items() if struct is None),
@@ -43,12 +39,16 @@ IN_PLUGINS: Mapping[str, str] = MappingProxyType(
         _ACCOUNTS + "aws-sagemaker": "llm-asgi-gateway-aws",
         _ACCOUNTS + "azure-foundry": "llm-asgi-gateway-azure",
         _ACCOUNTS + "azure-openai": "llm-asgi-gateway-azure",
+        _ACCOUNTS + "cartesia": "llm-asgi-gateway-speech",
         _ACCOUNTS + "cloudera": "llm-asgi-gateway-cloudera",
         _ACCOUNTS + "cohere": "llm-asgi-gateway-cohere",
+        _ACCOUNTS + "deepgram": "llm-asgi-gateway-speech",
+        _ACCOUNTS + "elevenlabs": "llm-asgi-gateway-speech",
         _ACCOUNTS + "google-gemini": "llm-asgi-gateway-google",
         _ACCOUNTS + "google-vertex": "llm-asgi-gateway-google",
         _ACCOUNTS + "microsoft-foundry": "llm-asgi-gateway-azure",
         _ACCOUNTS + "nomic": "llm-asgi-gateway-nomic",
+        _ACCOUNTS + "smallest-ai": "llm-asgi-gateway-speech",
     }
 )
 """Types that plugins of this project read, and the distributions these come in."""

@@ -16,6 +16,9 @@ SUBPROTOCOL = "openai-insecure-api-key."
 the subprotocols: what is chosen is sent back. Source: platform.openai.com/docs/guides/realtime-websocket."""
 
 
+_OF_SDKS = (b"x-api-key", b"x-goog-api-key", b"xi-api-key")
+
+
 class AuthMiddleware:
     """Lets a request pass when it carries a token that `tokens` knows.
 
@@ -73,16 +76,17 @@ class AuthMiddleware:
 def keys_of(headers: Mapping[bytes, bytes]) -> tuple[bytes, Secret | None]:
     """The token for the gateway, and the caller's own key for the provider.
 
-    The SDKs of Anthropic and Google have headers of their own for the token. A client whose Authorization is for the
-    provider sends the gateway's token as `x-tfy-api-key`. Only then is there a key for the provider.
+    The SDKs of Anthropic, Google and ElevenLabs have headers of their own for the token, and that of Deepgram has
+    another word in front of it. A client whose Authorization is for the provider sends the gateway's token as
+    `x-tfy-api-key`. Only then is there a key for the provider.
     """
     authorization = headers.get(b"authorization", b"")
     if token := headers.get(b"x-tfy-api-key"):
         return token, Secret(authorization.decode("latin-1")) if authorization else None
     scheme, _, token = authorization.partition(b" ")
-    if scheme.lower() == b"bearer" and token:
+    if token and (scheme.lower() == b"bearer" or scheme.lower() == b"token"):
         return token.strip(), None
-    return headers.get(b"x-api-key") or headers.get(b"x-goog-api-key", b""), None
+    return next((token for name in _OF_SDKS if (token := headers.get(name))), b""), None
 
 
 def token_among(subprotocols: Iterable[str]) -> bytes:

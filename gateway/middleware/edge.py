@@ -102,6 +102,7 @@ _SINGLE = (
     b"x-api-key",
     b"x-goog-api-key",
     b"x-tfy-api-key",
+    b"xi-api-key",
 )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -15,12 +15,14 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import OPTIONS, metadata_of, options_of
 from gateway.proxy.spool import Spool
 from gateway.wire.form import FormReader
+from gateway.wire.raw import RawReader
 
 PIECE = 1024 * 1024
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 MAX_FIELDS = 1000
 """At the top level, where the APIs know some dozens. A million take a second to decode, and 400 MB."""
 
+_KINDS: Mapping[str, type[Body]] = {"application/json": JsonBody, "multipart/form-data": FormBody}
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _value = msgspec.json.Decoder(msgspec.Raw)
 _NAME = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:[^"\\]++|\\.)*+"[ \t\r\n]*+:', re.DOTALL)
@@ -46,20 +48,24 @@ class ParseMiddleware:
         dialect = exchange.dialect
         if dialect is not None:
             pieces: list[bytes] = []
-            if dialect.accepts is not None and scope["method"] in WITH_BODY:
+            accepts = dialect.accepts
+            if accepts is not None and scope["method"] in WITH_BODY:
                 max_bytes = dialect.max_body_bytes or self.max_body_bytes
+                if accepts is RawBody and getattr(dialect, "sorts_bodies", False):
+                    accepts = _kind(exchange)
+                    max_bytes = self.max_body_bytes if accepts is JsonBody else max_bytes
                 if int(exchange.headers.get(b"content-length", b"0")) > max_bytes:
                     raise too_large(max_bytes)
-                if dialect.accepts is FormBody:
-                    await self._with_form(scope, receive, send, exchange, dialect, max_bytes)
+                if accepts is not JsonBody:
+                    await self._with_upload(scope, receive, send, exchange, dialect, accepts, max_bytes)
                     return
                 pieces = await self.bodies.read(exchange, receive, max_bytes=max_bytes)
             if (len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))) <= LARGE:
-                request = _request(scope, exchange, _body(pieces, exchange, dialect))
+                request = _request(scope, exchange, _body(pieces))
                 ask = dialect.parse(request)
             else:
                 async with self.large:
-                    request = _request(scope, exchange, await _large_body(pieces, exchange, dialect))
+                    request = _request(scope, exchange, await large_json_body(pieces))
                     await asyncio.sleep(0)
                     ask = dialect.parse(request)
                     await asyncio.sleep(0)
@@ -68,20 +74,28 @@ class ParseMiddleware:
             exchange.call = Call(dialect=dialect, ask=ask, request=request, provider_key=exchange.provider_key)
         await self.app(scope, receive, send)
 
-    async def _with_form(
-        self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, dialect: Dialect, max_bytes: int
+    async def _with_upload(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        exchange: Exchange,
+        dialect: Dialect,
+        accepts: type[Body],
+        max_bytes: int,
     ) -> None:
         """What is large in it is kept in a file for as long as the request lasts."""
         async with Spool() as spool:
-            form = FormReader(_content_type(exchange), spool)
+            content_type = _content_type(exchange)
+            reader = FormReader(content_type, spool) if accepts is FormBody else RawReader(content_type, spool)
 
             async def take(piece: bytes) -> None:
-                form.feed(piece)
+                reader.feed(piece)
                 await spool.flush()
                 await asyncio.sleep(0)
 
             await self.bodies.upload(exchange, receive, take, max_bytes=max_bytes)
-            body = form.end()
+            body = reader.end()
             await spool.flush(is_end=True)
             request = _request(scope, exchange, body)
             ask = dialect.parse(request)
@@ -119,22 +133,15 @@ def _headers(scope: Scope, names: Collection[str]) -> dict[str, str]:
     return found
 
 
-def _body(pieces: list[bytes], exchange: Exchange, dialect: Dialect) -> Body | None:
+def _body(pieces: list[bytes]) -> Body | None:
     """What a small body holds; None: there is none."""
-    if not pieces:
-        return None
-    if dialect.accepts is JsonBody:
-        return json_body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-    if dialect.accepts is RawBody:
-        return RawBody(b"".join(pieces), _content_type(exchange))
-    return None
+    return json_body(pieces[0] if len(pieces) == 1 else b"".join(pieces)) if pieces else None
 
 
-async def _large_body(pieces: list[bytes], exchange: Exchange, dialect: Dialect) -> Body | None:
-    """The same, with a turn of the event loop after each look at all of it."""
-    if dialect.accepts is JsonBody:
-        return await large_json_body(pieces)
-    return _body(pieces, exchange, dialect)
+def _kind(exchange: Exchange) -> type[Body]:
+    """By the content type, whatever stands behind it."""
+    kind = _content_type(exchange).partition(";")[0].strip().lower()
+    return _KINDS.get(kind, RawBody)
 
 
 def _content_type(exchange: Exchange) -> str:

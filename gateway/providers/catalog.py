@@ -179,15 +179,16 @@ VENDORS: Mapping[str, Vendor] = {
     "provider-account/self-hosted-model": Vendor(account=SelfHostedAccount, format="openai-extended"),
 }
 
-# TEI answers below / and below /v1, Infinity below its `--url-prefix`, NeMo Retriever below /v1: as the url says. TEI
-# and NeMo Retriever rerank as well, in ways of their own (`texts`, /ranking), for which there is no translation yet.
+# TEI answers below / and below /v1, Infinity below its `--url-prefix`, NeMo Retriever below /v1: as the url says.
 # Source: router/src/http/server.rs of text-embeddings-inference, infinity_server.py, docs.nvidia.com/nim; read 2026-11.
 SERVERS: Mapping[str, Mapping[str, str]] = {
     "openai-compatible": ALL,
     "vllm-openai": ALL,
-    "tei": _only("embeddings"),
+    "tei": _only("embeddings", "rerank"),
     "infinity": _only("embeddings", "rerank"),
-    "nemo-retriever": _only("embeddings"),
+    "nemo-retriever": MappingProxyType({"embeddings": ALL["embeddings"], "rerank": "/ranking"}),
     "cohere-rerank-v2": MappingProxyType({"rerank": "/v2/rerank"}),
 }
 """`model_server` of a self-hosted model -> paths."""
+OUTSIDE_V1 = frozenset({("tei", "rerank")})
+"""(`model_server`, dialect), where a url that ends in /v1 has one path too many."""

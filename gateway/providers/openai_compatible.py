@@ -4,6 +4,7 @@ import re
 from base64 import b64encode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from secrets import token_hex
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urljoin
 
@@ -37,9 +38,10 @@ from gateway.manifests.accounts import (
     ServicePrincipalAuth,
     WaferAccount,
 )
-from gateway.providers.catalog import SERVERS, VENDORS, Vendor
+from gateway.providers.catalog import OUTSIDE_V1, SERVERS, VENDORS, Vendor
 from gateway.providers.client_credentials import ClientCredentials
 from gateway.providers.credentials import BearerTokens
+from gateway.providers.rerankers import TRANSLATORS
 from gateway.translators import HUB, translator
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
@@ -55,6 +57,7 @@ PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|(x|anthropic)-ratelimi
 COMMON_TYPES = ("chat", "completion", "embedding")
 """What most vendors have models for."""
 
+_NOTHING_OWN: Mapping[str, Translator] = MappingProxyType({})
 _INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _STREAM_OPTIONS = re.compile(rb"stream_options|include_usage")
 _encoder = msgspec.json.Encoder()
@@ -69,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True):
         asks_for_usage: of streams whose caller does not.
         models: where the vendor lists its models.
         refuse_stream_options: names of targets that turned out not to know what that is asked with.
+        own: dialect -> between it and what its endpoint speaks, where that is another format.
     """
 
     endpoints: Mapping[str, Endpoint]
@@ -77,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True):
     asks_for_usage: bool = True
     models: Endpoint | None = None
     refuse_stream_options: set[str] = msgspec.field(default_factory=set)
+    own: Mapping[str, Translator] = _NOTHING_OWN
 
 
 class Listed(msgspec.Struct):
@@ -105,14 +110,19 @@ class OpenAICompatible:
         types: dict[tuple[str, ...], frozenset[str]] = {}
         for model in account.integrations:
             base_url, headers, tls = address_of(account, model, vendor)
-            paths = SERVERS[model.model_server] if isinstance(model, SelfHostedModel) else vendor.paths
-            key = (base_url, *headers.items(), tls, *paths)
+            server = model.model_server if isinstance(model, SelfHostedModel) else ""
+            paths = SERVERS[server] if server else vendor.paths
+            key = (base_url, *headers.items(), tls, server)
             if key not in known:
                 known[key] = Settings(
-                    {dialect: Endpoint(below(base_url, path), headers, tls=tls) for dialect, path in paths.items()},
+                    {
+                        dialect: Endpoint(_address(base_url, server, dialect, path), headers, tls=tls)
+                        for dialect, path in paths.items()
+                    },
                     vendor,
                     passes_key_on=passes_key_on,
                     asks_for_usage=account.asks_for_usage,
+                    own={each.dialect: each} if (each := TRANSLATORS.get(server)) is not None else _NOTHING_OWN,
                 )
             settings = known[key]
             if model.name == "*" and vendor.lists_models and "chat" in paths and not passes_key_on:
@@ -133,10 +143,10 @@ class OpenAICompatible:
         endpoint = settings.endpoints.get(call.dialect.name)
         fields: dict[str, Any] = {**call.fields, "model": target.model}
         dropped: tuple[str, ...] = ()
-        if endpoint is None:
+        if endpoint is None or (settings.own and call.dialect.name in settings.own):
             body = _translator(call, target).request(call, target.model)
             assert isinstance(body, JsonBody)
-            endpoint, fields, dropped = settings.endpoints[HUB], {**body.fields}, body.dropped_params
+            endpoint, fields, dropped = endpoint or settings.endpoints[HUB], {**body.fields}, body.dropped_params
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
         form = call.request.body
@@ -203,23 +213,30 @@ class OpenAICompatible:
 def _is_spoken(call: Call, target: Target) -> bool:
     """Whether the provider has the caller's own API."""
     settings: Settings = target.settings
-    return call.dialect.name in settings.endpoints
+    return call.dialect.name in settings.endpoints and not (settings.own and call.dialect.name in settings.own)
 
 
 def _translator(call: Call, target: Target) -> Translator:
-    """From the caller's API to the provider's chat.
+    """From the caller's API to what its endpoint speaks, or to the provider's chat.
 
     Raises:
         BadRequest: there is none, or the provider has no chat.
     """
     settings: Settings = target.settings
     dialect = call.dialect.name
-    found = None
-    if HUB in settings.endpoints:
+    found = settings.own.get(dialect)
+    if found is None and HUB in settings.endpoints:
         found = translator(dialect, settings.vendor.format) or translator(dialect, HUB)
     if found is None:
         raise BadRequest(f"the provider of {target.name} has no API for {dialect}", param="model")
     return found
+
+
+def _address(base_url: str, server: str, dialect: str, path: str) -> str:
+    if (server, dialect) in OUTSIDE_V1:
+        url, mark, query = base_url.partition("?")
+        base_url = url.rstrip("/").removesuffix("/v1") + mark + query
+    return below(base_url, path)
 
 
 def any_model_of(type_: str, auth_data: Mapping[str, str], model_types: Sequence[str]) -> dict[str, Any]:

@@ -150,6 +150,8 @@ class Admission:
         tokens = cost = 0
         if attempt is not None and attempt.sent_at is not None and (attempt.usage is None or attempt.usage.estimated):
             attempt.usage = self._usage(ask, attempt, outcome)
+        elif attempt is not None and attempt.usage is not None and attempt.usage.untold is not None:
+            attempt.usage = attempt.usage.completed(self._probable(ask, attempt))
         if attempt is not None and (usage := attempt.usage) is not None:
             price = exchange.price = attempt.target.price
             if price is not None and attempt.service_tier is not None:
@@ -181,6 +183,13 @@ class Admission:
                 # It reads what it was sent, whether anybody waits for the answer or not.
                 return msgspec.structs.replace(self.estimates.usage(ask, target), output=0)
         return None
+
+    def _probable(self, ask: Ask, attempt: Attempt) -> Usage:
+        """What it would be taken for if the provider had said nothing."""
+        reading, target = attempt.reading, attempt.target
+        if reading is None or not reading.is_stream or ask.expected:
+            return self.estimates.usage(ask, target)
+        return self.estimates.corrected(ask.so_far(reading.events), target)
 
     def _need(self, exchange: Exchange, targets: Iterable[Target]) -> Amounts:
         """For the most expensive of the targets."""

@@ -162,14 +162,14 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     @classmethod
     def of(cls, scope: MutableMapping[str, Any]) -> "Exchange":
         """The one of this request. The first to ask makes it, so that each middleware also works alone."""
-        state = scope.get("state")
-        if state is None:
-            state = scope["state"] = {}
-        exchange: Exchange | None = state.get(KEY)
-        if exchange is None:
+        try:
+            exchange: Exchange = scope["state"][KEY]
+        except (KeyError, TypeError):  # TypeError: `state` is None
             has_no_body = scope.get("type") == "websocket"
             exchange = cls(headers=dict(scope["headers"]), task=asyncio.current_task(), body_is_read=has_no_body)
-            state[KEY] = exchange
+            if scope.get("state") is None:
+                scope["state"] = {}
+            scope["state"][KEY] = exchange
         return exchange
 
     def noting(self, send: Send) -> Send:

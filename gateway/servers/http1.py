@@ -50,7 +50,7 @@ class Http1(Wire):
     """
 
     def __init__(self, service: Service) -> None:
-        super().__init__()
+        super().__init__(service.loop)
         self.service = service
         self._turn: Turn | None = None  # is being answered
         self._reading: Turn | None = None  # has a body that has not come to its end

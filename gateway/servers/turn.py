@@ -23,7 +23,8 @@ class Wire(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop  # to ask for the running one is a system call in Python 3.11
         self.full: asyncio.Event | None = None  # while the client does not read; set when it reads on
         self._is_paused = False
 
@@ -164,12 +165,13 @@ class Turn(msgspec.Struct, eq=False):
             raise RuntimeError(f"status {status} is not that of an answer")
         lines = []
         length: int | None = None
-        for name, value in headers:
-            if name.lower() not in FRAMING:
-                lines.append(b"%b: %b" % (name, value))
-            elif name.lower() == b"content-length":
-                length = int(value)
-            elif b"close" in value.lower():
+        for header in headers:
+            name = header[0].lower()
+            if name not in FRAMING:
+                lines.append(b": ".join(header))
+            elif name == b"content-length":
+                length = int(header[1])
+            elif b"close" in header[1].lower():
                 self.keeps_alive = False
         self._has_body = self.method != b"HEAD" and status not in BODILESS
         if length is not None and status != 204:
@@ -186,7 +188,7 @@ class Turn(msgspec.Struct, eq=False):
             lines.append(b"connection: close")
         self._head = head_of(status, lines)
         self.has_begun = True
-        asyncio.get_running_loop().call_soon(self._send_held)
+        self.wire.loop.call_soon(self._send_held)
 
     def _send_held(self) -> None:
         if self._head:

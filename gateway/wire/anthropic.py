@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import msgspec
 
+from gateway.contract.call import Call
 from gateway.contract.usage import Usage
 from gateway.errors import Refused
 from gateway.wire.openai import told
@@ -30,6 +31,8 @@ STATUSES: Mapping[str, int] = {
 TIERS = {"standard": "default", "priority": "priority", "batch": "batch"}
 """Anthropic's names of service tiers -> OpenAI's, by which prices go."""
 VERSION, BETA = "anthropic-version", "anthropic-beta"
+BETAS = "anthropic_beta"
+"""The field that is on clouds what the header is at Anthropic."""
 
 
 def headers_for(
@@ -46,6 +49,25 @@ def headers_for(
     kept = dict.fromkeys(name for name in names if name and not _is_among(name, refused))
     headers = {VERSION: asked[VERSION]} if asked.get(VERSION) else {}
     return {**headers, BETA: ",".join(kept)} if kept else headers
+
+
+def with_betas(call: Call, patterns: Collection[str]) -> Call:
+    """The same, and those features of the caller's header in its body, where clouds have them: for names that a
+    platform has come to know since this was written.
+
+    Args:
+        patterns: names; with `*` at the end, all that begin so.
+    """
+    named = [name for each in call.request.headers.get(BETA, "").split(",") if (name := each.strip())]
+    named = [name for name in named if _is_among(name, patterns)] if patterns else []
+    if not named:
+        return call
+    try:
+        own = msgspec.json.decode(call.fields[BETAS], type=list[str]) if BETAS in call.fields else []
+    except (msgspec.DecodeError, RecursionError):
+        return call  # which will be refused
+    told = msgspec.Raw(msgspec.json.encode([*dict.fromkeys([*own, *named])]))
+    return call.with_fields({**call.fields, BETAS: told})
 
 
 def _is_among(name: str, patterns: Iterable[str]) -> bool:

@@ -3,9 +3,10 @@
 Only calls that name one model are known here. Files, caches, batches and tuning belong to an account as a whole: who
 may use a model of it could read there what others have left.
 
-Source: ai.google.dev/api/generate-content, /tokens and /embeddings; platform.claude.com/docs/en/api/messages and
-/messages-count-tokens; docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html; read
-2026-11.
+Source: ai.google.dev/api/generate-content, /tokens and /embeddings; the paths in models.py of google-genai 3.6.1;
+platform.claude.com/docs/en/api/messages and /messages-count-tokens; docs.aws.amazon.com/bedrock/latest/APIReference/
+API_Operations_Amazon_Bedrock_Runtime.html and .../sagemaker/latest/APIReference/
+API_Operations_Amazon_SageMaker_Runtime.html; read 2026-11.
 """
 
 import re
@@ -17,29 +18,37 @@ import msgspec
 from gateway.contract.call import Call
 from gateway.contract.request import JsonBody, Request
 
-GEMINI, ANTHROPIC, BEDROCK = "gemini-native", "anthropic-native", "bedrock-native"
+GEMINI, ANTHROPIC = "gemini-native", "anthropic-native"
+BEDROCK, SAGEMAKER = "bedrock-native", "sagemaker-native"
 """Names of their dialects."""
 
 ROUTES: Mapping[str, str] = {
     GEMINI: "/gemini/{account}/proxy",
     ANTHROPIC: "/anthropic/{account}/proxy",
     BEDROCK: "/bedrock/proxy",
+    SAGEMAKER: "/sagemaker/proxy",
 }
-"""Below these are the paths of the vendor. A model of Bedrock is asked for as `account/model`."""
+"""Below these are the paths of the vendor. A model of AWS is asked for as `account/model`."""
 
 _PATHS: Mapping[str, re.Pattern[str]] = {
     GEMINI: re.compile(
         r"(?P<before>/v1(?:alpha|beta)?1?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/google)?/models/)"
         r"(?P<model>[^/:]+)"
-        r"(?P<after>:(?:generateContent|streamGenerateContent|embedContent|batchEmbedContents|countTokens))"
+        r"(?P<after>:(?:generateContent|streamGenerateContent|embedContent|batchEmbedContents|countTokens"
+        r"|predict|computeTokens))"
     ),
     ANTHROPIC: re.compile(r"(?P<before>)(?P<model>)(?P<after>/v1/messages(?:/count_tokens)?)"),
     BEDROCK: re.compile(
         r"(?P<before>/model/)(?P<model>[^/]+)"
         r"(?P<after>/(?:converse|converse-stream|invoke|invoke-with-response-stream|count-tokens))"
     ),
+    SAGEMAKER: re.compile(
+        r"(?P<before>/endpoints/)(?P<model>[^/]+)(?P<after>/(?:invocations|invocations-response-stream))"
+    ),
 }
-_FREE = frozenset({":countTokens", "/v1/messages/count_tokens", "/count-tokens"})
+PREDICT = ":predict"
+"""Of Vertex AI: pictures, and embeddings by older models."""
+_FREE = frozenset({":countTokens", ":computeTokens", "/v1/messages/count_tokens", "/count-tokens"})
 _KEYS = frozenset({"access_token", "api_key", "key"})
 """Of the caller's own, in a query; what is the gateway's own is in a header."""
 _QUERY = "%=+,:;/?@!$'()*~-._[]"

@@ -34,13 +34,13 @@ cost as much as all else together, and what stands behind an error or the end is
 _NAME = b'"usage"'
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _FINISH_REASON = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
-_DONE = re.compile(rb"([\r\n])data: ?\[DONE\]")
+_DONE = re.compile(rb"([\r\n])data: {0,2}\[DONE\]")
 _DONE_TEXT = b"[DONE]"
 _ONE_EVENT = (b"}\n\n", b"}\r\n\r\n")
 _USUAL_DONE = b"data: [DONE]\n\n"
 _USUAL_END = b"\ndata: [DONE]\n\n"
 _EVENT = b"\ndata:"
-_SEAM = len(b"\r\ndata: [DONE]")
+_SEAM = len(b"\r\ndata:  [DONE]")
 _START = b"\n".rjust(_SEAM)  # a stream begins like a line
 _UNSEEN = _SEAM + 1 - len(_EVENT)
 _DATA_LINE = re.compile(rb"[\r\n]data:")
@@ -580,13 +580,13 @@ def _is_ignored(event: bytes) -> bool:
     """Comments, and what is the end or no data."""
     data = sse.data_of(event)
     if data:
-        return data == sse.DONE
+        return data.strip() == sse.DONE
     return not event.lstrip().startswith((b"{", b"["))
 
 
 def _data_to_judge(event: bytes) -> bytes | None:
     data = sse.data_of(event)
-    return data if data and data != sse.DONE else None
+    return data if data and data.strip() != sse.DONE else None
 
 
 def _ends_with_usage(tail: bytes) -> bool:

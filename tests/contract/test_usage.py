@@ -83,7 +83,7 @@ def test_a_stated_cost_is_read_to_the_nano_dollar_or_not_at_all(said, nano):
 def test_a_cost_that_is_no_number_is_not_believed():
     """Python's JSON, by which broken answers are read, knows such numbers."""
     for said in (float("nan"), float("inf")):
-        assert Usage.from_openai({"prompt_tokens": 5, "cost": said}) == Usage(input=5)
+        assert Usage.from_openai({"prompt_tokens": 5, "completion_tokens": 0, "cost": said}) == Usage(input=5)
 
 
 def test_a_stated_cost_survives_a_later_usage_that_states_none():
@@ -107,7 +107,7 @@ def test_a_stated_cost_survives_a_later_usage_that_states_none():
         (MISTRAL, Usage(input=3, output=41, audio_seconds=12)),
         (PERPLEXITY, Usage(input=108, output=3256, reasoning=73248, citation=7299, searches=74)),
         (EMBEDDINGS, Usage(input=8)),
-        (NULLS, Usage(input=5)),
+        (NULLS, Usage(input=5, untold="output")),
     ],
     ids=[
         "OpenAI",
@@ -135,7 +135,7 @@ def test_counts_audio_from_the_cache_once():
     """80 of 100 tokens come from the cache and 40 are audio: 20 of them are both, and were billed twice."""
     text = '{"prompt_tokens":100,"prompt_tokens_details":{"cached_tokens":80,"audio_tokens":40}}'
 
-    assert read(text) == Usage(input=0, cache_read=80, audio_input=20)
+    assert read(text) == Usage(input=0, cache_read=80, audio_input=20, untold="output")
 
 
 def test_believes_the_whole_rather_than_a_part_that_is_larger():
@@ -147,7 +147,9 @@ def test_believes_the_whole_rather_than_a_part_that_is_larger():
 
 def test_does_not_believe_absurd_counts():
     """The sum of many calls has to fit into a column of the database."""
-    assert read('{"prompt_tokens":99999999999999999999999,"completion_tokens":-7}') == Usage(input=10**9)
+    assert read('{"prompt_tokens":99999999999999999999999,"completion_tokens":-7}') == Usage(
+        input=10**9, untold="output"
+    )
 
 
 counts = st.none() | st.integers(-5, 10**6)
@@ -197,9 +199,9 @@ def test_adds_up_to_the_totals_and_is_never_negative(reported):
         ('{"prompt_tokens":100,"completion_tokens":20,"reasoning_tokens":"7"}', Usage(100, output=13, reasoning=7)),
         ('{"prompt_tokens":100,"completion_tokens":20,"cached_tokens":false}', Usage(input=100, output=20)),
         ('{"prompt_tokens":100,"completion_tokens":20,"reasoning_tokens":7.5}', Usage(input=100, output=20)),
-        ('{"prompt_tokens":100,"completion_tokens":{"text":20}}', Usage(input=100)),
+        ('{"prompt_tokens":100,"completion_tokens":{"text":20}}', Usage(input=100, untold="output")),
         ('{"prompt_tokens":1e2,"completion_tokens":2e1}', Usage(input=100, output=20)),
-        ('{"prompt_tokens":true,"completion_tokens":20}', Usage(output=20)),
+        ('{"prompt_tokens":true,"completion_tokens":20}', Usage(output=20, untold="input")),
         (
             '{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":"40","audio_tokens":{}}}',
             Usage(input=60, cache_read=40, output=20),
@@ -258,10 +260,44 @@ def test_knows_the_names_of_newer_apis(said, usage):
         (Usage(input=9, output=1), Usage(input=9, output=4), Usage(input=9, output=4)),
         (Usage(cache_read=9, reasoning=3), Usage(input=2), Usage(input=2, reasoning=3)),
         (None, Usage(), Usage()),
+        (Usage(input=9, untold="output"), Usage(output=4, untold="input"), Usage(input=9, output=4)),
+        (Usage(input=9, output=4), Usage(input=9, untold="output"), Usage(input=9, output=4)),
+        (Usage(input=8, untold="output"), Usage(input=9, untold="output"), Usage(input=9, untold="output")),
     ],
 )
 def test_zero_replaces_no_earlier_count(earlier, later, usage):
     assert later.over(earlier) == usage
+
+
+@pytest.mark.parametrize(
+    ("said", "usage"),
+    [
+        ({"prompt_tokens": 9}, Usage(input=9, untold="output")),
+        ({"prompt_tokens": 9, "completion_tokens": None}, Usage(input=9, untold="output")),
+        ({"prompt_tokens": 9, "total_tokens": 9}, Usage(input=9)),
+        ({"output_tokens": 4}, Usage(output=4, untold="input")),
+        ({"completion_tokens": 4, "total_tokens": 4}, Usage(output=4, untold="input")),
+        ({"prompt_tokens": 9, "total_tokens": 13}, Usage(input=9, output=4)),
+        ({"completion_tokens": 4, "total_tokens": 13}, Usage(input=9, output=4)),
+        ({"prompt_tokens": 9, "completion_tokens": 0}, Usage(input=9)),
+        (
+            {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 3}},
+            Usage(input=6, cache_read=3, untold="output"),
+        ),
+    ],
+)
+def test_a_half_that_is_not_told_is_none_that_was_nothing(said, usage):
+    """It was billed as 0, and what the total told of it as reasoning."""
+    assert Usage.from_openai(said) == usage
+
+
+def test_a_half_is_completed_by_an_estimate_and_marked_as_one():
+    told, guess = Usage(input=9, untold="output"), Usage(input=100, output=7, estimated=True)
+
+    assert told.completed(guess) == Usage(input=9, output=7, estimated=True)
+    assert Usage(output=4, untold="input").completed(guess) == Usage(input=100, output=4, estimated=True)
+    assert told.completed(Usage(input=100, estimated=True)) == Usage(input=9)
+    assert Usage(input=9).completed(guess) == Usage(input=9)
 
 
 def test_leaves_zeros_out_of_the_log():

@@ -17,7 +17,7 @@ from gateway.testing import FakeUpstream, request
 from gateway.wire.native import body_of, native_path, path_in, with_query
 from gateway.wire.passing import PassingReading
 
-GEMINI, ANTHROPIC, BEDROCK = NATIVE
+GEMINI, ANTHROPIC, BEDROCK, SAGEMAKER = NATIVE
 GENERATE = "/gemini/g/proxy/v1beta/models/flash:generateContent"
 MESSAGES = "/anthropic/a/proxy/v1/messages"
 NOT_SERVED = (
@@ -63,13 +63,27 @@ def asked(dialect, path, body=b"{}", query=b"", method="POST"):
             Ask("b/sonnet", max_output_tokens=7),
         ),
         (BEDROCK, "/bedrock/proxy/model/b%2Fsonnet/invoke-with-response-stream", b"{}", Ask("b/sonnet")),
+        (SAGEMAKER, "/sagemaker/proxy/endpoints/s%2Fllama/invocations", b'{"max_tokens":7}',
+         Ask("s/llama", max_output_tokens=7)),
+        (SAGEMAKER, "/sagemaker/proxy/endpoints/s%2Fllama/invocations-response-stream", b"{}", Ask("s/llama")),
+        (GEMINI, "/gemini/g/proxy/v1beta1/publishers/google/models/flash:computeTokens", b"{}",
+         Ask("g/flash", has_output=False)),
+        (GEMINI, GENERATE.replace("generateContent", "predict"), b'{"instances":[{"content":"a"}]}',
+         Ask("g/flash", has_output=False)),
+        (GEMINI, GENERATE.replace("generateContent", "predict"),
+         b'{"instances":[{"prompt":"a","referenceImages":[{},{}]}],"parameters":{"sampleCount":2}}',
+         Ask("g/flash", has_output=False, expected=(Usage(input=1, image_input=2000, image_output=2 * 6240),))),
+        (GEMINI, GENERATE.replace("generateContent", "predict"), b'{"instances":[{"prompt":"a"}],"parameters":7}',
+         Ask("g/flash", has_output=False)),
+        (GEMINI, GENERATE.replace("generateContent", "predict"), b'{"instances":[{"prompt":"a"}]}',
+         Ask("g/flash", has_output=False, expected=(Usage(input=1, image_output=4 * 6240),))),
     ],
 )  # fmt: skip
 def test_a_call_means_one_model(dialect, path, body, ask):
     for base in ("", "/api/llm/v1"):
         found = dialect.parse(asked(dialect, base + path, body))
         assert msgspec.structs.replace(found, input_tokens=0) == ask
-    assert found.input_tokens < 40
+    assert found.input_tokens - sum(usage.image_input for usage in ask.expected) < 40
 
 
 @pytest.mark.parametrize(
@@ -87,6 +101,8 @@ def test_a_call_means_one_model(dialect, path, body, ask):
         (ANTHROPIC, "POST", "/anthropic/a/proxy/v1/messages/"),
         (BEDROCK, "POST", "/bedrock/proxy/model/b%2Fsonnet/apply"),
         (BEDROCK, "POST", "/bedrock/proxy/guardrail/g/version/1/apply"),
+        (GEMINI, "POST", "/gemini/g/proxy/v1beta/models/flash:predictLongRunning"),
+        (SAGEMAKER, "POST", "/sagemaker/proxy/endpoints/s%2Fllama/async-invocations"),
     ],
 )
 def test_what_belongs_to_the_whole_account_is_not_passed_on(dialect, method, path):

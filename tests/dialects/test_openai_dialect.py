@@ -333,7 +333,7 @@ def test_sees_nothing_wrong_with_an_answer(body):
     ("body", "usage"),
     [
         (b'{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}', Usage(input=9, output=2)),
-        (b'{"usage":{"prompt_tokens":9},"choices":[]}', Usage(input=9)),
+        (b'{"usage":{"prompt_tokens":9},"choices":[]}', Usage(input=9, untold="output")),
         (b'{"choices":[],"usage":null}', None),
         (b'{"choices":[],"usage":{"prompt_tokens":"many"}}', None),
         (b'{"choices":[],"usage":[]}', None),
@@ -397,11 +397,11 @@ def test_an_error_of_another_shape_inside_a_200_becomes_one_too(body, status, me
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"choices":[{"message":{"content":"\\ud83d"}}],"usage":{"prompt_tokens":9}}',
-        b'{"choices":[{"message":{"content":"a"},"logprobs":[-Infinity,NaN]}],"usage":{"prompt_tokens":9}}',
-        b'\xef\xbb\xbf{"choices":[],"usage":{"prompt_tokens":9}}',
-        b'{"choices":[{"message":{"content":"\xff"}}],"usage":{"prompt_tokens":9}}',
-        b'{"data":[{"embedding":[NaN]}],"usage":{"prompt_tokens":9}}',
+        b'{"choices":[{"message":{"content":"\\ud83d"}}],"usage":{"prompt_tokens":9,"total_tokens":9}}',
+        b'{"choices":[{"message":{"content":"a"},"logprobs":[-Infinity,NaN]}],"usage":{"prompt_tokens":9,"total_tokens":9}}',
+        b'\xef\xbb\xbf{"choices":[],"usage":{"prompt_tokens":9,"total_tokens":9}}',
+        b'{"choices":[{"message":{"content":"\xff"}}],"usage":{"prompt_tokens":9,"total_tokens":9}}',
+        b'{"data":[{"embedding":[NaN]}],"usage":{"prompt_tokens":9,"total_tokens":9}}',
     ],
     ids=["half a pair", "NaN", "BOM", "not UTF-8", "embedding"],
 )

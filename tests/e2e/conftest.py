@@ -383,7 +383,7 @@ class ProviderConnection(asyncio.Protocol):
         self._playing = asyncio.get_running_loop().create_task(self._play(self._asked))
 
     async def _play(self, asked):
-        for step in self._provider.script_for(asked.fields["model"]):
+        for step in self._provider.script_for(asked.fields.get("model")):
             if asked.closed.is_set():
                 return
             if isinstance(step, bytes):

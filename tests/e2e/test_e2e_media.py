@@ -85,6 +85,7 @@ def gateway(gateway_of_module, provider_url):
         }
         for name, kind in MODELS.items()
     ]
+    models.append({**models[0], "name": "tei", "model_server": "tei", "model_types": ["rerank"]})
     account = {"type": "provider-account/self-hosted-model", "name": "media", "integrations": models}
     process = gateway_of_module(config=json.dumps([account]))
     yield process
@@ -362,6 +363,17 @@ async def test_reranking_by_coheres_own_sdk(gateway, token, provider, say):
 
     assert [(result.index, result.relevance_score) for result in ranked.results] == [(1, 0.9)]
     assert ranked.meta.billed_units.search_units == 1.0
+
+
+async def test_reranking_by_a_server_with_words_of_its_own(gateway, token, provider, say):
+    """Which names no model."""
+    provider.on(None, [say.whole([{"index": 0, "score": 0.25}, {"index": 1, "score": 0.75}])])
+
+    async with cohere.AsyncClientV2(token, base_url=gateway.url.removesuffix("/v1")) as client:
+        ranked = await client.rerank(model="media/tei", query="q", documents=["a", "b"], top_n=1)
+
+    assert [(result.index, result.relevance_score) for result in ranked.results] == [(1, 0.75)]
+    assert provider.requests[-1].fields == {"query": "q", "texts": ["a", "b"], "truncate": True}
 
 
 async def test_refusals_are_in_openais_shape(call, provider, say):

@@ -9,10 +9,11 @@ from gateway.manifests import kinds
 from gateway.manifests.destinations import HAVE_NO_SAY, Moves, place_of, place_text
 from gateway.manifests.notifications import CustomAccount, SlackAccount, WebhookAccount
 from gateway.manifests.shapes import holds
-from gateway.plugins import providers_by_type
+from gateway.providers.demo import Demo
+from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.secrecy.secret import Secret
 
-STRUCTS = {type_: provider.accounts[type_] for type_, provider in providers_by_type().items()} | kinds.STRUCTS
+STRUCTS = {**OpenAICompatible().accounts, **Demo().accounts} | kinds.STRUCTS
 OPENAI = STRUCTS["provider-account/openai"]
 SELF_HOSTED = STRUCTS["provider-account/self-hosted-model"]
 KEY = ("auth_data", "api_key")

@@ -12,7 +12,7 @@ KNOWN = types_of(providers_by_type()) - IN_PLUGINS.keys()
 @pytest.mark.parametrize(
     ("type_", "why"),
     [
-        ("provider-account/elevenlabs", "provider-account/elevenlabs is not supported yet"),
+        ("provider-account/palm", "provider-account/palm is not supported yet"),
         ("gateway-otel-config", "gateway-otel-config is not supported yet"),
         ("mcp-server/remote", "mcp-server/remote is not supported yet"),
         (
@@ -44,7 +44,7 @@ KNOWN = types_of(providers_by_type()) - IN_PLUGINS.keys()
             "`provider-account/microsoft-foundry`?",
         ),
         ("mantle", "no plugin reads mantle; did you mean `provider-account/aws-bedrock-mantle`?"),
-        ("smallest", "no plugin reads smallest; not supported yet: provider-account/smallest-ai"),
+        ("smallest", "no plugin reads smallest; did you mean `provider-account/smallest-ai`?"),
         (
             "provider-account/nvidia-nim",
             "no plugin reads provider-account/nvidia-nim; whoever has an API like OpenAI's can be a "

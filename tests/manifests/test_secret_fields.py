@@ -10,12 +10,13 @@ import pytest
 
 from gateway.manifests import Manifest, Secrets, kinds, read
 from gateway.manifests.secret_fields import change_secrets, is_reference
-from gateway.plugins import providers_by_type
+from gateway.providers.demo import Demo
+from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.secrecy.sealing import PREFIX, Seal, mask
 from gateway.secrecy.secret import Secret
 
 SEAL = Seal(b"a-pepper-of-some-length")
-STRUCTS = {type_: provider.accounts[type_] for type_, provider in providers_by_type().items()} | {
+STRUCTS = {**OpenAICompatible().accounts, **Demo().accounts} | {
     type_: struct for type_, struct in kinds.STRUCTS.items() if struct.__module__ == "gateway.manifests.identity"
 }
 REFERENCE = "tfy-secret://acme:llm-keys:openai"
@@ -56,6 +57,7 @@ NAMED = {
     "jwks_uri": "https://idp.example.com/keys",
     "ca_cert": "-----BEGIN CERTIFICATE-----",
     "expiration_date": "2027-01-31",
+    "cartesia_version": "2025-04-16",
     "members": "ana@example.com",
     "managers": "ana@example.com",
 }

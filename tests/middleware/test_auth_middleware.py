@@ -53,6 +53,8 @@ async def who(app, headers):
         ({"authorization": "bearer token-of-ana"}, ANA.subject),
         ({"authorization": "BEARER   token-of-ana "}, ANA.subject),
         ({"x-api-key": "token-of-ci"}, CI.subject),
+        ({"xi-api-key": "token-of-ci"}, CI.subject),
+        ({"authorization": "Token token-of-ci"}, CI.subject),
         ({"x-tfy-api-key": "token-of-bob"}, BOB.subject),
         ({"x-tfy-api-key": "token-of-bob", "authorization": "Bearer token-of-ana"}, BOB.subject),
         ({"x-tfy-api-key": "token-of-bob", "authorization": "Bearer unknown", "x-api-key": "unknown"}, BOB.subject),

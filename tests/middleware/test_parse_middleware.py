@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.contract import Ask, FormBody, JsonBody, RawBody
 from gateway.dialects import CHAT, MESSAGES
 from gateway.errors import BadRequest, ClientLeft, TooLarge
 from gateway.middleware import ParseMiddleware
@@ -18,6 +19,7 @@ from gateway.proxy.exchange import Exchange
 from gateway.testing import http_scope
 
 ASK = b'{"model":"m","messages":[]}'
+MIB = 1024 * 1024
 
 
 class App:
@@ -317,3 +319,68 @@ async def test_headers_that_are_for_the_provider():
 
     assert app.call.request.headers == {"anthropic-version": "2023-06-01", "anthropic-beta": "a,b,c"}
     assert (await App(CHAT).take(ASK)).request.headers == {}
+
+
+class Recordings:
+    """A dialect for bytes of any kind."""
+
+    accepts, max_body_bytes, headers = RawBody, 4 * MIB, ()
+
+    def __init__(self, *, sorts_bodies):
+        self.sorts_bodies = sorts_bodies
+
+    def parse(self, request):
+        return Ask("m")
+
+
+async def read_as(body, content_type, *, sorts_bodies=True):
+    """The body that a handler gets, with all of its bytes."""
+    app, whole = App(Recordings(sorts_bodies=sorts_bodies), max_body_bytes=1000), []
+
+    async def keep(scope, receive, send):
+        given = Exchange.of(scope).call.request.body
+        if isinstance(given, RawBody):
+            stored = given.data
+            whole.append(stored if isinstance(stored, bytes) else b"".join([piece async for piece in stored]))
+        whole.append(given)
+
+    app.parse.app = keep
+    scope = http_scope("POST", "/", {"content-type": content_type}, len(body))
+    Exchange.of(scope).dialect = app.dialect
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    await app.parse(scope, receive, None)
+    return whole
+
+
+@pytest.mark.parametrize("size", [0, 5, MIB, MIB + 1, 4 * MIB])
+async def test_bytes_of_any_kind_may_be_large(size):
+    """What is over 1 MiB waits in a file, and can be looked at."""
+    body = (bytes(range(256)) * (size // 256 + 1))[:size]
+
+    data, given = await read_as(body, "audio/wav")
+
+    assert (data, len(given.data), given.content_type) == (body, size, "audio/wav")
+    assert isinstance(given.data, bytes) == (size <= MIB)
+    assert given.beginning[:4096] == body[:4096]
+
+
+async def test_the_content_type_tells_what_a_body_is():
+    form = b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\na\r\n--x--\r\n'
+
+    [as_json] = await read_as(b'{"a":1}', "Application/JSON; charset=utf-8")
+    [as_form] = await read_as(form, "multipart/form-data; boundary=x")
+    data, as_it_is = await read_as(form, "multipart/form-data; boundary=x", sorts_bodies=False)
+
+    assert [type(each) for each in (as_json, as_form, as_it_is)] == [JsonBody, FormBody, RawBody]
+    assert (bytes(as_json.fields["a"]), as_form.text("model"), data) == (b"1", "a", form)
+
+
+async def test_each_kind_has_its_own_limit():
+    """JSON is read in memory: it may not be as large as a file."""
+    with pytest.raises(TooLarge):
+        await read_as(b'{"a":"' + 1000 * b"x" + b'"}', "application/json")
+    with pytest.raises(TooLarge):
+        await read_as((4 * MIB + 1) * b"x", "audio/wav")

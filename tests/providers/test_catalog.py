@@ -347,9 +347,9 @@ OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TO
     [
         ("openai-compatible", OPENAIS),
         ("vllm-openai", OPENAIS),
-        ("tei", ["embeddings"]),
+        ("tei", ["embeddings", "rerank"]),
         ("infinity", ["embeddings", "rerank"]),
-        ("nemo-retriever", ["embeddings"]),
+        ("nemo-retriever", ["embeddings", "rerank"]),
         ("cohere-rerank-v2", ["rerank"]),
     ],
 )

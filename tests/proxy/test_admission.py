@@ -25,6 +25,7 @@ STOP = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"
 USAGE = b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}\n\n'
 DONE = b"data: [DONE]\n\n"
 OK = (200, [REPLY])
+INPUT_ONLY = b'{"id":"1","choices":[],"usage":{"prompt_tokens":7}}'
 PRICED = {"metric": "per_1000_tokens", "value": {"input": 0.001, "output": 0.01}}
 """A thousand nano-dollars for each token of input, ten thousand for each of output."""
 
@@ -203,11 +204,38 @@ async def test_a_budget_counts_what_it_cost(limited, auth):
             Outcome.UPSTREAM_BROKE,
         ),
         ((200, [b'{"id":"1"}']), ASK, Usage(input=10, output=10, estimated=True), 110_000, Outcome.COMPLETE),
+        ((200, [INPUT_ONLY]), ASK, Usage(input=7, output=10, estimated=True), 107_000, Outcome.COMPLETE),
+        (
+            (200, [HELLO, HELLO, STOP, b'data: {"choices":[],"usage":{"prompt_tokens":7}}\n\n', DONE]),
+            STREAM,
+            Usage(input=7, output=4, estimated=True),
+            47_000,
+            Outcome.COMPLETE,
+        ),
+        (
+            (200, [HELLO, STOP, b'data: {"choices":[],"usage":{"completion_tokens":3}}\n\n', DONE]),
+            STREAM,
+            Usage(input=9, output=3, estimated=True),
+            39_000,
+            Outcome.COMPLETE,
+        ),
         ((200, [BrokeOff("cut")]), STREAM, None, None, Outcome.UPSTREAM_BROKE),
         ((500, [b"{}"]), ASK, None, None, Outcome.REFUSED),
         ((200, [b'{"error":{"message":"no"}}']), ASK, None, None, Outcome.REFUSED),
     ],
-    ids=["whole", "stream", "broke after usage", "broke", "says nothing", "broke at once", "refused", "error in a 200"],
+    ids=[
+        "whole",
+        "stream",
+        "broke after usage",
+        "broke",
+        "says nothing",
+        "no output",
+        "no output in a stream",
+        "no input in a stream",
+        "broke at once",
+        "refused",
+        "error in a 200",
+    ],
 )
 async def test_one_bill_however_it_ends(limited, auth, sink, reply, ask, usage, cost, outcome):
     app = limited(FakeUpstream(reply), budget("month", 100), limit("tokens", 1000, "tokens_per_day"))

@@ -212,6 +212,16 @@ def test_done_is_the_end_wherever_it_is_cut(end, line_end):
     assert read_stream(bytes([byte]) for byte in stream)[0] == expected
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["LF", "CR LF"])
+def test_done_may_stand_behind_two_blanks(line_end):
+    """Its text was told to the client as an error of the provider."""
+    stream = (chunk(said("a")) + "data:  [DONE]\n\n").replace("\n", line_end).encode()
+
+    for cut in range(len(stream) + 1):
+        passed, reading = read_stream([stream[:cut], stream[cut:]])
+        assert (passed, reading.is_over, reading.told_error()) == (stream, True, None)
+
+
 def test_text_that_says_done_is_no_end():
     passed, reading = read_stream([chunk(said("data: [DONE]")).encode(), chunk(said(r"\n\ndata: [DONE]")).encode()])
 
@@ -314,7 +324,9 @@ def test_counts_a_body_as_one_event():
 
 
 def test_finds_the_last_usage():
-    assert find_usage(b'{"usage": {"prompt_tokens": 1}} {"usage": {"prompt_tokens": 2}}') == Usage(input=2)
+    assert find_usage(b'{"usage": {"prompt_tokens": 1}} {"usage": {"prompt_tokens": 2}}') == Usage(
+        input=2, untold="output"
+    )
 
 
 # --- usage that the gateway asked for ------------------------------------------

@@ -38,6 +38,8 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
         own_fields: see `OWN_FIELDS`; those it would refuse are left out, and the caller is told.
         leaves_out: fields that are said elsewhere, as in the path.
         adds: fields of each body.
+        betas: how the names of those begin that are known there; they are a field, and so is the version. None: both
+            stay in headers.
     """
 
     samples: bool = True
@@ -48,8 +50,28 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     own_fields: frozenset[str] = OWN_FIELDS
     leaves_out: frozenset[str] = frozenset()
     adds: Mapping[str, str] = MappingProxyType({})
+    betas: tuple[str, ...] | None = None
 
 
+BETAS = (
+    "compact-",
+    "computer-use-",
+    "context-1m-",
+    "context-management-",
+    "dev-full-thinking-",
+    "effort-",
+    "fine-grained-tool-streaming-",
+    "interleaved-thinking-",
+    "output-128k-",
+    "token-efficient-tools-",
+    "tool-examples-",
+    "tool-search-tool-",
+)
+"""Any other is refused by Bedrock and Vertex AI, with all of the request, such as `claude-code-20250219`.
+
+Source: docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-request-response.html
+and .../claude-messages-*.html; platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai; read 2026-11.
+"""
 _ON_A_CLOUD = frozenset({"anthropic_beta", "context_management"})
 
 FLAVOURS: Mapping[str, Flavour] = MappingProxyType(
@@ -69,6 +91,7 @@ FLAVOURS: Mapping[str, Flavour] = MappingProxyType(
             own_fields=_ON_A_CLOUD,
             leaves_out=frozenset({"model", "stream"}),
             adds=MappingProxyType({"anthropic_version": "bedrock-2023-05-31"}),
+            betas=BETAS,
         ),
         "anthropic-vertex": Flavour(
             takes_urls=False,
@@ -77,6 +100,7 @@ FLAVOURS: Mapping[str, Flavour] = MappingProxyType(
             own_fields=_ON_A_CLOUD,
             leaves_out=frozenset({"model"}),
             adds=MappingProxyType({"anthropic_version": "vertex-2023-10-16"}),
+            betas=(*BETAS, "web-search-"),
         ),
         "anthropic-foundry": Flavour(has_tiers=False, own_fields=OWN_FIELDS - {"inference_geo", "speed"}),
     }

@@ -9,13 +9,16 @@ from gateway.contract import Call, Head, JsonBody, Reading
 from gateway.errors import BadRequest
 from gateway.translators.chat import ANSWER_TOOL
 from gateway.translators.messages.sealed import without_foreign
+from gateway.wire.anthropic import BETA, BETAS, VERSION
 from gateway_anthropic.flavour import FLAVOURS, OWN_FIELDS, Flavour
 from gateway_anthropic.reply import ReplyReading
 from gateway_anthropic.request import body_of
 from gateway_anthropic.stream import StreamedReply
 
 _NULL = b"null"
-_BETAS = "anthropic_beta"
+_VERSION = "anthropic_version"
+_FIRST_VERSION = "2023-06-01"
+"""Of the Messages API; on Bedrock and Vertex AI it has names of its own, and later ones have not."""
 _ANSWER_TOOL = ANSWER_TOOL.encode()
 
 
@@ -100,17 +103,39 @@ class Verbatim:
             except (msgspec.DecodeError, RecursionError) as error:
                 raise BadRequest("messages cannot be read", param="messages") from error
         flavour = self._flavour
+        left_out: tuple[str, ...] = ()
+        if flavour.betas is not None:
+            left_out = _into_fields(call, fields, flavour.betas)
         refused = {*(OWN_FIELDS - flavour.own_fields), *(() if flavour.has_tiers else ("service_tier",))}
-        if _BETAS in flavour.own_fields and _BETAS not in fields:
+        if BETAS in flavour.own_fields and BETAS not in fields:
             refused.add("context_management")  # which is one of them
         dropped = tuple(sorted(refused & fields.keys()))
         for name in (*dropped, *(flavour.leaves_out & fields.keys())):
             del fields[name]
         added = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in flavour.adds.items()}
-        return JsonBody({**added, **fields}, dropped_params=dropped)
+        return JsonBody({**added, **fields}, dropped_params=(*dropped, *left_out))
 
     def reading(self, call: Call, head: Head) -> Reading:
         return call.dialect.reading(call, head)
+
+
+def _into_fields(call: Call, fields: dict[str, msgspec.Raw], known: tuple[str, ...]) -> tuple[str, ...]:
+    """Puts what is a header at Anthropic into the body, beside what is there. Returns what was left out."""
+    headers = call.request.headers
+    version = headers.get(VERSION, _FIRST_VERSION)
+    if version != _FIRST_VERSION:
+        fields.setdefault(_VERSION, msgspec.Raw(msgspec.json.encode(version)))
+    own: list[str] = []
+    if (raw := fields.pop(BETAS, None)) is not None and bytes(raw) != _NULL:
+        try:
+            own = msgspec.json.decode(raw, type=list[str])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise BadRequest(f"{BETAS} must be a list of names", param=BETAS) from error
+    named = [name for each in headers.get(BETA, "").split(",") if (name := each.strip()) and name not in own]
+    kept = [*dict.fromkeys([*own, *(name for name in named if name.startswith(known))])]
+    if kept:
+        fields[BETAS] = msgspec.Raw(msgspec.json.encode(kept))
+    return (BETA,) if any(not name.startswith(known) for name in named) else ()
 
 
 class VerbatimCount(Verbatim):
@@ -125,6 +150,10 @@ def verbatim_on_aws() -> Verbatim:
 
 def verbatim_mantle() -> Verbatim:
     return Verbatim("anthropic-mantle")
+
+
+def verbatim_bedrock() -> Verbatim:
+    return Verbatim("anthropic-bedrock")
 
 
 def verbatim_vertex() -> Verbatim:

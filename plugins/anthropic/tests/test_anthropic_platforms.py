@@ -3,7 +3,20 @@
 import msgspec
 import pytest
 from gateway_anthropic.flavour import FLAVOURS
-from gateway_anthropic.translator import ToMessages, to_aws, to_bedrock, to_foundry, to_mantle, to_vertex
+from gateway_anthropic.translator import (
+    ToMessages,
+    to_aws,
+    to_bedrock,
+    to_foundry,
+    to_mantle,
+    to_vertex,
+    verbatim_bedrock,
+    verbatim_foundry,
+    verbatim_vertex,
+)
+
+from gateway.contract import Call, JsonBody, Request
+from gateway.dialects import MESSAGES
 
 BETAS = ["context-management-2025-06-27"]
 SAID = [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
@@ -73,3 +86,40 @@ def test_tiers_are_anthropics_own(chat, tier, dropped):
 
     body, _ = body_of(ToMessages(), chat(service_tier="priority"))
     assert body["service_tier"] == "auto"
+
+
+def message(headers, **fields):
+    fields = {"model": "a/m", "max_tokens": 9, "messages": SAID, **fields}
+    body = JsonBody({name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()})
+    request = Request(body=body, headers=headers)
+    return Call(MESSAGES, MESSAGES.parse(request), request)
+
+
+@pytest.mark.parametrize(
+    ("make", "version", "stream", "search"),
+    [(verbatim_bedrock, "bedrock-2023-05-31", {}, []), (verbatim_vertex, "vertex-2023-10-16", {"stream": True}, ["w"])],
+)
+def test_headers_of_the_messages_api_become_fields_on_clouds(make, version, stream, search):
+    """They were lost on the way: a feature that was asked for was not there, and nobody was told."""
+    betas = [*BETAS, *(["web-search-2025-03-05"] if search else [])]
+    asked = {"anthropic-version": "2023-06-01", "anthropic-beta": ", ".join(["claude-code-20250219", *betas])}
+
+    body, dropped = body_of(make(), message(asked, stream=True))
+    later, _ = body_of(make(), message({"anthropic-version": "2026-10-21"}))
+
+    assert body == {
+        "anthropic_version": version,
+        "anthropic_beta": betas,
+        "max_tokens": 9,
+        "messages": SAID,
+        **stream,
+    }
+    assert dropped == ("anthropic-beta",)
+    assert (later["anthropic_version"], "anthropic_beta" in later) == ("2026-10-21", False)
+
+
+def test_where_they_are_headers_they_are_no_fields():
+    body, dropped = body_of(verbatim_foundry(), message({"anthropic-beta": "context-1m-2025-08-07"}))
+
+    assert body == {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": SAID}
+    assert dropped == ()

@@ -52,13 +52,19 @@ class RegionalModel(Integration, frozen=True, kw_only=True):
 
 
 class BedrockAccount(ProviderAccount, frozen=True, kw_only=True):
-    """`base_url`: in place of `https://bedrock-runtime.{region}.amazonaws.com`, as for a VPC endpoint; an `api_key` is
-    one of Bedrock's own."""
+    """
+    Args:
+        auth_data: an `api_key` is one of Bedrock's own.
+        base_url: in place of `https://bedrock-runtime.{region}.amazonaws.com`, as for a VPC endpoint.
+        anthropic_betas: features of Anthropic's API that Bedrock has come to know: `name`, or `name-*` for all that
+            begin so.
+    """
 
     integrations: tuple[RegionalModel, ...]
     region: Region
     auth_data: KeysAuth | ApiKeyAuth | None = None
     base_url: Url | None = None
+    anthropic_betas: tuple[Text, ...] = ()
 
 
 class MantleModel(RegionalModel, frozen=True, kw_only=True):

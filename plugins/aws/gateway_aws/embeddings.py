@@ -1,7 +1,8 @@
 """From OpenAI's embeddings into the bodies of InvokeModel, which each vendor has of its own.
 
-Source: docs.aws.amazon.com/bedrock/latest/userguide: model-parameters-titan-embed-text.html, model-parameters-embed-v3.
-html and model-parameters-embed-v4.html; read 2026-11.
+Source: docs.aws.amazon.com/bedrock/latest/userguide: model-parameters-titan-embed-text.html, model-parameters-titan-
+embed-mm.html, model-parameters-embed-v3.html and model-parameters-embed-v4.html; .../nova/latest/userguide/
+embeddings-schema.html; read 2026-11.
 """
 
 import struct
@@ -21,21 +22,37 @@ COUNT = "x-amzn-bedrock-input-token-count"
 INPUT_TYPE = "search_document"
 """Of Cohere, who wants to know; unless the caller says another."""
 
+PURPOSES: Mapping[str, str] = {
+    "search_document": "GENERIC_INDEX",
+    "search_query": "GENERIC_RETRIEVAL",
+    "classification": "CLASSIFICATION",
+    "clustering": "CLUSTERING",
+}
+"""Cohere's word for what an embedding is for -> Nova's; its own are taken as well."""
+
 _encode = msgspec.json.encode
 
 
+class _Vector(msgspec.Struct):
+    embedding: list[float]
+
+
 class _Vectors(msgspec.Struct):
-    """Of Titan, then of Cohere: a list, or one for each type."""
+    """Of Titan, then of Cohere: a list, or one for each type; of Nova: a list of objects."""
 
     embedding: list[float] | None = None
     inputTextTokenCount: int = 0  # noqa: N815  on the wire
-    embeddings: list[list[float]] | dict[str, list[list[float]]] | None = None
+    embeddings: list[list[float] | _Vector] | dict[str, list[list[float]]] | None = None
 
     @property
     def all(self) -> list[list[float]] | None:
         if self.embedding is not None:
             return [self.embedding]
-        return self.embeddings.get("float") if isinstance(self.embeddings, dict) else self.embeddings
+        if isinstance(self.embeddings, dict):
+            return self.embeddings.get("float")
+        if self.embeddings is None:
+            return None
+        return [each.embedding if isinstance(each, _Vector) else each for each in self.embeddings]
 
 
 _vectors = msgspec.json.Decoder(_Vectors)
@@ -55,10 +72,10 @@ class ToEmbeddings:
             fields = _titan(request, texts, model)
         elif "cohere.embed" in model:
             fields = _cohere(request, texts, model)
+        elif "amazon.nova" in model and "embed" in model:
+            fields = _nova(request, texts)
         else:
-            raise BadRequest(
-                f"{model} gives no embeddings here: only Titan's text models and Cohere's are known", param="model"
-            )
+            raise BadRequest(f"{model} gives no embeddings here: only Titan's, Nova's and Cohere's do", param="model")
         told = {name: msgspec.Raw(_encode(value)) for name, value in fields.items() if value is not None}
         return JsonBody(told, dropped_params=request.dropped_params)
 
@@ -77,10 +94,31 @@ def _texts(request: ChatRequest) -> list[str]:
 
 
 def _titan(request: ChatRequest, texts: list[str], model: str) -> dict[str, Any]:
+    text = _only(texts)
+    if "titan-embed-image" in model:
+        size = request.take("dimensions", int)
+        return {"inputText": text, "embeddingConfig": {"outputEmbeddingLength": size} if size is not None else None}
+    is_old = "titan-embed-text-v1" in model or "titan-embed-g1" in model
+    return {"inputText": text, "dimensions": None if is_old else request.take("dimensions", int)}
+
+
+def _nova(request: ChatRequest, texts: list[str]) -> dict[str, Any]:
+    """What is too long is an error, as it is at OpenAI, unless the caller says by `truncate` what to cut."""
+    given = request.take("input_type", str) or INPUT_TYPE
+    text = {"truncationMode": request.take("truncate", str) or "NONE", "value": _only(texts)}
+    params = {
+        "embeddingPurpose": PURPOSES.get(given, given),
+        "embeddingDimension": request.take("dimensions", int),
+        "text": text,
+    }
+    told = {name: value for name, value in params.items() if value is not None}
+    return {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": told}
+
+
+def _only(texts: list[str]) -> str:
     if len(texts) > 1:
         raise BadRequest("this model takes one text at a time: send each in a request of its own", param="input")
-    is_old = "titan-embed-text-v1" in model or "titan-embed-g1" in model
-    return {"inputText": texts[0], "dimensions": None if is_old else request.take("dimensions", int)}
+    return texts[0]
 
 
 def _cohere(request: ChatRequest, texts: list[str], model: str) -> dict[str, Any]:

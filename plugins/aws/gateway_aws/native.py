@@ -1,4 +1,5 @@
-"""Bedrock's runtime as AWS's own SDKs speak it: passed on to the byte, and signed anew with the account's credentials.
+"""The runtimes of Bedrock and SageMaker as AWS's own SDKs speak them: passed on to the byte, and signed anew with the
+account's credentials.
 
 Source: docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html and
 API_runtime_InvokeModelWithResponseStream.html, as for the others; read 2026-11.
@@ -13,6 +14,7 @@ from gateway.contract.usage import Usage
 from gateway.errors import BadRequest, BrokeOff
 from gateway.wire.address import path_of
 from gateway.wire.native import body_of, native_path, with_query
+from gateway.wire.openai import LONGEST_TAIL, find_usage
 from gateway.wire.passing import PassingReading
 from gateway_aws.frames import CONTENT_TYPE, Frames, opened
 from gateway_aws.reply import Struct, TokenUsage
@@ -24,9 +26,9 @@ COUNTS = ("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count
 def request(call: Call, target: Target, endpoint: Endpoint) -> UpstreamRequest:
     """
     Args:
-        endpoint: of InvokeModel.
+        endpoint: of InvokeModel, or of InvokeEndpoint: its path ends with what is asked of a model.
     """
-    path = path_of(endpoint.url).removesuffix("/invoke") + native_path(call).after
+    path = path_of(endpoint.url).rpartition("/")[0] + native_path(call).after
     try:
         endpoint = endpoint.at(with_query(path, call.request)).with_headers(call.request.headers)
     except ValueError as error:
@@ -85,3 +87,26 @@ class NativeReading(PassingReading):
             self.told_usage = Usage(input=max(0, counts.input_token_count), output=max(0, counts.output_token_count))
         elif said.usage is not None and (said.usage.input_tokens or said.usage.output_tokens):
             self.told_usage = said.usage.usage
+
+
+class ContainerReading(PassingReading):
+    """What a container on SageMaker says, framed or not: usage is looked for in OpenAI's words, at the end of it."""
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        is_frames = head.headers.get("content-type", "").startswith(CONTENT_TYPE)
+        self._frames = Frames() if is_frames else None
+        self._tail = b""
+
+    def keep(self, data: bytes) -> None:
+        if self._frames is not None:
+            try:
+                data = b"".join([opened(frame).payload for frame in self._frames.feed(data)])
+            except BrokeOff:  # which is for the client to judge
+                self._size = 1 << 30
+                return
+        self._tail = (self._tail + data)[-LONGEST_TAIL:]
+
+    def end(self) -> bytes:
+        self.told_usage = find_usage(self._tail)
+        return b""

@@ -1,4 +1,4 @@
-"""The provider for Amazon SageMaker: endpoints whose containers speak OpenAI's API.
+"""The provider for Amazon SageMaker: endpoints whose containers speak OpenAI's API, or for SageMaker's own SDK any.
 
 Source: docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html and API_runtime_
 InvokeEndpointWithResponseStream.html; docs.djl.ai, "LMI Chat Completions API Schema"; read 2026-11.
@@ -11,14 +11,15 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.contract import Call, Endpoint, Head, Reading, Target, UpstreamRequest
-from gateway.contract.usage import Usage
-from gateway.errors import Refused, UpstreamError
+from gateway.errors import Refused
 from gateway.manifests.accounts import ProviderAccount
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor
-from gateway.translators.reading import EventReading
+from gateway.wire.native import SAGEMAKER
+from gateway_aws import native
 from gateway_aws.accounts import SageMakerAccount, domain_of
-from gateway_aws.failures import broken, refused
-from gateway_aws.frames import CONTENT_TYPE, Frames, opened
+from gateway_aws.failures import refused
+from gateway_aws.framed import FramedReading
+from gateway_aws.frames import CONTENT_TYPE
 from gateway_aws.signers import Signers
 
 DIALECTS = ("chat", "completions", "embeddings")
@@ -70,18 +71,24 @@ class SageMaker(OpenAICompatible):
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
+        if call.dialect.name == SAGEMAKER:
+            return native.request(call, target, target.settings.endpoints["chat"])
         request = super().request(call, target)
         if not call.ask.stream:
             return request
         return msgspec.structs.replace(request, endpoint=target.settings.stream)
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
+        if call.dialect.name == SAGEMAKER:
+            return native.ContainerReading(head)
         if not head.headers.get("content-type", "").startswith(CONTENT_TYPE):
             return super().reading(call, target, head)
         inside = Head(head.status, {"content-type": "text/event-stream"}, is_stream=True)
         return FramedReading(super().reading(call, target, inside) or call.dialect.reading(call, inside))
 
     def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
+        if call.dialect.name == SAGEMAKER:
+            return refused(super().refusal(call, target, head, body), target, head, body)
         try:
             error = msgspec.json.decode(body, type=ModelError)
         except (msgspec.DecodeError, RecursionError):
@@ -91,42 +98,3 @@ class SageMaker(OpenAICompatible):
             head, body = Head(status, head.headers), (error.original_message or "").encode()
             return super().refusal(call, target, head, body)
         return refused(super().refusal(call, target, head, body), target, head, body)
-
-
-class FramedReading(EventReading):
-    """A container's own event stream, which comes in pieces, each in a frame of AWS."""
-
-    def __init__(self, inside: Reading) -> None:
-        super().__init__()
-        self._frames = Frames()
-        self._inside = inside
-
-    def split(self, data: bytes) -> Iterable[bytes]:
-        return self._frames.feed(data)
-
-    def event(self, data: bytes) -> bytes:
-        frame = opened(data)
-        if frame.kind != "event":
-            raise broken(frame, has_begun=self.has_begun)
-        return self._read(self._inside.feed(frame.payload))
-
-    def end(self) -> bytes:
-        return super().end() + self._read(self._inside.end())
-
-    def is_complete(self) -> bool:
-        return self._frames.is_empty and self._inside.is_complete()
-
-    def told_error(self) -> UpstreamError | None:
-        return self._inside.told_error()
-
-    def usage(self) -> Usage | None:
-        return self._inside.usage()
-
-    def service_tier(self) -> str | None:
-        return self._inside.service_tier()
-
-    def _read(self, out: bytes) -> bytes:
-        self.events = self._inside.events
-        self.has_begun = self._inside.has_begun
-        self.is_over = self._inside.is_over
-        return out

@@ -49,7 +49,11 @@ class SigV4(KeySigner):
 
     async def sign(self, request: UpstreamRequest, network: Upstream) -> UpstreamRequest:
         keys = await self._keys.get(network)
-        if isinstance(request.body, bytes) and len(request.body) > LARGE_BYTES:
+        if not isinstance(request.body, bytes):  # what is signed is all of it
+            whole = b"".join([piece async for piece in request.body])
+            request = msgspec.structs.replace(request, body=whole, length=None)
+        assert isinstance(request.body, bytes)
+        if len(request.body) > LARGE_BYTES:
             return await asyncio.to_thread(signed, request, keys, service=self._service, region=self._region)
         return signed(request, keys, service=self._service, region=self._region)
 

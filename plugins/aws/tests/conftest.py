@@ -11,15 +11,15 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
-from gateway.contract import Call, Head, JsonBody, Request
-from gateway.dialects import CHAT, EMBEDDINGS
+from gateway.contract import Call, FormBody, FormPart, Head, JsonBody, Request
+from gateway.dialects import CHAT, EMBEDDINGS, IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES, MESSAGES, RERANK
 
 HI = [{"role": "user", "content": "hi"}]
 
 
-def call_of(dialect, fields):
+def call_of(dialect, fields, headers=None):
     body = JsonBody({name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()})
-    request = Request(body=body)
+    request = Request(body=body, headers=headers or {})
     return Call(dialect, dialect.parse(request), request)
 
 
@@ -32,6 +32,34 @@ def chat():
 @pytest.fixture
 def embed():
     return lambda **fields: call_of(EMBEDDINGS, {"model": "bedrock/e"} | fields)
+
+
+@pytest.fixture
+def rerank():
+    return lambda **fields: call_of(RERANK, {"model": "bedrock/r", "query": "q", "documents": ["a", "b"]} | fields)
+
+
+@pytest.fixture
+def message():
+    return lambda headers=None, **fields: call_of(
+        MESSAGES, {"model": "bedrock/m", "max_tokens": 9, "messages": HI} | fields, headers
+    )
+
+
+@pytest.fixture
+def picture():
+    """`picture(n=2)`: a call for pictures of a prompt; with `files`, to edit or vary those."""
+
+    def make(*, files=(), varies=False, **fields):
+        fields = {"model": "bedrock/p", "prompt": "a cat"} | fields
+        if not files:
+            return call_of(IMAGES, fields)
+        texts = [FormPart(name, str(value).encode()) for name, value in fields.items()]
+        request = Request(body=FormBody((*texts, *files)))
+        dialect = IMAGE_VARIATIONS if varies else IMAGE_EDITS
+        return Call(dialect, dialect.parse(request), request)
+
+    return make
 
 
 @pytest.fixture

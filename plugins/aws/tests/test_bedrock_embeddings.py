@@ -12,6 +12,8 @@ TITAN = "amazon.titan-embed-text-v2:0"
 OLD_TITAN = "amazon.titan-embed-text-v1"
 COHERE = "cohere.embed-english-v3"
 COHERE_4 = "us.cohere.embed-v4:0"
+MULTIMODAL_TITAN = "amazon.titan-embed-image-v1"
+NOVA = "amazon.nova-2-multimodal-embeddings-v1:0"
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,18 @@ COHERE_4 = "us.cohere.embed-v4:0"
         (COHERE_4, {"input": "a", "dimensions": 256, "input_type": "search_query", "truncate": "END"},
          {"texts": ["a"], "input_type": "search_query", "truncate": "END", "embedding_types": ["float"],
           "output_dimension": 256}, ()),
+        (MULTIMODAL_TITAN, {"input": "a"}, {"inputText": "a"}, ()),
+        (MULTIMODAL_TITAN, {"input": "a", "dimensions": 256},
+         {"inputText": "a", "embeddingConfig": {"outputEmbeddingLength": 256}}, ()),
+        (NOVA, {"input": "a"}, {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": {
+            "embeddingPurpose": "GENERIC_INDEX", "text": {"truncationMode": "NONE", "value": "a"}}}, ()),
+        (NOVA, {"input": ["a"], "dimensions": 256, "input_type": "search_query", "truncate": "END", "user": "u"},
+         {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": {
+             "embeddingPurpose": "GENERIC_RETRIEVAL", "embeddingDimension": 256,
+             "text": {"truncationMode": "END", "value": "a"}}}, ("user",)),
+        (NOVA, {"input": "a", "input_type": "TEXT_RETRIEVAL"},
+         {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": {
+             "embeddingPurpose": "TEXT_RETRIEVAL", "text": {"truncationMode": "NONE", "value": "a"}}}, ()),
     ],
 )  # fmt: skip
 def test_requests(embed, referee, model, fields, body, dropped):
@@ -40,7 +54,8 @@ def test_requests(embed, referee, model, fields, body, dropped):
         (TITAN, ["a", "b"], "one text at a time"),
         (COHERE, [[1, 2]], "takes no tokens"),
         (COHERE, [], "a text or a list"),
-        ("amazon.nova-2-multimodal-embeddings-v1:0", "a", "only Titan's text models and Cohere's"),
+        (NOVA, ["a", "b"], "one text at a time"),
+        ("amazon.nova-pro-v1:0", "a", "only Titan's, Nova's and Cohere's"),
     ],
 )
 def test_what_cannot_be_embedded_is_refused(embed, model, given, why):
@@ -55,6 +70,8 @@ def test_what_cannot_be_embedded_is_refused(embed, model, given, why):
         ({"embeddings": {"float": [[0.5], [1]]}, "response_type": "embeddings_by_type"},
          {"x-amzn-bedrock-input-token-count": "4"}, [[0.5], [1.0]], 4),
         ({"embeddings": [[0.5]]}, {"x-amzn-bedrock-input-token-count": "4"}, [[0.5]], 4),
+        ({"embeddings": [{"embeddingType": "TEXT", "embedding": [0.5, 1]}]}, {"x-amzn-bedrock-input-token-count": "4"},
+         [[0.5, 1.0]], 4),
     ],
 )  # fmt: skip
 def test_replies(embed, said, headers, vectors, tokens):

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from base64 import b64decode, b64encode
 from contextlib import asynccontextmanager
 
 import httpx2
@@ -29,6 +30,8 @@ integrations:
     model_types: [chat]
     cost: {{metric: per_1000_tokens, value: {{input: 0.003, output: 0.015, cache_read: 0.0003, cache_write: 0.00375}}}}
   - {{type: integration/model/bedrock, name: embed, model_id: "amazon.titan-embed-text-v2:0", model_types: [embedding]}}
+  - {{type: integration/model/bedrock, name: canvas, model_id: "amazon.nova-canvas-v1:0", model_types: [image]}}
+  - {{type: integration/model/bedrock, name: rank, model_id: "cohere.rerank-v3-5:0", model_types: [rerank]}}
 """
 USER = {"role": "user", "content": "hi"}
 ASK = {"model": "bedrock/sonnet", "messages": [USER]}
@@ -246,6 +249,59 @@ async def test_embeddings(client, server, sink):
     assert (answer.data[0].embedding, answer.usage.prompt_tokens) == ([0.5, -1.0], 2)
     assert server.asked[0] == ("/model/amazon.titan-embed-text-v2%3A0/invoke", {"inputText": "x"})
     assert sink.records[0].usage.input == 2
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+async def test_a_picture_of_a_prompt(client, server, sink):
+    server.script = [(200, msgspec.json.encode({"images": [b64encode(PNG).decode()] * 2, "error": None}))]
+
+    answer = await client.images.generate(model="bedrock/canvas", prompt="a cat", n=2, size="1024x1024", quality="hd")
+    await client.app.close()
+
+    assert [b64decode(each.b64_json) for each in answer.data] == [PNG, PNG]
+    config = {"numberOfImages": 2, "width": 1024, "height": 1024, "quality": "premium"}
+    body = {"taskType": "TEXT_IMAGE", "textToImageParams": {"text": "a cat"}, "imageGenerationConfig": config}
+    assert server.asked == [("/model/amazon.nova-canvas-v1%3A0/invoke", body)]
+    assert (sink.records[0].usage.image_output, sink.records[0].usage.estimated) == (2 * 4160, True)
+
+
+@pytest.mark.parametrize("size", [8, 3 * 1024 * 1024 + 1], ids=["small", "larger than memory should be"])
+async def test_a_picture_is_edited(client, server, size):
+    """What is signed is all of it, also where it comes in pieces."""
+    server.script = [(200, msgspec.json.encode({"images": [b64encode(PNG).decode()]}))]
+    picture = PNG.ljust(size, b"x")
+
+    answer = await client.images.edit(model="bedrock/canvas", prompt="a hat", image=("a.png", picture), mask=PNG)
+
+    assert b64decode(answer.data[0].b64_json) == PNG
+    (path, body), (head, _) = server.asked[0], server.heads[0]
+    assert path.endswith("/invoke")
+    assert b64decode(body["inPaintingParams"]["image"]) == picture
+    assert body["inPaintingParams"]["maskImage"] == b64encode(PNG).decode()
+    assert "authorization: AWS4-HMAC-SHA256" in head
+    assert "transfer-encoding" not in head
+
+
+async def test_pictures_that_are_too_large_are_refused_here(client, server):
+    with pytest.raises(openai.APIStatusError, match="too large for Bedrock") as raised:
+        await client.images.edit(model="bedrock/canvas", prompt="a hat", image=("a.png", bytes(20_000_000)))
+
+    assert (raised.value.status_code, server.asked) == (413, [])
+
+
+async def test_reranking(client, server, sink):
+    server.script = [(200, b'{"results":[{"index":1,"relevance_score":0.9}]}')]
+    body = {"model": "bedrock/rank", "query": "q", "documents": ["a", "b"], "top_n": 1}
+
+    ranked = await client.post("/rerank", body=body, cast_to=object)
+    await client.app.close()
+
+    assert ranked["results"] == [{"index": 1, "relevance_score": 0.9}]
+    asked = {"query": "q", "documents": ["a", "b"], "top_n": 1, "api_version": 2}
+    assert server.asked == [("/model/cohere.rerank-v3-5%3A0/invoke", asked)]
+    assert sink.records[0].usage.estimated
 
 
 @pytest.mark.parametrize(

@@ -110,16 +110,15 @@ def test_fields_that_are_dropped_are_told(chat):
     assert made.request(chat(seed=1), aimed).dropped_params == ("seed",)
 
 
-class Images:
-    name = "images"
+class Speech:
+    name = "speech"
 
 
 def test_apis_that_are_not_there_are_refused(chat):
-    """Images and rerankings have bodies of their own for each vendor; nobody asks for them here yet."""
     made, aimed = target()
-    call = msgspec.structs.replace(chat(), dialect=Images())
+    call = msgspec.structs.replace(chat(), dialect=Speech())
 
-    with pytest.raises(BadRequest, match="no API for images"):
+    with pytest.raises(BadRequest, match="no API for speech"):
         made.request(call, aimed)
 
 

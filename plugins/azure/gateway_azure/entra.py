@@ -7,17 +7,12 @@ azure/identity/_internal/aad_client_base.py of azure-identity 1.27.0; read 2026-
 """
 
 import asyncio
-import time
-import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlencode, urlsplit
 
-import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.contract import Endpoint, Upstream, UpstreamRequest
 from gateway.errors import Refused
@@ -32,17 +27,13 @@ from gateway_azure.accounts import (
     WorkloadIdentityAuth,
 )
 from gateway_azure.addresses import OWN_HOSTS, RESOURCE_HOSTS
+from gateway_azure.assertion import Proof, assertion_of
 from gateway_azure.managed import managed_identity
 
 TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"
 """Set in pods by the webhook of Azure Workload Identity."""
-ASSERTION_LIFE_S = 600
 
-_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _AZURES_OWN = (*OWN_HOSTS, *RESOURCE_HOSTS)
-
-Proof = Callable[[], Awaitable[Mapping[str, str]]]
-"""The fields of a form that show who asks, made anew for each token."""
 
 
 class Cloud(msgspec.Struct, frozen=True):
@@ -84,7 +75,10 @@ def tokens_for(
         case ClientSecretAuth(client_secret=secret):
             proof, shown = _secret(secret), "client id and secret"
         case CertificateAuth():
-            proof, shown = _certificate(identity, token_url(cloud, identity.tenant_id)), "client id and certificate"
+            # What it needs to sign takes 8 MiB, and few use it.
+            from gateway_azure.certificate import signed_by
+
+            proof, shown = signed_by(identity, token_url(cloud, identity.tenant_id)), "client id and certificate"
         case WorkloadIdentityAuth():
             proof, shown = _federated(environ.get(TOKEN_FILE, "")), "client id and workload identity"
     asks = EntraTokens(token_url(cloud, identity.tenant_id), identity.client_id, scope, proof, shown)
@@ -121,31 +115,6 @@ def _secret(secret: Secret) -> Proof:
     return proof
 
 
-def _certificate(identity: CertificateAuth, audience: str) -> Proof:
-    """Raises ValueError: there is no key in it that can sign."""
-    try:
-        key = load_pem_private_key(identity.certificate.reveal().encode(), None)
-    except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, RSAPrivateKey):
-        raise ValueError("certificate must be PEM text with an RSA private key in it, and without a passphrase")
-
-    async def proof() -> Mapping[str, str]:
-        now_s = int(time.time())
-        claims = {
-            "aud": audience,
-            "iss": identity.client_id,
-            "sub": identity.client_id,
-            "jti": str(uuid.uuid4()),
-            "nbf": now_s,
-            "exp": now_s + ASSERTION_LIFE_S,
-        }
-        assertion = jwt.encode(claims, key, algorithm="RS256", headers={"x5t": identity.certificate_thumbprint})
-        return {"client_assertion_type": _ASSERTION, "client_assertion": assertion}
-
-    return proof
-
-
 def _federated(path: str) -> Proof:
     """Kubernetes writes a new token into the file when the old one nears its end. Raises ValueError: there is none."""
     if not path:
@@ -160,6 +129,6 @@ def _federated(path: str) -> Proof:
                 status=401,
                 code="upstream_authentication_error",
             ) from error
-        return {"client_assertion_type": _ASSERTION, "client_assertion": token.strip()}
+        return assertion_of(token.strip())
 
     return proof

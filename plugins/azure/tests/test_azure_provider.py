@@ -276,14 +276,14 @@ def test_claude_goes_through_a_translator():
     assert (refused.message, refused.body) == ("no", None)
 
 
-def test_claude_without_a_translator_is_refused_clearly():
+def test_what_claude_does_not_have_is_refused_clearly():
     target = azure_foundry(f"{FOUNDRY}/anthropic")
 
     with pytest.raises(BadRequest) as refused:
-        ask(target)
+        ask(target, b'{"model":"a/m","input":"x"}', EMBEDDINGS)
 
     assert refused.value.message == (
-        "a/m speaks the API of anthropic, and no plugin that is installed translates into it from that for chat"
+        "a/m speaks the API of anthropic, and no plugin that is installed translates into it from that for embeddings"
     )
 
 

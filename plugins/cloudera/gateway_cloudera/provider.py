@@ -15,7 +15,6 @@ from gateway.providers.credentials import BearerTokens
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor
 from gateway.secrecy.secret import Secret, SecretText
 from gateway.wire.address import below
-from gateway_cloudera.workload import WorkloadTokens
 
 PATHS: Mapping[str, str] = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
 
@@ -55,6 +54,9 @@ class Cloudera(OpenAICompatible):
             case TokenAuth(api_token=token):
                 headers["authorization"] = f"Bearer {token.reveal()}"
             case WorkloadAuth() as auth:
+                # What it needs to sign takes 8 MiB, and few use it.
+                from gateway_cloudera.workload import WorkloadTokens
+
                 tokens = WorkloadTokens(auth.cdp_base_url, auth.access_key_id, auth.private_key, auth.workload_name)
                 signer = BearerTokens(tokens)
         for model in account.integrations:

@@ -56,6 +56,8 @@ class VertexAccount(ProviderAccount, frozen=True, kw_only=True):
     Args:
         auth_data: None: the gateway's own identity.
         base_url: of a private endpoint, without a path.
+        anthropic_betas: features of Anthropic's API that Vertex AI has come to know: `name`, or `name-*` for all that
+            begin so.
     """
 
     integrations: tuple[VertexModel, ...]
@@ -63,3 +65,4 @@ class VertexAccount(ProviderAccount, frozen=True, kw_only=True):
     region: Place
     auth_data: KeyFileAuth | FederationAuth | None = None
     base_url: Url | None = None
+    anthropic_betas: tuple[str, ...] = ()

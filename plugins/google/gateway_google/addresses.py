@@ -1,8 +1,8 @@
 """Where a model is called: the Gemini API, Vertex AI, and on the latter by whose API its publisher speaks.
 
 Source: ai.google.dev/api; docs.cloud.google.com/vertex-ai/generative-ai/docs/learn/locations, /partner-models/
-use-partner-models and /maas/call-open-model-apis; _api_client.py of google-genai 3.6.1; anthropic/lib/vertex/
-_client.py of anthropic 0.90; read 2026-11.
+use-partner-models and /maas/call-open-model-apis; docs.cloud.google.com/generative-ai-app-builder/docs/ranking;
+_api_client.py of google-genai 3.6.1; anthropic/lib/vertex/_client.py of anthropic 0.90; read 2026-11.
 """
 
 from typing import Literal
@@ -10,7 +10,10 @@ from urllib.parse import quote
 
 import msgspec
 
-Format = Literal["gemini", "anthropic", "mistral", "openai"]
+Format = Literal["gemini", "anthropic", "mistral", "openai", "ranking"]
+
+RANKING_HOST = "https://discoveryengine.googleapis.com"
+"""Its models are global."""
 
 _MULTI_REGIONS = frozenset({"eu", "us"})
 
@@ -19,7 +22,8 @@ class Address(msgspec.Struct, frozen=True):
     """
     Args:
         model: as it is named in the body, where it is named there.
-        base: what stands before the method, `:generateContent`; for the format `openai`, before `/chat/completions`.
+        base: what stands before the method, `:generateContent`, `:rank`; for the format `openai`, before
+            `/chat/completions`.
     """
 
     format: Format
@@ -35,6 +39,10 @@ def gemini(base_url: str, model: str) -> Address:
 
 def vertex(model: str, project: str, region: str, base_url: str | None) -> Address:
     """Raises ValueError: the name of the model is none."""
+    if model.startswith("semantic-ranker"):
+        parent = f"projects/{quote(project, safe=':')}/locations/global"
+        root = (base_url or RANKING_HOST).rstrip("/")
+        return Address("ranking", model, f"{root}/v1/{parent}/rankingConfigs/default_ranking_config")
     root = (base_url or host_of(region)).rstrip("/")
     parent = f"projects/{quote(project, safe=':')}/locations/{region}"
     name = model

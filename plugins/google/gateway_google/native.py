@@ -4,10 +4,12 @@ On Vertex AI too, where project and region are those of the account. Source: as 
 """
 
 import re
+from collections.abc import Collection
 
 import msgspec
 
 from gateway.contract import Call, Endpoint, Target, UpstreamRequest
+from gateway.contract.usage import Usage
 from gateway.errors import BadRequest
 from gateway.providers.openai_compatible import Settings
 from gateway.wire.address import path_of
@@ -18,6 +20,8 @@ from gateway_google.usage import TokenUsage
 VERSIONS = frozenset({"v1", "v1alpha", "v1beta"})
 """Of the Gemini API, of which callers choose one. On Vertex AI it is the account's."""
 
+_OUTSIDE = frozenset({"storageUri", "storage_uri"})
+"""Where pictures go that are not in the answer."""
 _VERSION = re.compile(r"/v1(?:alpha|beta)?(?=/(?:models|tunedModels)/)")
 
 
@@ -27,6 +31,11 @@ def request(call: Call, target: Target) -> UpstreamRequest:
     if endpoint is None or not endpoint.url.endswith(":generateContent"):
         raise BadRequest(f"{target.name} does not speak the Gemini API", param="model")
     asked = native_path(call)
+    if not _OUTSIDE.isdisjoint(_names_in(call.fields.get("parameters"))):
+        raise BadRequest(
+            "parameters.storageUri is not passed on: it would be written there with the gateway's own rights",
+            param="parameters",
+        )
     path = path_of(endpoint.url).removesuffix(":generateContent") + asked.after
     version = asked.before.split("/")[1]
     if version in VERSIONS:
@@ -38,8 +47,39 @@ def request(call: Call, target: Target) -> UpstreamRequest:
     return UpstreamRequest(endpoint, body_of(call))
 
 
+def _names_in(parameters: msgspec.Raw | None) -> Collection[str]:
+    """Decoded: a name may be written with escapes."""
+    try:
+        return msgspec.json.decode(parameters, type=dict[str, msgspec.Raw]) if parameters is not None else ()
+    except (msgspec.DecodeError, RecursionError):
+        return ()  # it is for the vendor to refuse
+
+
+class Statistics(msgspec.Struct):
+    token_count: float = 0
+
+
+class Embedding(msgspec.Struct):
+    statistics: Statistics | None = None
+
+
+class Prediction(msgspec.Struct):
+    embeddings: Embedding | None = None
+
+
 class Document(msgspec.Struct, rename="camel"):
+    """`predictions`: of `predict`; where they are embeddings, each tells what it has read."""
+
     usage_metadata: TokenUsage | None = None
+    predictions: list[Prediction] | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        if self.usage_metadata is not None:
+            return self.usage_metadata.usage()
+        read = [each.embeddings.statistics for each in self.predictions or () if each.embeddings is not None]
+        tokens = int(sum(each.token_count for each in read if each is not None))
+        return Usage(input=tokens) if tokens > 0 else None
 
 
 _document = msgspec.json.Decoder(Document | list[Document])
@@ -49,9 +89,8 @@ class NativeReading(PassingReading):
     """Each event tells the counts up to there. Without `alt=sse` a stream is one list of them."""
 
     def look(self, data: bytes) -> None:
-        if b'"usageMetadata"' not in data:
+        if b'"usageMetadata"' not in data and b'"token_count"' not in data:
             return
         said = _document.decode(data)
         for each in said if isinstance(said, list) else [said]:
-            if each.usage_metadata is not None:
-                self.told_usage = each.usage_metadata.usage()
+            self.told_usage = each.usage or self.told_usage

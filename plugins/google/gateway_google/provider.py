@@ -1,6 +1,7 @@
 """The provider for Google: the Gemini API, and Vertex AI with the models of its other publishers."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -10,13 +11,18 @@ from gateway.errors import BadRequest, Refused
 from gateway.manifests.accounts import ProviderAccount
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, any_model_of
 from gateway.translators import HUB, translator
+from gateway.translators.images import DIALECTS as IMAGES
 from gateway.translators.joined import Joined
 from gateway.wire.address import below, path_of
+from gateway.wire.anthropic import with_betas
+from gateway.wire.inlined import inlined
 from gateway.wire.native import GEMINI, native_path
 from gateway_google import native
 from gateway_google.accounts import GeminiAccount, VertexAccount
 from gateway_google.addresses import Address, gemini, vertex
 from gateway_google.embeddings import Api, ToEmbeddings
+from gateway_google.pictures import ToPictures
+from gateway_google.ranking import ToRanking
 from gateway_google.refusal import status_of, waits_of
 from gateway_google.translator import ToGemini
 
@@ -60,10 +66,13 @@ class GoogleSettings(Settings, frozen=True):
     Args:
         endpoints: by method, or for OpenAI's API by dialect.
         format: what is spoken there.
+        betas: `anthropic_betas` of the account.
     """
 
     format: str = "gemini"
     embeddings: Translator | None = None
+    pictures: ToPictures | None = None
+    betas: tuple[str, ...] = ()
 
 
 class Google(OpenAICompatible):
@@ -88,10 +97,12 @@ class Google(OpenAICompatible):
         self._translators = translators
         self._tokens = tokens
         self._chat: Translator = ToGemini()
+        self._ranking: Translator = ToRanking()
 
     def accounts_for(self, variables: Collection[str]) -> Iterable[dict[str, Any]]:
         if "GEMINI_API_KEY" in variables:
-            yield any_model_of("provider-account/google-gemini", {"apiKey": "${GEMINI_API_KEY}"}, ("chat", "embedding"))
+            types = ("chat", "embedding", "image")
+            yield any_model_of("provider-account/google-gemini", {"apiKey": "${GEMINI_API_KEY}"}, types)
 
     def targets(self, account: ProviderAccount) -> Iterable[Target]:
         if isinstance(account, GeminiAccount):
@@ -106,9 +117,15 @@ class Google(OpenAICompatible):
             target = msgspec.structs.replace(target, settings=settings)
         if call.dialect.name == GEMINI:
             return native.request(call, target)
+        if call.dialect.name in IMAGES and settings.pictures is not None:
+            made, dropped = settings.pictures.request(call, target.model)
+            length, document = inlined(made, token_hex(16))
+            return UpstreamRequest(_endpoint_for(call, settings, made), document, dropped, length)
         through = self._translator(call, target)
         if through is None:
             return self._as_it_is(call, target)
+        if settings.betas and settings.format == "anthropic":
+            call = with_betas(call, settings.betas)
         body = through.request(call, target.model)
         assert isinstance(body, JsonBody)
         return UpstreamRequest(_endpoint_for(call, settings, body.fields), _encode(body.fields), body.dropped_params)
@@ -116,6 +133,9 @@ class Google(OpenAICompatible):
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
         if call.dialect.name == GEMINI:
             return native.NativeReading(head, is_free=native_path(call).is_free)
+        settings: GoogleSettings = target.settings
+        if call.dialect.name in IMAGES and settings.pictures is not None:
+            return settings.pictures.reading(target.model)
         through = self._translator(call, target)
         return through.reading(call, head) if through is not None else super().reading(call, target, head)
 
@@ -124,7 +144,7 @@ class Google(OpenAICompatible):
         if status.is_bad_key:  # which is told as a 400
             head = msgspec.structs.replace(head, status=401)
         refused = super().refusal(call, target, head, body)
-        if call.dialect.name != GEMINI and self._translator(call, target) is not None:
+        if call.dialect.name != GEMINI and (call.dialect.name in IMAGES or self._translator(call, target) is not None):
             refused.body = None  # in another API's words
             if refused.code == Refused.code and status.name:
                 refused.code = status.name
@@ -188,6 +208,8 @@ class Google(OpenAICompatible):
                 asks_for_usage=account.asks_for_usage and address.format == "openai",
                 format=address.format,
                 embeddings=ToEmbeddings(api),
+                betas=account.anthropic_betas if isinstance(account, VertexAccount) else (),
+                pictures=ToPictures(is_vertex=api != "gemini") if address.format == "gemini" else None,
             ),
         )
 
@@ -201,6 +223,10 @@ class Google(OpenAICompatible):
         dialect, spoken = call.dialect.name, settings.format
         if spoken in (dialect, "openai", "mistral"):
             return None
+        if spoken == "ranking":
+            if dialect != self._ranking.dialect:
+                raise BadRequest(f"{target.name} ranks documents, and does nothing else: use /rerank", param="model")
+            return self._ranking
         if spoken == "gemini" and dialect == "embeddings":
             return settings.embeddings
         if spoken == "gemini" and dialect == HUB:
@@ -242,6 +268,8 @@ def _settings_for(model: str, settings: GoogleSettings) -> GoogleSettings:
 
 def _urls(address: Address) -> dict[str, str]:
     match address.format:
+        case "ranking":
+            return {"generate": f"{address.base}:rank"}
         case "openai":
             return {"chat": f"{address.base}/chat/completions"}
         case "anthropic" | "mistral":

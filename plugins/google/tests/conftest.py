@@ -5,8 +5,8 @@ import pytest
 from gateway_google.translator import ToGemini
 from google.genai import types
 
-from gateway.contract import Call, Head, JsonBody, Request
-from gateway.dialects import CHAT, EMBEDDINGS
+from gateway.contract import Call, FormBody, FormPart, Head, JsonBody, Request
+from gateway.dialects import CHAT, EMBEDDINGS, IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -42,6 +42,25 @@ def embedding():
         body = JsonBody({name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()})
         request = Request(body=body)
         return Call(EMBEDDINGS, EMBEDDINGS.parse(request), request)
+
+    return make
+
+
+@pytest.fixture
+def picture():
+    """`picture(n=2)`: a call for pictures of a prompt; with `files`, to edit or vary those."""
+
+    def make(*, files=(), varies=False, **fields):
+        fields = {"model": "v/m", "prompt": "a cat"} | fields
+        if files:
+            dialect = IMAGE_VARIATIONS if varies else IMAGE_EDITS
+            texts = [FormPart(name, str(value).encode()) for name, value in fields.items()]
+            request = Request(body=FormBody((*texts, *files)))
+        else:
+            dialect = IMAGES
+            body = JsonBody({name: msgspec.Raw(msgspec.json.encode(value)) for name, value in fields.items()})
+            request = Request(body=body)
+        return Call(dialect, dialect.parse(request), request)
 
     return make
 

@@ -1,6 +1,7 @@
 """OpenAI's own client on one side, a server that behaves like Google on the other, and the gateway between."""
 
 import asyncio
+from base64 import b64decode, b64encode
 from contextlib import asynccontextmanager
 
 import httpx2
@@ -28,6 +29,12 @@ integrations:
     model_types: [chat, embedding]
     cost: {{metric: public_cost}}
   - {{type: integration/model/gemini, name: three, model_id: gemini-3-pro-preview, model_types: [chat]}}
+  - type: integration/model/gemini
+    name: painter
+    model_id: gemini-2.5-flash-image
+    model_types: [image]
+    cost: {{metric: public_cost}}
+  - {{type: integration/model/gemini, name: imagen, model_id: imagen-4.0-generate-001, model_types: [image]}}
 """
 ASK = {"model": "google/flash", "messages": [{"role": "user", "content": "hi"}]}
 USED = {
@@ -243,6 +250,79 @@ async def test_embeddings(client, server, form):
 
     assert [each.embedding for each in answer.data] == [[0.5], [0.25]]
     assert (server.asked[0][0], answer.usage.prompt_tokens) == (f"{PATH}batchEmbedContents", 4)
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+DRAWN = {"inlineData": {"mimeType": "image/png", "data": b64encode(PNG).decode()}}
+PAINTED = {
+    "promptTokenCount": 260,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 2}, {"modality": "IMAGE", "tokenCount": 258}],
+    "candidatesTokenCount": 1290,
+    "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}],
+    "totalTokenCount": 1550,
+}
+
+
+async def test_a_picture_of_a_prompt(client, server, sink):
+    server.script = [(200, msgspec.json.encode({**said({"text": "Here."}, DRAWN), "usageMetadata": PAINTED}))]
+
+    answer = await client.images.generate(model="google/painter", prompt="a cat", size="1536x1024", n=1)
+    await client.app.close()
+
+    assert b64decode(answer.data[0].b64_json) == PNG
+    assert (answer.output_format, answer.usage.output_tokens_details.image_tokens) == ("png", 1290)
+    path, _, body = server.asked[0]
+    assert path == "/v1beta/models/gemini-2.5-flash-image:generateContent"
+    assert body["generationConfig"] == {"responseModalities": ["TEXT", "IMAGE"], "imageConfig": {"aspectRatio": "3:2"}}
+    # A million tokens of gemini-2.5-flash-image: $0.30 in, $30 for pictures.
+    assert sink.records[0].cost_nanousd == 260 * 300 + 1290 * 30_000
+
+
+@pytest.mark.parametrize("size", [8, 3 * 1024 * 1024 + 1], ids=["small", "larger than memory should be"])
+async def test_a_picture_is_edited(client, server, size):
+    server.script = [(200, msgspec.json.encode({**said(DRAWN), "usageMetadata": PAINTED}))]
+    picture = PNG.ljust(size, b"x")
+
+    answer = await client.images.edit(model="google/painter", prompt="a hat", image=[("a.png", picture)] * 2)
+
+    assert b64decode(answer.data[0].b64_json) == PNG
+    first, second, prompt = server.asked[0][2]["contents"][0]["parts"]
+    assert first == second == {"inlineData": {"mimeType": "image/png", "data": b64encode(picture).decode()}}
+    assert prompt == {"text": "a hat"}
+
+
+async def test_pictures_of_imagen(client, server, sink):
+    """Nobody says what they used, so that is estimated."""
+    drawn = {"bytesBase64Encoded": b64encode(PNG).decode(), "mimeType": "image/jpeg", "prompt": "a big cat"}
+    server.script = [(200, msgspec.json.encode({"predictions": [drawn, drawn]}))]
+
+    raw = await client.images.with_raw_response.generate(
+        model="google/imagen", prompt="a cat", n=2, size="1024x1024", quality="high", output_format="jpeg"
+    )
+    answer = raw.parse()
+    await client.app.close()
+
+    assert [(b64decode(each.b64_json), each.revised_prompt) for each in answer.data] == 2 * [(PNG, "a big cat")]
+    assert (answer.output_format, answer.usage) == ("jpeg", None)
+    assert server.asked[0][0] == "/v1beta/models/imagen-4.0-generate-001:predict"
+    assert raw.headers["x-gateway-dropped-params"] == "quality"
+    assert (sink.records[0].usage.image_output, sink.records[0].usage.estimated) == (2 * 4160, True)
+
+
+async def test_pictures_that_are_held_back_are_a_refusal(client, server):
+    server.script = [(200, b'{"predictions":[{"raiFilteredReason":"Not this prompt. Support codes: 1"}]}')] * 2
+
+    with pytest.raises(openai.BadRequestError, match="Not this prompt") as raised:
+        await client.images.generate(model="google/imagen", prompt="a cat")
+
+    assert raised.value.code == "moderation_blocked"
+
+
+async def test_there_is_no_url_of_a_picture(client, server):
+    with pytest.raises(openai.BadRequestError, match="set response_format to b64_json"):
+        await client.images.generate(model="google/painter", prompt="a cat", response_format="url")
+
+    assert server.asked == []
 
 
 BAD_KEY = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}

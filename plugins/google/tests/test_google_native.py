@@ -10,6 +10,7 @@ from gateway_google.native import NativeReading
 from gateway_google.provider import Google
 from google import genai
 from google.genai import errors, types
+from google.oauth2.credentials import Credentials
 
 from gateway import build_app
 from gateway.contract import Head
@@ -238,3 +239,136 @@ async def test_on_vertex_ai_project_and_region_are_the_accounts(tmp_path):
         "https://europe-west4-aiplatform.googleapis.com/v1beta1/projects/acme/locations/europe-west4/publishers/google/"
         "models/gemini-2.5-flash:generateContent"
     ]
+
+
+# --- Google's SDK, set to Vertex AI ------------------------------------------
+
+VERTEX = """\
+type: provider-account/google-vertex
+name: v
+project_id: acme
+region: europe-west4
+base_url: {url}
+integrations:
+  - type: integration/model/vertex
+    name: flash
+    model_id: gemini-2.5-flash
+    model_types: [chat]
+    cost: {{metric: per_1000_tokens, value: {{input: 0.001, output: 0.01}}}}
+  - {{type: integration/model/vertex, name: vectors, model_id: text-embedding-005, model_types: [embedding]}}
+  - {{type: integration/model/vertex, name: imagen, model_id: imagen-4.0-generate-001, model_types: [image]}}
+"""
+AT = "/projects/acme/locations/europe-west4/publishers/google/models"
+
+
+OLD = pytest.mark.filterwarnings("ignore:The generate_images method is deprecated")
+"""It is told once for each process."""
+
+
+class OwnToken:
+    """A signer of the account's: what the caller sends goes nowhere."""
+
+    def __init__(self, url, auth):
+        pass
+
+    async def sign(self, request, network):
+        return msgspec.structs.replace(
+            request, endpoint=request.endpoint.with_headers({"authorization": "Bearer of-the-account"})
+        )
+
+
+@pytest.fixture(params=["key", "credentials"])
+def vertex(request, provider, sink, tmp_path):
+    """`async with vertex() as models`: with the token as a key, and as an access token of somebody's project."""
+    who = {
+        "key": {"api_key": TOKEN},
+        "credentials": {"credentials": Credentials(TOKEN), "project": "other", "location": "us-central1"},
+    }[request.param]
+
+    @asynccontextmanager
+    async def make():
+        path = tmp_path / "vertex.yaml"
+        path.write_text(VERTEX.format(url=provider.url))
+        environ = {"GATEWAY_ADMIN_TOKEN": TOKEN}
+        app = build_app(path, environ=environ, providers=[Google(tokens=OwnToken)], sinks=[sink])
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app)) as http:
+            there = types.HttpOptions(base_url="http://gateway.test/gemini/v/proxy", httpx_async_client=http)
+            yield genai.Client(vertexai=True, http_options=there, **who).aio.models
+        await app.close()
+
+    return make
+
+
+async def test_vertex_ai_answers(vertex, provider, sink):
+    provider.says(SAID)
+    provider.replies.append((200, "text/event-stream", STREAM))
+
+    async with vertex() as models:
+        answer = await models.generate_content(model="flash", contents="hi")
+        stream = await models.generate_content_stream(model="flash", contents="hi")
+        texts = [chunk.text async for chunk in stream]
+
+    assert (answer.text, texts) == ("hello", ["hello", "hello"])
+    assert [path for path, _, _ in provider.asked] == [
+        f"/v1beta1{AT}/gemini-2.5-flash:generateContent",
+        f"/v1beta1{AT}/gemini-2.5-flash:streamGenerateContent?alt=sse",
+    ]
+    for _, headers, _ in provider.asked:
+        assert headers["authorization"] == "Bearer of-the-account"
+        assert TOKEN not in str(headers)
+    assert [record.cost_nanousd for record in sink.records] == 2 * [10 * 1000 + 7 * 10000]
+
+
+@OLD
+async def test_vertex_ai_counts_embeds_and_draws(vertex, provider, sink):
+    """By `predict`, whose embeddings tell what they have read, and whose pictures do not."""
+    provider.says({"totalTokens": 3})
+    provider.says({"predictions": [{"embeddings": {"values": [0.5], "statistics": {"token_count": 4}}}]})
+    provider.says({"predictions": [{"bytesBase64Encoded": "iVBORw==", "mimeType": "image/png"}]})
+
+    async with vertex() as models:
+        counted = await models.count_tokens(model="flash", contents="hi")
+        embedded = await models.embed_content(model="vectors", contents="hi")
+        drawn = await models.generate_images(
+            model="imagen", prompt="a cat", config=types.GenerateImagesConfig(number_of_images=1)
+        )
+
+    assert (counted.total_tokens, embedded.embeddings[0].values) == (3, [0.5])
+    assert drawn.generated_images[0].image.image_bytes == b"\x89PNG"
+    assert [path for path, _, _ in provider.asked] == [
+        f"/v1beta1{AT}/gemini-2.5-flash:countTokens",
+        f"/v1beta1{AT}/text-embedding-005:predict",
+        f"/v1beta1{AT}/imagen-4.0-generate-001:predict",
+    ]
+    assert [record.usage for record in sink.records] == [
+        Usage(),
+        Usage(input=4),
+        Usage(input=2, image_output=6240, estimated=True),
+    ]
+
+
+@OLD
+async def test_nothing_is_written_into_somebodys_storage(vertex, provider):
+    """The account may write where the caller may not."""
+    async with vertex() as models:
+        with pytest.raises(errors.ClientError, match="storageUri is not passed on"):
+            await models.generate_images(
+                model="imagen", prompt="a cat", config=types.GenerateImagesConfig(output_gcs_uri="gs://theirs/x")
+            )
+
+    assert provider.asked == []
+
+
+@pytest.mark.parametrize("name", [b"storageUri", b"storage\\u0055ri", b"storage_uri"])
+async def test_nor_by_another_spelling(provider, tmp_path, name):
+    path = tmp_path / "vertex.yaml"
+    path.write_text(VERTEX.format(url=provider.url))
+    app = build_app(path, environ={"GATEWAY_ADMIN_TOKEN": TOKEN}, providers=[Google(tokens=OwnToken)], sinks=[])
+    body = b'{"instances":[{"prompt":"a"}],"parameters":{"%b":"gs://theirs/x"}}' % name
+
+    answer = await request(
+        app, "POST", f"/gemini/v/proxy/v1beta1{AT}/imagen:predict", body, headers={"x-goog-api-key": TOKEN}
+    )
+    await app.close()
+
+    assert (answer.status, answer.json()["error"]["status"], provider.asked) == (400, "INVALID_ARGUMENT", [])

@@ -105,3 +105,37 @@ async def test_without_a_token_the_caller_is_told_who_can_help(app_for):
 
     assert (answer.status, answer.json()["error"]["code"]) == (401, "upstream_authentication_error")
     assert b"canary" not in answer.body
+
+
+class NoTokens:
+    def __init__(self, url, auth):
+        pass
+
+    async def sign(self, request, network):
+        return request
+
+
+async def test_claude_is_asked_for_the_features_that_the_caller_names(tmp_path):
+    """Also for those that the account says Vertex AI has come to know."""
+    path = tmp_path / "vertex.yaml"
+    path.write_text(
+        "type: provider-account/google-vertex\nname: v\nproject_id: acme\nregion: global\n"
+        "anthropic_betas: [new-*]\nintegrations:\n"
+        "  - {type: integration/model/vertex, name: opus, model_id: anthropic/claude-opus-4-5, model_types: [chat]}\n"
+    )
+    message = {"type": "message", "content": [], "usage": {"input_tokens": 1, "output_tokens": 1}}
+    upstream = FakeUpstream((200, [msgspec.json.encode(message)]))
+    google, environ = Google(tokens=NoTokens), {"GATEWAY_ADMIN_TOKEN": ADMIN}
+    app = build_app(path, environ=environ, providers=[google], network=upstream, sinks=[])
+    ask = {"model": "v/opus", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    betas = {"anthropic-beta": "context-1m-2025-08-07, new-1, other-1", "anthropic-version": "2023-06-01"}
+
+    answer = await post(app, "/v1/messages", ask, headers={**AUTH, **betas})
+    await app.close()
+
+    assert (answer.status, answer.headers["x-gateway-dropped-params"]) == (200, "anthropic-beta")
+    sent = msgspec.json.decode(upstream.requests[0].body)
+    assert (sent["anthropic_beta"], sent["anthropic_version"]) == (
+        ["new-1", "context-1m-2025-08-07"],
+        "vertex-2023-10-16",
+    )
