@@ -80,6 +80,21 @@ def record_at(at: datetime, random: Random) -> Record:
     )
 
 
+def show_lags(what: str, lags: Sequence[float]) -> None:
+    p99 = quantiles(lags, n=100)[98]
+    print(f"{what}: median {median(lags) * 1e3:.2f} ms, p99 {p99 * 1e3:.1f} ms, most {max(lags) * 1e3:.1f} ms")
+
+
+async def idling(seconds: int) -> None:
+    """What this machine does to a loop that has nothing to do."""
+    loop, lags = asyncio.get_running_loop(), list[float]()
+    until_s = loop.time() + seconds
+    while (before_s := loop.time()) < until_s:
+        await asyncio.sleep(TICK_S)
+        lags.append(loop.time() - before_s - TICK_S)
+    show_lags("lag of an idle loop", lags)
+
+
 async def arriving(store: RecordStore, seconds: int, random: Random) -> None:
     """As many a second as it says, through the feed that a gateway has."""
     feed = LastingFeed("database", DatabaseSink(store), max_waiting=100_000)
@@ -104,8 +119,7 @@ async def arriving(store: RecordStore, seconds: int, random: Random) -> None:
     print(f"offered {added} in {offered_s:.1f} s ({added / offered_s:.0f}/s)")
     print(f"written {total.requests}; lost {feed.dropped}")
     print(f"most waiting {waiting}; the last was written {behind_s:.2f} s after the end; CPU {cpu_s / offered_s:.0%}")
-    p99 = quantiles(lags, n=100)[98]
-    print(f"lag of the loop: median {median(lags) * 1e3:.2f} ms, p99 {p99 * 1e3:.1f} ms, most {max(lags) * 1e3:.1f} ms")
+    show_lags("lag of the loop", lags)
 
 
 async def filling(store: RecordStore, count: int, random: Random) -> int:
@@ -184,6 +198,7 @@ async def main(url: str, count: int, seconds: int) -> None:
     store = RecordStore(url, metadata=["app"], deadline_s=60, writing_s=60)
     try:
         await store.open()
+        await idling(seconds)
         await arriving(store, seconds, random)
     finally:
         await store.close()
