@@ -18,7 +18,7 @@ class DatabaseSink:
 
     async def write(self, records: Sequence[Record]) -> None:
         """Again is not twice: what was written before counts no more."""
-        if kept := [record for record in records if record.request_type is not None]:
+        if kept := [record for record in records if record.request_type or record.model or record.spans]:
             await self._store.write(kept)
 
     async def close(self) -> None:
