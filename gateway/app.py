@@ -11,6 +11,8 @@ from random import Random
 from time import perf_counter
 from typing import Any
 
+from gateway.batches.setup import batches_from
+from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
 from gateway.contract.entry import Entry
@@ -19,11 +21,21 @@ from gateway.contract.part import Part
 from gateway.control.about import OpenApiEndpoint, RootEndpoint
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
-from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, remembering, sinks_from
+from gateway.control.lifecycle import (
+    bookkeeping,
+    control_from,
+    following,
+    ledger_from,
+    objects_from,
+    remembering,
+    sinks_from,
+)
 from gateway.control.routes import ROUTES
 from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH
-from gateway.endpoints.health import AliveEndpoint, LimitFigures, MetricsEndpoint, ReadyEndpoint
+from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
+from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
+from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import ModelsEndpoint
 from gateway.endpoints.realtime import RealtimeEndpoint
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath
@@ -32,6 +44,7 @@ from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
 from gateway.identity.jwt.jwks import HttpFetch
 from gateway.middleware import (
+    AccountMiddleware,
     AuthMiddleware,
     BudgetMiddleware,
     DrainMiddleware,
@@ -46,6 +59,7 @@ from gateway.middleware import (
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
 from gateway.plugins import MIDDLEWARES, load_plugins
+from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
@@ -54,6 +68,8 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
+from gateway.proxy.spool import Disk
+from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
@@ -67,6 +83,8 @@ from gateway.state.records import Records
 from gateway.state.shared_health import SharedHealth
 from gateway.state.sinks.log import LogSink
 from gateway.state.stalls import Stalls
+from gateway.state.telemetry.tally import Tally
+from gateway.state.telemetry.telemetry import Telemetry
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 
@@ -136,9 +154,14 @@ def build_app(
     kept: Counters = counters or counters_from(settings.redis_url, restore=lambda: restore(ledger, kept))
     control = control_from(settings, live, seal, callers.pepper, kept)
     ledger = ledger_from(settings, control)
+    objects = objects_from(control)
     drain = Drain()
+    catalogue = Catalogue(live)
+    telling = settings.telemetry
+    tally = Tally(catalogue.described, metadata_keys=telling.metadata_keys, by_user=telling.by_user)
+    telemetry = Telemetry(tally, telling, config=lambda: live.snapshot.otel, ways=ways)
     records = Records(
-        [LogSink()] if sinks is None else sinks,
+        [*([LogSink()] if sinks is None else sinks), telemetry],
         lasting=sinks_from(settings, control),
         spool=settings.spool_dir / "records" if settings.spool_dir is not None else None,
     )
@@ -150,24 +173,35 @@ def build_app(
     apis = (*ALL, *dialects)
     third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
 
+    batches = batches_from(settings, control, objects, live, drain, dialects=apis, app=lambda: lines)
+
     # From the inside out.
     health = Health(Random())
     bus = bus_from(settings.redis_url, HEALTH)
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
-    dispatcher = Dispatcher(network or http, health=health, random=Random(), admit=admission.enter_target)
+    tracing = Tracing(telling.traced_accounts, sampling=telling.sampling) if telling.traced_accounts else None
+    dispatcher = Dispatcher(
+        network or http, health=health, random=Random(), admit=admission.enter_target, tracing=tracing
+    )
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
-    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing())
+    of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask)
+    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing(), by_account=of_account)
     if guards:
         app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
-    app = ModelMiddleware(app, models=live)
-    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes)
-    app = AuthMiddleware(app, tokens=known, failures=failures)
+    stand_in = batches.local.standing_in if batches is not None else None
+    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
+    app = ModelMiddleware(app, models=live, by_account=by_account, metadata=lambda: live.snapshot.metadata)
+    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, disk=Disk(settings.upload_disk_bytes))
     max_open = max_open or max_open_by_files()
+    lines: ASGIApp = DrainMiddleware(app, drain=drain, max_open=max_open)
+    logging = partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging)
+    lines = logging(ErrorsMiddleware(lines, dialect=CHAT))
+    app = AuthMiddleware(app, tokens=known, failures=failures)
     app = DrainMiddleware(app, drain=drain, max_open=max_open)
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
@@ -178,9 +212,11 @@ def build_app(
     parts: list[Part] = [
         identities,
         *following(control),
+        objects,
         *bookkeeping(settings, kept, control, ledger, bills=partial(open_bills, drain, admission)),
         *((SharedHealth(health, bus),) if bus is not None else ()),
         live,
+        telemetry,  # before the records, which are closed first and hand it the last of them
         records,
         *remembering(settings, control),
         http,
@@ -188,14 +224,17 @@ def build_app(
         lists,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
+        TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
+        *((batches.runner,) if batches is not None else ()),
     ]
+    figures = telemetry.measured = Figures(parts, drain=drain)
     other = Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
             UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=apis, control=ROUTES if control else ())),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
-            UrlPath(["GET"], "/metrics", MetricsEndpoint(parts, drain=drain)),
+            UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *control_paths(control, bodies=bodies, wrap=asks),
             *websockets,
@@ -206,7 +245,7 @@ def build_app(
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)
     app = cors(app, cors_origins or settings.cors_origins)
-    app = LogMiddleware(app, record=records.add, quiet=PROBES)
+    app = logging(app, quiet=PROBES)
     return Gateway(app, parts, drain=drain, config=live, admission=admission, control=control)
 
 

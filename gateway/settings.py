@@ -12,22 +12,28 @@ from gateway.errors import ConfigError, Fault
 from gateway.rules.access import canonical
 from gateway.secrecy.secret import Secret, cleaned_token
 from gateway.state.bus import redis_url
+from gateway.state.telemetry.settings import TelemetrySettings, telemetry_from
 from gateway.upstream.proxies import Proxies, proxies_from
 
 ADMIN = Caller(subject="user:admin", is_admin=True)
 MIN_TOKEN_CHARS = 16
 MIN_PEPPER_BYTES = 16
 RECORDS_DAYS = 30
+_SIZES = {"Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4}
 
 Value = TypeVar("Value")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The variables `GATEWAY_...`, each under its name, and those about proxies. None or empty: it is not set.
+    """The variables `GATEWAY_...`, each under its name, and those about proxies and telemetry. None or empty: it is not
+    set.
 
     Args:
         environ: all there are, for what manifests refer to and for the keys of vendors.
         tokens: the admin's and those of others, each with whose it is.
+        upload_disk_bytes: of all uploads at once that are too large for memory.
+        files_dir: where the gateway keeps files and runs batches itself; None: it does not.
+        files_disk_bytes: of all files there.
         ledger_days: how long single requests are remembered; None: for ever.
         records_url: of the database for request records; None: they are not kept in any.
         records_days: how long those are kept.
@@ -47,9 +53,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     records_days: int = RECORDS_DAYS
     records_metadata: tuple[str, ...] = ()
     secrets_dir: Path | None = None
+    upload_disk_bytes: int = 4 * 1024**3
+    files_dir: Path | None = None
+    files_disk_bytes: int = 10 * 1024**3
     egress: Egress = Egress()
     cors_origins: tuple[str, ...] = ()
     proxies: Proxies = Proxies()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     def __repr__(self) -> str:
         return "Settings(***)"  # the environment holds secrets of all kinds
@@ -77,9 +87,13 @@ def settings_from(environ: Mapping[str, str], *, has_secrets: bool = True) -> Se
         records_days=read.one("GATEWAY_RECORDS_DAYS", _days) or RECORDS_DAYS,
         records_metadata=read.each("GATEWAY_RECORDS_METADATA", str),
         secrets_dir=read.one("GATEWAY_SECRETS_DIR", Path),
+        upload_disk_bytes=read.one("GATEWAY_UPLOAD_DISK", _size) or Settings().upload_disk_bytes,
+        files_dir=read.one("GATEWAY_FILES_DIR", Path),
+        files_disk_bytes=read.one("GATEWAY_FILES_DISK", _size) or Settings().files_disk_bytes,
         egress=Egress(read.each(ALLOW, network)),
         cors_origins=read.each("GATEWAY_CORS_ORIGINS", str),
         proxies=read.several(proxies_from) or Proxies(),
+        telemetry=read.several(telemetry_from) or TelemetrySettings(),
     )
     if read.faults:
         raise ConfigError(read.faults)
@@ -197,6 +211,14 @@ def _days(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
         raise ValueError("has to be a number of days above 0")
     return int(text)
+
+
+def _size(text: str) -> int:
+    """`1073741824`, `1024Mi` and `1Gi` are the same. Source: Kubernetes, "Resource Management", memory."""
+    number, unit = (text[:-2], text[-2:]) if text[-2:] in _SIZES else (text, "")
+    if not (number.isascii() and number.isdecimal() and len(number) < 16 and int(number) > 0):
+        raise ValueError("has to be a number of bytes above 0, as in 1073741824, 512Mi or 1Gi")
+    return int(number) * _SIZES.get(unit, 1)
 
 
 def _fault(variable: str, problem: str) -> Fault:

@@ -283,7 +283,9 @@ def test_lists_the_variables_that_are_read():
     files = (*(ROOT / "gateway").rglob("*.py"), *(ROOT / "plugins").glob("*/gateway_*/*.py"))
     source = "\n".join(path.read_text() for path in files)
 
-    assert {name for name in variables() if name.startswith("GATEWAY_")} == set(re.findall(r"GATEWAY_[A-Z_]+", source))
+    assert {name for name in variables() if name.startswith("GATEWAY_")} == set(
+        re.findall(r"\bGATEWAY_[A-Z_]+", source)
+    )
     assert {name for name in variables() if not re.search(rf"\b{name}\b", source)} == set()
 
 

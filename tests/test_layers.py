@@ -23,7 +23,7 @@ WINGS = {
     "identity": ({"identity"}, STORED),
     "config": ({"config"}, STORED | {"settings", "identity"}),
     "doors": (
-        {"app", "control", "servers", "cli", "__main__"},
+        {"app", "batches", "control", "servers", "cli", "__main__"},
         STORED | {"settings", "identity", "config", "proxy", "pipeline"},
     ),
 }

@@ -51,6 +51,10 @@ def faults_of(environ, **options):
         ({"GATEWAY_REDIS_URL": "redis://h:6379/0"}, "redis_url", Secret("redis://h:6379/0")),
         ({"GATEWAY_SPOOL_DIR": "/var/spool"}, "spool_dir", Path("/var/spool")),
         ({"GATEWAY_LEDGER_DAYS": "30"}, "ledger_days", 30),
+        ({"GATEWAY_UPLOAD_DISK": "1000"}, "upload_disk_bytes", 1000),
+        ({"GATEWAY_FILES_DIR": "/var/files"}, "files_dir", Path("/var/files")),
+        ({"GATEWAY_FILES_DISK": "1Ki"}, "files_disk_bytes", 1024),
+        ({"GATEWAY_UPLOAD_DISK": "512Mi"}, "upload_disk_bytes", 536870912),
         ({"GATEWAY_SECRETS_DIR": "/run/secrets"}, "secrets_dir", Path("/run/secrets")),
         (
             {"GATEWAY_EGRESS_ALLOW": " 10.20.0.0/16, fd12::/16 ,"},
@@ -157,6 +161,13 @@ def test_nothing_but_what_is_around_is_no_token(variable, value):
         *(
             ({"GATEWAY_LEDGER_DAYS": days}, [("GATEWAY_LEDGER_DAYS", "has to be a number of days above 0")])
             for days in ("0", "-1", "1.5", "soon")
+        ),
+        *(
+            (
+                {"GATEWAY_UPLOAD_DISK": size},
+                [("GATEWAY_UPLOAD_DISK", "has to be a number of bytes above 0, as in 1073741824, 512Mi or 1Gi")],
+            )
+            for size in ("0", "1G", "Mi", "-1", "1.5Gi", "much")
         ),
         (
             {"GATEWAY_EGRESS_ALLOW": "10.0.0.0/33,10.0.0.0/8,vllm"},

@@ -13,7 +13,7 @@ import structlog
 from gateway.config.compile.snapshot import compile_snapshot, manifests_from, refuse_without_models
 from gateway.config.release import release
 from gateway.config.snapshot import Snapshot
-from gateway.contract import Caller, Choice, Credential, Provider, Target, Upstream
+from gateway.contract import Caller, Choice, Credential, Provider, ServesAccounts, Target, Upstream
 from gateway.contract.part import Figure, Part, counter, gauge
 from gateway.contract.route import NO_METADATA, Retry, Route
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
@@ -143,6 +143,26 @@ class Config(Part):
                 return Choice(target)
         raise UnknownModel(account, self.names(caller))
 
+    def serving(self, api: str | None, caller: Caller | None, account: str | None = None) -> Sequence[Target]:
+        accounts = self.snapshot.accounts
+        found = accounts.values() if account is None else [accounts.get(account, ())]
+        first = [
+            next((t for t in targets if _serves(t, api) and (caller is None or may_use(caller, t))), None)
+            for targets in found
+        ]
+        return [target for target in first if target is not None]
+
+    def name_of(self, account: str, model: str) -> str:
+        """A model of an account, as callers name it: by that name, by what is behind the account's, or by the
+        provider's own."""
+        targets, named = self.snapshot.targets, f"{account}/{model}"
+        if model.startswith(f"{account}/") and self.snapshot.find(model) is not None:
+            return model
+        if named not in targets:
+            own = (target.name for target in self.snapshot.accounts.get(account, ()) if target.model == model)
+            return next(own, named)
+        return named
+
     def _choice(self, name: str, caller: Caller | None, metadata: Mapping[str, str], model_type: str | None) -> Choice:
         snapshot = self.snapshot
         target, routes = snapshot.targets.get(name) or snapshot.find(name), snapshot.routes
@@ -220,7 +240,11 @@ class Config(Part):
 
     def figures(self) -> Iterable[Figure]:
         yield gauge("gateway_config_generation", "Configurations in force so far.", self.generation)
-        yield counter("gateway_config_reload_failures", "Configurations refused.", self.reload_failures)
+        for name in (
+            "gateway_config_reload_failures",
+            "ai_gateway_config_parsing_failures",
+        ):  # also as dashboards know it
+            yield counter(name, "Configurations refused.", self.reload_failures)
 
     # Reloading.
 
@@ -353,6 +377,10 @@ class Config(Part):
         self._told = frozenset(warnings)
         for fault in snapshot.left_out:
             log.error("manifest left out", problem=str(fault))
+
+
+def _serves(target: Target, api: str | None) -> bool:
+    return api is None or (isinstance(target.provider, ServesAccounts) and target.provider.serves(api, target))
 
 
 def _resources(keys: Iterable[tuple[str, str]]) -> set[str]:

@@ -10,9 +10,12 @@ from gateway.errors import Fault
 from gateway.manifests import Manifest
 from gateway.manifests.identity import IdentityProvider
 from gateway.manifests.notifications import Channel, channel_key
+from gateway.manifests.telemetry import OtelConfig
 from gateway.rules.access import Access
 from gateway.rules.guards import GuardRules
 from gateway.rules.limits import Policies
+from gateway.rules.logging import LoggingRules
+from gateway.rules.metadata import MetadataRules
 from gateway.rules.routing.routes import Routes
 from gateway.secrecy.secret import Secret
 
@@ -73,6 +76,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     guards: GuardRules = GuardRules()
     channels: Mapping[tuple[str, str, str], Channel] = {}
     trusted_channels: frozenset[tuple[str, str, str]] = frozenset()
+    logging: LoggingRules = LoggingRules()
+    metadata: MetadataRules = MetadataRules()
+    otel: OtelConfig | None = None
     access: Access = Access()
     identity_providers: tuple[IdentityProvider, ...] = ()
     manifests: Mapping[tuple[str, str], Manifest] = {}

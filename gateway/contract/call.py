@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from gateway.contract.objects import ObjectAsk
 from gateway.contract.request import Body, FormBody, JsonBody, Request
 from gateway.contract.usage import Usage
 from gateway.errors import GatewayError, UpstreamError
@@ -22,6 +23,8 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 
     `expected`: what it will use where that is no matter of text, as with sounds and pictures. Several tell of the same
     in other units, as models have prices by the second or by the token: the first that has a price counts.
+
+    `object`: what it is about, if that belongs to an account; `account`, if it is there, is the one the caller names.
     """
 
     model: str | None
@@ -33,6 +36,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     has_output: bool = True
     account: str | None = None
     expected: tuple[Usage, ...] = ()
+    object: ObjectAsk | None = None
 
     @property
     def name(self) -> str:

@@ -71,5 +71,9 @@ class Models(Protocol):
             UnknownModel: there is none that the caller may use.
         """
 
+    def serving(self, api: str | None, caller: Caller | None, account: str | None = None) -> Sequence[Target]:
+        """One target for each account that has such an API (see `ServesAccounts`) and some model that the caller may
+        use; of all accounts, or of this one. `api` None: whatever it has."""
+
     def names(self, caller: Caller | None) -> Sequence[str]:
         """All that the caller may use."""

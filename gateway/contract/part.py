@@ -1,6 +1,6 @@
 """What all that lives as long as the gateway has in common: it is opened, watched, counted and closed."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Literal, Protocol
 
@@ -26,6 +26,23 @@ class Figure(msgspec.Struct, frozen=True):
     help: str
     kind: Literal["counter", "gauge"]
     values: Mapping[tuple[str, ...], float]
+    labels: tuple[str, ...] = ()
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """How large the values were: how many up to each bound, one by one, the last beyond all; and their sum."""
+
+    counts: Sequence[int]
+    total: float
+
+
+class Distribution(msgspec.Struct, frozen=True):
+    """A metric of many amounts. `bounds` rise, in the unit that the name ends in; the rest is as in `Figure`."""
+
+    name: str
+    help: str
+    bounds: tuple[float, ...]
+    values: Mapping[tuple[str, ...], Spread]
     labels: tuple[str, ...] = ()
 
 
@@ -57,7 +74,7 @@ class Part(Protocol):
         """None: what is wrong with it shows elsewhere."""
         return None
 
-    def figures(self) -> Iterable[Figure]:
+    def figures(self) -> Iterable[Figure | Distribution]:
         """Read when they are asked for, so that counting costs requests nothing."""
         return ()
 

@@ -265,3 +265,12 @@ class ListsModels(Protocol):
     def listed(self, target: Target, body: bytes) -> Iterable[str]:
         """The vendor's names for its models, as callers give them behind `account/`. Raises ValueError: it is no
         list."""
+
+
+@runtime_checkable
+class ServesAccounts(Protocol):
+    """What a `Provider` may have besides: APIs of what belongs to an account, such as files and batches. Their calls
+    have `Ask.object`, and come with a target that stands for the account: it has no `model`."""
+
+    def serves(self, api: str, target: Target) -> bool:
+        """Whether the account of this target has such an API."""

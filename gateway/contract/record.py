@@ -86,7 +86,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     """What the gateway itself took: all of the duration that was not spent waiting for the provider."""
     upstream_status: int | None = None
     spans: tuple[Span, ...] = ()
-    """All of them, when one was no success."""
+    """All of them; none, if the only one was a model that answered well: the record says the same."""
     gave_up: str | None = None
     """Why there were no more: `retry_budget`, or the caller's `deadline`."""
     dropped_params: tuple[str, ...] = ()
@@ -104,6 +104,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     applied: Mapping[str, Any] | None = None
     """How it was routed, as in the header `x-tfy-applied-rules`."""
     side_calls: tuple[SideCall, ...] = ()
+    destination: str | None = None
+    """Where `gateway-data-routing-config` sends it, for whoever sorts records; null: it says nothing."""
+    traceparent: str | None = None
+    """The caller's own, if it was well formed. Without one, the request's id is that of its trace."""
 
 
 class Sink(Protocol):

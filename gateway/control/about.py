@@ -10,6 +10,7 @@ import msgspec
 from gateway._version import __version__
 from gateway.contract import Dialect, FormBody, JsonBody
 from gateway.control.routes import BASE, Needs, Permission, Route
+from gateway.middleware.parse import WITH_BODY
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 
 ABOUT = "An AI gateway: one API for the models of many providers, with tokens, limits and budgets."
@@ -65,13 +66,17 @@ class OpenApiEndpoint:
         return msgspec.json.encode(document)
 
     def _inference(self) -> Iterable[tuple[str, str, Operation]]:
-        model = {"type": "object", "required": ["model"], "properties": {"model": {"type": "string"}}}
+        anything: dict[str, Any] = {"type": "object"}
+        model = {**anything, "required": ["model"], "properties": {"model": {"type": "string"}}}
         for dialect in self.dialects:
             for method, route in dialect.routes:
                 vendor = _VENDORS.get(dialect.name, "OpenAI")
                 about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(route))
-                if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method != "GET":
-                    about["requestBody"] = {"required": True, "content": {kind: {"schema": model}}}
+                if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method in WITH_BODY:
+                    about["requestBody"] = {
+                        "required": True,
+                        "content": {kind: {"schema": model if dialect.model_type else anything}},
+                    }
                 yield route if route.startswith("/v2/") else f"/v1{route}", method, about
         yield "/v1/models", "GET", _operation("The models the caller may use", "inference")
         yield "/v1/models/{id}", "GET", _operation("One of them; its name may hold slashes", "inference", names=["id"])

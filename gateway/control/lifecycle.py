@@ -12,6 +12,7 @@ from gateway.config.replica import Replica
 from gateway.contract import Sink
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Counters
+from gateway.contract.objects import Objects
 from gateway.contract.part import Part
 from gateway.control.control import Control
 from gateway.control.rotation import rotate_due
@@ -24,6 +25,7 @@ from gateway.state.alerts import Delivery, Outbox
 from gateway.state.background import Chore
 from gateway.state.bus import CHANGED, bus_from
 from gateway.state.ledger import Ledger, OpenRequests, Restoring
+from gateway.state.objects import MemoryObjects, StoredObjects
 from gateway.upstream.outgoing import Ways
 
 ROTATE_EVERY_S = 600.0
@@ -67,6 +69,15 @@ def control_from(settings: Settings, config: Config, seal: Seal, pepper: Pepper,
 
 def ledger_from(settings: Settings, control: Control | None) -> Ledger | None:
     return Ledger(control.ledger, spool=settings.spool_dir) if control is not None else None
+
+
+def objects_from(control: Control | None) -> Objects:
+    """What callers have made at accounts; without a database it is forgotten with the process."""
+    if control is None:
+        return MemoryObjects()
+    from gateway.state.database.objects import ObjectStore
+
+    return StoredObjects(ObjectStore(control.url))
 
 
 def following(control: Control | None) -> list[Part]:

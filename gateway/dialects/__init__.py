@@ -1,6 +1,7 @@
 """Client-facing APIs: how their requests are read and how their errors are written."""
 
 from gateway.contract import Dialect
+from gateway.dialects.accounts import ACCOUNT_APIS
 from gateway.dialects.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from gateway.dialects.images import IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES
 from gateway.dialects.messages import COUNT_TOKENS, MESSAGES
@@ -24,9 +25,11 @@ ALL: tuple[Dialect, ...] = (
     MODERATIONS,
     MESSAGES,
     COUNT_TOKENS,
+    *ACCOUNT_APIS,
 )
 
 __all__ = [
+    "ACCOUNT_APIS",
     "ALL",
     "CHAT",
     "COMPLETIONS",

@@ -10,10 +10,15 @@ from gateway.proxy.writer import ResponseWriter
 
 
 class InferenceEndpoint:
-    """Has the answer of what was chosen relayed."""
+    """Has the answer of what was chosen relayed.
 
-    def __init__(self, *, responder: Responder, timing: Timing) -> None:
+    Args:
+        by_account: answers what is about something of an account, as files are.
+    """
+
+    def __init__(self, *, responder: Responder, timing: Timing, by_account: Responder | None = None) -> None:
         self.responder = responder
+        self.by_account = by_account
         self.timing = timing
         self.waiting = Deadlines(timing.watch_after_s, Watch.begin)
 
@@ -23,9 +28,10 @@ class InferenceEndpoint:
         assert call is not None, "ParseMiddleware has to come before this endpoint"
         assert exchange.choice is not None, "ModelMiddleware has to come before this endpoint"
         writer = ResponseWriter(send, exchange)
+        responder = self.responder if call.ask.object is None else self.by_account or self.responder
         try:
             with Watch(exchange, receive, writer, self.timing, self.waiting):
-                await self.responder.respond(exchange, writer)
+                await responder.respond(exchange, writer)
         except GatewayError as error:
             await writer.fail(error, call.dialect)
         except OSError as error:  # some servers raise from `send` when the client has gone

@@ -124,6 +124,17 @@ class Callers:
         self._known[digest] = known
         return known
 
+    def of_subject(self, subject: str) -> Caller | None:
+        """Somebody for whom something is done later on, with what he may do now; None: he has left."""
+        access, (kind, _, name) = self._access, subject.partition(":")
+        fixed = next((caller for caller in self._fixed.values() if caller.subject == subject), None)
+        end = _end_of_account(access, subject)
+        if _has_left(subject, self._inactive) or (end is not None and end.timestamp() <= self._clock()):
+            return None
+        if fixed is None and kind != "user" and name not in access.virtual_accounts:
+            return None
+        return _resolved(fixed, access) if fixed is not None else access.caller(subject)
+
     def take_used(self) -> set[str]:
         """The ids of the tokens that were used since this was asked last."""
         used, self._used = self._used, set()

@@ -24,6 +24,7 @@ from gateway.manifests.notifications import (
 )
 from gateway.manifests.references import without_tenant
 from gateway.manifests.shapes import LISTS, MAPPINGS, fields_of, shape, struct_at
+from gateway.manifests.telemetry import HttpMetrics, HttpTraces, Metrics, Traces
 
 _LISTED = frozenset({"authorized_subjects"})
 HAVE_NO_SAY: Mapping[type[msgspec.Struct], frozenset[str]] = MappingProxyType(
@@ -36,6 +37,10 @@ HAVE_NO_SAY: Mapping[type[msgspec.Struct], frozenset[str]] = MappingProxyType(
         GuardrailGroup: frozenset({"collaborators", "ownedBy"}),
         GuardrailIntegration: frozenset({"description", "enforcing_strategy", "operation", "priority"}),
         MetadataIntegration: frozenset({"config"}),
+        Traces: frozenset({"additional_resource_attributes", "exclude_request_data", "when"}),
+        Metrics: frozenset({"export_delta_metrics"}),
+        HttpTraces: frozenset({"encoding"}),
+        HttpMetrics: frozenset({"encoding"}),
         EmailChannel: _LISTED,
         PagerDutyChannel: _LISTED,
         SlackBotChannel: _LISTED,

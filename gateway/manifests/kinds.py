@@ -25,6 +25,7 @@ from gateway.manifests.routing import (
     PriorityConfig,
     VirtualModelGroup,
 )
+from gateway.manifests.telemetry import DataRoutingConfig, LoggingConfig, MetadataConfig, OtelConfig
 
 KINDS: Mapping[str, type[msgspec.Struct] | None] = MappingProxyType(
     {
@@ -61,8 +62,8 @@ KINDS: Mapping[str, type[msgspec.Struct] | None] = MappingProxyType(
         "gateway-load-balancing-config": LoadBalancingConfig,
         "gateway-budget-config": BudgetConfig,
         "gateway-data-access-config": DataAccessConfig,
-        "gateway-otel-config": None,
-        "gateway-data-routing-config": None,
+        "gateway-otel-config": OtelConfig,
+        "gateway-data-routing-config": DataRoutingConfig,
         "gateway-installation": None,
         "settings": None,
         "settings/ai-features": None,
@@ -76,8 +77,8 @@ KINDS: Mapping[str, type[msgspec.Struct] | None] = MappingProxyType(
         "agent-channel": None,
         "agent-identity": None,
         "chat_prompt": None,
-        "gateway-logging-config": None,
-        "gateway-metadata-config": None,
+        "gateway-logging-config": LoggingConfig,
+        "gateway-metadata-config": MetadataConfig,
         "remote-agent/self-hosted": None,
         "truefoundry-agent": None,
     }

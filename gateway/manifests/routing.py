@@ -12,6 +12,7 @@ from msgspec import Meta
 from gateway.manifests.accounts import AccountName, Collaborator, ModelName, Owner, Text
 from gateway.manifests.guardrails import GuardrailSettings
 from gateway.manifests.marks import Mark
+from gateway.manifests.telemetry import LoggingSettings
 
 VirtualName = Annotated[
     str, Meta(pattern=r"^[^\s*\x00-\x1f\x7f]+\Z", description="a name without whitespace and without *")
@@ -261,7 +262,7 @@ class GlobalSettings(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     name: str | None = None
     retry_settings: RetryConfig | None = None
-    logging_settings: Any = None
+    logging_settings: LoggingSettings | None = None
     semantic_cache_settings: Any = None
     guardrail_settings: GuardrailSettings | None = None
 

@@ -1,5 +1,6 @@
 """The steps of the pipeline. Each is one class around any ASGI app, and knows none of the others."""
 
+from gateway.middleware.account import AccountMiddleware
 from gateway.middleware.auth import AuthMiddleware
 from gateway.middleware.budget import BudgetMiddleware
 from gateway.middleware.drain import DrainMiddleware
@@ -12,6 +13,7 @@ from gateway.middleware.model import ModelMiddleware
 from gateway.middleware.parse import ParseMiddleware
 
 __all__ = [
+    "AccountMiddleware",
     "AuthMiddleware",
     "BudgetMiddleware",
     "DrainMiddleware",

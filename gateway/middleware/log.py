@@ -15,9 +15,12 @@ from gateway.errors import ClientLeft, GatewayError, Unexpected
 from gateway.logs import redact_text, traceback_text
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path
 from gateway.proxy.exchange import Attempt, Exchange, outcome_of
+from gateway.rules.logging import LoggingRules
+from gateway.wire.trace_context import traceparent_of
 
 MAX_CHARS = 500
 """Of what callers choose: names of models, paths, their own user agent."""
+NO_RULES = LoggingRules()
 
 log = structlog.get_logger(__name__)
 
@@ -27,11 +30,20 @@ class LogMiddleware:
 
     Args:
         quiet: paths of probes, which would only fill the log; they are recorded when they fail.
+        rules: gives those in force, of how records are written down.
     """
 
-    def __init__(self, app: ASGIApp, *, record: Callable[[Record], None], quiet: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        record: Callable[[Record], None],
+        quiet: Collection[str] = (),
+        rules: Callable[[], LoggingRules] = lambda: NO_RULES,
+    ) -> None:
         self.app = app
         self.record = record
+        self.rules = rules
         self.quiet = frozenset(quiet)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +76,10 @@ class LogMiddleware:
                 log.error("observer failed", request_id=exchange.id, traceback=traceback_text())
         is_probe = exchange.dialect is None and route_path(scope) in self.quiet
         if not is_probe or exchange.error is not None or exchange.status >= 400:
-            self.record(record_of(exchange, scope, ended=perf_counter()))
+            record = record_of(exchange, scope, ended=perf_counter())
+            if (rules := self.rules()).changes:
+                record = rules.told(record, exchange.choice, exchange.caller, exchange.metadata)
+            self.record(record)
 
 
 def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
@@ -74,7 +89,8 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
     first_byte_at = attempt.first_byte_at if attempt is not None else None
     status = exchange.status or (error.status if error is not None else 500)
     client = scope.get("client")
-    user_agent = exchange.headers.get(b"user-agent")
+    metadata = exchange.metadata
+    user_agent, parent = exchange.headers.get(b"user-agent"), exchange.headers.get(b"traceparent")
     return Record(
         timestamp=datetime.fromtimestamp(exchange.at, UTC),
         level="error" if status >= 500 else "info",
@@ -106,12 +122,11 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         client=client[0] if client else None,
         user_agent=_safe(user_agent.decode("latin-1")) or None if user_agent else None,
         teams=tuple(sorted(caller.teams)) if caller is not None and caller.teams else (),
-        metadata={_safe(name): _safe(exchange.metadata[name]) for name in exchange.metadata}
-        if exchange.metadata
-        else NO_METADATA,
         limit_rules=_rules(exchange, is_budget=False) if exchange.holds or exchange.target_ticket is not None else (),
         budget_rules=_rules(exchange, is_budget=True) if exchange.holds or exchange.target_ticket is not None else (),
+        metadata={_safe(name): _safe(value) for name, value in metadata.items()} if metadata else NO_METADATA,
         applied=exchange.applied,
+        traceparent=traceparent_of(parent) if parent is not None else None,
         side_calls=_side_calls(exchange) if exchange.side_calls else (),
     )
 
@@ -160,10 +175,9 @@ def _ms(start: float, end: float) -> float:
 
 
 def _spans(exchange: Exchange) -> tuple[Span, ...]:
-    """None of a request whose only attempt was a success, as were its guardrails: the record says it all."""
+    """None of a request that waited for nothing but one attempt, which was a success: the record says it all."""
     guards, attempts = exchange.guard_spans, exchange.attempts
-    is_smooth = not attempts or (len(attempts) == 1 and attempts[0].error is None)
-    if is_smooth and not any(span.reason for span in guards):
+    if not guards and (not attempts or (len(attempts) == 1 and attempts[0].error is None)):
         return ()
     return (*guards, *(attempt.span(exchange.started) for attempt in attempts))
 

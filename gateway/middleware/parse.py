@@ -13,7 +13,7 @@ from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path, too_la
 from gateway.proxy.bodies import LARGE, Bodies
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import OPTIONS, metadata_of, options_of
-from gateway.proxy.spool import Spool
+from gateway.proxy.spool import Disk, Spool
 from gateway.wire.form import FormReader
 from gateway.wire.raw import RawReader
 
@@ -35,10 +35,14 @@ class ParseMiddleware:
 
     Large bodies are read one at a time, and each in several turns of the event loop: as many at once as there are
     connections would hold everybody else up until the last of them has been read.
+
+    Args:
+        disk: where uploads may be while they are too large for memory.
     """
 
-    def __init__(self, app: ASGIApp, *, bodies: Bodies, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, bodies: Bodies, max_body_bytes: int, disk: Disk | None = None) -> None:
         self.app = app
+        self.disk = disk
         self.bodies = bodies
         self.max_body_bytes = max_body_bytes
         self.large = asyncio.Lock()
@@ -85,7 +89,7 @@ class ParseMiddleware:
         max_bytes: int,
     ) -> None:
         """What is large in it is kept in a file for as long as the request lasts."""
-        async with Spool() as spool:
+        async with Spool(self.disk) as spool:
             content_type = _content_type(exchange)
             reader = FormReader(content_type, spool) if accepts is FormBody else RawReader(content_type, spool)
 

@@ -16,6 +16,7 @@ from gateway.manifests.accounts import (
     SnowflakeAccount,
     WaferAccount,
 )
+from gateway.wire.account_apis import ROOTS
 
 ALL = MappingProxyType(
     {
@@ -30,6 +31,7 @@ ALL = MappingProxyType(
         "speech": "/audio/speech",
         "rerank": "/rerank",
         "moderations": "/moderations",
+        **ROOTS,
     }
 )
 _NO_PATHS: Mapping[str, str] = MappingProxyType({})
@@ -86,7 +88,7 @@ VENDORS: Mapping[str, Vendor] = {
     "provider-account/groq": Vendor(
         base_url="https://api.groq.com/openai/v1",
         key_variable="GROQ_API_KEY",
-        paths=_only("chat", "embeddings", *AUDIO),
+        paths=_only("chat", "embeddings", *AUDIO, "files", "batches"),
         rejects=frozenset({"logit_bias", "logprobs", "prompt_cache_key", "top_logprobs"}),
     ),
     # Any field that is not its own is a 422 ("extra_forbidden"), `stream_options.include_usage` among them. Usage comes
@@ -183,7 +185,7 @@ VENDORS: Mapping[str, Vendor] = {
 # Source: router/src/http/server.rs of text-embeddings-inference, infinity_server.py, docs.nvidia.com/nim; read 2026-11.
 SERVERS: Mapping[str, Mapping[str, str]] = {
     "openai-compatible": ALL,
-    "vllm-openai": ALL,
+    "vllm-openai": _only(*(dialect for dialect in ALL if dialect not in ROOTS)),
     "tei": _only("embeddings", "rerank"),
     "infinity": _only("embeddings", "rerank"),
     "nemo-retriever": MappingProxyType({"embeddings": ALL["embeddings"], "rerank": "/ranking"}),

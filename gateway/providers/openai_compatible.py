@@ -43,6 +43,7 @@ from gateway.providers.client_credentials import ClientCredentials
 from gateway.providers.credentials import BearerTokens
 from gateway.providers.rerankers import TRANSLATORS
 from gateway.translators import HUB, translator
+from gateway.wire.account_apis import account_request
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.form import upload_of
@@ -139,6 +140,8 @@ class OpenAICompatible:
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
+        if call.ask.object is not None:
+            return self._account_request(call, target)
         settings: Settings = target.settings
         endpoint = settings.endpoints.get(call.dialect.name)
         fields: dict[str, Any] = {**call.fields, "model": target.model}
@@ -158,6 +161,20 @@ class OpenAICompatible:
         if self._asks_for_usage(call, target):
             fields["stream_options"] = _with_usage(fields.get("stream_options"))
         return UpstreamRequest(endpoint, _encoder.encode(fields), dropped)
+
+    def serves(self, api: str, target: Target) -> bool:
+        return api in target.settings.endpoints
+
+    def _account_request(self, call: Call, target: Target) -> UpstreamRequest:
+        settings: Settings = target.settings
+        asked = call.ask.object
+        assert asked is not None
+        if asked.api not in settings.endpoints:
+            raise BadRequest(f"the provider of {target.name} has no API for {asked.api}")
+        endpoint = settings.endpoints[asked.api]
+        if settings.passes_key_on:
+            endpoint = with_callers_key(endpoint, call, target)
+        return account_request(call, endpoint, boundary=token_hex(16))
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
         if not _is_spoken(call, target):

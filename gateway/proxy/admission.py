@@ -56,6 +56,12 @@ class Admission:
         self.audited: Counter[str] = Counter()
         """Rule -> requests it would have refused, if it were enforced."""
 
+        self.nominated: Counter[tuple[str, bool]] = Counter()
+        """(rule, whether it is a budget) -> requests it was about."""
+        self.applied: Counter[tuple[str, bool]] = Counter()
+        """The same -> those it has refused."""
+        self.budgets: dict[str, Level] = {}
+        """Key of a counter that all share -> how full that budget was when it was last asked for."""
         self.unpriced = 0
         """Requests that used something whose cost nobody knows."""
 
@@ -200,11 +206,17 @@ class Admission:
         exchange.limit_headers = limit_headers(verdict.levels)
         if verdict.ticket is None:
             assert verdict.refused is not None
-            self.refused[verdict.refused.hold.rule] += 1
+            hold = verdict.refused.hold
+            self.refused[hold.rule] += 1
+            self.nominated[hold.rule, hold.is_budget] += 1
+            self.applied[hold.rule, hold.is_budget] += 1
             exchange.limit_headers.append(rule_header(verdict.refused))
             raise self._error(exchange, verdict, need)
         for level in verdict.levels:
             hold = level.hold
+            self.nominated[hold.rule, hold.is_budget] += 1
+            if hold.is_budget and not hold.scope:
+                self.budgets[hold.key] = level
             if level.used > hold.limit and hold.mode is Mode.AUDIT and need.of(hold.unit):
                 self.audited[hold.rule] += 1
                 exchange.audited_rules = (*exchange.audited_rules, hold.rule)

@@ -30,6 +30,7 @@ from gateway.proxy.classify import tier_of
 from gateway.proxy.exchange import Attempt, Exchange
 from gateway.proxy.options import NO_OPTIONS, RequestOptions
 from gateway.proxy.relay import relay
+from gateway.proxy.tracing import Tracing
 from gateway.proxy.writer import ResponseWriter
 from gateway.rules.routing import (
     AsyncBulkhead,
@@ -70,6 +71,7 @@ class Dispatcher:
         random: draws targets and spreads retries.
         clock: monotonic seconds, the same as in `health`.
         admit: asked before each attempt of a route whether its target's limits have room.
+        tracing: tells providers which trace a request is part of; None: they are not told.
     """
 
     def __init__(
@@ -80,12 +82,14 @@ class Dispatcher:
         random: Random,
         clock: Callable[[], float] = perf_counter,
         admit: Admit | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.network = network
         self.health = health
         self.random = random
         self.clock = clock
         self.admit = admit
+        self.tracing = tracing
         self._budgets: dict[str, RetryBudget] = {}
         self._bulkheads: dict[str, AsyncBulkhead] = {}
 
@@ -211,6 +215,8 @@ class Dispatcher:
         exchange.attempt = attempt
         exchange.attempts.append(attempt)
         target = attempt.target
+        if self.tracing is not None:
+            route_target = self.tracing.onto(route_target, exchange)
         if self.admit is not None and choice.route is not None:  # else it was admitted with the request
             admitted = self.admit(exchange, target)
             if admitted is not None:

@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.contract import Call, Caller, Choice, Dialect, Observer, Outcome, Reading, Span, Target, UpstreamRequest
 from gateway.contract.limits import Hold, Ticket
+from gateway.contract.objects import AccountObject
 from gateway.contract.price import Bill, Price
 from gateway.contract.route import NO_METADATA
 from gateway.contract.usage import Usage
@@ -112,6 +113,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     options: RequestOptions = NO_OPTIONS
     # model
     choice: Choice | None = None
+    account_object: AccountObject | None = None
+    """Which the request names by its id."""
     # limit, budget
     holds: list[Hold] = []
     ticket: Ticket | None = None

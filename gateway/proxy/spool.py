@@ -11,6 +11,29 @@ from gateway.errors import Unavailable
 
 WRITTEN_AT_ONCE = 256 * 1024
 READ_AT_ONCE = 256 * 1024
+DISK_BYTES = 4 * 1024 * 1024 * 1024
+
+
+class Disk:
+    """What all uploads together may take of the disk. Of the event loop's thread."""
+
+    def __init__(self, max_bytes: int = DISK_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.used = 0
+
+    def take(self, size: int) -> None:
+        """Raises Unavailable: so much is not left."""
+        if self.used + size > self.max_bytes:
+            raise Unavailable(
+                f"the uploads under way take all of the {self.max_bytes:,} bytes that they may have together; try "
+                "again in a moment, or let the operator raise GATEWAY_UPLOAD_DISK",
+                code="upload_disk_full",
+                retry_after_s=5,
+            )
+        self.used += size
+
+    def give_back(self, size: int) -> None:
+        self.used -= size
 
 
 class Spool:
@@ -20,9 +43,14 @@ class Spool:
     Threads read, write and close, as disks may be slow: to free 300 MB takes 80 ms. One that is still busy when its
     request has been cancelled must not get into what the number of the closed file stands for next, so all of them
     hold the lock.
+
+    Args:
+        disk: None: only the system says what it may take.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, disk: Disk | None = None) -> None:
+        self._disk = disk
+        self._taken = 0
         self._file: BinaryIO | None = None
         self._lock = Lock()
         self._pending: list[bytes] = []
@@ -38,7 +66,11 @@ class Spool:
         self._pending.clear()
         self._is_closed = True
         if self._is_used:
-            await asyncio.shield(asyncio.to_thread(self._close))
+            try:
+                await asyncio.shield(asyncio.to_thread(self._close))
+            finally:
+                if self._disk is not None:
+                    self._disk.give_back(self._taken)
 
     def __len__(self) -> int:
         return self._size
@@ -62,6 +94,9 @@ class Spool:
             self._pending.clear()
             self._pending_size = 0
             self._is_used = True
+            if self._disk is not None:
+                self._disk.take(len(data))
+                self._taken += len(data)
             try:
                 await asyncio.to_thread(self._write, data)
             except OSError as error:

@@ -11,7 +11,7 @@ MOST_REPEATS = 3
 """Each more may multiply the work by the length of the text."""
 
 
-def flaw_in(pattern: str) -> str | None:
+def flaw_in(pattern: str, most_repeats: int = MOST_REPEATS) -> str | None:
     """Why a pattern must not be used; None: it may.
 
     An expression that can match the same text in many ways takes time that doubles with each character: a repetition
@@ -25,8 +25,9 @@ def flaw_in(pattern: str) -> str | None:
     repeats = [*_repeats(parsed, within=False)]
     if None in repeats:
         return "may take too long: it has a repetition, or a choice with |, within another repetition"
-    if len(repeats) > MOST_REPEATS:
-        return f"may take too long: it has more than {MOST_REPEATS} repetitions without a bound"
+    if len(repeats) > most_repeats:
+        times = "repetition" if most_repeats == 1 else "repetitions"
+        return f"may take too long: it has more than {most_repeats} {times} without a bound"
     return None
 
 

@@ -1,7 +1,7 @@
 """Replies whose content is nobody's business here: audio, files, archives."""
 
 from gateway.contract.usage import Usage
-from gateway.errors import UpstreamError
+from gateway.errors import BrokeOff, UpstreamError
 
 
 class PlainReading:
@@ -34,3 +34,26 @@ class PlainReading:
 
     def service_tier(self) -> str | None:
         return None
+
+
+class HeldReading(PlainReading):
+    """One document, which is given whole at its end.
+
+    Args:
+        max_bytes: a larger one is refused.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__()
+        self._left = max_bytes
+        self._parts: list[bytes] = []
+
+    def feed(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            raise BrokeOff("the provider's answer is larger than what it answers can be")
+        self._parts.append(super().feed(data))
+        return b""
+
+    def end(self) -> bytes:
+        return b"".join(self._parts)

@@ -81,9 +81,14 @@ def test_images_have_a_version(services):
     assert [image for image in images if not re.search(r":v?\d+\.?\d*", image)] == []
 
 
-def test_configurations_ask_the_gateway(services, deploy):
+def test_prometheus_asks_the_gateway_which_sends_to_the_collector(services, deploy):
     prometheus = yaml.safe_load((deploy / "prometheus/prometheus.yaml").read_text())
     collector = yaml.safe_load((deploy / "otel/collector.yaml").read_text())
-    scrapes = [prometheus, collector["receivers"]["prometheus"]["config"]]
+    sent = settings_from(services["gateway"]["environment"]).telemetry.destinations
 
-    assert [each["scrape_configs"][0]["static_configs"] for each in scrapes] == [[{"targets": ["gateway:8787"]}]] * 2
+    assert prometheus["scrape_configs"][0]["static_configs"] == [{"targets": ["gateway:8787"]}]
+    assert {signal: to.endpoint for signal, to in sent.items()} == {
+        signal: f"http://otel-collector:4318/v1/{signal}" for signal in ("traces", "metrics", "logs")
+    }
+    assert collector["receivers"]["otlp"]["protocols"]["http"] == {"endpoint": "0.0.0.0:4318"}
+    assert collector["service"]["pipelines"].keys() == sent.keys()

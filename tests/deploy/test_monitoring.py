@@ -4,16 +4,57 @@ import json
 import re
 import shutil
 import subprocess
+from random import Random
 
 import pytest
 import yaml
 
+from gateway.contract.part import Figure
+from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
+from gateway.proxy.admission import Admission
+from gateway.proxy.drain import Drain
+from gateway.rules.routing import Health
+from gateway.state.counters.memory import MemoryCounters
+from gateway.state.telemetry.tally import Tally
+from gateway.state.telemetry.telemetry import Telemetry
+
+BY_MODEL = {"model_name", "provider", "request_type"}
 LABELS = {
     "gateway_build_info": {"version"},
     "gateway_degraded": {"component"},
     "gateway_limit_refusals_total": {"rule"},
     "gateway_limit_audits_total": {"rule"},
+    "gateway_breaker_state": {"model_name"},
+    "gateway_target_failures": {"model_name"},
+    "gateway_target_cooldown_seconds": {"model_name"},
+    "gateway_budget_used_ratio": {"rule"},
+    "gateway_upstream_attempts_total": {"model_name", "provider", "outcome"},
+    "gateway_stream_end_total": {"model_name", "reason"},
+    "gateway_other_requests_total": {"code"},
+    "gateway_tokens_total": {*BY_MODEL, "class"},
+    "gateway_overhead_seconds": BY_MODEL,
+    "ai_gateway_request_processing_ms": BY_MODEL,
+    "ai_gateway_first_token_latency_ms": BY_MODEL,
+    "ai_gateway_inter_token_latency_ms": BY_MODEL,
+    "gateway_logs_exported_total": {"outcome", "reason"},
+    "gateway_metrics_exported_total": {"outcome", "reason"},
+    "ai_gateway_requests_total": {*BY_MODEL, "code"},
+    "ai_gateway_input_tokens_total": BY_MODEL,
+    "ai_gateway_output_tokens_total": BY_MODEL,
+    "ai_gateway_request_cost_total": BY_MODEL,
+    "ai_gateway_request_model_inference_failure_total": {"model_name", "error_code", "exception_class"},
+    "ai_gateway_load_balanced_requests_total": {"ruleId"},
+    "ai_gateway_rate_limit_nominated_total": {"ruleId"},
+    "ai_gateway_rate_limit_applied_total": {"ruleId"},
+    "ai_gateway_budget_nominated_total": {"ruleId"},
+    "ai_gateway_budget_applied_total": {"ruleId"},
+    "ai_gateway_budget_usage": {"ruleId"},
+    "ai_gateway_guardrail_requests_total": {"guardrail_fqn", "result"},
+    "ai_gateway_guardrail_execution_latency_ms": {"guardrail_fqn"},
+    "ai_gateway_spans_exported_total": {"outcome", "reason"},
+    "ai_gateway_span_drops_total": {"reason"},
 }
+"""Of those that are shown; `test_labels_are_those_that_the_code_gives` compares them with the code."""
 OF_PROMETHEUS = {"job", "instance"}
 
 
@@ -56,7 +97,9 @@ def parsed(expression):
 
 
 def names(expression):
-    return set(re.findall(r"\bgateway_\w+", expression))
+    """Of metrics; a histogram is one, whatever of it is asked for."""
+    found = re.findall(r"\b(?:ai_)?gateway_\w+", expression)
+    return {re.sub(r"_bucket$", "", name) for name in found}
 
 
 def test_alerts_speak_of_what_is_measured(alerts, measured):
@@ -67,12 +110,12 @@ def test_the_dashboard_shows_what_is_measured(dashboard, measured):
     """All of it."""
     shown = {name for expression in expressions(dashboard) for name in names(expression)}
 
-    assert shown == {name for name in measured if not name.endswith("_created")}
+    assert shown == {name for name in measured if name.startswith(("gateway_", "ai_gateway_"))}
 
 
 def test_expressions_are_promql(alerts, dashboard):
     for expression in [rule["expr"] for rule in alerts.values()] + expressions(dashboard):
-        assert "gateway_" in parsed(expression)
+        assert re.search("gateway_|process_", parsed(expression))
 
 
 def test_alerts_name_labels_that_are_there(alerts):
@@ -89,6 +132,23 @@ def test_the_dashboard_asks_for_labels_that_are_there(dashboard):
             shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
             known = set().union(*(LABELS.get(name, set()) for name in names(target["expr"])))
             assert shown - OF_PROMETHEUS <= known
+
+
+def test_labels_are_those_that_the_code_gives():
+    """Of all figures, whether there is anything to tell or not."""
+    admission, health = Admission(counters=MemoryCounters()), Health(Random(1))
+    parts = [
+        LimitFigures(admission),
+        TargetFigures(health, is_configured=bool, clock=lambda: 0.0),
+        Telemetry(Tally(lambda _: ("", ""))),
+    ]
+    figures = [*Figures(parts, drain=Drain())()]
+    given = {
+        f"{each.name}_total" if isinstance(each, Figure) and each.kind == "counter" else each.name: set(each.labels)
+        for each in figures
+    }
+
+    assert {name: labels for name, labels in given.items() if labels} == LABELS
 
 
 def test_panels_do_not_lie_on_each_other(dashboard):

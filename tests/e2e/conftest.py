@@ -149,11 +149,11 @@ def free_port():
 
 @contextmanager
 def serving(folder, token, *, server="hypercorn", config=None, small_numbers=False, options=(), environ=None):
-    """A gateway, while inside. `config`: text of manifests."""
+    """A gateway, while inside. `config`: text of manifests; `small_numbers`: True, or a program of the test's own."""
     folder.mkdir(parents=True, exist_ok=True)
     entry = ["-m", "gateway"]
     if small_numbers:
-        (folder / "small_numbers.py").write_text(SMALL_NUMBERS)
+        (folder / "small_numbers.py").write_text(SMALL_NUMBERS if small_numbers is True else small_numbers)
         entry = ["small_numbers.py"]
     command = [sys.executable, *entry, "serve", "--port", str(free_port()), "--server", server, *options]
     if config is not None:

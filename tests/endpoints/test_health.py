@@ -98,27 +98,6 @@ async def test_not_ready_while_it_stops(app_with, auth, until):
     assert alive.status == 200
 
 
-async def test_metrics(app_with, auth):
-    app = app_with(FakeUpstream(REPLY))
-
-    answer = await get(app, "/metrics")
-
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    lines = answer.body.decode().splitlines()
-    assert [
-        line for line in lines if line.startswith("gateway_") and "_build" not in line and "_stall" not in line
-    ] == [
-        "gateway_open_requests 0.0",
-        "gateway_config_generation 1.0",
-        "gateway_config_reload_failures_total 0.0",
-        "gateway_records_dropped_total 0.0",
-        "gateway_unpriced_requests_total 0.0",
-        'gateway_degraded{component="counters"} 0.0',
-        'gateway_degraded{component="log"} 0.0',
-    ]
-    assert f'gateway_build_info{{version="{__version__}"}} 1.0' in lines
-
-
 async def test_a_log_that_cannot_be_written_is_told(app_with, auth):
     """As on a full disk. Requests go on."""
     with Path("/dev/full").open("wb", buffering=0) as full:

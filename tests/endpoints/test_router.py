@@ -264,3 +264,25 @@ async def test_a_path_full_of_slashes_takes_no_time(call):
         await call(BEHIND, method="GET", path=unquote(raw), raw_path=raw.encode(), root_path="/llm")
 
     assert time.process_time() - started < 0.05
+
+
+class Twice:
+    """An API of somebody's own, in the place of one that is built in."""
+
+    routes = (("POST", "/chat/completions"), ("GET", "/files/{id}"))
+
+    def __init__(self, name):
+        self.name = name
+
+
+async def test_of_two_dialects_with_one_route_the_later_has_it():
+    """Whoever brings his own does not want that of the gateway."""
+    router = Router(
+        [Twice("built in"), Twice("own")],
+        inference=saying("inference"),
+        websockets=saying("websockets"),
+        other=saying("other"),
+    )
+
+    assert (await get(router, "/v1/files/7")).body == b"inference own"
+    assert (await post(router, "/v1/chat/completions")).body == b"inference own"

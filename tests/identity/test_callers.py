@@ -473,3 +473,42 @@ def test_without_a_pepper_each_process_has_its_own():
     digests = {Callers([(Secret(LONG), ADMIN)]).pepper.digest(LONG.encode()) for _ in range(3)}
 
     assert len(digests) == 3
+
+
+# --- what is done for somebody later on ---------------------------------------
+
+
+def later(access_=None, *, inactive=(), fixed=(), clock=None):
+    callers = Callers([(Secret(f"{LONG}-{caller.subject}"), caller) for caller in fixed], clock=clock or Clock())
+    callers.update([], inactive)
+    callers.grant(access_ or access())
+    return callers
+
+
+def test_a_subject_has_what_it_may_now():
+    callers = later(access(team("research", "ana@example.com")))
+
+    assert callers.of_subject("user:ana@example.com").teams == {"research"}
+    callers.grant(access())
+    assert callers.of_subject("user:ana@example.com") == Caller("user:ana@example.com")
+
+
+def test_whoever_has_left_is_nobody():
+    assert later(inactive=["ana@example.com"]).of_subject("user:ana@example.com") is None
+    assert later().of_subject("virtualaccount:ci") is None
+
+
+def test_a_virtual_account_is_somebody_until_it_ends():
+    clock = Clock()
+    callers = later(access(virtual_account(expiration_date="2027-01-31")), clock=clock)
+
+    assert callers.of_subject("virtualaccount:ci").subject == "virtualaccount:ci"
+    clock.now += timedelta(hours=12)
+    assert callers.of_subject("virtualaccount:ci") is None
+
+
+def test_subjects_of_the_environment_stay_what_they_are():
+    callers = later(fixed=[ADMIN, Caller("virtualaccount:job")])
+
+    assert callers.of_subject("user:admin") == ADMIN
+    assert callers.of_subject("virtualaccount:job") == Caller("virtualaccount:job")

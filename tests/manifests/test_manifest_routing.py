@@ -38,6 +38,7 @@ from gateway.manifests.routing import (
     WeightTarget,
     When,
 )
+from gateway.manifests.telemetry import LogByHeader
 
 VIRTUAL = """\
 type: provider-account/virtual-model
@@ -299,7 +300,7 @@ def test_global_settings():
         type="gateway-global-settings",
         name="global",
         retry_settings=RetryConfig(attempts=2, delay=100, on_status_codes=("429", "500", "502", "503")),
-        logging_settings={"type": "header_controlled", "log_body_by_default": True},
+        logging_settings=LogByHeader(log_body_by_default=True),
         semantic_cache_settings={"semantic_cache_embedding_model": "openai-main/text-embedding-3-small"},
         guardrail_settings=GuardrailSettings(timeout_ms=8000, enable_parallel_execution=True),
     )

@@ -4,12 +4,13 @@ import msgspec
 import pytest
 
 from gateway.contract import Call, JsonBody, Request, Tls
-from gateway.dialects import ALL, CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, MESSAGES
+from gateway.dialects import ACCOUNT_APIS, ALL, CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, MESSAGES
 from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.providers.catalog import VENDORS
 from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.testing import FakeUpstream
+from gateway.wire.account_apis import ROOTS
 
 PROVIDER = OpenAICompatible()
 KEY = "auth_data: {type: api-key, api_key: k-123}"
@@ -339,13 +340,13 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
     assert request.endpoint.tls == tls
 
 
-OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS)]
+OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS, *ACCOUNT_APIS)]
 
 
 @pytest.mark.parametrize(
     ("server", "offered"),
     [
-        ("openai-compatible", OPENAIS),
+        ("openai-compatible", [*OPENAIS, *ROOTS]),
         ("vllm-openai", OPENAIS),
         ("tei", ["embeddings", "rerank"]),
         ("infinity", ["embeddings", "rerank"]),

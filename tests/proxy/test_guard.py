@@ -95,19 +95,22 @@ async def test_in_the_words_of_the_rule(guarded, auth):
 
 
 @pytest.mark.parametrize(
-    ("ask", "headers"),
-    [(ASK, {"x-tfy-metadata": '{"project_id":"p1"}'}), ({**ASK, "model": "mock/free"}, {})],
+    ("ask", "headers", "looked"),
+    [
+        (ASK, {"x-tfy-metadata": '{"project_id":"p1"}'}, [("guardrail", "safety/need", 200, None)]),
+        ({**ASK, "model": "mock/free"}, {}, []),
+    ],
     ids=["passes", "no rule"],
 )
-async def test_all_others_are_answered(guarded, auth, sink, ask, headers):
-    """The record of a call that passed has no more to say than any other."""
+async def test_all_others_are_answered(guarded, auth, sink, ask, headers, looked):
+    """The record says which guardrails have looked at it."""
     app = guarded(FakeUpstream((200, [REPLY])))
 
     answer = await post(app, "/v1/chat/completions", ask, headers={**auth, **headers})
     await app.close()
 
     assert (answer.status, answer.body) == (200, REPLY)
-    assert spans(sink.records[0]) == []
+    assert [span for span in spans(sink.records[0]) if span[0] == "guardrail"] == looked
 
 
 async def test_one_that_only_audits_is_written_down(guarded, auth, sink):

@@ -802,6 +802,10 @@ async def test_the_record_of_a_stream(app_with, auth, sink):
         "token_id": None,
         "spans": (),
         "gave_up": None,
+        "metadata": {},
+        "applied": None,
+        "destination": None,
+        "traceparent": None,
     }
     assert 0 < record.time_to_first_token_ms <= record.duration_ms
     assert 0 <= record.time_per_output_token_ms <= record.duration_ms

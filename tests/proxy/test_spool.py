@@ -8,7 +8,7 @@ import pytest
 
 from gateway.contract import FormPart
 from gateway.errors import BadRequest, Unavailable
-from gateway.proxy.spool import Spool
+from gateway.proxy.spool import Disk, Spool
 from gateway.wire.form import MAX_IN_MEMORY, FormReader, form_of, upload_of
 
 LARGE = bytes(range(256)) * 4200
@@ -126,3 +126,19 @@ async def test_a_full_disk_is_told(small_files):
     async with Spool() as spool:
         with pytest.raises(Unavailable, match="no room to keep this upload"):
             await read(spool, form_of(PARTS, "x")[1])
+
+
+async def test_all_of_them_together_have_an_end():
+    """Else a few dozen uploads fill the disk of everybody else. What one had is free when it is over."""
+    disk = Disk(3 * 1024 * 1024)
+    _, data = form_of(PARTS, "x")
+    async with Spool(disk) as first:
+        await read(first, data)
+        async with Spool(disk) as second:
+            with pytest.raises(Unavailable, match="all of the 3,145,728 bytes") as full:
+                await read(second, data)
+        assert (full.value.code, full.value.retry_after_s) == ("upload_disk_full", 5)
+        assert disk.used == len(LARGE) * 2
+    assert disk.used == 0
+    async with Spool(disk) as third:
+        await read(third, data)

@@ -1,4 +1,4 @@
-"""An API that is nothing like chat: files, which are sent as forms, and fetched by an id in the path."""
+"""An API that is nothing like chat: papers, which are sent as forms, and fetched by an id in the path."""
 
 import json
 from urllib.parse import quote
@@ -13,11 +13,11 @@ from gateway.wire.form import FormReader, form_of
 from gateway.wire.plain import PlainReading
 
 
-class Files:
-    """The whole dialect. What belongs to a file is asked of the account that its id begins with."""
+class Papers:
+    """The whole dialect. What belongs to a paper is asked of the account that its id begins with."""
 
-    name, model_type = "files", "ocr"
-    routes = (("POST", "/files"), ("GET", "/files/{id}"), ("GET", "/files/{id}/content"))
+    name, model_type = "papers", "ocr"
+    routes = (("POST", "/papers"), ("GET", "/papers/{id}"), ("GET", "/papers/{id}/content"))
     accepts, max_body_bytes = FormBody, 1000
     error, stream_error = CHAT.error, CHAT.stream_error
 
@@ -79,7 +79,7 @@ def files_app(app_with, tmp_path):
     def make(upstream):
         path = tmp_path / "storage.yaml"
         path.write_text(MANIFEST)
-        return app_with(upstream, path, providers=[Storage()], dialects=[Files()])
+        return app_with(upstream, path, providers=[Storage()], dialects=[Papers()])
 
     return make
 
@@ -88,7 +88,7 @@ async def test_a_form_goes_to_the_model_that_it_names(files_app, auth, sink):
     upstream = FakeUpstream((200, [b'{"id":"main-f1"}']))
     app = files_app(upstream)
 
-    answer = await request(app, "POST", "/v1/files", FORM, headers={**auth, **MULTIPART})
+    answer = await request(app, "POST", "/v1/papers", FORM, headers={**auth, **MULTIPART})
     await app.close()
 
     sent = upstream.requests[0]
@@ -102,24 +102,24 @@ async def test_a_form_goes_to_the_model_that_it_names(files_app, auth, sink):
         "application/pdf",
         b"%PDF\r\n--x1-\r\n",
     )
-    assert (sent.endpoint.url, sent.endpoint.head[:5]) == ("https://storage.example/files", b"POST ")
+    assert (sent.endpoint.url, sent.endpoint.head[:5]) == ("https://storage.example/papers", b"POST ")
     record = sink.records[0]
-    assert (record.request_type, record.resolved_model, record.outcome) == ("files", "main/disk", Outcome.COMPLETE)
+    assert (record.request_type, record.resolved_model, record.outcome) == ("papers", "main/disk", Outcome.COMPLETE)
 
 
 @pytest.mark.parametrize("base", ["", "/v1", "/api/llm/v1"])
 async def test_what_is_in_the_path_and_the_query_goes_along(files_app, auth, base):
     upstream = FakeUpstream((200, [b"%PDF"], {"content-type": "application/pdf"}))
 
-    answer = await request(files_app(upstream), "GET", f"{base}/files/main-f%201/content?as=pdf", headers=auth)
+    answer = await request(files_app(upstream), "GET", f"{base}/papers/main-f%201/content?as=pdf", headers=auth)
 
     assert (answer.status, answer.headers["content-type"], answer.body) == (200, "application/pdf", b"%PDF")
-    assert upstream.requests[0].endpoint.url == "https://storage.example/files/main-f%201/content?as=pdf"
-    assert upstream.requests[0].endpoint.head.startswith(b"GET /files/main-f%201/content?as=pdf HTTP/1.1\r\n")
+    assert upstream.requests[0].endpoint.url == "https://storage.example/papers/main-f%201/content?as=pdf"
+    assert upstream.requests[0].endpoint.head.startswith(b"GET /papers/main-f%201/content?as=pdf HTTP/1.1\r\n")
 
 
 async def test_an_account_that_is_none_or_not_the_callers(files_app, auth):
-    answer = await request(files_app(FakeUpstream((200, [b""]))), "GET", "/v1/files/other-f1", headers=auth)
+    answer = await request(files_app(FakeUpstream((200, [b""]))), "GET", "/v1/papers/other-f1", headers=auth)
 
     assert (answer.status, answer.json()["error"]["code"]) == (404, "model_not_found")
 
@@ -127,13 +127,13 @@ async def test_an_account_that_is_none_or_not_the_callers(files_app, auth):
 @pytest.mark.parametrize(
     ("method", "path", "headers", "body", "status", "says"),
     [
-        ("DELETE", "/v1/files/main-f1", {}, b"", 405, "GET"),
-        ("PUT", "/v1/files", {}, b"", 405, "POST"),
-        ("POST", "/v1/files", {}, FORM, 400, "send multipart/form-data"),
-        ("POST", "/v1/files", {"content-type": "multipart/form-data"}, FORM, 400, "boundary"),
-        ("POST", "/v1/files", MULTIPART, FORM[:-6], 400, "cut short"),
-        ("POST", "/v1/files", MULTIPART, b"{}", 400, "not a form"),
-        ("POST", "/v1/files", MULTIPART, FORM + 1000 * b" ", 413, "1,000"),
+        ("DELETE", "/v1/papers/main-f1", {}, b"", 405, "GET"),
+        ("PUT", "/v1/papers", {}, b"", 405, "POST"),
+        ("POST", "/v1/papers", {}, FORM, 400, "send multipart/form-data"),
+        ("POST", "/v1/papers", {"content-type": "multipart/form-data"}, FORM, 400, "boundary"),
+        ("POST", "/v1/papers", MULTIPART, FORM[:-6], 400, "cut short"),
+        ("POST", "/v1/papers", MULTIPART, b"{}", 400, "not a form"),
+        ("POST", "/v1/papers", MULTIPART, FORM + 1000 * b" ", 413, "1,000"),
     ],
 )
 async def test_what_is_wrong_is_said_in_its_words(files_app, auth, method, path, headers, body, status, says):

@@ -63,6 +63,9 @@ class Names:
     def subjects(self, at: Steps, selection: Selection) -> Filter:
         return self._selected(at, selection, self._subject)
 
+    def selected_models(self, at: Steps, selection: Selection) -> Filter:
+        return self._selected(at, selection, self._models)
+
     def overridden(self, field: str, at: Steps, text: str) -> str | None:
         """Whom an override is about, as in `Facts.whom`. None: nobody can have that name."""
         if field == "models":

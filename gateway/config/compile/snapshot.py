@@ -16,6 +16,7 @@ from gateway.config.compile.guards import GuardCompiler
 from gateway.config.compile.limits import PolicyCompiler
 from gateway.config.compile.prices import PRIVATE, Unpriced, price_of
 from gateway.config.compile.routes import RouteCompiler
+from gateway.config.compile.telling import TellingCompiler
 from gateway.config.snapshot import ANY_MODEL, Piece, Snapshot, find_target
 from gateway.contract import Provider, Target, Upstream
 from gateway.contract.egress import Egress
@@ -177,6 +178,7 @@ class _Compiler:
         by_any_name = by_name | {alias: by_name[name] for alias, name in aliases.items()}
         policies = self._policies(by_any_name)
         guards = self._compiled(lambda: GuardCompiler(partial(find_target, by_any_name)))
+        telling = self._compiled(lambda: TellingCompiler(partial(find_target, by_any_name)))
         if self.faults:
             raise ConfigError(self.faults, self.warnings)
         documents = [*self.documents.values()]
@@ -203,6 +205,9 @@ class _Compiler:
             trusted_channels=frozenset(
                 channels_of(document for each, document in channels if is_trusted(each, document))
             ),
+            logging=telling.logging,
+            metadata=telling.metadata,
+            otel=telling.otel,
             access=access,
             identity_providers=tuple(document for _, document in documents if isinstance(document, IdentityProvider)),
             manifests={key: manifest for key, (manifest, _) in self.documents.items()},

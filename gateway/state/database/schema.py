@@ -27,7 +27,7 @@ from sqlalchemy import (
 from gateway.contract.usage import AMOUNTS
 from gateway.errors import BadRequest
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Those of `migrations`, oldest first."""
 
 NAME_MAX_BYTES = 500
@@ -307,3 +307,36 @@ OPEN_REQUESTS = Table(
 )
 """One row for each process that has open requests: the bills they would get if they ended now, a JSON array. `note`
 grows with each change."""
+
+OBJECTS = Table(
+    "objects",
+    METADATA,
+    Column("kind", Name, primary_key=True),
+    Column("id", Name, primary_key=True),
+    Column("owner", Name, nullable=False),
+    Column("account", Name, nullable=False),
+    Column("provider_id", Name, nullable=False),
+    Column("target", Name),
+    Column("data", LargeBinary),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Index(None, "kind", "owner", "created_at"),
+    Index(None, "kind", "created_at"),
+    Index(None, "kind", "account", "provider_id"),
+)
+"""What callers have made at one account and can be found nowhere else: files, batches, responses."""
+
+BATCH_RUNS = Table(
+    "batch_runs",
+    METADATA,
+    Column("id", Name, primary_key=True),
+    Column("account", Name, nullable=False),
+    Column("batch", JsonText, nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Column("cancelled_at", Number),
+    Column("leased_by", Name),
+    Column("leased_until", Double, nullable=False),
+    Index(None, "is_over", "leased_until"),
+)
+"""Batches that the gateway runs itself, and who works on them. Moments in seconds since 1970."""

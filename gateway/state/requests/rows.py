@@ -51,12 +51,15 @@ class Batch(NamedTuple):
     sums: list[list[Row]]
 
 
-def batch_of(records: Sequence[Record], seq: int, names: "Names", metadata: Sequence[str]) -> Batch:
+def batch_of(
+    records: Sequence[Record], seq: int, names: "Names", metadata: Sequence[str], minutes_from_s: int
+) -> Batch:
     """For a thread: now and then it lets the event loop do something else.
 
     Args:
         seq: of the record that was written last.
         metadata: the keys by whose values sums are kept.
+        minutes_from_s: sums of earlier minutes are not kept; in seconds since 1970.
     """
     rows, teams, sums = list[Row](), list[Row](), Sums(names, metadata)
     for number, record in enumerate(records, 1):
@@ -69,7 +72,8 @@ def batch_of(records: Sequence[Record], seq: int, names: "Names", metadata: Sequ
         sums.add(record)
         if number % AT_ONCE == 0:
             time.sleep(PAUSE_S)
-    return Batch(rows, sorted(teams), [sums.rows(length_s) for _, length_s in LEVELS])
+    begins = {MINUTES: minutes_from_s}
+    return Batch(rows, sorted(teams), [sums.rows(length_s, begins.get(table, 0)) for table, length_s in LEVELS])
 
 
 def request_row(record: Record, seq: int) -> Row:
@@ -147,11 +151,13 @@ class Sums:
                 key = (group, who, token_id, model, judge, kind, 200)
                 _add(self._minutes.setdefault((minute, key), [0] * _WIDTH), _used(side))
 
-    def rows(self, length_s: int) -> list[Row]:
+    def rows(self, length_s: int, since_s: int = 0) -> list[Row]:
         """In the order of the columns of a table, for spans of that length: a minute, or several of them. Sorted, so
         that all who write lock rows in the same order."""
         sums: dict[tuple[int, Key], list[int]] = {}
         for (minute, key), counts in self._minutes.items():
+            if minute < since_s:
+                continue
             at = minute - minute % length_s
             before = sums.get((at, key))
             sums[at, key] = counts if before is None else [*map(sum, zip(before, counts, strict=True))]

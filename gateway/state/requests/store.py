@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -73,6 +73,7 @@ class RecordStore:
     Args:
         url: see `gateway.state.database.engine.engine_of`.
         metadata: the keys of metadata by whose values sums are kept.
+        clock: gives aware datetimes.
         deadline_s: the longest wait of one question; `writing_s`: of one batch.
 
     Raises:
@@ -80,8 +81,15 @@ class RecordStore:
     """
 
     def __init__(
-        self, url: str, *, metadata: Sequence[str] = (), deadline_s: float = 5.0, writing_s: float = 10.0
+        self,
+        url: str,
+        *,
+        metadata: Sequence[str] = (),
+        clock: Callable[[], datetime] = utc_now,
+        deadline_s: float = 5.0,
+        writing_s: float = 10.0,
     ) -> None:
+        self._clock = clock
         self.metadata = tuple(metadata)
         self._engine = engine_of(url, timeout_s=deadline_s)
         self._writer = writer_beside(self._engine, timeout_s=writing_s)
@@ -159,7 +167,7 @@ class RecordStore:
             How many records were deleted, besides those of partitions.
         """
         await self.open()
-        now = now or utc_now()
+        now = now or self._clock()
         deleted = 0
         if not self.is_sqlite:
             await self._drop_partitions(before)
@@ -238,7 +246,7 @@ class RecordStore:
         await self.open()
         found = []
         async with border(self._deadline_s), connected(self._engine) as connection:
-            for piece in pieces(question, now or utc_now()):
+            for piece in pieces(question, now or self._clock()):
                 query = sums_query(question, piece)
                 found += (await connection.execute(query)).all()
         return summed(question, found)
@@ -248,7 +256,7 @@ class RecordStore:
     def _write_file(self, by_id: Mapping[str, Record], file: sqlite3.Connection) -> int:
         database = _Sqlite(file)
         new = _new(by_id, database.known(sorted(by_id)))
-        batch = batch_of(new, database.last_seq(), self._names, self.metadata)
+        batch = batch_of(new, database.last_seq(), self._names, self.metadata, self._minutes_from_s())
         return _insert(database, batch)
 
     async def _write_server(self, by_id: Mapping[str, Record]) -> int:
@@ -259,10 +267,14 @@ class RecordStore:
             known, seq = await connection.run_sync(_known, sorted(by_id))
             if not (new := _new(by_id, known)):
                 return 0
-            batch = await asyncio.to_thread(batch_of, new, seq, self._names, self.metadata)
+            minutes_from_s = self._minutes_from_s()
+            batch = await asyncio.to_thread(batch_of, new, seq, self._names, self.metadata, minutes_from_s)
             written = await connection.run_sync(lambda sync: _insert(_Postgres(sync), batch))
             await connection.commit()
         return written
+
+    def _minutes_from_s(self) -> int:
+        return int((self._clock() - MINUTES_KEPT).timestamp())
 
     def _condition(self, filters: Rule, seen: Sequence[Rule] | None) -> Any:
         condition = condition_of(filters, is_sqlite=self.is_sqlite)
@@ -313,7 +325,7 @@ class RecordStore:
     async def _make_partitions(self, connection: AsyncConnection, ids: Iterable[str]) -> None:
         """Of the days of these ids. Where one cannot be made, rows go to the partition that has all others."""
         times = filter(None, map(time_of, ids))
-        now = utc_now()
+        now = self._clock()
         days = {f"{at:%Y%m%d}" for at in times if abs(at - now) < timedelta(days=2)}
         for day in sorted(days - self._days):
             try:

@@ -1,6 +1,7 @@
 """Where a deployment is called: four APIs, under the addresses that people copy from the portal.
 
 Source: learn.microsoft.com/azure/foundry/openai/api-version-lifecycle (the v1 API), .../openai/reference (deployments),
+.../openai/how-to/batch and .../how-to/fine-tuning (files, batches, jobs; of uploads it is a guess that they are there),
 .../foundry-models/concepts/endpoints (/models), azure/ai/inference/_patch.py of azure-ai-inference 1.0.0b9 (models
 with an endpoint of their own), platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry; read 2026-11.
 """
@@ -11,6 +12,8 @@ from typing import Literal
 from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
+
+from gateway.wire.account_apis import ROOTS
 
 Format = Literal["openai", "anthropic"]
 
@@ -47,9 +50,14 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def urls(self) -> dict[str, str]:
-        """API -> URL."""
+        """API -> URL. Files and what is made of them are the resource's, whatever the deployment."""
         query = f"?api-version={self.version}" if self.version is not None else ""
-        return {name: f"{self.base_url}{path}{query}" for name, path in self.paths.items()}
+        urls = {name: f"{self.base_url}{path}{query}" for name, path in self.paths.items()}
+        resource, slash, _ = self.base_url.partition("/openai/deployments/")
+        if slash or self.base_url.endswith("/openai/v1"):
+            base = f"{resource}/openai" if slash else self.base_url
+            urls |= {name: f"{base}{path}{query}" for name, path in ROOTS.items()}
+        return urls
 
     @property
     def knows_stream_options(self) -> bool:

@@ -19,7 +19,18 @@ def test_a_version_with_a_date_is_called_by_deployment(endpoint):
         "chat": f"{RESOURCE}/openai/deployments/prod%20gpt/chat/completions?api-version=2024-10-21",
         "completions": f"{RESOURCE}/openai/deployments/prod%20gpt/completions?api-version=2024-10-21",
         "embeddings": f"{RESOURCE}/openai/deployments/prod%20gpt/embeddings?api-version=2024-10-21",
+        "files": f"{RESOURCE}/openai/files?api-version=2024-10-21",
+        "uploads": f"{RESOURCE}/openai/uploads?api-version=2024-10-21",
+        "batches": f"{RESOURCE}/openai/batches?api-version=2024-10-21",
+        "fine_tuning": f"{RESOURCE}/openai/fine_tuning/jobs?api-version=2024-10-21",
     }
+
+
+def test_files_are_the_resources_where_there_is_one():
+    """Neither a model with an endpoint of its own nor the model inference API has them."""
+    assert azure_openai(RESOURCE, "m", "v1").urls["files"] == f"{RESOURCE}/openai/v1/files"
+    for address in (azure_foundry(f"{FOUNDRY}/models", "m", None), claude(FOUNDRY)):
+        assert "files" not in address.urls
 
 
 @pytest.mark.parametrize(("version", "query"), [("v1", ""), ("latest", ""), ("preview", "?api-version=preview")])

@@ -9,6 +9,7 @@ from gateway.contract.usage import Usage
 from gateway.state.requests.store import RecordStore
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
+NOW = NOON + timedelta(hours=1)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -22,7 +23,7 @@ def records_url(request, tmp_path):
 
 @pytest.fixture
 async def store(records_url):
-    store = RecordStore(records_url, metadata=["app"], deadline_s=20.0, writing_s=20.0)
+    store = RecordStore(records_url, metadata=["app"], clock=lambda: NOW, deadline_s=20.0, writing_s=20.0)
     yield store
     await store.close()
 

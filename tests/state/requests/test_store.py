@@ -339,7 +339,7 @@ async def test_old_records_are_forgotten(store, record_of):
 
 async def test_two_write_at_once(store, records_url, record_of):
     """As replicas do: nothing is lost, nobody waits for ever, and all that is written gets a place of its own."""
-    other = RecordStore(records_url, metadata=["app"], deadline_s=20.0, writing_s=20.0)
+    other = RecordStore(records_url, metadata=["app"], clock=lambda: NOW, deadline_s=20.0, writing_s=20.0)
     batches = [[record_of(20 * batch + number) for number in range(20)] for batch in range(10)]
     try:
         await asyncio.gather(*(each.write(batch) for batch in batches for each in (store, other)))

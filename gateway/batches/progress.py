@@ -1,0 +1,88 @@
+"""How far a batch is: what was begun, and what came of it. In files, so that a process that is killed loses nothing.
+
+`journal` has a line for each request that was begun, written before it was: after a crash, those without a result may
+have been answered, and are not made again. A result is one whole line of `output.jsonl` or `errors.jsonl`.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+JOURNAL, OUTPUT, ERRORS = "journal", "output.jsonl", "errors.jsonl"
+_BEGUN = re.compile(rb"(begun|not) ([0-9]+)\n")
+_NUMBER = re.compile(rb'\{"id":"batch_req_[0-9a-z]+_([0-9]+)"')
+"""As `gateway.batches.lines.answer` writes it."""
+
+
+class Progress:
+    """Blocks, as disks do. For one process at a time: who holds the lease of the batch.
+
+    Args:
+        folder: of this batch alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.completed = 0
+        self.failed = 0
+        self.done: set[int] = set()
+        """Numbers of the requests with a result."""
+        self.interrupted: set[int] = set()
+        """Those that were begun, and whose result is lost."""
+
+    def open(self) -> None:
+        """Reads what those have written who worked on it before. A line that was cut short is taken away."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        completed = _numbers(self.folder / OUTPUT)
+        failed = _numbers(self.folder / ERRORS)
+        self.completed, self.failed, self.done = len(completed), len(failed), completed | failed
+        begun: set[int] = set()
+        for line in _whole_lines(self.folder / JOURNAL):
+            if match := _BEGUN.fullmatch(line):
+                (begun.add if match[1] == b"begun" else begun.discard)(int(match[2]))
+        self.interrupted = begun - self.done
+
+    def begin(self, number: int) -> None:
+        self._append(JOURNAL, b"begun %d\n" % number)
+
+    def undo(self, number: int) -> None:
+        """It was not made after all, and may be."""
+        self._append(JOURNAL, b"not %d\n" % number)
+
+    def end(self, number: int, answer: bytes, *, is_good: bool) -> None:
+        """`answer`: one line, with its end."""
+        self._append(OUTPUT if is_good else ERRORS, answer)
+        self.done.add(number)
+        self.completed += is_good
+        self.failed += not is_good
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _append(self, name: str, data: bytes) -> None:
+        # In one call, so that only the end of the machine can cut it short; a full disk is told by an error.
+        file = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            if os.write(file, data) != len(data):
+                raise OSError("the disk is full")
+        finally:
+            os.close(file)
+
+
+def _numbers(path: Path) -> set[int]:
+    return {int(match[1]) for line in _whole_lines(path) if (match := _NUMBER.match(line)) is not None}
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """One after the other, as all of them may be larger than memory. One without its end is taken away."""
+    if not path.exists():
+        return
+    whole = 0
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                whole += len(line)
+                yield line
+    os.truncate(path, whole)

@@ -1,0 +1,218 @@
+"""One batch, line by line through the gateway's own pipeline."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+
+from gateway.batches.files import LocalFiles
+from gateway.batches.lines import Line, Splitter, Validation, answer, line_of
+from gateway.batches.progress import ERRORS, OUTPUT, Progress
+from gateway.contract.batches import Batch, BatchProblem, BatchProblems, RequestCounts, Run
+from gateway.errors import GatewayError
+
+LINES_AT_ONCE = 8
+WAITS_S = 60.0
+"""At most between two attempts of a line that a limit has refused."""
+ATTEMPTS = 20
+INTERRUPTED = (
+    "the gateway was stopped while this request was under way; it may have been answered, so it was not repeated"
+)
+FILE_GONE = BatchProblem("file_not_found", "the input file is not there any more", param="input_file_id")
+EXPIRED = "this request could not be made before the completion window was over"
+
+Ask = Callable[[Line], Awaitable["Answer"]]
+"""A request of the batch, made by its owner."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """
+    Args:
+        again_s: it was refused, and may be made again after so long; None: this is the answer.
+    """
+
+    status: int
+    request_id: str
+    body: bytes
+    again_s: float | None = None
+
+
+class Work:
+    """What one process does for one batch: from the first line that has no result to the end, or to that of the lease.
+
+    Args:
+        ask: makes one request.
+        may_begin: whether another request may be begun: the gateway does not stop.
+        is_mine: nobody else works on it.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        files: LocalFiles,
+        ask: Ask,
+        may_begin: Callable[[], bool],
+        is_mine: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.batch = run.batch
+        self.is_cancelled = run.batch.cancelling_at is not None
+        self.progress = Progress(files.runs / run.batch.id)
+        self.total = run.batch.request_counts.total
+        self._files = files
+        self._ask = ask
+        self._goes_on = may_begin
+        self._is_mine = is_mine
+        self._is_file_gone = False
+        self._clock = clock
+        self._sleep = sleep
+        self._writing = asyncio.Lock()
+
+    async def run(self) -> bool:
+        """True once it is over; `batch` says how. False: somebody else will have to go on."""
+        await asyncio.to_thread(self.progress.open)
+        if not self.total:
+            problems = await self._validated()
+            if problems:
+                self._note(status="failed", failed_at=self._now, errors=BatchProblems(problems))
+                await asyncio.to_thread(self.progress.close)
+                return True
+        status = "cancelling" if self.is_cancelled else "in_progress"
+        self._note(status=status, in_progress_at=self.batch.in_progress_at or self._now)
+        if not await self._all_lines():
+            return False
+        await self._finish()
+        return True
+
+    def cancel(self) -> None:
+        if not self.is_cancelled:
+            self.is_cancelled = True
+            self._note(status="cancelling", cancelling_at=self.batch.cancelling_at or self._now)
+
+    def so_far(self) -> Batch:
+        counts = RequestCounts(self.total, self.progress.completed, self.progress.failed)
+        return msgspec.structs.replace(self.batch, request_counts=counts)
+
+    def _may_begin(self) -> bool:
+        return self._is_mine() and self._goes_on()
+
+    async def _validated(self) -> tuple[BatchProblem, ...]:
+        if await asyncio.to_thread(self._files.get, self.batch.input_file_id) is None:
+            return (FILE_GONE,)
+        validation = Validation(self.batch.endpoint)
+        async for lines in self._lines():
+            await asyncio.to_thread(validation.look, lines)
+            if validation.problems:
+                break
+        self.total = validation.total
+        return validation.end()
+
+    async def _lines(self) -> AsyncIterator[list[bytes]]:
+        splitter = Splitter()
+        try:
+            async for piece in self._files.pieces(self.batch.input_file_id):
+                yield splitter.feed(piece)
+        except FileNotFoundError:  # somebody has deleted it meanwhile
+            self._is_file_gone = True
+            return
+        yield splitter.end()
+
+    async def _all_lines(self) -> bool:
+        """Whether there is nothing left to begin."""
+        free = asyncio.Semaphore(LINES_AT_ONCE)
+        number = 0
+        async with asyncio.TaskGroup() as group:
+            async for lines in self._lines():
+                for data in lines:
+                    number += 1
+                    if number in self.progress.done:
+                        continue
+                    if number in self.progress.interrupted:
+                        await self._end_badly(number, data, "batch_interrupted", INTERRUPTED)
+                        continue
+                    await free.acquire()
+                    if self.is_cancelled:
+                        return True
+                    if self._clock() >= self.batch.expires_at:
+                        free.release()
+                        await self._end_badly(number, data, "batch_expired", EXPIRED)
+                        continue
+                    if not self._may_begin():
+                        return False
+                    group.create_task(self._one(number, data, free))
+        return self._may_begin() or self.is_cancelled or len(self.progress.done) >= self.total
+
+    async def _write(self, number: int, text: bytes, *, is_good: bool) -> None:
+        async with self._writing:
+            if self._is_mine():  # else whoever has it has told of this line already
+                await asyncio.to_thread(self.progress.end, number, text, is_good=is_good)
+
+    async def _one(self, number: int, data: bytes, free: asyncio.Semaphore) -> None:
+        try:
+            line = line_of(data)
+            for _ in range(ATTEMPTS):
+                if not self._may_begin():
+                    return
+                await asyncio.to_thread(self.progress.begin, number)
+                got = await self._ask(line)
+                if got.again_s is None or self._clock() + got.again_s >= self.batch.expires_at:
+                    break
+                await asyncio.to_thread(self.progress.undo, number)
+                if self.is_cancelled:
+                    return
+                await self._sleep(min(got.again_s, WAITS_S))
+            response = {"status_code": got.status, "request_id": got.request_id, "body": _json(got.body)}
+            text = answer(self._id(number), line.custom_id, response=response)
+            await self._write(number, text, is_good=got.status < 300)
+        finally:
+            free.release()
+
+    async def _end_badly(self, number: int, data: bytes, code: str, message: str) -> None:
+        text = answer(self._id(number), line_of(data).custom_id, error={"code": code, "message": message})
+        await self._write(number, text, is_good=False)
+
+    async def _finish(self) -> None:
+        """May be done twice: it ends in the same way."""
+        is_expired = self._clock() >= self.batch.expires_at and not self.is_cancelled
+        self._note(status="finalizing", finalizing_at=self._now)
+        output = await asyncio.to_thread(self._adopted, OUTPUT, "file-gw0")
+        errors = await asyncio.to_thread(self._adopted, ERRORS, "file-gw1")
+        counts = self.so_far().request_counts
+        self._note(output_file_id=output, error_file_id=errors, request_counts=counts)
+        if self.is_cancelled:
+            self._note(status="cancelled", cancelled_at=self._now)
+        elif self._is_file_gone and counts.completed + counts.failed < counts.total:
+            self._note(status="failed", failed_at=self._now, errors=BatchProblems((FILE_GONE,)))
+        elif is_expired and counts.completed < counts.total:
+            self._note(status="expired", expired_at=self._now)
+        else:
+            self._note(status="completed", completed_at=self._now)
+
+    def _adopted(self, name: str, prefix: str) -> str | None:
+        path = self.progress.folder / name
+        id_ = prefix + self.batch.id.removeprefix("batch_gw")[1:]
+        return self._files.adopt(path, id_, filename=f"{self.batch.id}_{name}", now_s=self._now)
+
+    def _id(self, number: int) -> str:
+        return f"batch_req_{self.batch.id.removeprefix('batch_')}_{number}"
+
+    @property
+    def _now(self) -> int:
+        return int(self._clock())
+
+    def _note(self, **changes: object) -> None:
+        self.batch = msgspec.structs.replace(self.batch, **changes)
+
+
+def _json(body: bytes) -> object:
+    try:
+        return msgspec.Raw(msgspec.json.encode(msgspec.json.decode(body)))
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return body.decode(errors="replace")
+
+
+def problem_of(error: GatewayError) -> BatchProblems:
+    return BatchProblems((BatchProblem(error.code or "batch_failed", error.message),))

@@ -1,0 +1,92 @@
+"""The door to the batches that the gateway runs itself."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.batches import Batch, Held, Run
+from gateway.state.database.engine import connected, engine_of
+from gateway.state.database.errors import border
+from gateway.state.database.schema import BATCH_RUNS
+from gateway.state.database.transaction import IDLE
+
+
+class StoredRuns:
+    """`Runs`, by connections of its own. Raises what `gateway.state.database.errors` does.
+
+    Args:
+        url: see `gateway.state.database.engine.engine_of`.
+        deadline_s: the longest wait of one call.
+
+    Raises:
+        ConfigError: the URL cannot be used.
+    """
+
+    def __init__(self, url: str, *, deadline_s: float = 2.0) -> None:
+        self._engine = engine_of(url, timeout_s=deadline_s)
+        self._deadline_s = deadline_s
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def add(self, run: Run) -> None:
+        row = {"id": run.batch.id, "account": run.account, "created_at": run.batch.created_at}
+        async with self._writing() as connection:
+            await connection.execute(insert(BATCH_RUNS).values(row | _columns(run.batch) | {"leased_until": 0.0}))
+            await connection.commit()
+
+    async def get(self, batch_id: str) -> Batch | None:
+        query = select(BATCH_RUNS).where(BATCH_RUNS.c.id == batch_id)
+        async with border(self._deadline_s), connected(self._engine) as connection:
+            row = (await connection.execute(query)).first()
+        return _batch(row) if row is not None else None
+
+    async def cancel(self, batch_id: str, at: int) -> None:
+        open_ = and_(BATCH_RUNS.c.id == batch_id, BATCH_RUNS.c.is_over.is_(False), BATCH_RUNS.c.cancelled_at.is_(None))
+        async with self._writing() as connection:
+            await connection.execute(update(BATCH_RUNS).where(open_).values(cancelled_at=at))
+            await connection.commit()
+
+    async def claim(self, by: str, *, now_s: float, lease_s: float) -> Run | None:
+        due = and_(BATCH_RUNS.c.is_over.is_(False), BATCH_RUNS.c.leased_until <= now_s)
+        first = select(BATCH_RUNS).where(due).order_by(BATCH_RUNS.c.created_at, BATCH_RUNS.c.id).limit(1)
+        async with border(self._deadline_s), connected(self._engine) as connection:
+            if not (await connection.execute(first)).first():
+                return None  # as nearly always, and nobody was locked out for it
+        async with self._writing() as connection:
+            row = (await connection.execute(first.with_for_update(skip_locked=True))).first()
+            if row is None:
+                return None
+            lease = {"leased_by": by, "leased_until": now_s + lease_s}
+            await connection.execute(update(BATCH_RUNS).where(BATCH_RUNS.c.id == row.id).values(lease))
+            await connection.commit()
+        return Run(_batch(row), row.account)
+
+    async def keep(self, batch: Batch, by: str, *, until_s: float) -> Held:
+        mine = and_(BATCH_RUNS.c.id == batch.id, BATCH_RUNS.c.leased_by == by, BATCH_RUNS.c.is_over.is_(False))
+        changes = update(BATCH_RUNS).where(mine).values(_columns(batch) | {"leased_until": until_s})
+        async with self._writing() as connection:
+            row = (await connection.execute(changes.returning(BATCH_RUNS.c.cancelled_at))).first()
+            await connection.commit()
+        if row is None:
+            return "lost"
+        return "cancelled" if row.cancelled_at is not None else "held"
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        async with border(self._deadline_s), connected(self._engine, writes=True) as connection:
+            if connection.dialect.name == "postgresql":
+                await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
+            yield connection
+
+
+def _columns(batch: Batch) -> dict[str, Any]:
+    return {"batch": msgspec.to_builtins(batch), "is_over": batch.is_over}
+
+
+def _batch(row: Any) -> Batch:
+    return msgspec.convert(row.batch, Batch).cancelled_by(row.cancelled_at)

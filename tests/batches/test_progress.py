@@ -1,0 +1,61 @@
+"""How far a batch is can be told after any crash."""
+
+import pytest
+
+from gateway.batches.lines import answer
+from gateway.batches.progress import Progress
+
+ID = "batch_req_gw00_%d"
+
+
+def line(number):
+    return answer(ID % number, str(number))
+
+
+@pytest.fixture
+def reopened(tmp_path):
+    def reopen():
+        progress = Progress(tmp_path / "run")
+        progress.open()
+        return progress
+
+    return reopen
+
+
+def test_what_is_done_stays_done(reopened):
+    progress = reopened()
+    for number in (1, 2, 3, 4):
+        progress.begin(number)
+    progress.end(1, line(1), is_good=True)
+    progress.end(2, line(2), is_good=False)
+    progress.undo(4)
+
+    again = reopened()
+
+    assert (again.done, again.interrupted, again.completed, again.failed) == ({1, 2}, {3}, 1, 1)
+
+
+def test_a_result_that_was_cut_short_is_none(reopened):
+    """Wherever it was cut. The request was made, and is not made again."""
+    for cut in range(len(line(2))):
+        progress = reopened()
+        for number in (1, 2):
+            progress.begin(number)
+        progress.end(1, line(1), is_good=True)
+        with (progress.folder / "output.jsonl").open("ab") as file:
+            file.write(line(2)[:cut])
+
+        again = reopened()
+
+        assert (again.done, again.interrupted) == ({1}, {2})
+        assert (progress.folder / "output.jsonl").read_bytes() == line(1)
+        progress.close()
+
+
+def test_a_journal_that_was_cut_short(reopened):
+    progress = reopened()
+    progress.begin(12)
+    with (progress.folder / "journal").open("ab") as file:
+        file.write(b"begun 1")
+
+    assert reopened().interrupted == {12}
