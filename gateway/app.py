@@ -63,6 +63,7 @@ from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
+from gateway.proxy.content import ContentMiddleware
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
@@ -76,6 +77,7 @@ from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
 from gateway.settings import settings_from
 from gateway.state.bus import HEALTH, bus_from
+from gateway.state.contents import Contents
 from gateway.state.counters import counters_from
 from gateway.state.ledger import restore
 from gateway.state.model_lists import ModelLists
@@ -195,6 +197,9 @@ def build_app(
         app = middleware(app)
     stand_in = batches.local.standing_in if batches is not None else None
     by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
+    contents = Contents(control.records) if control is not None and control.records is not None else None
+    if contents is not None:
+        app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=contents.add)
     app = ModelMiddleware(app, models=live, by_account=by_account, metadata=lambda: live.snapshot.metadata)
     app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, disk=Disk(settings.upload_disk_bytes))
     max_open = max_open or max_open_by_files()
@@ -218,6 +223,7 @@ def build_app(
         live,
         telemetry,  # before the records, which are closed first and hand it the last of them
         records,
+        *([contents] if contents is not None else ()),
         *remembering(settings, control),
         http,
         guarded,

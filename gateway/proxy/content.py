@@ -1,6 +1,7 @@
 """What was asked and answered, kept for whoever looks at the request later; only where the configuration says so."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -14,8 +15,9 @@ MAX_BYTES = 64 * 1024
 
 
 class Hides(Protocol):
-    def of(self, text: str) -> str:
-        """The text without what must not be read."""
+    @property
+    def patterns(self) -> Sequence[tuple[re.Pattern[str], str]]:
+        """What must not be read, and what is to stand in its place."""
 
 
 class BodyRules(Protocol):
@@ -96,4 +98,5 @@ class ContentMiddleware:
 
 def _asked(exchange: Exchange) -> bytes:
     body = exchange.call.request.body if exchange.call is not None else None
-    return body.data if isinstance(body, JsonBody | RawBody) else b""
+    data = body.data if isinstance(body, JsonBody | RawBody) else b""
+    return data if isinstance(data, bytes) else b""  # what is stored in a file is an upload

@@ -474,3 +474,46 @@ async def test_without_records_there_are_none_to_ask_for(open_app):
     status, said = await api.refused(api.ask("GET", "/requests"))
 
     assert (status, said) == (404, "records of requests are not kept; that is what GATEWAY_RECORDS_URL=none asks for")
+
+
+GLOBAL = {
+    "type": "gateway-global-settings",
+    "name": "global",
+    "logging_settings": {"type": "header_controlled", "log_body_by_default": False},
+}
+HIDING = {
+    "type": "gateway-logging-config",
+    "name": "numbers",
+    "log": True,
+    "redact_with": {"custom_patterns": [{"pattern": "EMP-[0-9]+", "redaction_text": "[EMP]"}]},
+}
+
+
+async def test_what_is_asked_and_answered(api):
+    """Kept for those who say so, where they may, without what must not be read; and shown with that request alone."""
+    for manifest in (GLOBAL, HIDING):
+        await api.done(api.apply(manifest))
+    body = {"model": "demo/echo", "messages": [{"role": "user", "content": "EMP-17 sk-0123456789abcdef0123"}]}
+    ids = []
+    for enabled in ("true", "false"):
+        headers = {"authorization": "Bearer static-token-of-ana", "x-tfy-logging-config": f'{{"enabled": {enabled}}}'}
+        answer = await request(api.app, "POST", "/v1/chat/completions", body, headers=headers)
+        assert answer.status == 200
+        ids.append(answer.headers["x-request-id"])
+
+    async def shown(id_):
+        return (await api.ask("GET", f"/requests/{id_}", by="ana")).json().get("data", {})
+
+    async with asyncio.timeout(10):
+        while not (await shown(ids[0])).get("input"):
+            await asyncio.sleep(0.01)
+        while not (other := await shown(ids[1])):
+            await asyncio.sleep(0.01)
+    found = await shown(ids[0])
+
+    assert msgspec.json.decode(found["input"])["messages"][0]["content"] == "[EMP] ***"
+    assert "[EMP] ***" in found["output"]
+    assert found["isCut"] is False
+    assert (other["input"], other["output"]) == (None, None)
+    for path in ("/requests", "/requests/export", "/requests/export?format=csv"):
+        assert b"EMP" not in (await api.ask("GET", path, by="ana")).body

@@ -23,8 +23,7 @@ class Store:
 
 
 class Hides(msgspec.Struct):
-    def of(self, text):
-        return re.sub("EMP-[0-9]+", "[EMP]", text)
+    patterns: tuple = ((re.compile("EMP-[0-9]+"), "[EMP]"),)
 
 
 async def test_it_is_made_unreadable_before_it_is_written():
@@ -59,3 +58,28 @@ async def test_too_many_are_counted_too():
             contents.add(Kept(f"r{number}", b"", b"", False))
 
     assert (sorted(store.written), contents.dropped) == (["r0", "r1"], 3)
+
+
+@pytest.mark.parametrize("before", [*range(480, 520), 0, 985, 1000])
+async def test_what_is_hidden_may_stand_anywhere(before):
+    """Text is looked at in steps, and what lies across two of them is found, once."""
+    store = Store()
+    contents = Contents(store)
+    text = "x" * before + "EMP-1234567890" + "y" * 700 + "EMP-2"
+
+    async with contents.running():
+        contents.add(Kept("r1", text.encode(), b"", False, Hides()))
+
+    assert store.written["r1"].input == "x" * before + "[EMP]" + "y" * 700 + "[EMP]"
+
+
+async def test_a_slow_pattern_holds_nobody_up():
+    """One whose work grows with the square of the text, on as much as is kept."""
+    store = Store()
+    contents = Contents(store)
+    hides = Hides(((re.compile("(?:a+)b"), "-"),))
+
+    async with contents.running():
+        contents.add(Kept("r1", b"a" * 65_536, b"", True, hides))
+
+    assert store.written["r1"].input == "a" * 65_536
