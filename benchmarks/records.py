@@ -157,6 +157,7 @@ async def summing(store: RecordStore, cost: int) -> None:
         "by model, percentiles": Question(since=since, until=until, by=("resolved_model",), scales=SCALES),
         "by team and model": Question(since=since, until=until, by=("team", "model")),
         "by user": Question(since=since, until=until, by=("subject",)),
+        "by user, cost alone": Question(since=since, until=until, by=("subject",), counts=("cost",)),
         "of one user": Question(since=since, until=until, by=("model",), subjects=frozenset({"user:u3@example.com"})),
         "by hour": Question(since=since, until=until, step_s=3600 * 6, scales=SCALES[:1]),
     }.items():

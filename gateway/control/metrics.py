@@ -47,6 +47,16 @@ SCALES: Mapping[str, Scale] = {
     "interTokenLatencyMs": PER_TOKEN,
     "timePerOutputTokenLatencyMs": PER_TOKEN,
 }
+COLUMNS: Mapping[str, Sequence[str]] = {
+    "costInUSD": ("cost", "unpriced"),
+    "inputTokens": ("input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input"),
+    "outputTokens": ("output", "reasoning", "audio_output", "image_output", "citation"),
+    "latencyMs": ("latency_us",),
+    "timeToFirstTokenMs": ("first_token_us",),
+    "interTokenLatencyMs": ("per_token_us",),
+    "timePerOutputTokenLatencyMs": ("per_token_us",),
+}
+"""What a column is made of, if it is not kept under its own name."""
 PERCENTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 Kind = Literal["count", "sum", "avg", "p50", "p75", "p90", "p95", "p99"]
@@ -100,6 +110,7 @@ async def query(control: Control, ask: Ask) -> Metrics:
             step_s=_step_s(body, until - since),
             subjects=sight.subjects,
             scales=_scales(body.aggregations),
+            counts=_counts(body.aggregations),
         ),
         now,
     )
@@ -175,6 +186,13 @@ def _scales(asked: Iterable[Aggregation]) -> tuple[Scale, ...]:
     """Averages need the counts, too."""
     columns = [each.column or "" for each in asked if each.type not in ("count", "sum")]
     return tuple(dict.fromkeys(SCALES[column] for column in columns if column in SCALES))
+
+
+def _counts(asked: Iterable[Aggregation]) -> tuple[str, ...]:
+    """Those that `_total` looks at."""
+    columns = {each.column or "requests" for each in asked} | {"requests"}
+    found = [name for column in columns for name in COLUMNS.get(column, (column,))]
+    return tuple(dict.fromkeys(found))
 
 
 def _dimension(name: str) -> str:

@@ -109,7 +109,7 @@ async def facets(control: Control, ask: Ask) -> dict[str, Any]:
     for name in (*FACETS, *(f"metadata.{key}" for key in records.metadata)):
         if seen is not None and (name == "team" or name.startswith("metadata.")):
             continue  # whose sums are not kept for each of their people
-        question = Question(since=since, until=until, by=(name,), subjects=seen)
+        question = Question(since=since, until=until, by=(name,), subjects=seen, counts=("requests",))
         counts = [Facet(each.group[0], each.requests) for each in await records.sums(question, now=now)]
         found[name] = sorted(counts, key=lambda each: (-each.requests, each.value))[:MOST_FACETS]
     return {"data": found}

@@ -91,6 +91,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         step_s: one group for each such span of time, at least a minute; None: all of it together.
         subjects: whose requests; None: everybody's.
         scales: whose percentiles are asked for.
+        counts: the columns that are wanted; what is left out is 0. Empty: all of them, which takes longer.
     """
 
     since: datetime
@@ -100,6 +101,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     step_s: int | None = None
     subjects: frozenset[str] | None = None
     scales: tuple[Scale, ...] = ()
+    counts: tuple[str, ...] = ()
 
 
 class Sum(msgspec.Struct, frozen=True):

@@ -15,48 +15,59 @@ MAX_VALUES = 100
 MAX_FILTERS = 30
 
 Condition = ColumnElement[bool]
+Make = Callable[[str, Sequence[str], bool], Condition]
+"""From the field, its values, and whether the index of its column may be used."""
 
 _COMPARED = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
 _CLASS = re.compile(r"([1-5])xx")
 _BIGGEST = 2**53
 
 
-def condition_of(rule: Rule, *, is_sqlite: bool = True) -> Condition:
-    """Raises BadRequest: a filter cannot be understood."""
+def condition_of(rule: Rule, *, along: str | None = None, is_sqlite: bool) -> Condition:
+    """
+    Args:
+        along: the only field whose index may be used, because the list is read along it. How long all others would
+            take depends on what there is, and a database may guess wrong.
+
+    Raises:
+        BadRequest: a filter cannot be understood.
+    """
     if len(rule) > MAX_FILTERS:
         raise BadRequest(f"a list has at most {MAX_FILTERS} filters")
-    return and_(True, *(_condition(each, is_sqlite) for each in rule))
+    return and_(True, *(_condition(each, along, is_sqlite) for each in rule))
 
 
-def seen_condition(seen: Sequence[Rule], *, is_sqlite: bool) -> Condition:
-    return or_(False, *(condition_of(rule, is_sqlite=is_sqlite) for rule in seen))
+def seen_condition(seen: Sequence[Rule], *, along: str | None = None, is_sqlite: bool) -> Condition:
+    return or_(False, *(condition_of(rule, along=along, is_sqlite=is_sqlite) for rule in seen))
 
 
-def _condition(filter_: Filter, is_sqlite: bool) -> Condition:
+def _condition(filter_: Filter, along: str | None, is_sqlite: bool) -> Condition:
     if len(filter_.values) > MAX_VALUES and filter_.field not in ("subject", "id"):
         raise BadRequest(f"{filter_.field} has more than {MAX_VALUES} values", param=filter_.field)
     if filter_.field.startswith(METADATA):
         condition = _metadata(filter_.field.removeprefix(METADATA), filter_.values, is_sqlite)
     elif filter_.field in FIELDS:
-        condition = FIELDS[filter_.field](filter_.field, filter_.values)
+        condition = FIELDS[filter_.field](filter_.field, filter_.values, along == filter_.field)
     else:
         known = ", ".join((*FIELDS, f"{METADATA}<key>"))
         raise BadRequest(f"there is no filter {filter_.field[:100]!r}; known are: {known}", param=filter_.field[:100])
     return func.coalesce(not_(condition), True) if filter_.is_not else condition
 
 
-def _text(column: str) -> Callable[[str, Sequence[str]], Condition]:
-    def condition(field: str, values: Sequence[str]) -> Condition:
+def _text(column: str) -> Make:
+    def condition(field: str, values: Sequence[str], is_along: bool) -> Condition:
         texts = [_plain(field, value) for value in values]
-        where: ColumnElement[str] = REQUESTS.c[column]
+        plain: ColumnElement[str] = REQUESTS.c[column]
+        where = plain if is_along or column == "request_id" else func.coalesce(plain, "")
         return where == texts[0] if len(texts) == 1 else where.in_(texts)
 
     return condition
 
 
-def _number(column: str, scale: int = 1) -> Callable[[str, Sequence[str]], Condition]:
-    def condition(field: str, values: Sequence[str]) -> Condition:
-        where: ColumnElement[Any] = REQUESTS.c[column]
+def _number(column: str, scale: int = 1) -> Make:
+    def condition(field: str, values: Sequence[str], is_along: bool) -> Condition:
+        plain: ColumnElement[Any] = REQUESTS.c[column]
+        where = plain if is_along else plain + 0
         equal: list[Any] = []
         bounds: list[Condition] = []
         for value in values:
@@ -94,37 +105,38 @@ def _compared(field: str, value: str, scale: int) -> tuple[str, int | float]:
     return compare, int(number) if number == number.to_integral_value() else float(number)
 
 
-def _status(field: str, values: Sequence[str]) -> Condition:
+def _status(field: str, values: Sequence[str], is_along: bool) -> Condition:
     classes = [int(match[1]) * 100 for value in values if (match := _CLASS.fullmatch(value))]
     others = [value for value in values if not _CLASS.fullmatch(value)]
-    status = REQUESTS.c.status
+    status = REQUESTS.c.status if is_along else REQUESTS.c.status + 0
     ranges = [and_(status >= first, status < first + 100) for first in classes]
     if not others:
         return or_(*ranges)
-    return or_(*ranges, _number("status")(field, others))
+    return or_(*ranges, _number("status")(field, others, is_along))
 
 
-def _flag(field: str, values: Sequence[str]) -> Condition:
+def _flag(field: str, values: Sequence[str], _: bool) -> Condition:
     if any(value not in ("true", "false") for value in values):
         raise BadRequest(f"{field} is true or false", param=field)
     is_stream: ColumnElement[bool] = REQUESTS.c.is_stream
     return is_stream.in_([value == "true" for value in values])
 
 
-def _account(field: str, values: Sequence[str]) -> Condition:
+def _account(field: str, values: Sequence[str], _: bool) -> Condition:
     # Not LIKE, for which SQLite takes large and small letters for the same.
     begins = [f"{_plain(field, value)}/" for value in values]
     return or_(*(func.substr(REQUESTS.c.resolved_model, 1, len(text)) == text for text in begins))
 
 
-def _subject_type(field: str, values: Sequence[str]) -> Condition:
+def _subject_type(field: str, values: Sequence[str], _: bool) -> Condition:
     begins = [f"{_plain(field, value)}:" for value in values]
     return or_(*(func.substr(REQUESTS.c.subject, 1, len(text)) == text for text in begins))
 
 
-def _team(field: str, values: Sequence[str]) -> Condition:
+def _team(field: str, values: Sequence[str], _: bool) -> Condition:
     teams = [_plain(field, value).removeprefix("team:") for value in values]
-    return exists().where(TEAMS.c.team.in_(teams), TEAMS.c.request_id == REQUESTS.c.request_id)
+    theirs = TEAMS.alias("theirs")  # since the list may be read along the table itself
+    return exists().where(theirs.c.team.in_(teams), theirs.c.request_id == REQUESTS.c.request_id)
 
 
 def _metadata(key: str, values: Sequence[str], is_sqlite: bool) -> Condition:
@@ -149,7 +161,7 @@ def _plain(field: str, text: str) -> str:
     return text
 
 
-FIELDS: Mapping[str, Callable[[str, Sequence[str]], Condition]] = {
+FIELDS: Mapping[str, Make] = {
     "id": _text("request_id"),
     "subject": _text("subject"),
     "subject_type": _subject_type,
@@ -192,7 +204,7 @@ def driver_of(rule: Rule, seen: Sequence[Rule] | None) -> Driver:
     for field in _INDEXED:
         for each in every:
             values = _driving(each) if each.field == field else None
-            if values is not None and len(values) <= MOST_RANGES:
+            if values is not None and len(values) <= (1 if field == "team" else MOST_RANGES):
                 return Driver(field, values, is_plain and len(every) == 1 and len(values) == 1)
     return Driver(None, (), is_plain and not every)
 

@@ -10,7 +10,6 @@ from sqlalchemy import Select, Table, func, literal_column, or_, select
 from gateway.contract.usage import AMOUNTS, Usage
 from gateway.errors import BadRequest
 from gateway.state.requests.asked import METADATA, Only, Question, Sum
-from gateway.state.requests.histogram import SCALES, Scale
 from gateway.state.requests.tables import COUNTS, DAYS, HOURS, MINUTES
 
 MINUTES_KEPT = timedelta(hours=47)
@@ -102,7 +101,7 @@ def sums_query(question: Question, piece: Piece) -> Select[Any]:
         # Not a parameter: PostgreSQL would take it for another one where it is grouped by.
         step = table.c.at - table.c.at % literal_column(str(question.step_s))
     bins = [name for scale in question.scales for name in scale.columns]
-    sums = [func.sum(table.c[name]) for name in (*COUNTS, *bins)]
+    sums = [func.sum(table.c[name]) for name in (*_counts(question), *bins)]
     query = select(*columns, literal_column("0") if step is None else step, *sums)
     query = query.where(table.c.kind == kind, table.c.at >= piece.since_s, table.c.at < piece.until_s)
     if question.subjects is not None:
@@ -129,17 +128,19 @@ def summed(question: Question, rows: Iterable[Sequence[Any]]) -> list[Sum]:
 
 
 def _sum(question: Question, group: tuple[str, ...], at: int, counts: Sequence[int]) -> Sum:
-    named = dict(zip(COUNTS, counts, strict=False))
+    names = _counts(question)
+    named = dict.fromkeys(COUNTS, 0) | dict(zip(names, counts, strict=False))
     usage = msgspec.convert({name: named.pop(name) for name in AMOUNTS}, Usage)
-    bins, begin = {}, len(COUNTS)
+    bins, begin = {}, len(names)
     for scale in question.scales:
         bins[scale.name] = tuple(counts[begin : begin + scale.bins])
         begin += scale.bins
     return Sum(group, at if question.step_s is not None else None, usage=usage, bins=bins, **named)
 
 
-def scale_named(name: str) -> Scale:
-    return next(scale for scale in SCALES if scale.name == name)
+def _counts(question: Question) -> tuple[str, ...]:
+    """Always with those that groups are sorted by."""
+    return tuple(name for name in COUNTS if not question.counts or name in (*question.counts, "requests", "cost"))
 
 
 def _is_who(dimension: str) -> bool:

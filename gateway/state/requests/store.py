@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, inspect, select, text
+from sqlalchemy import Connection, RowMapping, Select, Table, and_, delete, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -45,7 +45,7 @@ from gateway.state.requests.tables import (
 
 AT_ONCE = 1000
 """Records of one transaction: more would keep readers' connections and other replicas waiting."""
-FIRST_WINDOW, LAST_WINDOW = 2_000, 32_000
+FIRST_WINDOW, LAST_WINDOW = 2_000, 8_000
 """Records that are looked through in one step."""
 BUDGET_S = 0.03
 """When a page has taken that long, it is what was found by then."""
@@ -175,8 +175,21 @@ class RecordStore:
             count = await self._delete(table, table.c.request_id < prefix_of(before), batch)
             deleted += count if table is REQUESTS else 0
         for table, kept in ((MINUTES, MINUTES_KEPT), (HOURS, HOURS_KEPT), (LEVELS[-1][0], HOURS_KEPT)):
-            await self._delete(table, table.c.at < int((now - kept).timestamp()), batch)
+            async for kind in self._kinds(table):  # as its index begins with it
+                old = and_(table.c.kind == kind, table.c.at < int((now - kept).timestamp()))
+                await self._delete(table, old, batch)
         return deleted
+
+    async def _kinds(self, table: Table) -> AsyncIterator[str]:
+        """Those there are, each by a look at the index."""
+        kind: str | None = ""
+        while True:
+            query = select(func.min(table.c.kind)).where(table.c.kind > kind)
+            async with border(self._deadline_s), connected(self._engine) as connection:
+                kind = await connection.scalar(query)
+            if kind is None:
+                return
+            yield kind
 
     # --- reading ---
 
@@ -200,15 +213,15 @@ class RecordStore:
             return Page(())
         await self.open()
         low, high = _bounds(query)
-        condition = self._condition(query.filters, query.seen)
+        condition = self._condition(query.filters, query.seen, along=driver.column)
         found: list[Record] = []
         size, until_s = FIRST_WINDOW, time.perf_counter() + budget_s
         async with border(self._deadline_s), connected(self._engine) as connection:
             while True:
                 end = None if driver.is_exact else await self._window_end(connection, driver, low, high, size, query)
                 step = (low, high) if end is None else (low, _after(end)) if query.oldest_first else (end, high)
-                rows = select(REQUESTS.c.record, REQUESTS.c.request_id).where(condition, *_between(*step))
-                rows = rows.order_by(_order(REQUESTS.c.request_id, query)).limit(query.limit - len(found) + 1)
+                rows = _reading(driver, step).where(condition)
+                rows = rows.order_by(_order(_id_of(driver), query)).limit(query.limit - len(found) + 1)
                 got = (await connection.execute(rows)).mappings().all()
                 found += [shown(row) for row in got[: query.limit - len(found)]]
                 if len(found) == query.limit:
@@ -276,15 +289,17 @@ class RecordStore:
     def _minutes_from_s(self) -> int:
         return int((self._clock() - MINUTES_KEPT).timestamp())
 
-    def _condition(self, filters: Rule, seen: Sequence[Rule] | None) -> Any:
-        condition = condition_of(filters, is_sqlite=self.is_sqlite)
-        return condition if seen is None else condition & seen_condition(seen, is_sqlite=self.is_sqlite)
+    def _condition(self, filters: Rule, seen: Sequence[Rule] | None, along: str | None = None) -> Any:
+        condition = condition_of(filters, along=along, is_sqlite=self.is_sqlite)
+        if seen is None:
+            return condition
+        return condition & seen_condition(seen, along=along, is_sqlite=self.is_sqlite)
 
     async def _window_end(
         self, connection: AsyncConnection, driver: Driver, low: str, high: str, size: int, query: Query
     ) -> str | None:
         """The id at which so many records were looked through; None: there are fewer."""
-        column = TEAMS.c.request_id if driver.column == "team" else REQUESTS.c.request_id
+        column = _id_of(driver)
         where = TEAMS.c.team if driver.column == "team" else REQUESTS.c[driver.column] if driver.column else None
         ends: list[str] = []
         for value in driver.values or (None,):
@@ -450,6 +465,19 @@ def _make_tables(connection: Connection) -> None:
             connection.exec_driver_sql(
                 f"CREATE TABLE IF NOT EXISTS {table.name}_others PARTITION OF {table.name} DEFAULT"
             )
+
+
+def _id_of(driver: Driver) -> Any:
+    return TEAMS.c.request_id if driver.column == "team" else REQUESTS.c.request_id
+
+
+def _reading(driver: Driver, step: tuple[str, str]) -> Select[Any]:
+    """The records of a step, along the driver."""
+    query = select(REQUESTS.c.record, REQUESTS.c.request_id).where(*_between(*step, _id_of(driver)))
+    if driver.column != "team":
+        return query
+    joined = TEAMS.join(REQUESTS, TEAMS.c.request_id == REQUESTS.c.request_id)
+    return query.select_from(joined).where(TEAMS.c.team == driver.values[0])
 
 
 def _bounds(query: Query) -> tuple[str, str]:

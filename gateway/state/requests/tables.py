@@ -53,6 +53,7 @@ TEAMS = Table(
     TABLES,
     Column("team", Text, primary_key=True),
     Column("request_id", ID, primary_key=True),
+    Index(None, "request_id"),
     sqlite_with_rowid=False,
     **PER_DAY,
 )

@@ -359,7 +359,7 @@ async def test_a_record_that_is_no_json_costs_only_itself(store, record_of):
 
 async def test_days_are_partitions(store, record_of):
     """A day that is over is dropped as a whole, without a look at its rows. Others have a place, too."""
-    now = datetime.now(UTC)
+    now = NOW
     await store.write(
         [record_of(1, at=now), record_of(2, at=now - timedelta(days=400)), record_of(3, request_id="odd")]
     )
