@@ -1,5 +1,6 @@
 """What a gateway with a database consists of, besides the way of a request."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -31,6 +32,7 @@ from gateway.upstream.outgoing import Ways
 ROTATE_EVERY_S = 600.0
 FORGET_EVERY_S = 6 * 3600.0
 FORGET_RECORDS_EVERY_S = 1800.0
+FIRST_FORGET_S = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -145,6 +147,7 @@ def remembering(settings: Settings, control: Control | None) -> list[Part]:
         return []
 
     async def forget() -> None:
+        await asyncio.sleep(FIRST_FORGET_S)  # who has just started has other things to do
         if forgotten := await records.forget(control.now() - timedelta(days=settings.records_days)):
             log.info("old records deleted", records=forgotten)
 

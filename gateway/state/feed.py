@@ -15,6 +15,8 @@ from gateway.state.pump import Pump
 from gateway.state.spool import MAX_BYTES, Spool
 
 BATCH = 1000
+MOST = 4000
+"""Of one batch, when there are so many: the more there are, the more of them are in the same sums."""
 FLUSH_S = 0.5
 """A process that is killed loses what came in since, and what was on its way."""
 WRITE_S = 15.0
@@ -115,7 +117,7 @@ class LastingFeed:
 
     async def _write_waiting(self) -> None:
         waiting = self._pump.waiting
-        while batch := waiting[:BATCH]:
+        while batch := waiting[:MOST]:
             await self._write(batch)
             del waiting[: len(batch)]
 
@@ -138,8 +140,8 @@ class LastingFeed:
             self._spool_problem = None
             return
         path, records = oldest
-        for at in range(0, len(records), BATCH):
-            await self._write(records[at : at + BATCH])
+        for at in range(0, len(records), MOST):
+            await self._write(records[at : at + MOST])
         try:
             await asyncio.to_thread(self._spool.remove, path)
         except OSError as error:

@@ -43,7 +43,7 @@ from gateway.state.requests.tables import (
     time_of,
 )
 
-AT_ONCE = 1000
+AT_ONCE = 4000
 """Records of one transaction: more would keep readers' connections and other replicas waiting."""
 FIRST_WINDOW, LAST_WINDOW = 2_000, 8_000
 """Records that are looked through in one step."""
