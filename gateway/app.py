@@ -31,14 +31,14 @@ from gateway.control.lifecycle import (
     sinks_from,
 )
 from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH
+from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH, PROXY, REALTIME, RESPONSE_TOKENS
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
 from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import ModelsEndpoint
-from gateway.endpoints.realtime import RealtimeEndpoint
-from gateway.endpoints.router import BASES, Paths, Router, UrlPath
+from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
+from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.errors import ConfigError, GatewayError, Stopping
 from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
@@ -46,15 +46,19 @@ from gateway.identity.jwt.jwks import HttpFetch
 from gateway.middleware import (
     AccountMiddleware,
     AuthMiddleware,
+    BackgroundMiddleware,
     BudgetMiddleware,
+    ContinueMiddleware,
     DrainMiddleware,
     EdgeMiddleware,
     ErrorsMiddleware,
     GuardMiddleware,
+    KeptMiddleware,
     LimitMiddleware,
     LogMiddleware,
     ModelMiddleware,
     ParseMiddleware,
+    RememberMiddleware,
 )
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
@@ -69,9 +73,12 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guard import GuardResponder
+from gateway.proxy.kept import Shelf
+from gateway.proxy.session import SessionTiming
 from gateway.proxy.spool import Disk
 from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
+from gateway.rules.metadata import MetadataRules
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
@@ -89,10 +96,11 @@ from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
+from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
-ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate}
+ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate, RESPONSE_TOKENS.name: RESPONSE_TOKENS.estimate}
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -111,6 +119,7 @@ def build_app(
     sinks: Sequence[Sink] | None = None,
     network: Upstream | None = None,
     timing: Timing | None = None,
+    session_timing: SessionTiming | None = None,
     hosts: Collection[str] = (),
     cors_origins: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -187,31 +196,47 @@ def build_app(
     )
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
+    sessions = RealtimeEndpoint(responder=responder, timing=session_timing or SessionTiming(), count=admission.count)
     of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask)
-    app: ASGIApp = InferenceEndpoint(responder=responder, timing=timing or Timing(), by_account=of_account)
+    app: ASGIApp = InferenceEndpoint(
+        responder=responder, timing=timing or Timing(), by_account=of_account, sessions=sessions
+    )
     if guards:
         app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
-    stand_in = batches.local.standing_in if batches is not None else None
-    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
     contents = Contents(control.records) if control is not None and control.records is not None else None
     if contents is not None:
         app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=contents.add)
-    app = ModelMiddleware(app, models=live, by_account=by_account, metadata=lambda: live.snapshot.metadata)
-    app = ParseMiddleware(app, bodies=bodies, max_body_bytes=max_body_bytes, disk=Disk(settings.upload_disk_bytes))
-    max_open = max_open or max_open_by_files()
-    lines: ASGIApp = DrainMiddleware(app, drain=drain, max_open=max_open)
+    max_open, large, disk = max_open or max_open_by_files(), asyncio.Lock(), Disk(settings.upload_disk_bytes)
+    draining = partial(DrainMiddleware, drain=drain, max_open=max_open)
+    parsing = partial(ParseMiddleware, bodies=bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
+    shelf = Shelf(objects, seal, days=settings.responses_days)
+    storing = RememberMiddleware(app, shelf=shelf)
     logging = partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging)
-    lines = logging(ErrorsMiddleware(lines, dialect=CHAT))
-    app = AuthMiddleware(app, tokens=known, failures=failures)
-    app = DrainMiddleware(app, drain=drain, max_open=max_open)
+    background = BackgroundMiddleware(storing, inner=logging(draining(app)), shelf=shelf)
+
+    def metadata() -> MetadataRules:
+        return live.snapshot.metadata
+
+    continuing = parsing(ContinueMiddleware(background, models=live, metadata=metadata, shelf=shelf))
+    about = partial(KeptMiddleware, ask=dispatcher.ask, cancel=background.cancel)
+    keeping = parsing(about(app, models=live, metadata=metadata, shelf=shelf))
+    stand_in = batches.local.standing_in if batches is not None else None
+    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
+    app = parsing(ModelMiddleware(app, models=live, by_account=by_account, metadata=metadata, storing=storing))
+    apart: dict[str, ASGIApp] = {RESPONSES: continuing, TOKENS: continuing, RESPONSE: keeping, COMPLETION: keeping}
+    lines = logging(ErrorsMiddleware(draining(ByDialect(app, apart=apart)), dialect=CHAT))
+
+    def admitted(app: ASGIApp) -> ASGIApp:
+        return draining(AuthMiddleware(app, tokens=known, failures=failures))
+
+    app, apart = admitted(app), {name: admitted(each) for name, each in apart.items()}
 
     asks = partial(AuthMiddleware, tokens=known, failures=failures)
-    realtime = DrainMiddleware(asks(RealtimeEndpoint()), drain=drain, max_open=max_open)
-    websockets = [UrlPath(["GET"], f"{base}/realtime", realtime) for base in BASES]
+    upgrade = asks(UpgradeEndpoint())
     lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
     parts: list[Part] = [
@@ -228,25 +253,30 @@ def build_app(
         http,
         guarded,
         lists,
+        background,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
         TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
         *((batches.runner,) if batches is not None else ()),
     ]
+    native = (*NATIVE, *NATIVE_SPEECH, PROXY)
+    described = OpenApiEndpoint(dialects=apis, passed=native, sessions=(REALTIME,), control=ROUTES if control else ())
     figures = telemetry.measured = Figures(parts, drain=drain)
     other = Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
-            UrlPath(["GET"], "/openapi.json", OpenApiEndpoint(dialects=apis, control=ROUTES if control else ())),
+            UrlPath(["GET"], "/openapi.json", described),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
             *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *control_paths(control, bodies=bodies, wrap=asks),
-            *websockets,
+            *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
         ]
     )
-    app = Router((*apis, *NATIVE, *NATIVE_SPEECH), inference=app, websockets=Paths(websockets), other=other)
+    realtime = speaking(REALTIME, app)
+    websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
+    app = Router((*apis, *native), inference=app, websockets=websockets, other=other, apart=apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
     app = ErrorsMiddleware(app, dialect=CHAT)

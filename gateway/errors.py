@@ -9,6 +9,7 @@
     ├── MethodNotAllowed      405
     ├── Conflict              409  it is managed elsewhere, or was changed meanwhile
     ├── BodyTooSlow           408  the body did not arrive in time
+    ├── SessionIdle           408  nothing was said over a WebSocket for too long
     ├── TooLarge              413  the body is over the cap
     ├── UriTooLong            414
     ├── UnsupportedEncoding   415  a compressed request body
@@ -49,6 +50,8 @@ class GatewayError(Exception):
     should_retry = False
     request_id: str | None = None
     """Of the request that it ends, once it is known which."""
+    close_code: int | None = None
+    """Of a WebSocket that it ends; None: by its status. Source: RFC 6455, section 7.4, and IANA's registry."""
 
     def __init__(
         self,
@@ -124,10 +127,18 @@ class BodyTooSlow(GatewayError):
     should_retry = True
 
 
+class SessionIdle(GatewayError):
+    status = 408
+    type = "timeout_error"
+    code = "session_idle"
+    close_code = 1001
+
+
 class TooLarge(GatewayError):
     status = 413
     type = "invalid_request_error"
     code = "request_too_large"
+    close_code = 1009
 
 
 class UriTooLong(GatewayError):
@@ -206,6 +217,7 @@ class Stopping(GatewayError):
     type = "overloaded_error"
     code = "server_shutdown"
     should_retry = True
+    close_code = 1012
 
 
 class UpstreamError(GatewayError):

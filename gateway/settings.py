@@ -19,6 +19,7 @@ ADMIN = Caller(subject="user:admin", is_admin=True)
 MIN_TOKEN_CHARS = 16
 MIN_PEPPER_BYTES = 16
 RECORDS_DAYS = 30
+MAX_RESPONSES_DAYS = 3650
 _SIZES = {"Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4}
 
 Value = TypeVar("Value")
@@ -38,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         records_url: of the database for request records; None: they are not kept in any.
         records_days: how long those are kept.
         records_metadata: the keys of metadata by which they are summed up.
+        responses_days: how long responses are kept that no provider keeps; 0: not at all.
         egress: of `GATEWAY_EGRESS_ALLOW`.
     """
 
@@ -52,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     records_url: Secret | None = None
     records_days: int = RECORDS_DAYS
     records_metadata: tuple[str, ...] = ()
+    responses_days: int | None = None
     secrets_dir: Path | None = None
     upload_disk_bytes: int = 4 * 1024**3
     files_dir: Path | None = None
@@ -86,6 +89,7 @@ def settings_from(environ: Mapping[str, str], *, has_secrets: bool = True) -> Se
         records_url=read.several(_records_url),
         records_days=read.one("GATEWAY_RECORDS_DAYS", _days) or RECORDS_DAYS,
         records_metadata=read.each("GATEWAY_RECORDS_METADATA", str),
+        responses_days=read.one("GATEWAY_RESPONSES_DAYS", _days_or_none),
         secrets_dir=read.one("GATEWAY_SECRETS_DIR", Path),
         upload_disk_bytes=read.one("GATEWAY_UPLOAD_DISK", _size) or Settings().upload_disk_bytes,
         files_dir=read.one("GATEWAY_FILES_DIR", Path),
@@ -210,6 +214,12 @@ def _pepper(environ: Mapping[str, str]) -> Secret | None:
 def _days(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
         raise ValueError("has to be a number of days above 0")
+    return int(text)
+
+
+def _days_or_none(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_RESPONSES_DAYS:
+        raise ValueError(f"has to be a number of days from 0 to {MAX_RESPONSES_DAYS}")
     return int(text)
 
 

@@ -426,8 +426,10 @@ async def test_names_of_models_may_be_encoded(app_with, auth):
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        (CHAT, "POST"),
+        (CHAT, "GET, HEAD, POST"),
         ("/completions", "POST"),
+        ("/responses", "POST"),
+        ("/responses/resp_1", "DELETE, GET, HEAD"),
         ("/api/llm/embeddings", "POST"),
         ("/", "GET, HEAD"),
         ("/healthz", "GET, HEAD"),

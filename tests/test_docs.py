@@ -6,6 +6,7 @@ yaml    The blocks of a page are one configuration: each loads with those above 
         no whole manifest stands `<!-- fragment of: TYPE -->`, above one for Kubernetes `<!-- for: Kubernetes -->`.
 sh      Each `gateway ...` has that command and those options. With a `text` block right below, it is run, and answers
         that; `...` stands for anything. A `gateway serve` is not run: what it shows is compared with the running one.
+toml    It is parsed.
 python  It is run, in a folder with a `.gateway/admin-token` of a running gateway.
 """
 
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import tomllib
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -135,7 +137,14 @@ def environ(**more):
 @each_page
 def test_has_blocks_of_known_kinds(page):
     """A block of another kind would be looked at by nobody."""
-    assert [block.place for block in blocks(page) if block.kind not in ("yaml", "sh", "python")] == []
+    assert [block.place for block in blocks(page) if block.kind not in ("yaml", "sh", "python", "toml")] == []
+
+
+@each_page
+def test_can_read_what_is_for_other_programs(page):
+    """Codex itself is run with its block by `tests/e2e/test_e2e_codex.py`."""
+    for block in of_kind(page, "toml"):
+        assert tomllib.loads(block.text), block.place
 
 
 @each_page

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.plugins import MIDDLEWARES, PROVIDERS, load_plugins, providers_by_type
+from gateway.providers.custom_endpoint import CustomEndpoints
 from gateway.providers.demo import Demo
 from gateway.providers.openai_compatible import OpenAICompatible
 
@@ -39,7 +40,7 @@ def install(tmp_path):
 def test_finds_what_comes_with_the_gateway():
     """Built-ins are found like everybody else's plugins, so that the way there is always in use."""
     built_in = {name: each for name, each in load_plugins(PROVIDERS).items() if each.__module__.startswith("gateway.")}
-    assert built_in == {"demo": Demo, "openai_compatible": OpenAICompatible}
+    assert built_in == {"custom_endpoint": CustomEndpoints, "demo": Demo, "openai_compatible": OpenAICompatible}
     assert load_plugins(MIDDLEWARES) == {}
 
 

@@ -51,6 +51,7 @@ def faults_of(environ, **options):
         ({"GATEWAY_REDIS_URL": "redis://h:6379/0"}, "redis_url", Secret("redis://h:6379/0")),
         ({"GATEWAY_SPOOL_DIR": "/var/spool"}, "spool_dir", Path("/var/spool")),
         ({"GATEWAY_LEDGER_DAYS": "30"}, "ledger_days", 30),
+        ({"GATEWAY_RESPONSES_DAYS": "0"}, "responses_days", 0),
         ({"GATEWAY_UPLOAD_DISK": "1000"}, "upload_disk_bytes", 1000),
         ({"GATEWAY_FILES_DIR": "/var/files"}, "files_dir", Path("/var/files")),
         ({"GATEWAY_FILES_DISK": "1Ki"}, "files_disk_bytes", 1024),
@@ -161,6 +162,13 @@ def test_nothing_but_what_is_around_is_no_token(variable, value):
         *(
             ({"GATEWAY_LEDGER_DAYS": days}, [("GATEWAY_LEDGER_DAYS", "has to be a number of days above 0")])
             for days in ("0", "-1", "1.5", "soon")
+        ),
+        *(
+            (
+                {"GATEWAY_RESPONSES_DAYS": days},
+                [("GATEWAY_RESPONSES_DAYS", "has to be a number of days from 0 to 3650")],
+            )
+            for days in ("-1", "soon", "3651")
         ),
         *(
             (

@@ -9,6 +9,7 @@ from gateway.cli.check import check
 from gateway.cli.init import init
 from gateway.cli.logs import logs
 from gateway.cli.migrate import migrate
+from gateway.cli.schema import schema
 from gateway.cli.serve import serve
 from gateway.cli.team import team
 from gateway.cli.token import token
@@ -26,5 +27,6 @@ def main() -> None:
     """
 
 
-for command in (init, check, serve, migrate, apply, diff, delete, history, rollback, token, team, user, usage, logs):
+COMMANDS = (init, check, schema, serve, migrate, apply, diff, delete, history, rollback, token, team, user, usage, logs)
+for command in COMMANDS:
     main.add_command(command)

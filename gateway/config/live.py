@@ -16,6 +16,7 @@ from gateway.config.snapshot import Snapshot
 from gateway.contract import Caller, Choice, Credential, Provider, ServesAccounts, Target, Upstream
 from gateway.contract.part import Figure, Part, counter, gauge
 from gateway.contract.route import NO_METADATA, Retry, Route
+from gateway.dialects.proxy import CUSTOM_ENDPOINT
 from gateway.errors import ConfigError, Fault, Forbidden, GatewayError, UnknownModel
 from gateway.identity.callers import Callers
 from gateway.manifests import Loader, Manifest, Secrets
@@ -175,6 +176,11 @@ class Config(Part):
             raise self._denied(name, caller, target)
         if is_virtual:
             return Choice(target, routes.by_model[target.name], classifier=routes.classifiers.get(target.name))
+        if (route := routes.by_model.get(target.name)) is not None:  # of endpoints, each with users of its own
+            candidates = tuple(each for each in route.candidates if self._may_use(caller, each.name))
+            if caller is not None and route.candidates and not candidates:
+                raise self._denied(name, caller, target)
+            return Choice(target, msgspec.structs.replace(route, candidates=candidates))
         if routes.retry is not None:
             return Choice(target, Route(target.name, "only", (direct(target, routes.retry),)))
         return Choice(target)
@@ -214,8 +220,12 @@ class Config(Part):
     def names(self, caller: Caller | None) -> Sequence[str]:
         targets = self.snapshot.targets
         if caller is None:
-            return tuple(targets)
-        return tuple(name for name, target in targets.items() if may_use(caller, target))
+            return tuple(name for name, target in targets.items() if CUSTOM_ENDPOINT not in target.model_types)
+        return tuple(
+            name
+            for name, target in targets.items()
+            if CUSTOM_ENDPOINT not in target.model_types and may_use(caller, target)
+        )
 
     def _denied(self, name: str, caller: Caller, target: Target) -> GatewayError:
         """404 hides what the caller may not know of; 403 says what is missing."""

@@ -18,16 +18,18 @@ from gateway.contract.provider import (
     Endpoint,
     ListsModels,
     Provider,
+    RelaysRefusals,
     Reply,
     ServesAccounts,
     Signer,
+    Socket,
     Target,
     Tls,
     Upstream,
     UpstreamRequest,
 )
 from gateway.contract.record import Content, Outcome, Record, SideCall, Sink, Span
-from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request, Stored
+from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request, Stored, StreamBody
 from gateway.contract.translator import Translator
 
 __all__ = [
@@ -56,14 +58,17 @@ __all__ = [
     "RawBody",
     "Reading",
     "Record",
+    "RelaysRefusals",
     "Reply",
     "Request",
     "ServesAccounts",
     "SideCall",
     "Signer",
     "Sink",
+    "Socket",
     "Span",
     "Stored",
+    "StreamBody",
     "Subject",
     "Target",
     "Text",

@@ -143,6 +143,14 @@ class Reading(Protocol):
         """How fast, and for which price, the reply was made, as it says itself."""
 
 
+@runtime_checkable
+class TellsFailure(Protocol):
+    """What a `Reading` may have besides, if an answer that breaks off has to be ended by more than an error."""
+
+    def failure(self, error: GatewayError) -> bytes:
+        """The last event of the stream, in place of `Dialect.stream_error`; empty: it has to be that."""
+
+
 class Dialect(Protocol):
     """One client-facing API: how its requests and its replies are read, and how its errors are written.
 

@@ -123,12 +123,14 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
         body: all of it, or its pieces: they are taken once, each when the one before has gone out.
         dropped_params: fields of the call that this provider would refuse, and that were left out.
         length: of a body in pieces, in bytes; None: it is not known, and they go out in chunks.
+        opens_socket: it is the handshake of a WebSocket, by GET and without a body.
     """
 
     endpoint: Endpoint
     body: bytes | AsyncIterable[bytes]
     dropped_params: tuple[str, ...] = ()
     length: int | None = None
+    opens_socket: bool = False
 
 
 class Reply(Protocol):
@@ -152,9 +154,34 @@ class Reply(Protocol):
         """Gives the connection back, or closes it when the reply was not read to its end. Safe to call twice."""
 
 
+class Socket(Reply, Protocol):
+    """A WebSocket that a provider has opened: a reply with status 101, which has no body to read."""
+
+    close_code: int
+    """Once `receive` gave None: the provider's, 1005 if it said none. Source: RFC 6455, section 7.4."""
+    close_reason: str
+
+    async def receive(self) -> str | bytes | None:
+        """The next message, whole; None: the provider has closed.
+
+        Raises:
+            BrokeOff: the connection ended without that, or it is not as the protocol says.
+        """
+
+    async def send(self, message: str | bytes) -> None:
+        """Returns when the provider can take more.
+
+        Raises:
+            BrokeOff: the connection has ended.
+        """
+
+    async def end(self, code: int) -> None:
+        """Says that this is all, and waits a moment for the answer. Never raises."""
+
+
 class Upstream(Protocol):
     async def call(self, request: UpstreamRequest) -> Reply:
-        """Sends a request and waits for the head of the answer.
+        """Sends a request and waits for the head of the answer: a `Socket` where one was asked for and opened.
 
         If that comes before all pieces of a body are sent, no more of them are.
 
@@ -253,6 +280,14 @@ class Provider(Protocol):
 
         `Refused.body` is for those whose errors are in the dialect already.
         """
+
+
+@runtime_checkable
+class RelaysRefusals(Protocol):
+    """What a `Provider` may have besides, for APIs in which each status says something to the caller alone."""
+
+    def relays(self, call: Call, target: Target, status: int) -> bool:
+        """Whether an answer with a status from 300 up is passed on as any other; else it is a refusal."""
 
 
 @runtime_checkable

@@ -83,7 +83,23 @@ class RawBody(msgspec.Struct, frozen=True, gc=False):
         return self.data if isinstance(self.data, bytes) else self.data.beginning
 
 
-Body: TypeAlias = JsonBody | FormBody | RawBody
+class Pieces(Protocol):
+    """Of a body that is still on its way. They can be had once."""
+
+    @property
+    def is_taken(self) -> bool: ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+class StreamBody(msgspec.Struct, frozen=True, gc=False):
+    """One that is passed on while it comes, as it is too large to be held. `length` in bytes; None: it is not known."""
+
+    pieces: Pieces
+    length: int | None = None
+
+
+Body: TypeAlias = JsonBody | FormBody | RawBody | StreamBody
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):

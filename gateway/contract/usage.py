@@ -73,6 +73,11 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         half = {name: count for name in names if (count := getattr(estimate, name))}
         return msgspec.structs.replace(self, untold=None, estimated=self.estimated or bool(half), **half)
 
+    def beside(self, expected: "Usage") -> "Usage":
+        """This, with what was expected of all that it does not count; so it is an estimate."""
+        more = {name: amount for name in AMOUNTS if (amount := getattr(expected, name)) and not getattr(self, name)}
+        return msgspec.structs.replace(self, **more, estimated=True)
+
     @classmethod
     def from_openai(cls, said: object) -> Self | None:
         """From the `usage` object of OpenAI's APIs, in all vendors' variants.
@@ -126,8 +131,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         written = min(written, prompt - cached)
         # Parts may overlap (audio from the cache counts as both) and still add up to no more than the whole.
         rest_in = prompt - cached - written
-        audio_in = 0 if usage.prompt_audio_seconds else min(_count(into.audio_tokens), rest_in)
-        image_in = min(_count(into.image_tokens), rest_in - audio_in)
+        audio_in = 0 if usage.prompt_audio_seconds else min(into.without_cached("audio_tokens"), rest_in)
+        image_in = min(into.without_cached("image_tokens"), rest_in - audio_in)
         inside = 0 if beside else min(reasoning, completion)
         audio_out = min(_count(out.audio_tokens), completion - inside)
         image_out = min(_count(out.image_tokens), completion - inside - audio_out)
@@ -211,12 +216,20 @@ class OpenAIDetails(msgspec.Struct):
     audio_tokens: int | None = None
     image_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cached_tokens_details: Any = None
+    """Of the realtime API, whose counts of sound and pictures include those that were cached."""
+
+    def without_cached(self, name: str) -> int:
+        """Of tokens of some kind, those that did not come from the cache, as far as that is told."""
+        cached, count = self.cached_tokens_details, _count(getattr(self, name))
+        return max(0, count - (_whole(cached.get(name)) or 0)) if isinstance(cached, Mapping) else count
 
     @classmethod
     def of(cls, said: object) -> Self | None:
         if not isinstance(said, Mapping):
             return None
-        return cls(**{name: _whole(value) for name, value in said.items() if name in _PARTS})
+        counts = {name: _whole(value) for name, value in said.items() if name in _PARTS}
+        return cls(**counts | {_CACHED: said.get(_CACHED)})
 
 
 class OpenAIUsage(msgspec.Struct):
@@ -309,6 +322,7 @@ _INPUT = ("input", "cache_read", "cache_write", "cache_write_1h", "audio_input",
 _OUTPUT = ("output", "reasoning", "audio_output", "image_output", "citation")
 
 _NO_DETAILS = OpenAIDetails()
+_CACHED = "cached_tokens_details"
 _PARTS = frozenset(OpenAIDetails.__struct_fields__)
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 _COUNTS = frozenset(OpenAIUsage.__struct_fields__) - frozenset(_DETAILS)
@@ -317,6 +331,7 @@ _OTHER_NAMES = (
     ("output_tokens", "completion_tokens"),
     ("input_token_details", "prompt_tokens_details"),
     ("input_tokens_details", "prompt_tokens_details"),
+    ("output_token_details", "completion_tokens_details"),
     ("output_tokens_details", "completion_tokens_details"),
 )
-"""As OpenAI's newer APIs call them, transcriptions without the s, and servers that mix the two."""
+"""As OpenAI's newer APIs call them, transcriptions and realtime without the s, and servers that mix the two."""

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import msgspec
 
 from gateway._version import __version__
 from gateway.contract import Dialect, FormBody, JsonBody
 from gateway.control.routes import BASE, Needs, Permission, Route
+from gateway.endpoints.models import Model
 from gateway.middleware.parse import WITH_BODY
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 
@@ -20,6 +21,31 @@ _VENDORS = {"rerank": "Cohere", "messages": "Anthropic", "count_tokens": "Anthro
 
 Operation = dict[str, Any]
 _KINDS: Mapping[type, str] = {JsonBody: "application/json", FormBody: "multipart/form-data"}
+_ANY = "*/*"
+
+
+class ErrorDetails(msgspec.Struct):
+    """`code` is stable, and for programs; `message` says what happened, and what to do."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorBody(msgspec.Struct):
+    """An error, as OpenAI's API has it, with what clients of the TrueFoundry gateway read beside it. APIs of other
+    vendors have errors in the words of those."""
+
+    error: ErrorDetails
+    message: str
+    status: str = "failure"
+    status_code: int = msgspec.field(default=500, name="statusCode")
+
+
+class ModelList(msgspec.Struct):
+    data: list[Model]
+    object: str = "list"
 
 
 class RootEndpoint:
@@ -37,11 +63,22 @@ class OpenApiEndpoint:
     """At `/openapi.json`: what the tables of routes say, made when it is first asked for.
 
     Args:
+        passed: APIs that are passed on as they are.
+        sessions: those that are spoken over WebSockets.
         control: the routes of the control API; none without a database, where they lead nowhere.
     """
 
-    def __init__(self, *, dialects: Sequence[Dialect], control: Sequence[Route]) -> None:
+    def __init__(
+        self,
+        *,
+        dialects: Sequence[Dialect],
+        passed: Sequence[Dialect] = (),
+        sessions: Sequence[Dialect] = (),
+        control: Sequence[Route],
+    ) -> None:
         self.dialects = dialects
+        self.passed = passed
+        self.sessions = sessions
         self.control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,12 +86,16 @@ class OpenApiEndpoint:
 
     @cached_property
     def _document(self) -> bytes:
-        """OpenAPI 3.1. Answers have no schemas: those of models are the providers'."""
-        bodies = list(dict.fromkeys(route.body for route in self.control if route.body is not None))
-        refs, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
-        ref_of = dict(zip(bodies, refs, strict=True))
+        """OpenAPI 3.1. Answers of models have no schemas: they are the providers'."""
+        kinds = [ErrorBody, ModelList]
+        for route in self.control:
+            kinds += [kind for kind in (route.body, _answer_of(route)) if kind is not None]
+        kinds = [*dict.fromkeys(kinds)]
+        refs, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+        ref_of = dict(zip(kinds, refs, strict=True))
         paths: dict[str, dict[str, Operation]] = {}
-        for path, method, operation in [*self._inference(), *_probes(), *self._control(ref_of)]:
+        found = (*self._inference(ref_of), *self._sessions(), *self._passed(), *_probes(), *self._control(ref_of))
+        for path, method, operation in found:
             paths.setdefault(path, {})[method.lower()] = operation
         document = {
             "openapi": "3.1.0",
@@ -65,7 +106,7 @@ class OpenApiEndpoint:
         }
         return msgspec.json.encode(document)
 
-    def _inference(self) -> Iterable[tuple[str, str, Operation]]:
+    def _inference(self, ref_of: Mapping[Any, Any]) -> Iterable[tuple[str, str, Operation]]:
         anything: dict[str, Any] = {"type": "object"}
         model = {**anything, "required": ["model"], "properties": {"model": {"type": "string"}}}
         for dialect in self.dialects:
@@ -73,15 +114,36 @@ class OpenApiEndpoint:
                 vendor = _VENDORS.get(dialect.name, "OpenAI")
                 about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(route))
                 if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method in WITH_BODY:
+                    has_model = dialect.model_type and "{" not in route
                     about["requestBody"] = {
                         "required": True,
-                        "content": {kind: {"schema": model if dialect.model_type else anything}},
+                        "content": {kind: {"schema": model if has_model else anything}},
                     }
                 yield route if route.startswith("/v2/") else f"/v1{route}", method, about
-        yield "/v1/models", "GET", _operation("The models the caller may use", "inference")
-        yield "/v1/models/{id}", "GET", _operation("One of them; its name may hold slashes", "inference", names=["id"])
+        listed, one = ref_of[ModelList], {"$ref": "#/components/schemas/Model"}
+        yield "/v1/models", "GET", _operation("The models the caller may use", "inference", answer=listed)
+        told = "One of them; its name may hold slashes"
+        yield "/v1/models/{id}", "GET", _operation(told, "inference", names=["id"], answer=one)
 
-    def _control(self, ref_of: dict[type[msgspec.Struct], Any]) -> Iterable[tuple[str, str, Operation]]:
+    def _sessions(self) -> Iterable[tuple[str, str, Operation]]:
+        for dialect in self.sessions:
+            for method, route in dialect.routes:
+                about = _operation(f"As OpenAI's {route}: a WebSocket, `?model=account/model`", "inference")
+                about["responses"] = {"101": {"description": "A WebSocket."}, **about["responses"]}
+                del about["responses"]["200"]
+                yield f"/v1{route}", method, about
+
+    def _passed(self) -> Iterable[tuple[str, str, Operation]]:
+        """What stands behind their prefixes is the vendors' to describe."""
+        for dialect in self.passed:
+            for method, route in dialect.routes:
+                path = route.replace(":path}", "}")
+                about = _operation("Passed on as it is", "passed on", names=_names_in(path))
+                if method in ("POST", "PUT", "PATCH"):
+                    about["requestBody"] = {"content": {_ANY: {}}}
+                yield path, method, about
+
+    def _control(self, ref_of: Mapping[Any, Any]) -> Iterable[tuple[str, str, Operation]]:
         for route in self.control:
             needs = route.needs
             needed = f"{needs.permission} on {needs.resource}" if isinstance(needs, Permission) else needs.value
@@ -90,10 +152,21 @@ class OpenApiEndpoint:
                 "control",
                 names=_names_in(route.path),
                 body=ref_of[route.body] if route.body is not None else None,
+                answer=ref_of.get(_answer_of(route)),
             )
             if needs is Needs.NOTHING:
                 operation["security"] = []
             yield BASE + route.path, route.method, {**operation, "description": f"Needs {needed}."}
+
+
+def _answer_of(route: Route) -> Any:
+    """The struct that its handler says it answers with; None: it does not say more than that it is JSON."""
+    try:
+        kind = get_type_hints(route.handler).get("return")
+    except NameError:  # a type that only type checkers import
+        return None
+    origin = get_origin(kind) or kind
+    return kind if isinstance(origin, type) and issubclass(origin, msgspec.Struct) else None
 
 
 def _names_in(path: str) -> list[str]:
@@ -106,12 +179,14 @@ def _probes() -> Iterable[tuple[str, str, Operation]]:
     yield "/metrics", "GET", {**_operation("Numbers, for Prometheus", "operation"), "security": []}
 
 
-def _operation(summary: str, tag: str, *, names: Iterable[str] = (), body: Any = None) -> Operation:
+def _operation(summary: str, tag: str, *, names: Iterable[str] = (), body: Any = None, answer: Any = None) -> Operation:
+    done = {"description": "Done."} | ({"content": {"application/json": {"schema": answer}}} if answer else {})
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
     operation: Operation = {
         "summary": summary,
         "tags": [tag],
         "security": [{name: []} for name in BEARER],
-        "responses": {"200": {"description": "Done."}, "default": {"description": "An error."}},
+        "responses": {"200": done, "default": {"description": "An error.", "content": error}},
     }
     if names:
         text = {"type": "string"}

@@ -9,7 +9,10 @@ from gateway.dialects.moderations import MODERATIONS
 from gateway.dialects.native import NATIVE
 from gateway.dialects.native_speech import NATIVE_SPEECH
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects.proxy import PROXY
+from gateway.dialects.realtime import REALTIME
 from gateway.dialects.rerank import RERANK
+from gateway.dialects.responses import KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
 
 ALL: tuple[Dialect, ...] = (
     CHAT,
@@ -25,6 +28,10 @@ ALL: tuple[Dialect, ...] = (
     MODERATIONS,
     MESSAGES,
     COUNT_TOKENS,
+    MAKE_RESPONSE,
+    RESPONSE_TOKENS,
+    KEPT_RESPONSES,
+    KEPT_COMPLETIONS,
     *ACCOUNT_APIS,
 )
 
@@ -38,11 +45,17 @@ __all__ = [
     "IMAGES",
     "IMAGE_EDITS",
     "IMAGE_VARIATIONS",
+    "KEPT_COMPLETIONS",
+    "KEPT_RESPONSES",
+    "MAKE_RESPONSE",
     "MESSAGES",
     "MODERATIONS",
     "NATIVE",
     "NATIVE_SPEECH",
+    "PROXY",
+    "REALTIME",
     "RERANK",
+    "RESPONSE_TOKENS",
     "SPEECH",
     "TRANSCRIPTIONS",
     "TRANSLATIONS",

@@ -10,14 +10,14 @@ class OpenAIErrors:
     """How all of OpenAI's APIs write them."""
 
     def error(self, error: GatewayError) -> bytes:
-        details = _details(error)
+        details = details_of(error)
         more = {"status": "failure", "statusCode": error.status, "message": details["message"]}
         return msgspec.json.encode({"error": details, **more})
 
     def stream_error(self, error: GatewayError) -> bytes:
-        return b"data: %b\n\n" % msgspec.json.encode({"error": _details(error)})
+        return b"data: %b\n\n" % msgspec.json.encode({"error": details_of(error)})
 
 
-def _details(error: GatewayError) -> dict[str, str | None]:
+def details_of(error: GatewayError) -> dict[str, str | None]:
     # A message may name what the caller asked for, and people paste keys in the wrong place.
     return {"message": redact_text(error.message), "type": error.type, "param": error.param, "code": error.code}

@@ -1,13 +1,42 @@
-"""Where the realtime API will be served."""
+"""The realtime API: a WebSocket to the client, and one to the provider."""
 
-from gateway.errors import NotServed, UpgradeRequired
+from gateway.errors import ClientLeft, UpgradeRequired
 from gateway.proxy.asgi import Receive, Scope, Send
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.responder import Responder
+from gateway.proxy.session import Count, SessionTiming, SocketWriter
+
+SUBPROTOCOL = "realtime"
 
 
 class RealtimeEndpoint:
-    """Refuses a WebSocket with what to use instead, and a request for not being one."""
+    """Has a session relayed. It is accepted once a provider has opened it; until then, what is wrong is a status.
+
+    Args:
+        count: counts what a session has used while it goes on.
+    """
+
+    def __init__(self, *, responder: Responder, timing: SessionTiming, count: Count) -> None:
+        self.responder = responder
+        self.timing = timing
+        self.count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            raise UpgradeRequired("this path takes a WebSocket")
-        raise NotServed("the realtime API is not served yet; use /v1/chat/completions, with `stream`")
+        exchange = Exchange.of(scope)
+        assert exchange.choice is not None, "ModelMiddleware has to come before this endpoint"
+        await receive()  # says that there is a client
+        # Pages send their token as one of several, and are given up by their browser unless another one is chosen.
+        chosen = SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
+        writer = SocketWriter(receive, send, exchange, subprotocol=chosen, timing=self.timing, count=self.count)
+        try:
+            with exchange.interruptible():
+                await self.responder.respond(exchange, writer)
+        except OSError as error:  # some servers raise from `send` when the client has gone
+            raise ClientLeft("the client closed the connection") from error
+
+
+class UpgradeEndpoint:
+    """Refuses a request where a WebSocket is meant."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise UpgradeRequired("this path takes a WebSocket")

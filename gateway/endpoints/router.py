@@ -1,6 +1,6 @@
 """Which path leads where. One router decides the handler, and with it whether a token is needed."""
 
-from collections.abc import Awaitable, Collection, Iterable
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from functools import partial
 
 from starlette.convertors import PathConvertor
@@ -19,24 +19,39 @@ what people give clients of Anthropic's API; the one behind it is the last of a 
 
 class Router:
     """Inference routes without places in them by dictionary: walking along patterns costs more than all steps here.
-    Then those with places, then the rest: `other`. Of two dialects with one route, the later has it."""
+    Then those with places, then the rest: `other`. Of two dialects with one route, the later has it.
 
-    def __init__(self, dialects: Iterable[Dialect], *, inference: ASGIApp, websockets: ASGIApp, other: ASGIApp) -> None:
-        self.fixed: dict[str, dict[str, tuple[Dialect, str]]] = {}
-        self.inference = inference
+    Args:
+        apart: name of a dialect -> what its requests go through in place of `inference`.
+    """
+
+    def __init__(
+        self,
+        dialects: Iterable[Dialect],
+        *,
+        inference: ASGIApp,
+        websockets: ASGIApp,
+        other: ASGIApp,
+        apart: Mapping[str, ASGIApp] = {},
+    ) -> None:
+        self.fixed: dict[str, dict[str, tuple[Dialect, str, ASGIApp]]] = {}
         self.websockets = websockets
         templates: list[UrlPath] = []
         for dialect in dialects:
             methods: dict[str, list[str]] = {}
+            app = apart.get(dialect.name, inference)
             for method, route in dialect.routes:
                 if "{" in route:
                     methods.setdefault(route, []).append(method)
                 else:
                     for base in BASES:
-                        self.fixed.setdefault(base + route, {})[method] = dialect, route
+                        found = self.fixed.setdefault(base + route, {})
+                        found |= dict.fromkeys(
+                            (method, "HEAD") if method == "GET" else (method,), (dialect, route, app)
+                        )
             for route, allowed in methods.items():
-                app = partial(self._infer, dialect, route)
-                templates[:0] = [UrlPath(allowed, base + route, app) for base in BASES]
+                infer = partial(self._infer, dialect, route, app)
+                templates[:0] = [UrlPath(allowed, base + route, infer) for base in BASES]
         self.other = Paths(templates, other=other) if templates else other
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -50,14 +65,53 @@ class Router:
         if found is None:
             exchange.dialect = next(iter(methods.values()))[0]
             raise MethodNotAllowed(methods)
-        exchange.dialect, exchange.route = found
-        return self.inference(scope, receive, send)
+        exchange.dialect, exchange.route, app = found
+        return app(scope, receive, send)
 
-    def _infer(self, dialect: Dialect, route: str, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    @staticmethod
+    def _infer(
+        dialect: Dialect, route: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
         exchange = Exchange.of(scope)
         exchange.dialect = dialect
         exchange.route = route
-        return self.inference(scope, receive, send)
+        return app(scope, receive, send)
+
+
+class ByDialect:
+    """For requests whose dialect is known: what the router would send them through.
+
+    Args:
+        apart: name of a dialect -> that, in place of `app`.
+    """
+
+    def __init__(self, app: ASGIApp, *, apart: Mapping[str, ASGIApp]) -> None:
+        self.app = app
+        self.apart = apart
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        dialect = Exchange.of(scope).dialect
+        app = self.apart.get(dialect.name, self.app) if dialect is not None else self.app
+        return app(scope, receive, send)
+
+
+def websocket_paths(dialect: Dialect) -> list[str]:
+    """Of an API that is spoken over WebSockets: those of others, and `/live/{account}`, which the vendors' own clients
+    are given. Source: section 2.3 of the compatibility notes."""
+    routes = [route for _, route in dialect.routes]
+    live = ("/live/{account}", *(f"/live/{{account}}{version}{route}" for route in routes for version in ("", "/v1")))
+    return [*(base + route for base in BASES for route in routes), *live]
+
+
+def speaking(dialect: Dialect, app: ASGIApp) -> ASGIApp:
+    """`app`, told that its requests are in this dialect."""
+
+    def speak(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        exchange = Exchange.of(scope)
+        exchange.dialect, exchange.route = dialect, dialect.routes[0][1]
+        return app(scope, receive, send)
+
+    return speak
 
 
 class UrlPath:

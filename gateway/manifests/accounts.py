@@ -45,7 +45,11 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`ca_cert` is PEM text."""
+    """
+    Args:
+        reject_unauthorized: whether the certificate of the other end is checked.
+        ca_cert: an authority to be trusted besides, as PEM text.
+    """
 
     reject_unauthorized: bool = True
     ca_cert: str | None = None
@@ -88,7 +92,14 @@ class OllamaHost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What all integrations have. `authorized_subjects`: None when everybody who may use the account may use it."""
+    """What all integrations have.
+
+    Args:
+        name: what stands behind the account's name in that of the model; `*` offers all that the vendor has.
+        model_types: what it may be asked for.
+        cost: None: what calls cost is not known.
+        authorized_subjects: None when everybody who may use the account may use it.
+    """
 
     type: Annotated[str, Meta(pattern="^integration/model/", description="integration/model/...")]
     name: ModelName
@@ -103,7 +114,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Integration(Model, frozen=True, kw_only=True):
-    """`model_id` is the provider's own name for it."""
+    """
+    Args:
+        model_id: the provider's own name for it.
+    """
 
     model_id: Text
 
@@ -113,7 +127,14 @@ class Integration(Model, frozen=True, kw_only=True):
 
 
 class SelfHostedModel(Model, frozen=True, kw_only=True):
-    """A server somewhere, with its own address and key. `hosted_model_name` is its own name for the model."""
+    """A server somewhere, with its own address and key.
+
+    Args:
+        hosted_model_name: its own name for the model.
+        url: of its API, as in `https://host/v1`.
+        headers: sent with each request.
+        tfy_application_id: kept, and without effect.
+    """
 
     hosted_model_name: Text
     url: Url
@@ -143,6 +164,11 @@ class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
     """What all accounts have.
 
     Args:
+        name: stands in front of its models' names: `account/model`.
+        integrations: its models.
+        collaborators: who may use or manage it.
+        ownedBy: kept, and without effect.
+        concurrency: how many requests it takes at once; None: any number.
         discount_percent: taken off the list price.
         asks_for_usage: of streams whose callers do not, by `stream_options.include_usage`; for servers that refuse it.
     """

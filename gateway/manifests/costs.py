@@ -16,12 +16,26 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenPrices(msgspec.Struct, frozen=True, kw_only=True):
-    """Per 1,000 tokens. Up to the first tier the plain price applies."""
+    """Per 1,000 tokens. Up to the first tier the plain price applies.
+
+    Args:
+        cache_read: read from the provider's cache; as input unless given.
+        cache_write: written to it; as input unless given.
+        audio_input: heard; as input unless given. TrueFoundry does not have this one and those below.
+        image_input: of pictures that it is shown; as input unless given.
+        audio_output: spoken; as output unless given.
+        image_output: of pictures that it makes, by their size and quality; as output unless given.
+        input_tiers: prices of calls with more input; so are all tiers.
+    """
 
     input: Dollars
     output: Dollars
     cache_read: Dollars | None = None
     cache_write: Dollars | None = None
+    audio_input: Dollars | None = None
+    image_input: Dollars | None = None
+    audio_output: Dollars | None = None
+    image_output: Dollars | None = None
     input_tiers: tuple[Tier, ...] | None = None
     output_tiers: tuple[Tier, ...] | None = None
     cache_read_tiers: tuple[Tier, ...] | None = None
@@ -63,4 +77,10 @@ class PageCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", ta
     value: PagePrices
 
 
-Cost: TypeAlias = PublicCost | TokenCost | EmbeddingCost | CharacterCost | AudioCost | PageCost
+class SearchCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="per_1000_searches"):
+    """Of a rerank, each begun hundred of documents is one. TrueFoundry does not have this."""
+
+    value: InputPrice
+
+
+Cost: TypeAlias = PublicCost | TokenCost | EmbeddingCost | CharacterCost | AudioCost | PageCost | SearchCost

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.manifests.accounts import Integration, Model, ProviderAccount, SelfHostedModel
 from gateway.manifests.builder import Steps
+from gateway.manifests.endpoints import CustomEndpoint, CustomEndpointAccount
 from gateway.manifests.guardrails import GuardrailGroup, GuardrailIntegration, MetadataIntegration
 from gateway.manifests.notifications import (
     ChannelAccount,
@@ -33,6 +34,8 @@ HAVE_NO_SAY: Mapping[type[msgspec.Struct], frozenset[str]] = MappingProxyType(
         Model: frozenset({"authorized_subjects", "cost", "model_types", "name", "type"}),
         Integration: frozenset({"model_id"}),
         SelfHostedModel: frozenset({"hosted_model_name", "tfy_application_id"}),
+        CustomEndpoint: frozenset({"loadbalancing_config"}),
+        CustomEndpointAccount: frozenset({"endpoint_type", "routing_type", "slug"}),
         ChannelAccount: frozenset({"ownedBy"}),
         GuardrailGroup: frozenset({"collaborators", "ownedBy"}),
         GuardrailIntegration: frozenset({"description", "enforcing_strategy", "operation", "priority"}),

@@ -19,7 +19,6 @@ NOT_YET = frozenset(
             for name in (
                 "aws",
                 "azure",
-                "custom-endpoint",
                 "gcp",
                 "mcp-server-group",
                 "palm",

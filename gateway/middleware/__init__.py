@@ -2,6 +2,7 @@
 
 from gateway.middleware.account import AccountMiddleware
 from gateway.middleware.auth import AuthMiddleware
+from gateway.middleware.background import BackgroundMiddleware
 from gateway.middleware.budget import BudgetMiddleware
 from gateway.middleware.drain import DrainMiddleware
 from gateway.middleware.edge import EdgeMiddleware
@@ -11,17 +12,23 @@ from gateway.middleware.limit import LimitMiddleware
 from gateway.middleware.log import LogMiddleware
 from gateway.middleware.model import ModelMiddleware
 from gateway.middleware.parse import ParseMiddleware
+from gateway.middleware.remember import RememberMiddleware
+from gateway.middleware.responses import ContinueMiddleware, KeptMiddleware
 
 __all__ = [
     "AccountMiddleware",
     "AuthMiddleware",
+    "BackgroundMiddleware",
     "BudgetMiddleware",
+    "ContinueMiddleware",
     "DrainMiddleware",
     "EdgeMiddleware",
     "ErrorsMiddleware",
     "GuardMiddleware",
+    "KeptMiddleware",
     "LimitMiddleware",
     "LogMiddleware",
     "ModelMiddleware",
     "ParseMiddleware",
+    "RememberMiddleware",
 ]

@@ -124,7 +124,7 @@ def _denying(send: Send) -> Send:
 
 
 async def _close(send: Send, error: GatewayError) -> None:
-    code = INTERNAL_ERROR if error.status >= 500 else POLICY_VIOLATION
+    code = error.close_code or (INTERNAL_ERROR if error.status >= 500 else POLICY_VIOLATION)
     reason = error.message.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
     with suppress(OSError):  # some servers raise when the client has gone
         await send({"type": "websocket.close", "code": code, "reason": reason})

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from gateway.contract import Models
+from gateway.contract import JsonBody, Models
 from gateway.errors import BadRequest
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.exchange import Exchange
@@ -17,6 +17,7 @@ class ModelMiddleware:
     Args:
         by_account: takes those that are about something of an account, as files are, and goes on to the same app.
         metadata: gives the rules in force about those.
+        storing: what those go through that say whether their answer is to be stored; None: what all do.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class ModelMiddleware:
         models: Models,
         by_account: ASGIApp | None = None,
         metadata: Callable[[], MetadataRules] = lambda: NO_RULES,
+        storing: ASGIApp | None = None,
     ) -> None:
         self.app = app
         self.models = models
         self.by_account = by_account
         self.metadata = metadata
+        self.storing = storing
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
@@ -49,4 +52,7 @@ class ModelMiddleware:
             if kind and kind not in choice.target.model_types:
                 raise BadRequest(f"{call.ask.name} is not declared as {kind} (model_types)", param="model")
             exchange.choice = choice
+            body = call.request.body
+            if self.storing is not None and isinstance(body, JsonBody) and "store" in body.fields:
+                return self.storing(scope, receive, send)
         return self.app(scope, receive, send)

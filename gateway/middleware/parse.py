@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from gateway.contract import Call, Dialect, FormBody, JsonBody, RawBody, Request
+from gateway.contract import Call, Dialect, FormBody, JsonBody, RawBody, Request, StreamBody
 from gateway.contract.request import Body
 from gateway.errors import BadRequest
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path, too_large
 from gateway.proxy.bodies import LARGE, Bodies
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.incoming import Incoming
 from gateway.proxy.options import OPTIONS, metadata_of, options_of
 from gateway.proxy.spool import Disk, Spool
 from gateway.wire.form import FormReader
@@ -38,14 +39,23 @@ class ParseMiddleware:
 
     Args:
         disk: where uploads may be while they are too large for memory.
+        large: held while a large one is read; the same for all that take turns.
     """
 
-    def __init__(self, app: ASGIApp, *, bodies: Bodies, max_body_bytes: int, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        bodies: Bodies,
+        max_body_bytes: int,
+        disk: Disk | None = None,
+        large: asyncio.Lock | None = None,
+    ) -> None:
         self.app = app
         self.disk = disk
         self.bodies = bodies
         self.max_body_bytes = max_body_bytes
-        self.large = asyncio.Lock()
+        self.large = large or asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
@@ -60,6 +70,9 @@ class ParseMiddleware:
                     max_bytes = self.max_body_bytes if accepts is JsonBody else max_bytes
                 if int(exchange.headers.get(b"content-length", b"0")) > max_bytes:
                     raise too_large(max_bytes)
+                if accepts is StreamBody and _is_large(exchange):
+                    await self._with_stream(scope, receive, send, exchange, dialect, max_bytes)
+                    return
                 if accepts is not JsonBody:
                     await self._with_upload(scope, receive, send, exchange, dialect, accepts, max_bytes)
                     return
@@ -77,6 +90,18 @@ class ParseMiddleware:
                 _read_options(exchange)
             exchange.call = Call(dialect=dialect, ask=ask, request=request, provider_key=exchange.provider_key)
         await self.app(scope, receive, send)
+
+    async def _with_stream(
+        self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, dialect: Dialect, max_bytes: int
+    ) -> None:
+        """It is read when somebody takes it, and only then can be heard what the client says behind it."""
+        incoming = Incoming(exchange, receive, max_bytes=max_bytes, piece_s=self.bodies.timeout_s)
+        length = exchange.headers.get(b"content-length")
+        request = _request(scope, exchange, StreamBody(incoming, int(length) if length is not None else None))
+        ask = dialect.parse(request)
+        _read_options(exchange)
+        exchange.call = Call(dialect=dialect, ask=ask, request=request, provider_key=exchange.provider_key)
+        await self.app(scope, incoming.receive, send)
 
     async def _with_upload(
         self,
@@ -117,7 +142,7 @@ def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
     dialect, places = exchange.dialect, scope.get("path_params")
     names: Collection[str] = getattr(dialect, "headers", ())  # `isinstance` of a protocol would take a microsecond
     return Request(
-        scope["method"],
+        scope.get("method", "GET"),  # the handshake of a WebSocket is one
         exchange.route,
         places or {},
         scope.get("query_string", b""),
@@ -146,6 +171,12 @@ def _kind(exchange: Exchange) -> type[Body]:
     """By the content type, whatever stands behind it."""
     kind = _content_type(exchange).partition(";")[0].strip().lower()
     return _KINDS.get(kind, RawBody)
+
+
+def _is_large(exchange: Exchange) -> bool:
+    """Or may be, as it does not say."""
+    length = exchange.headers.get(b"content-length")
+    return b"transfer-encoding" in exchange.headers if length is None else int(length) > LARGE
 
 
 def _content_type(exchange: Exchange) -> str:

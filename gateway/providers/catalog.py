@@ -17,6 +17,7 @@ from gateway.manifests.accounts import (
     WaferAccount,
 )
 from gateway.wire.account_apis import ROOTS
+from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS
 
 ALL = MappingProxyType(
     {
@@ -31,10 +32,24 @@ ALL = MappingProxyType(
         "speech": "/audio/speech",
         "rerank": "/rerank",
         "moderations": "/moderations",
+        "realtime": "/realtime",
         **ROOTS,
     }
 )
+_RESPONSES = MappingProxyType(
+    {
+        RESPONSES: "/responses",
+        TOKENS: "/responses/input_tokens",
+        RESPONSE: "/responses",
+        COMPLETION: "/chat/completions",
+    }
+)
+"""Dialects -> paths of those who have the Responses API, and keep what was made."""
 _NO_PATHS: Mapping[str, str] = MappingProxyType({})
+
+
+def with_responses(paths: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType({**paths, **_RESPONSES})
 
 
 def _only(*dialects: str) -> Mapping[str, str]:
@@ -61,6 +76,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
         reasoning of earlier turns, too.
     lists_models: it tells by `GET /models` which there are.
     states_cost: its usage says what the call costs, and that is what it charges.
+    has_responses: at its own address, each of its models that chats is asked in the Responses API, too. Others are if
+        they are declared as `responses`; callers of that API are translated for the rest.
     """
 
     account: type[ProviderAccount] = KeyAccount
@@ -74,6 +91,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     format: str = "openai"
     lists_models: bool = True
     states_cost: bool = False
+    has_responses: bool = False
 
 
 VENDORS: Mapping[str, Vendor] = {
@@ -82,6 +100,7 @@ VENDORS: Mapping[str, Vendor] = {
         base_url="https://api.openai.com/v1",
         key_variable="OPENAI_API_KEY",
         paths=_only(*(dialect for dialect in ALL if dialect != "rerank")),
+        has_responses=True,
     ),
     # Fields it does not know are a 400 as well ("property ... is unsupported"); prompt_cache_key is sent by SDKs.
     # Source: console.groq.com/docs/openai; api.md of groq-python of 2026-08; read 2026-11.
@@ -135,6 +154,7 @@ VENDORS: Mapping[str, Vendor] = {
         key_variable="OPENROUTER_API_KEY",
         format="openai-extended",
         states_cost=True,
+        has_responses=True,
     ),
     # Its reasoning models refuse `stop`, `frequency_penalty` and `reasoning_effort` too, others take them: those stay.
     # Source: docs.x.ai, reasoning; answers of api.x.ai for grok-3 to grok-4.6 in public issues; read 2026-11.
@@ -143,6 +163,7 @@ VENDORS: Mapping[str, Vendor] = {
         base_url="https://api.x.ai/v1",
         key_variable="XAI_API_KEY",
         rejects=frozenset({"presence_penalty"}),
+        has_responses=True,
     ),
     # Source: api.md of cerebras-cloud-sdk-python of 2026-01, read 2026-11.
     "provider-account/cerebras": Vendor(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from secrets import token_hex
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
@@ -38,16 +38,19 @@ from gateway.manifests.accounts import (
     ServicePrincipalAuth,
     WaferAccount,
 )
-from gateway.providers.catalog import OUTSIDE_V1, SERVERS, VENDORS, Vendor
+from gateway.providers.catalog import OUTSIDE_V1, SERVERS, VENDORS, Vendor, with_responses
 from gateway.providers.client_credentials import ClientCredentials
 from gateway.providers.credentials import BearerTokens
 from gateway.providers.rerankers import TRANSLATORS
 from gateway.translators import HUB, translator
 from gateway.wire.account_apis import account_request
+from gateway.wire.address import address_of as address_in
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.form import upload_of
 from gateway.wire.openai import StreamReading
+from gateway.wire.realtime import query_for
+from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
 
 # For plugins: a vendor that needs more than a row.
 __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
@@ -58,6 +61,12 @@ PASSED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|(x|anthropic)-ratelimi
 COMMON_TYPES = ("chat", "completion", "embedding")
 """What most vendors have models for."""
 
+KEPT = frozenset({RESPONSE, COMPLETION})
+"""Dialects about what was made before."""
+RESPONSE_BODIES = frozenset({RESPONSES, TOKENS})
+"""Dialects whose bodies hold items."""
+_QUERY = "%=+,:;/?@!$'()*~-._[]&"
+"""What stands in a query as it is."""
 _NOTHING_OWN: Mapping[str, Translator] = MappingProxyType({})
 _INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _STREAM_OPTIONS = re.compile(rb"stream_options|include_usage")
@@ -113,7 +122,9 @@ class OpenAICompatible:
             base_url, headers, tls = address_of(account, model, vendor)
             server = model.model_server if isinstance(model, SelfHostedModel) else ""
             paths = SERVERS[server] if server else vendor.paths
-            key = (base_url, *headers.items(), tls, server)
+            if has_responses(account, model, vendor):
+                paths = with_responses(paths)
+            key = (base_url, *headers.items(), tls, server, RESPONSES in paths)
             if key not in known:
                 known[key] = Settings(
                     {
@@ -146,17 +157,24 @@ class OpenAICompatible:
         endpoint = settings.endpoints.get(call.dialect.name)
         fields: dict[str, Any] = {**call.fields, "model": target.model}
         dropped: tuple[str, ...] = ()
+        if endpoint is not None and call.dialect.name in KEPT:
+            return _about_kept(endpoint, call, target)
         if endpoint is None or (settings.own and call.dialect.name in settings.own):
             body = _translator(call, target).request(call, target.model)
             assert isinstance(body, JsonBody)
             endpoint, fields, dropped = endpoint or settings.endpoints[HUB], {**body.fields}, body.dropped_params
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
-        form = call.request.body
-        if isinstance(form, FormBody):
-            return _upload(endpoint, form.with_texts({"model": target.model}))
+        sent = call.request.body
+        if not isinstance(sent, JsonBody):
+            if sent is None:
+                return _handshake(endpoint, call, target)
+            assert isinstance(sent, FormBody)
+            return _upload(endpoint, sent.with_texts({"model": target.model}))
         vendor = settings.vendor
-        if vendor.rejects or vendor.renames:
+        if call.dialect.name in RESPONSE_BODIES and call.dialect.name in settings.endpoints:
+            _leave_out_own(fields)
+        elif vendor.rejects or vendor.renames:
             dropped += _adapt(fields, vendor)
         if self._asks_for_usage(call, target):
             fields["stream_options"] = _with_usage(fields.get("stream_options"))
@@ -227,6 +245,35 @@ class OpenAICompatible:
         )
 
 
+def has_responses(account: ProviderAccount, model: Model, vendor: Vendor) -> bool:
+    """Whether the Responses API is spoken with it, and not only chat."""
+    is_elsewhere = isinstance(account, OpenAIAccount) and account.base_url is not None
+    return "responses" in model.model_types or (
+        vendor.has_responses and not is_elsewhere and "chat" in model.model_types
+    )
+
+
+def _about_kept(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
+    """A request about what was made before. The places in its path are filled in as the provider knows them."""
+    asked = call.request
+    if target.settings.passes_key_on:
+        endpoint = with_callers_key(endpoint, call, target)
+    url = urlsplit(endpoint.url)
+    _, _, below_it = asked.route.partition("{id}")
+    path = f"{url.path}/{quote(asked.path_params['id'], safe='')}{below_it}"
+    query = "&".join(filter(None, (url.query, quote(asked.query.decode("latin-1"), safe=_QUERY))))
+    method = "GET" if asked.method == "HEAD" else asked.method
+    body = asked.body.data if isinstance(asked.body, JsonBody) else b""
+    return UpstreamRequest(endpoint.at(f"{path}?{query}" if query else path, method=method), body)
+
+
+def _leave_out_own(fields: dict[str, Any]) -> None:
+    try:
+        for_provider(fields)
+    except RecursionError as error:  # here, further inside, less is too deep than where the body was parsed
+        raise BadRequest("the request body is nested too deeply", param="input") from error
+
+
 def _is_spoken(call: Call, target: Target) -> bool:
     """Whether the provider has the caller's own API."""
     settings: Settings = target.settings
@@ -266,6 +313,14 @@ def any_model_of(type_: str, auth_data: Mapping[str, str], model_types: Sequence
 def _upload(endpoint: Endpoint, form: FormBody) -> UpstreamRequest:
     content_type, length, body = upload_of(form.parts, token_hex(16))
     return UpstreamRequest(endpoint.with_headers({"content-type": content_type}), body, length=length)
+
+
+def _handshake(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
+    """For a WebSocket: the model stands in the query."""
+    place = address_in(endpoint.url).target
+    query = query_for(target.model, call.request.query)
+    there = endpoint.at(f"{place}{'&' if '?' in place else '?'}{query}", method="GET")
+    return UpstreamRequest(there.with_headers(call.request.headers), b"", opens_socket=True)
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.contract import Ask, Choice, Outcome, Target
 from gateway.contract.entry import Charge, Entry
-from gateway.contract.limits import Amounts, Counters, Hold, Level, Mode, Ticket, Verdict
+from gateway.contract.limits import Amounts, Counters, Hold, Level, Mode, Ticket, Unit, Verdict
 from gateway.contract.price import Bill
 from gateway.contract.usage import Usage
 from gateway.errors import RateLimited
@@ -24,6 +24,7 @@ from gateway.rules.limits.estimates import Estimates
 from gateway.rules.limits.refusals import limit_headers, refusal, rule_header
 
 NOTHING = Amounts()
+_USED_UP = frozenset({Unit.TOKENS, Unit.COST})
 
 
 class Ledger(Protocol):
@@ -116,6 +117,27 @@ class Admission:
             need = self._need(exchange, (target,))
             exchange.target_ticket = self._taken(exchange, await self.counters.reserve(more, need), need)
 
+    async def count(self, exchange: Exchange) -> None:
+        """Counts what a session has used so far, while it goes on.
+
+        Raises:
+            RateLimited: a limit or budget is used up, so it has to end. What was used then counts at its end.
+        """
+        call, attempt = exchange.call, exchange.attempt
+        tickets = [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
+        holds = [hold for ticket in tickets for hold in ticket.holds if hold.unit in _USED_UP]
+        if not holds or call is None or attempt is None:
+            return
+        used = self._charge(exchange, call.ask, attempt, Outcome.COMPLETE)
+        more = _beyond(used, exchange.counted or NOTHING)
+        verdict = await self.counters.reserve(holds, more)
+        if verdict.ticket is None:
+            assert verdict.refused is not None
+            self.refused[verdict.refused.hold.rule] += 1
+            raise self._error(exchange, verdict, more)
+        exchange.counted = used
+        self.counters.settle(verdict.ticket, more)
+
     def leave(self, exchange: Exchange, error: BaseException | None) -> None:
         """Settles, and writes down what it costs. Waits for nothing, so that no end of a request can keep it from that.
 
@@ -132,8 +154,9 @@ class Admission:
                 self.estimates.learn(call.ask, attempt.target, attempt.usage)
                 self.unpriced += exchange.cost is None
         tickets = [ticket for ticket in (exchange.ticket, exchange.target_ticket) if ticket is not None]
+        rest = used if used is None or exchange.counted is None else _beyond(used, exchange.counted)
         for ticket in tickets:
-            self.counters.settle(ticket, used)
+            self.counters.settle(ticket, rest)
         if self.ledger is not None and used is not None:
             for entry in _entries(exchange, tickets, used, outcome):
                 self.ledger.add(entry)
@@ -164,7 +187,12 @@ class Admission:
                 price = exchange.price = price.for_variant(f"service_tier={attempt.service_tier}")
             exchange.cost = price.cost(usage, exchange.at) if price is not None else None
             if exchange.cost == 0 and price is not None and not price.knows(usage):
-                exchange.price = exchange.cost = None
+                # It tells of it in another unit than the price does.
+                told = next((usage.beside(each) for each in ask.expected if price.knows(each)), None)
+                if told is not None:
+                    attempt.usage = usage = told
+                exchange.cost = price.cost(usage, exchange.at) if told is not None else None
+                exchange.price = price if told is not None else None
             if usage.stated_cost is not None and attempt.target.states_cost:
                 exchange.price, exchange.cost = None, usage.stated_cost
                 exchange.bill = Bill.stated(attempt.target.name, usage.stated_cost)
@@ -232,6 +260,10 @@ class Admission:
             return ()
         most = min(need.of(unit) - 1, refused.remaining)
         return [target for target in targets if self.estimates.need(call.ask, (target,), exchange.at).of(unit) <= most]
+
+
+def _beyond(used: Amounts, counted: Amounts) -> Amounts:
+    return Amounts(max(0, used.tokens - counted.tokens), max(0, used.cost - counted.cost))
 
 
 def _was_asked(exchange: Exchange) -> bool:

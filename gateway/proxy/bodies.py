@@ -20,6 +20,7 @@ class Bodies:
     """Reads request bodies, whoever needs one: all have the same time to arrive."""
 
     def __init__(self, timeout_s: float = 30.0) -> None:
+        self.timeout_s = timeout_s
         self._slow = Deadlines(timeout_s, self._give_up)
 
     async def read(self, exchange: Exchange, receive: Receive, *, max_bytes: int) -> list[bytes]:

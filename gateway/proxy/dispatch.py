@@ -11,7 +11,18 @@ from time import perf_counter, time
 
 import msgspec
 
-from gateway.contract import Call, Choice, Classifier, Head, JsonBody, Reply, Target, Upstream
+from gateway.contract import (
+    Call,
+    Choice,
+    Classifier,
+    Head,
+    JsonBody,
+    RelaysRefusals,
+    Reply,
+    StreamBody,
+    Target,
+    Upstream,
+)
 from gateway.contract.route import RETRIED, Retry, Route, RouteTarget
 from gateway.errors import (
     BrokeOff,
@@ -121,7 +132,8 @@ class Dispatcher:
                         await self._ask(exchange, call, choice, attempt, route_target, writer)
                 except GatewayError as raised:
                     error = raised
-                    if writer.has_content or not isinstance(raised, (UpstreamError, Overloaded, RateLimited)):
+                    is_final = writer.has_content or _is_spent(call)
+                    if is_final or not isinstance(raised, (UpstreamError, Overloaded, RateLimited)):
                         if isinstance(raised, UpstreamError):
                             self._failed(call, attempt.target, raised)
                         raise
@@ -141,8 +153,9 @@ class Dispatcher:
             raise
         raise self._given_up(exchange, choice, step)
 
-    async def ask(self, call: Call, target: Target) -> bytes:
-        """A call of our own: the whole answer of one target, which counts for its health and its account.
+    async def ask(self, call: Call, target: Target, *, max_bytes: int = MAX_ASKED_BODY) -> bytes:
+        """A call of our own: the whole answer of one target, which counts for its health and its account. It is cut off
+        once it has more than `max_bytes`.
 
         Raises:
             UpstreamError: it did not answer as it should.
@@ -155,7 +168,7 @@ class Dispatcher:
             reply = await self._reply(call, attempt, RouteTarget(target))
             try:
                 body = b""
-                while (more := await reply.read()) and len(body) < MAX_ASKED_BODY:
+                while (more := await reply.read()) and len(body) < max_bytes:
                     body += more
             finally:
                 reply.close()
@@ -264,8 +277,10 @@ class Dispatcher:
             except Unreachable as error:
                 # Without the frames of the first one, which hold the attempt: see `_failure`.
                 raise Unreachable(f"{target.name}: {error.message}") from error.with_traceback(None)
-            attempt.status = reply.status
+            attempt.status, attempt.headers = reply.status, reply.headers
             if reply.status < 300:
+                return reply
+            if isinstance(target.provider, RelaysRefusals) and target.provider.relays(call, target, reply.status):
                 return reply
             try:
                 body = await read_error(reply)
@@ -335,6 +350,12 @@ class Dispatcher:
                 self._budgets.clear()
             budget = self._budgets[route] = RetryBudget()
         return budget
+
+
+def _is_spent(call: Call) -> bool:
+    """Its body has been sent, and cannot be sent to another target."""
+    body = call.request.body
+    return isinstance(body, StreamBody) and body.pieces.is_taken
 
 
 def _route_of(target: Target, options: RequestOptions) -> Route:

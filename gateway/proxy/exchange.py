@@ -8,7 +8,7 @@ from typing import Any, Self
 import msgspec
 
 from gateway.contract import Call, Caller, Choice, Dialect, Observer, Outcome, Reading, Span, Target, UpstreamRequest
-from gateway.contract.limits import Hold, Ticket
+from gateway.contract.limits import Amounts, Hold, Ticket
 from gateway.contract.objects import AccountObject
 from gateway.contract.price import Bill, Price
 from gateway.contract.route import NO_METADATA
@@ -43,6 +43,8 @@ class Attempt(msgspec.Struct, eq=False):
     sent_at: float | None = None
     status: int | None = None
     """The provider's."""
+    headers: Mapping[str, str] = {}
+    """Of its answer."""
     first_byte_at: float | None = None
     last_byte_at: float | None = None
     reading: Reading | None = None
@@ -126,6 +128,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     price: Price | None = None
     bill: Bill | None = None
     cost: int | None = None
+    counted: Amounts | None = None
+    """Of a session: what was counted while it went on."""
     # guard, third-party middlewares
     observers: list[Observer] = []
     # guard responder

@@ -6,6 +6,7 @@ from time import perf_counter
 from gateway.contract import Call, Head, Observer, Reading, Reply
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.proxy.exchange import Attempt, Exchange
+from gateway.proxy.session import SWITCHED, converse
 from gateway.proxy.writer import ResponseWriter
 from gateway.wire import sse
 from gateway.wire.headers import HEADER
@@ -29,7 +30,11 @@ async def relay(exchange: Exchange, call: Call, attempt: Attempt, reply: Reply, 
     Raises:
         UpstreamError: the provider did not bring it to an end.
         Blocked: an observer stopped it.
+        GatewayError: of a WebSocket, as `converse` does.
     """
+    if reply.status == SWITCHED:
+        await converse(exchange, call, attempt, reply, writer)
+        return
     try:
         first, content_type = b"", reply.headers.get("content-type", "")
         is_stream = _is_event_stream(content_type)

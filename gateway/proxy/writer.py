@@ -7,6 +7,7 @@ from time import perf_counter
 import msgspec
 
 from gateway.contract import Dialect
+from gateway.contract.call import TellsFailure
 from gateway.errors import BrokeOff, ClientLeft, GatewayError
 from gateway.proxy.asgi import Headers, Message, Send
 from gateway.proxy.exchange import Exchange
@@ -128,7 +129,7 @@ class ResponseWriter:
         error.request_id = self._exchange.id or None
         # Its frames hold the exchange, which holds it: see `ErrorsMiddleware`. A body would stay with them.
         error.__traceback__ = error.__context__ = error.__cause__ = None
-        last = b"" if isinstance(error, BrokeOff) and self._has_told_error() else dialect.stream_error(error)
+        last = b"" if isinstance(error, BrokeOff) and self._has_told_error() else self._last_word(error, dialect)
         if last and not self.is_between_events:
             last = b"\n\n" + last
         try:
@@ -148,6 +149,12 @@ class ResponseWriter:
         attempt = self._exchange.attempt
         reading = attempt.reading if attempt is not None else None
         return reading is not None and reading.told_error() is not None
+
+    def _last_word(self, error: GatewayError, dialect: Dialect) -> bytes:
+        attempt = self._exchange.attempt
+        reading = attempt.reading if attempt is not None and self.chunks else None
+        said = reading.failure(error) if isinstance(reading, TellsFailure) else b""
+        return said or dialect.stream_error(error)
 
     def _timing(self) -> bytes:
         """Milliseconds until the model that answered was asked, and of that model. Source: W3C Server Timing."""

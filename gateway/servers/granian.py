@@ -25,6 +25,9 @@ from granian.server import embed
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.servers import Limits
 
+LAST_WORDS_S = 0.1
+"""What granian's own threads have for sending what the app has said last, the close frames of WebSockets among it."""
+
 make_holder: Any = SocketHolder  # its stub has no arguments
 
 
@@ -62,6 +65,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
     try:
         yield
     finally:
+        await asyncio.sleep(LAST_WORDS_S)
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait({task}, timeout=limits.end_s)
         task.cancel()

@@ -181,4 +181,5 @@ def _config() -> Config:
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
+    config.max_app_queue_size = 2  # messages of a WebSocket, each of which may have 16 MiB
     return config

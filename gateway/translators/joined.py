@@ -1,11 +1,14 @@
 """Two translators as one."""
 
+from typing import Any
+
 import msgspec
 
 from gateway.contract import Call, Head, JsonBody, Reading, Translator
+from gateway.contract.call import TellsFailure
 from gateway.contract.request import Body
 from gateway.contract.usage import Usage
-from gateway.errors import UpstreamError
+from gateway.errors import GatewayError, UpstreamError
 
 
 class Joined:
@@ -77,3 +80,12 @@ class JoinedReading:
 
     def service_tier(self) -> str | None:
         return self._inner.service_tier()
+
+    @property
+    def response(self) -> dict[str, Any] | None:
+        """What the outer one makes of it, if that is something to be kept."""
+        return getattr(self._outer, "response", None)
+
+    def failure(self, error: GatewayError) -> bytes:
+        """As the outer one tells it."""
+        return self._outer.failure(error) if isinstance(self._outer, TellsFailure) else b""

@@ -25,12 +25,13 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection as Lease
 from yarl import URL
 
-from gateway.contract import Endpoint, Tls, UpstreamRequest
+from gateway.contract import Endpoint, Reply, Tls, UpstreamRequest
 from gateway.contract.part import Part, ending_with
 from gateway.errors import BrokeOff, TimedOut, Unreachable
 from gateway.secrecy.secret import Secret
 from gateway.upstream.connection import Connection
 from gateway.upstream.outgoing import NoWay, Refusal, TunnelConnector, Ways, guarded_socket
+from gateway.upstream.sockets import Sockets
 from gateway.wire.address import address_of
 from gateway.wire.framing import framed, framing
 from gateway.wire.unpacking import Unpacker, packing_of
@@ -81,11 +82,14 @@ class HttpUpstream(Part):
         self._clock = clock
         self._ways = ways or Ways()
         self._is_trusted = is_trusted
+        self._sockets = Sockets(direct=self._guarded_connector, proxied=self._plain_connector, timeout=self._timeout)
         self._connectors: dict[Secret | None, TCPConnector] = {}
         self._origins: dict[tuple[object, ...], Origin] = {}
 
-    async def call(self, request: UpstreamRequest) -> "HttpReply":
+    async def call(self, request: UpstreamRequest) -> Reply:
         endpoint = request.endpoint
+        if request.opens_socket:
+            return await self._open(request)
         origin = self._origins.get(endpoint.origin) or self._origin(endpoint)
         head = endpoint.head if origin.seen_by_proxy is None else origin.seen_by_proxy(endpoint.head)
         body = request.body
@@ -124,44 +128,68 @@ class HttpUpstream(Part):
         connectors = [*self._connectors.values()]
         self._connectors.clear()
         self._origins.clear()
+        await self._sockets.close()
         for connector in connectors:
             await connector.close()
+
+    async def _open(self, request: UpstreamRequest) -> Reply:
+        endpoint = request.endpoint
+        tls, proxy = self._way(endpoint)
+        try:
+            return await self._sockets.open(request, tls, proxy)
+        except (TimeoutError, ConnectionTimeoutError) as error:
+            raise TimedOut(f"{endpoint.host} took too long to open a WebSocket") from error
+        except (ClientError, OSError, UnicodeError) as error:
+            raise Unreachable(f"no connection to {endpoint.host}:{endpoint.port}: {_reason(error)}") from error
 
     def _connector(self, proxy: Secret | None) -> TCPConnector:
         """One for each proxy, and one for what is called directly."""
         if proxy in self._connectors:
             return self._connectors[proxy]
-        options: dict[str, Any] = {
+        if proxy is None:
+            connector = self._guarded_connector()
+        else:
+            unguarded = partial(_socket, dead_after_s=self._dead_after_s)
+            connector = TunnelConnector(proxy, socket_factory=unguarded, **self._pool)
+        connector._factory = cast("Any", partial(Connection, asyncio.get_running_loop(), self._clock))
+        self._connectors[proxy] = connector
+        return connector
+
+    def _guarded_connector(self) -> TCPConnector:
+        """Looks at each address before it connects."""
+        refusal = self._ways.refusal(is_trusted=self._is_trusted)
+        guard = partial(_socket, dead_after_s=self._dead_after_s, refusal=refusal)
+        return TCPConnector(socket_factory=guard, **self._pool)
+
+    def _plain_connector(self) -> TCPConnector:
+        """For what goes through a proxy, whose address is the operator's own."""
+        return TCPConnector(socket_factory=partial(_socket, dead_after_s=self._dead_after_s), **self._pool)
+
+    @property
+    def _pool(self) -> dict[str, Any]:
+        return {
             "limit": 0,
             "keepalive_timeout": 30,
             "ttl_dns_cache": self._names_ttl_s,
             "resolver": self._resolver,
         }
-        if proxy is None:
-            guard = partial(
-                _socket, dead_after_s=self._dead_after_s, refusal=self._ways.refusal(is_trusted=self._is_trusted)
-            )
-            connector = TCPConnector(socket_factory=guard, **options)
-        else:
-            connector = TunnelConnector(
-                proxy, socket_factory=partial(_socket, dead_after_s=self._dead_after_s), **options
-            )
-        connector._factory = cast("Any", partial(Connection, asyncio.get_running_loop(), self._clock))
-        self._connectors[proxy] = connector
-        return connector
+
+    def _way(self, endpoint: Endpoint) -> tuple[ssl.SSLContext | bool, Secret | None]:
+        """How its TLS is checked, and the proxy that it goes through. Raises Unreachable: there is no way."""
+        try:
+            tls = _ssl(endpoint.tls)
+            return tls, self._ways.proxy_for(address_of(endpoint.url), is_trusted=self._is_trusted)
+        except ssl.SSLError as error:
+            raise Unreachable(f"no connection to {endpoint.host}: ca_cert is not a certificate in PEM") from error
+        except NoWay as error:
+            raise Unreachable(f"no connection to {endpoint.host}: {error}") from error
 
     def _origin(self, endpoint: Endpoint) -> "Origin":
         """What aiohttp's pool wants to see. It takes only the connection's key from it: one for each origin will do."""
         address = address_of(endpoint.url)
         scheme = "https" if endpoint.is_tls else "http"
         url = URL.build(scheme=scheme, host=endpoint.host, port=endpoint.port)
-        try:
-            context = _ssl(endpoint.tls)
-            proxy = self._ways.proxy_for(address, is_trusted=self._is_trusted)
-        except ssl.SSLError as error:
-            raise Unreachable(f"no connection to {endpoint.host}: ca_cert is not a certificate in PEM") from error
-        except NoWay as error:
-            raise Unreachable(f"no connection to {endpoint.host}: {error}") from error
+        context, proxy = self._way(endpoint)
         connector = self._connector(proxy)
         through = seen_by_proxy = None
         if isinstance(connector, TunnelConnector):

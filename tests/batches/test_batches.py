@@ -294,3 +294,19 @@ async def test_without_a_directory_there_are_none(app_with, tmp_path):
     answer = await client.upload(b"x")
 
     assert (answer.status, answer.json()["error"]["code"]) == (400, "account_needed")
+
+
+async def test_lines_of_responses_continue_only_what_is_the_callers(start):
+    """They go the way of all responses: a provider is never asked for what somebody else may have there."""
+    upstream = FakeUpstream(ANSWER)
+    client = await start(upstream, account())
+    bodies = [{"model": "main/m", "input": "hi"}, {"model": "main/m", "input": "hi", "previous_response_id": "resp_1"}]
+    data = lines(*bodies).replace(CHAT.encode(), b"/v1/responses")
+
+    done = await client.status(await client.batch(data, endpoint="/v1/responses"), "completed")
+
+    [made] = await client.content(done["output_file_id"])
+    [refused] = await client.content(done["error_file_id"])
+    assert made["response"]["body"]["output"][0]["content"][0]["text"] == "hi"
+    assert refused["response"]["body"]["error"]["code"] == "previous_response_not_found"
+    assert len(upstream.requests) == 1

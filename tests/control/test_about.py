@@ -2,6 +2,7 @@
 
 import re
 
+import jsonschema
 import pytest
 
 from gateway._version import __version__
@@ -37,7 +38,7 @@ async def test_the_root_says_where_things_are(app_with, sink):
         "health": "/healthz",
         "api": "/openapi.json",
     }
-    assert [(await get(app, path)).status for path in found["links"].values()] == [405, 401, 200, 200]
+    assert [(await get(app, path)).status for path in found["links"].values()] == [401, 401, 200, 200]
     assert "/" not in [record.path for record in sink.records]
 
 
@@ -74,6 +75,13 @@ async def test_without_a_database_there_is_no_control_api(app_with):
         "/v1/moderations",
         "/v1/messages",
         "/v1/messages/count_tokens",
+        "/v1/responses",
+        "/v1/responses/input_tokens",
+        "/v1/responses/{id}",
+        "/v1/responses/{id}/cancel",
+        "/v1/responses/{id}/input_items",
+        "/v1/chat/completions/{id}",
+        "/v1/chat/completions/{id}/messages",
         "/v1/files",
         "/v1/files/{id}",
         "/v1/files/{id}/content",
@@ -94,6 +102,15 @@ async def test_without_a_database_there_is_no_control_api(app_with):
         "/v1/fine_tuning/jobs/{id}/resume",
         "/v1/models",
         "/v1/models/{id}",
+        "/v1/realtime",
+        "/gemini/{account}/proxy/{rest}",
+        "/anthropic/{account}/proxy/{rest}",
+        "/bedrock/proxy/{rest}",
+        "/sagemaker/proxy/{rest}",
+        "/tts/{account}/{rest}",
+        "/stt/{account}/{rest}",
+        "/proxy-api/{account}/{endpoint}",
+        "/proxy-api/{account}/{endpoint}/{rest}",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -120,6 +137,36 @@ async def test_what_is_in_the_document_is_there(app_with, with_database):
         for method, operation in methods.items():
             answer = await request(app, method.upper(), path.replace("{", "").replace("}", ""))
             assert (path, method, answer.status) == (path, method, 401 if operation["security"] else 200)
+
+
+async def test_answers_have_the_structs_they_are_written_from(app_with, with_database):
+    found = await document(app_with(FakeUpstream(REPLY), environ=with_database))
+
+    def answer(path, method, status="200"):
+        return found["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
+
+    assert answer("/v1/models", "get") == {"$ref": "#/components/schemas/ModelList"}
+    assert answer("/v1/chat/completions", "post", "default") == {"$ref": "#/components/schemas/ErrorBody"}
+    assert answer("/api/svc/v1/personal-access-tokens", "post") == {"$ref": "#/components/schemas/NewToken"}
+    assert "101" in found["paths"]["/v1/realtime"]["get"]["responses"]
+
+
+async def test_each_schema_is_one(app_with, with_database):
+    found = await document(app_with(FakeUpstream(REPLY), environ=with_database))
+
+    for schema in found["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+async def test_errors_are_as_the_document_says(app_with, auth):
+    app = app_with(FakeUpstream(REPLY))
+    found = await document(app)
+
+    answer = await request(app, "POST", "/v1/chat/completions", {"messages": []}, headers=auth)
+
+    schema = {"$ref": "#/components/schemas/ErrorBody", "components": found["components"]}
+    assert answer.status == 400
+    jsonschema.Draft202012Validator(schema).validate(answer.json())
 
 
 async def test_each_reference_leads_somewhere(app_with, with_database):

@@ -271,15 +271,47 @@ def account():
 
 
 @pytest.fixture(scope="session")
-def manifests(provider_url, nowhere_url, llmock_server):
-    """`mock` is the provider of the test, `llm` is llmock, nobody listens at `nowhere`; and there is `demo/echo`."""
+def manifests(provider_url, nowhere_url, llmock_server, speaker):
+    """`mock` is the provider of the test, `llm` is llmock, nobody listens at `nowhere`; there are `demo/echo` and, for
+    WebSockets, `voice/talk`, which listens where any request to `any/thing` goes."""
     accounts = [
         account_of("mock", provider_url),
         account_of("nowhere", nowhere_url),
         account_of("llm", llmock_server.base_url("openai")),
         {"type": "provider-account/demo", "name": "demo", "integrations": [{"name": "echo"}]},
+        speaker,
+        {
+            "type": "provider-account/custom-endpoint",
+            "name": "any",
+            "auth_data": {"type": "header", "headers": {"Authorization": "Basic key-of-any"}},
+            "integrations": [{"name": "thing", "base_url": speaker["base_url"].replace("/v1", "/base")}],
+        },
     ]
     return json.dumps(accounts)
+
+
+@pytest.fixture(scope="session")
+def speaker_socket():
+    """Where a test may listen for the sessions of `voice/talk`."""
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as sock:
+        yield sock
+
+
+@pytest.fixture(scope="session")
+def speaker(speaker_socket):
+    """The account `voice`."""
+    url = f"http://127.0.0.1:{speaker_socket.getsockname()[1]}/v1"
+    models = [("talk", "real-talk", "realtime")]
+    return {
+        "type": "provider-account/openai",
+        "name": "voice",
+        "base_url": url,
+        "auth_data": {"type": "api-key", "api_key": PROVIDER_KEY},
+        "integrations": [
+            {"type": "integration/model/openai", "name": name, "model_id": model_id, "model_types": [kind]}
+            for name, model_id, kind in models
+        ],
+    }
 
 
 @pytest.fixture(scope="session")

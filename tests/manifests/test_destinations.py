@@ -9,11 +9,12 @@ from gateway.manifests import kinds
 from gateway.manifests.destinations import HAVE_NO_SAY, Moves, place_of, place_text
 from gateway.manifests.notifications import CustomAccount, SlackAccount, WebhookAccount
 from gateway.manifests.shapes import holds
+from gateway.providers.custom_endpoint import CustomEndpoints
 from gateway.providers.demo import Demo
 from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.secrecy.secret import Secret
 
-STRUCTS = {**OpenAICompatible().accounts, **Demo().accounts} | kinds.STRUCTS
+STRUCTS = {**OpenAICompatible().accounts, **CustomEndpoints().accounts, **Demo().accounts} | kinds.STRUCTS
 OPENAI = STRUCTS["provider-account/openai"]
 SELF_HOSTED = STRUCTS["provider-account/self-hosted-model"]
 KEY = ("auth_data", "api_key")
@@ -62,6 +63,9 @@ def test_which_fields_decide():
         "SnowflakeAccount": ["type", "name", "integrations", "account_identifier", "auth_data"],
         "SelfHostedAccount": ["type", "name", "integrations"],
         "SelfHostedModel": ["url", "model_server", "auth_data", "headers", "tls_settings"],
+        "CustomEndpointAccount": key_account,
+        "CustomEndpoint": ["base_url", "auth_data", "headers", "tls_settings"],
+        "HeaderAuth": ["headers"],
         "Integration": [],
         "TlsSettings": ["reject_unauthorized", "ca_cert"],
         "ApiKeyAuth": ["api_key"],

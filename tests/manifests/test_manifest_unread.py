@@ -26,7 +26,7 @@ KNOWN = types_of(providers_by_type()) - IN_PLUGINS.keys()
             "no plugin reads provider-account/anthropc; did you mean `provider-account/anthropic`?",
         ),
         ("openai", "no plugin reads openai; did you mean `provider-account/openai`?"),
-        ("custom-endpoint", "no plugin reads custom-endpoint; not supported yet: provider-account/custom-endpoint"),
+        ("palm", "no plugin reads palm; not supported yet: provider-account/palm"),
         (
             "provider-account/google",
             "no plugin reads provider-account/google; did you mean `provider-account/google-gemini` or "

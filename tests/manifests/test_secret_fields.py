@@ -10,13 +10,14 @@ import pytest
 
 from gateway.manifests import Manifest, Secrets, kinds, read
 from gateway.manifests.secret_fields import change_secrets, is_reference
+from gateway.providers.custom_endpoint import CustomEndpoints
 from gateway.providers.demo import Demo
 from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.secrecy.sealing import PREFIX, Seal, mask
 from gateway.secrecy.secret import Secret
 
 SEAL = Seal(b"a-pepper-of-some-length")
-STRUCTS = {**OpenAICompatible().accounts, **Demo().accounts} | {
+STRUCTS = {**OpenAICompatible().accounts, **CustomEndpoints().accounts, **Demo().accounts} | {
     type_: struct for type_, struct in kinds.STRUCTS.items() if struct.__module__ == "gateway.manifests.identity"
 }
 REFERENCE = "tfy-secret://acme:llm-keys:openai"
@@ -60,6 +61,8 @@ NAMED = {
     "cartesia_version": "2025-04-16",
     "members": "ana@example.com",
     "managers": "ana@example.com",
+    "fallback_status_codes": "503",
+    "slug": "all",
 }
 """Fields whose text has a form."""
 

@@ -131,10 +131,11 @@ async def test_websockets_pass_from_anywhere(app, auth, call):
     headers = {"origin": "https://evil.test"}
 
     sent = [
-        await call(app, type="websocket", path="/v1/realtime", headers=given) for given in (headers, headers | auth)
+        await call(app, {"type": "websocket.connect"}, type="websocket", path="/v1/realtime", headers=given)
+        for given in (headers, headers | auth)
     ]
 
     assert [message["reason"].partition(";")[0] for [message] in sent] == [
         "no token",
-        "the realtime API is not served yet",
+        "the query names no model: open /v1/realtime?model=account/model",
     ]

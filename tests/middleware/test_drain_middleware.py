@@ -99,5 +99,5 @@ async def test_a_socket_is_counted_and_told_to_end(call, until):
     drain.cut()
 
     reason = "the gateway is shutting down; ask again"
-    assert (await serving)[1:] == [{"type": "websocket.close", "code": 1011, "reason": reason}]
+    assert (await serving)[1:] == [{"type": "websocket.close", "code": 1012, "reason": reason}]
     assert len(drain) == 0

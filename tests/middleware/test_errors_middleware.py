@@ -296,7 +296,7 @@ async def test_a_handshake_is_closed_where_the_server_can_do_no_more(call, exten
         (errors.BadRequest(MESSAGE), 1008, MESSAGE),
         (errors.RateLimited(MESSAGE), 1008, MESSAGE),
         (errors.BrokeOff(MESSAGE), 1011, MESSAGE),
-        (errors.Stopping(MESSAGE), 1011, MESSAGE),
+        (errors.Stopping(MESSAGE), 1012, MESSAGE),
         (ValueError("a fault"), 1011, "the gateway failed; its log has the reason under request id "),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
@@ -326,7 +326,7 @@ async def test_an_interrupted_socket_is_told_why(call):
 
     sent = await call(ErrorsMiddleware(app, dialect=CHAT), type="websocket")
 
-    assert sent[1:] == [{"type": "websocket.close", "code": 1011, "reason": "bye"}]
+    assert sent[1:] == [{"type": "websocket.close", "code": 1012, "reason": "bye"}]
 
 
 async def test_a_socket_whose_client_has_gone(call):

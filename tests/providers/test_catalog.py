@@ -4,7 +4,19 @@ import msgspec
 import pytest
 
 from gateway.contract import Call, JsonBody, Request, Tls
-from gateway.dialects import ACCOUNT_APIS, ALL, CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, MESSAGES
+from gateway.dialects import (
+    ACCOUNT_APIS,
+    ALL,
+    CHAT,
+    COMPLETIONS,
+    COUNT_TOKENS,
+    EMBEDDINGS,
+    KEPT_COMPLETIONS,
+    KEPT_RESPONSES,
+    MAKE_RESPONSE,
+    MESSAGES,
+    RESPONSE_TOKENS,
+)
 from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.providers.catalog import VENDORS
@@ -340,7 +352,11 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
     assert request.endpoint.tls == tls
 
 
-OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS, *ACCOUNT_APIS)]
+DECLARED = [MAKE_RESPONSE, RESPONSE_TOKENS, KEPT_RESPONSES, KEPT_COMPLETIONS]
+OPENAIS = [
+    *(dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TOKENS, *ACCOUNT_APIS, *DECLARED)),
+    "realtime",
+]
 
 
 @pytest.mark.parametrize(
@@ -357,6 +373,50 @@ OPENAIS = [dialect.name for dialect in ALL if dialect not in (MESSAGES, COUNT_TO
 def test_a_model_server_offers_what_it_speaks(server, offered):
     """The rerank servers are read, so that a configuration that has them is not refused as a whole."""
     assert [*self_hosted(f"url: 'http://h', model_server: {server}").settings.endpoints] == offered
+
+
+ASKED = b'{"model":"a/m","input":"hi"}'
+TYPES = MODEL.replace("[chat]", "[chat, responses]")
+
+
+@pytest.mark.parametrize(
+    ("account", "url"),
+    [
+        (f"openai, {KEY}, {MODEL}", "https://api.openai.com/v1/responses"),
+        (f"openai, base_url: 'https://h/v1', {KEY}, {MODEL}", "https://h/v1/chat/completions"),
+        (f"openai, base_url: 'https://h/v1', {KEY}, {TYPES}", "https://h/v1/responses"),
+        (f"openrouter, {KEY}, {MODEL}", "https://openrouter.ai/api/v1/responses"),
+        (f"xai, {KEY}, {MODEL}", "https://api.x.ai/v1/responses"),
+        (f"groq, {KEY}, {MODEL}", "https://api.groq.com/openai/v1/chat/completions"),
+        (f"groq, {KEY}, {TYPES}", "https://api.groq.com/openai/v1/responses"),
+    ],
+)
+def test_where_a_response_is_made(account, url):
+    """At a vendor that has that API for all its models, and of others by models that are declared so; else in chat."""
+    request = ask(target_of("{type: provider-account/" + account + ", name: a}"), ASKED, MAKE_RESPONSE)
+
+    assert request.endpoint.url == url
+
+
+def test_a_server_of_open_models_makes_responses_if_a_model_is_declared_so():
+    declared = self_hosted("url: 'http://h/v1', model_server: vllm-openai").settings.endpoints
+    both = target_of(
+        "{type: provider-account/self-hosted-model, name: a, integrations: [{type: integration/model/self-hosted-model,"
+        " name: m, hosted_model_name: m, model_types: [responses], url: 'http://h/v1', model_server: vllm-openai}]}"
+    )
+
+    assert "responses" not in declared
+    assert ask(both, ASKED, MAKE_RESPONSE).endpoint.url == "http://h/v1/responses"
+
+
+def test_fields_of_a_native_response_stay_as_they_came():
+    """Also those that the vendor's chat would refuse."""
+    body = b'{"model":"a/m","input":[{"role":"user","content":"hi"}],"presence_penalty":1,"new":{"a": 1}}'
+
+    request = ask(vendor_target(f"xai, {KEY}"), body, MAKE_RESPONSE)
+
+    assert request.body == body.replace(b"a/m", b"M").replace(b"M", vendor_target(f"xai, {KEY}").model.encode())
+    assert request.dropped_params == ()
 
 
 @pytest.mark.parametrize("server", ["tei", "infinity", "nemo-retriever", "cohere-rerank-v2"])

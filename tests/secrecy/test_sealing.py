@@ -20,6 +20,16 @@ def test_what_was_closed_can_be_opened(text):
     assert "canary" not in sealed
 
 
+def test_data_that_was_closed_can_be_opened_by_the_same_pepper_only():
+    sealed = SEAL.close_data(b"canary \x00\xff")
+
+    assert SEAL.open_data(sealed) == b"canary \x00\xff"
+    assert b"canary" not in sealed
+    for seal, data in ((Seal(b"another"), sealed), (SEAL, sealed[:-1]), (SEAL, b""), (SEAL, b"x" + sealed[1:])):
+        with pytest.raises(ValueError, match="cannot be opened"):
+            seal.open_data(data)
+
+
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_can_be_opened_again(text):

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from gateway.contract.price import Tariff
-from gateway.manifests.costs import AudioCost, CharacterCost, EmbeddingCost, PageCost, Tier, TokenCost
+from gateway.manifests.costs import AudioCost, CharacterCost, EmbeddingCost, PageCost, SearchCost, Tier, TokenCost
 from gateway.rules.prices.listed import Listed, tariffs_of
 
-PrivateCost = TokenCost | EmbeddingCost | CharacterCost | AudioCost | PageCost
+PrivateCost = TokenCost | EmbeddingCost | CharacterCost | AudioCost | PageCost | SearchCost
+
+_OF_SOUND_AND_PICTURES = ("audio_input", "image_input", "audio_output", "image_output")
 
 
 def private_tariffs(cost: PrivateCost) -> tuple[Tariff, ...]:
@@ -31,12 +33,16 @@ def _listed(cost: PrivateCost) -> dict[str, Listed]:
                 "cache_write": _tokens(value.cache_write, value.cache_write_tiers),
                 "output": _tokens(value.output, value.output_tiers),
             }
+            others = {name: getattr(value, name) for name in _OF_SOUND_AND_PICTURES}
+            prices |= {name: _tokens(dollars) for name, dollars in others.items() if dollars is not None}
         case EmbeddingCost(value=value):
             prices = {"input": _tokens(value)}
         case CharacterCost(value=value):
             prices = {"characters": Listed(_dollars(value.input), 1_000_000)}
         case AudioCost(value=value):
             prices = {"audio_seconds": Listed(_dollars(value.input), 60)}
+        case SearchCost(value=value):
+            prices = {"searches": Listed(_dollars(value.input), 1000)}
         case PageCost(value=value):
             prices = {
                 "pages": Listed(_dollars(value.pages), 1000),

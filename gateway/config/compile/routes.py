@@ -10,6 +10,7 @@ from gateway.contract.route import FALLEN_BACK, RETRIED, Candidate, Retry, Route
 from gateway.errors import Fault
 from gateway.manifests import Manifest
 from gateway.manifests.builder import Steps
+from gateway.manifests.endpoints import CustomEndpointAccount, EndpointBalancing
 from gateway.manifests.routing import (
     ComplexityRouting,
     FallbackConfig,
@@ -77,6 +78,8 @@ class RouteCompiler:
                         by_model[name] = self._route(manifest, at, name, model.routing_config, types)
                         if isinstance(model.routing_config, ComplexityRouting):
                             classifiers[name] = self._classifier(manifest, at, model.routing_config)
+                case CustomEndpointAccount(slug=str(slug)):
+                    by_model[f"{document.name}/{slug}"] = self._endpoints(document)
                 case LoadBalancingConfig():
                     for index, rule in enumerate(document.rules):
                         route = self._route(manifest, ("rules", index), rule.id, rule)
@@ -133,6 +136,29 @@ class RouteCompiler:
             case PriorityRouting():
                 strategy = "priority"
         return Route(name, strategy, tuple(candidates), sticky)
+
+    def _endpoints(self, account: CustomEndpointAccount) -> Route:
+        """Among all of an account that can be called. None is asked twice: what was asked may have been done."""
+        candidates = []
+        for each in account.integrations:
+            found = self.find(f"{account.name}/{each.name}")
+            if found is None:
+                continue
+            balancing = each.loadbalancing_config or EndpointBalancing()
+            candidates.append(
+                Candidate(
+                    name=found.name,
+                    account=found.account,
+                    weight=balancing.weight,
+                    priority=balancing.priority,
+                    retry=Retry(1),
+                    fallback_statuses=found.settings.fallback_statuses,
+                    takes_fallbacks=balancing.fallback_candidate,
+                    metadata_match=balancing.metadata_match or {},
+                    route_target=RouteTarget(found),
+                )
+            )
+        return Route(f"{account.name}/{account.slug}", account.routing_type or "weight", tuple(candidates))
 
     def _candidate(self, manifest: Manifest, at: Steps, target: LoadBalanceTarget) -> Candidate | None:
         found = self.find(target.target)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract.usage import Usage
+from gateway.translators.growing import Growing
 from gateway.translators.messages.said import usage_fields
 from gateway.translators.messages.sealed import UNSIGNED
 
@@ -25,7 +26,7 @@ _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 class _Block:
     """One block. `waiting`: pieces that have not gone out."""
 
-    __slots__ = ("head", "is_open", "is_signed", "kind", "looked_at", "said", "waiting")
+    __slots__ = ("_growing", "head", "is_open", "is_signed", "kind", "said", "waiting")
 
     def __init__(self, head: dict[str, Any]) -> None:
         self.head = head
@@ -35,17 +36,21 @@ class _Block:
         self.said: list[str] = []
         """Of a call: its arguments so far."""
         self.waiting: list[bytes] = []
-        self.looked_at = 0
-        """So many pieces of it were not whole."""
+        self._growing = Growing()
+
+    def argue(self, fragment: str) -> None:
+        """More of the arguments of a call."""
+        self.said.append(fragment)
+        self.waiting.append(b'{"type":"input_json_delta","partial_json":%b}' % _encode(fragment))
+        self._growing.add(fragment)
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing more of it can come."""
         if self.kind != "tool_use":
             return True
-        if self.looked_at == len(self.said):
+        if not self.said or not self._growing.may_be_whole(self.said[-1]):
             return False
-        self.looked_at = len(self.said)
         try:
             _object.decode("".join(self.said))
         except (msgspec.DecodeError, RecursionError):
@@ -130,9 +135,7 @@ class MessageEvents:
 
     def input(self, index: int, fragment: str) -> bytes:
         """More of the input of a call that has begun."""
-        block = self._calls[index]
-        block.said.append(fragment)
-        block.waiting.append(b'{"type":"input_json_delta","partial_json":%b}' % _encode(fragment))
+        self._calls[index].argue(fragment)
         return self._flow()
 
     def end(self, stop: str, stop_sequence: str | None, usage: Usage | None) -> bytes:

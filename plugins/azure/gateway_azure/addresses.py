@@ -3,7 +3,8 @@
 Source: learn.microsoft.com/azure/foundry/openai/api-version-lifecycle (the v1 API), .../openai/reference (deployments),
 .../openai/how-to/batch and .../how-to/fine-tuning (files, batches, jobs; of uploads it is a guess that they are there),
 .../foundry-models/concepts/endpoints (/models), azure/ai/inference/_patch.py of azure-ai-inference 1.0.0b9 (models
-with an endpoint of their own), platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry; read 2026-11.
+with an endpoint of their own), .../foundry/openai/how-to/realtime-audio-websockets (sessions),
+platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry; read 2026-11.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import msgspec
 
 from gateway.wire.account_apis import ROOTS
+from gateway.wire.responses import RESPONSE, RESPONSES, TOKENS
 
 Format = Literal["openai", "anthropic"]
 
@@ -31,6 +33,13 @@ RESOURCE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".service
 _PATHS: Mapping[str, str] = MappingProxyType(
     {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
 )
+_V1_PATHS: Mapping[str, str] = MappingProxyType({**_PATHS, "realtime": "/realtime"})
+_DEPLOYMENTS = "/openai/deployments/"
+_RESPONSES: Mapping[str, str] = MappingProxyType(
+    {RESPONSES: "/responses", TOKENS: "/responses/input_tokens", RESPONSE: "/responses"}
+)
+"""Of the v1 API, for OpenAI's models. Source: learn.microsoft.com/azure/foundry/openai/how-to/responses, read 2026-11;
+that it counts tokens is a guess."""
 _CLAUDE_PATHS: Mapping[str, str] = MappingProxyType({"anthropic": "/v1/messages"})
 
 
@@ -49,13 +58,22 @@ class Address(msgspec.Struct, frozen=True):
     is_inference: bool = False
 
     @property
+    def with_responses(self) -> "Address":
+        """The same for a model that is asked in the Responses API, too; other APIs than v1 have none."""
+        if not self.base_url.endswith("/openai/v1") or self.format != "openai":
+            return self
+        return msgspec.structs.replace(self, paths={**self.paths, **_RESPONSES})
+
+    @property
     def urls(self) -> dict[str, str]:
         """API -> URL. Files and what is made of them are the resource's, whatever the deployment."""
         query = f"?api-version={self.version}" if self.version is not None else ""
         urls = {name: f"{self.base_url}{path}{query}" for name, path in self.paths.items()}
-        resource, slash, _ = self.base_url.partition("/openai/deployments/")
-        if slash or self.base_url.endswith("/openai/v1"):
-            base = f"{resource}/openai" if slash else self.base_url
+        resource, is_dated, deployment = self.base_url.partition(_DEPLOYMENTS)
+        if is_dated and query:  # sessions name the deployment in the query
+            urls["realtime"] = f"{resource}/openai/realtime{query}&deployment={deployment}"
+        if is_dated or self.base_url.endswith("/openai/v1"):
+            base = f"{resource}/openai" if is_dated else self.base_url
             urls |= {name: f"{base}{path}{query}" for name, path in ROOTS.items()}
         return urls
 
@@ -63,7 +81,7 @@ class Address(msgspec.Struct, frozen=True):
     def knows_stream_options(self) -> bool:
         """Later versions and those without a date do."""
         version = self.version or ""
-        is_dated = version[:4].isdecimal() and "/openai/deployments/" in self.base_url
+        is_dated = version[:4].isdecimal() and _DEPLOYMENTS in self.base_url
         return not is_dated or version >= USAGE_SINCE
 
 
@@ -72,7 +90,7 @@ def azure_openai(endpoint: str, deployment: str, version: str) -> Address:
     resource = _without(endpoint, "/openai/v1", "/openai")
     if version in V1_VERSIONS:
         return _v1(resource, version)
-    return Address(f"{resource}/openai/deployments/{quote(deployment, safe='')}", version)
+    return Address(f"{resource}{_DEPLOYMENTS}{quote(deployment, safe='')}", version)
 
 
 def microsoft_foundry(
@@ -95,7 +113,7 @@ def azure_foundry(endpoint: str, deployment: str, version: str | None) -> Addres
         return claude(_origin(endpoint))
     if path.endswith("/openai/v1") or path.startswith("/api/projects/"):
         return _v1(_origin(endpoint), version or "v1")
-    if "/openai/deployments/" in path:
+    if _DEPLOYMENTS in path:
         if version is None:
             raise ValueError("azure_endpoint names a deployment, and so there has to be an api_version")
         return Address(base, version)
@@ -121,7 +139,7 @@ def is_claude(model: str) -> bool:
 
 
 def _v1(resource: str, version: str) -> Address:
-    return Address(f"{resource}/openai/v1", "preview" if version == "preview" else None)
+    return Address(f"{resource}/openai/v1", "preview" if version == "preview" else None, _V1_PATHS)
 
 
 def _inference(base: str, version: str | None) -> Address:

@@ -11,6 +11,7 @@ from gateway.errors import BadRequest, Refused
 from gateway.manifests.accounts import ApiKeyAuth, Integration, ProviderAccount
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor
 from gateway.translators import translator
+from gateway.wire.responses import RESPONSE, RESPONSES
 from gateway_azure.accounts import (
     Auth,
     AzureFoundryAccount,
@@ -73,6 +74,8 @@ class Azure(OpenAICompatible):
         for model in account.integrations:
             assert isinstance(model, Integration)
             address, auth = _place_of(account, model)
+            if "responses" in model.model_types or isinstance(model, AzureOpenAIModel):
+                address = address.with_responses
             signer = None
             if not isinstance(auth, ApiKeyAuth):
                 key = (auth, address.base_url.split("/")[2])
@@ -106,7 +109,8 @@ class Azure(OpenAICompatible):
         through = self._translator(call, target)
         if through is not None:
             return through.reading(call, head)
-        if not head.is_stream or call.dialect.name not in target.settings.endpoints:
+        spoken = target.settings.endpoints.keys() - {RESPONSES, RESPONSE}
+        if not head.is_stream or call.dialect.name not in spoken:
             return super().reading(call, target, head)
         return AzureReading(cuts_usage=self._asks_for_usage(call, target), is_chat=call.dialect.name == "chat")
 

@@ -19,6 +19,7 @@ def test_a_version_with_a_date_is_called_by_deployment(endpoint):
         "chat": f"{RESOURCE}/openai/deployments/prod%20gpt/chat/completions?api-version=2024-10-21",
         "completions": f"{RESOURCE}/openai/deployments/prod%20gpt/completions?api-version=2024-10-21",
         "embeddings": f"{RESOURCE}/openai/deployments/prod%20gpt/embeddings?api-version=2024-10-21",
+        "realtime": f"{RESOURCE}/openai/realtime?api-version=2024-10-21&deployment=prod%20gpt",
         "files": f"{RESOURCE}/openai/files?api-version=2024-10-21",
         "uploads": f"{RESOURCE}/openai/uploads?api-version=2024-10-21",
         "batches": f"{RESOURCE}/openai/batches?api-version=2024-10-21",

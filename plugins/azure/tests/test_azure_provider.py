@@ -5,7 +5,7 @@ import pytest
 from gateway_azure.provider import Azure
 
 from gateway.contract import Call, Head, JsonBody, Request
-from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES
+from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, MAKE_RESPONSE, MESSAGES, REALTIME
 from gateway.errors import BadRequest, ConfigError
 from gateway.manifests import Secrets, loads, read
 from gateway.providers.credentials import BearerTokens
@@ -297,3 +297,51 @@ def test_callers_of_messages_are_translated_into_chat():
 
     assert "/chat/completions" in request.endpoint.url
     assert b"message_start" in reading.feed(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+
+
+@pytest.mark.parametrize(
+    ("version", "target"),
+    [
+        ("v1", "/openai/v1/realtime?model=prod"),
+        ("2025-04-01-preview", "/openai/realtime?api-version=2025-04-01-preview&deployment=prod&model=prod"),
+    ],
+)
+def test_a_session_names_its_deployment_in_the_query(version, target):
+    request = Request("GET", "/realtime", query=b"model=a/m")
+
+    asked = Azure(environ={}).request(Call(REALTIME, REALTIME.parse(request), request), azure_openai(version=version))
+
+    assert asked.opens_socket
+    lines = asked.endpoint.head.decode().split("\r\n")
+    assert (lines[0], "api-key: k-123" in lines) == (f"GET {target} HTTP/1.1", True)
+
+
+ASKED = b'{"model":"a/m","input":"hi"}'
+
+
+@pytest.mark.parametrize(
+    ("version", "url"),
+    [
+        ("v1", f"{RESOURCE}/openai/v1/responses"),
+        ("preview", f"{RESOURCE}/openai/v1/responses?api-version=preview"),
+        ("2024-10-21", f"{RESOURCE}/openai/deployments/prod/chat/completions?api-version=2024-10-21"),
+    ],
+)
+def test_responses_are_made_by_the_v1_api(version, url):
+    """Where there is none, they are translated into chat."""
+    request = ask(azure_openai(version=version), ASKED, MAKE_RESPONSE)
+
+    assert request.endpoint.url == url
+    assert msgspec.json.decode(request.body)["model"] == "prod"
+
+
+def test_responses_of_models_of_others_are_made_in_chat():
+    """The v1 API has them for OpenAI's models."""
+    assert ask(microsoft(publisher="Other"), ASKED, MAKE_RESPONSE).endpoint.url.endswith("/chat/completions")
+
+
+def test_a_stream_of_a_response_passes_as_it_is():
+    """What is mended in Azure's streams is mended in chat."""
+    target = azure_openai(version="v1")
+
+    assert target.provider.reading(call(ASKED, MAKE_RESPONSE), target, Head(200, {}, is_stream=True)) is None

@@ -1,0 +1,56 @@
+"""OpenAI's realtime API: one session with one model, over a WebSocket.
+
+Source: as in `gateway.wire.realtime`.
+"""
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from gateway.contract import Ask, Call, Head, Reading, Request
+from gateway.contract.request import Body
+from gateway.dialects.errors import OpenAIErrors, details_of
+from gateway.dialects.fields import MAX_MODEL_CHARS
+from gateway.errors import BadRequest, GatewayError
+from gateway.wire.plain import PlainReading
+from gateway.wire.realtime import named_in
+
+RESERVED_TOKENS = 500
+"""Of output, for the first response. From then on it is known what is used."""
+
+
+class Realtime(OpenAIErrors):
+    """A `Dialect` of handshakes. What is said over the WebSocket passes as it is."""
+
+    name = "realtime"
+    routes: Sequence[tuple[str, str]] = (("GET", "/realtime"),)
+    model_type = "realtime"
+    accepts: type[Body] | None = None
+    max_body_bytes: int | None = None
+    headers: Collection[str] = frozenset({"openai-beta", "openai-safety-identifier"})
+
+    def parse(self, request: Request) -> Ask:
+        try:
+            named = named_in(request.query)
+        except ValueError as error:
+            raise BadRequest("the query cannot be read: it has too many fields") from error
+        models = [value for name, value in named if name == "model"]
+        if len(models) != 1 or not models[0]:
+            problem = "has more than one model" if models[1:] else "names no model"
+            raise BadRequest(f"the query {problem}: open /v1/realtime?model=account/model", param="model")
+        model, account = models[0], request.path_params.get("account")
+        if account:
+            model = f"{account}/{model.removeprefix(f'{account}/')}"
+        if len(model) > MAX_MODEL_CHARS:
+            raise BadRequest(f"the name of a model has at most {MAX_MODEL_CHARS} characters", param="model")
+        return Ask(model, max_output_tokens=RESERVED_TOKENS)
+
+    def reading(self, call: Call, head: Head) -> Reading:
+        return PlainReading()  # a session is no reply, and read message by message
+
+    def stream_error(self, error: GatewayError) -> bytes:
+        """The event that says why a session ends."""
+        return msgspec.json.encode({"type": "error", "error": details_of(error)})
+
+
+REALTIME = Realtime()

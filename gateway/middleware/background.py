@@ -1,0 +1,188 @@
+"""Responses that are made in the background, for models whose provider has no such thing: whoever asks gets an id, and
+asks for the response by it later.
+
+They end with the process that makes them. Source: platform.openai.com/docs/guides/background, read 2026-11.
+"""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import msgspec
+import structlog
+
+from gateway.contract import Call, Choice, Head
+from gateway.contract.objects import AccountObject, ObjectKind
+from gateway.contract.part import Figure, Part, ending_with, gauge
+from gateway.errors import BadRequest, GatewayError, Overloaded, TimedOut, Unavailable, Unexpected
+from gateway.logs import traceback_text
+from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
+from gateway.proxy.exchange import KEY, Exchange
+from gateway.proxy.kept import LONGEST_S, Shelf
+from gateway.wire.responses import RESPONSES, error_fields
+
+MAX_RUNNING = 100
+_flag = msgspec.json.Decoder(bool | None)
+_response = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encode = msgspec.json.encode
+
+log = structlog.get_logger(__name__)
+
+
+class BackgroundMiddleware(Part):
+    """
+    Args:
+        app: what all other calls go through.
+        inner: what makes a response later; it is asked as a client would, from the model on.
+    """
+
+    name = "background responses"
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        inner: ASGIApp,
+        shelf: Shelf,
+        max_running: int = MAX_RUNNING,
+    ) -> None:
+        self.app = app
+        self.inner = inner
+        self.shelf = shelf
+        self.max_running = max_running
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange.of(scope)
+        call, choice = exchange.call, exchange.choice
+        assert call is not None
+        assert choice is not None
+        begun = _begun(call, choice) if is_background(call) else None
+        if begun is None:
+            await self.app(scope, receive, send)
+            return
+        queued = {**begun, "status": "queued", "background": True}
+        await send_body(send, 200, _encode(await self._start(exchange, call, queued, scope)))
+
+    def running(self) -> AbstractAsyncContextManager[object]:
+        return ending_with(self._close)
+
+    def figures(self) -> list[Figure]:
+        return [gauge("gateway_background_responses", "Responses being made in the background.", len(self._running))]
+
+    async def cancel(self, id_: str) -> bool:
+        """Ends one, and returns when that is written down. False: it is not made here."""
+        task = self._running.get(id_)
+        if task is None:
+            return False
+        task.cancel()
+        await asyncio.wait([task])
+        return True
+
+    async def _start(self, exchange: Exchange, call: Call, queued: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """Raises Overloaded, and Unavailable: nobody could find it later."""
+        if call.ask.stream:
+            raise BadRequest("a response of this model is streamed or made in the background, not both", param="stream")
+        if len(self._running) >= self.max_running:
+            raise Overloaded(
+                f"{self.max_running} responses are being made in the background; ask again", retry_after_s=5
+            )
+        if not self.shelf.days:
+            raise BadRequest("this gateway keeps no responses, and makes none in the background", param="background")
+        id_, target = str(queued["id"]), exchange.choice.target.name if exchange.choice is not None else ""
+        place = self.shelf.place(ObjectKind.RESPONSE, id_, exchange.caller, target=target)
+        await self._write(place, call, {**queued, "status": "in_progress"})
+        task = asyncio.create_task(self._run(exchange, call, place, queued, scope))
+        self._running[id_] = task
+        task.add_done_callback(lambda _: self._running.pop(id_, None))
+        await asyncio.sleep(0)  # one that was cancelled before it began could not write that down
+        return queued
+
+    async def _run(
+        self, asked: Exchange, call: Call, place: AccountObject, queued: dict[str, Any], scope: Scope
+    ) -> None:
+        """To its end, however it ends."""
+        status = "failed"
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                body = await self._answer(asked, call, scope)
+            ended = _renamed(body, place.id)
+        except TimeoutError:
+            ended = {**queued, "status": status, "error": error_fields(TimedOut("it took too long"))}
+        except GatewayError as error:
+            ended = {**queued, "status": status, "error": error_fields(error)}
+        except asyncio.CancelledError:
+            ended = {**queued, "status": "cancelled"}
+        except Exception:
+            log.error("background response failed", response=place.id, traceback=traceback_text())
+            ended = {**queued, "status": status, "error": error_fields(Unexpected("the gateway failed"))}
+        try:
+            await self._write(place, call, ended)
+        except (Unavailable, BadRequest) as error:
+            log.warning("background response lost", response=place.id, reason=error.message)
+
+    async def _answer(self, asked: Exchange, call: Call, scope: Scope) -> bytes:
+        """Raises GatewayError: there is none."""
+        exchange = Exchange(headers=asked.headers, task=asyncio.current_task(), body_is_read=True)
+        exchange.dialect, exchange.route = asked.dialect, asked.route
+        exchange.caller, exchange.provider_key = asked.caller, asked.provider_key
+        exchange.metadata, exchange.options, exchange.choice = asked.metadata, asked.options, asked.choice
+        exchange.call = call
+        parts: list[bytes] = []
+
+        async def send(message: Message) -> None:
+            parts.append(message.get("body", b""))
+
+        async def receive() -> Message:
+            await asyncio.Event().wait()  # nobody is there who could leave
+            return {"type": "http.disconnect"}
+
+        with exchange.interruptible():
+            await self.inner({**scope, "state": {KEY: exchange}}, receive, send)
+        return b"".join(parts)
+
+    async def _write(self, place: AccountObject, call: Call, response: dict[str, Any]) -> None:
+        try:
+            await self.shelf.keep(place, call, response)
+        except ValueError as error:
+            raise BadRequest(f"the response is too large to be kept: {error}", param="background") from error
+
+    async def _close(self) -> None:
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+def is_background(call: Call) -> bool:
+    """Raises BadRequest: it says so, and that nothing is to be kept."""
+    if call.dialect.name != RESPONSES or "background" not in call.fields:
+        return False
+    try:
+        wanted = bool(_flag.decode(call.fields["background"]))
+        is_kept = _flag.decode(call.fields.get("store", b"null")) is not False
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"background and store are true or false: {error}", param="background") from error
+    if wanted and not is_kept:
+        raise BadRequest("what is made in the background has to be stored: leave out store", param="store")
+    return wanted
+
+
+def _begun(call: Call, choice: Choice) -> dict[str, Any] | None:
+    """The response as the gateway would begin it; None: the providers make it themselves."""
+    targets = [each.route_target.target for each in choice.route.candidates] if choice.route else [choice.target]
+    for target in targets:
+        reading = target.provider.reading(call, target, Head(200, {}))
+        if reading is not None:
+            begun: dict[str, Any] | None = getattr(reading, "response", None)
+            return begun
+    return None
+
+
+def _renamed(body: bytes, id_: str) -> dict[str, Any]:
+    """Under the id that was told, and its items with it."""
+    response = _response.decode(body)
+    made = bytes(response["id"]).decode().strip('"').rpartition("_gw")[2]
+    renamed = _response.decode(body.replace(made.encode(), id_.rpartition("_gw")[2].encode()))
+    return {**renamed, "background": True}

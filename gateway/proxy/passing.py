@@ -1,0 +1,28 @@
+"""The client's end of an answer that is passed on as it is: with the provider's status and headers."""
+
+from gateway.proxy.asgi import Headers
+from gateway.proxy.writer import ResponseWriter
+from gateway.wire.forwarding import for_callers
+from gateway.wire.headers import HEADER
+
+PROXY = "proxy-api"
+"""The dialect whose answers are passed on so."""
+
+WITHOUT_BODY = frozenset({204, 205, 304})
+"""Source: RFC 9110, section 6.4.1."""
+
+
+class PassingWriter(ResponseWriter):
+    async def start(self, status: int, headers: Headers) -> None:
+        await super().start(status, [*headers, *self._passed()])
+
+    async def whole(self, status: int, content_type: str, body: bytes) -> None:
+        named = [(b"content-type", content_type.encode(*HEADER))] if body else []
+        sized = [] if status in WITHOUT_BODY else [(b"content-length", b"%d" % len(body))]
+        await self.start(status, [*named, *sized])
+        await self.finish(body)
+
+    def _passed(self) -> Headers:
+        attempt = self._exchange.attempt
+        found = for_callers(attempt.headers) if attempt is not None else {}
+        return [(name.encode(*HEADER), value.encode(*HEADER)) for name, value in found.items()]

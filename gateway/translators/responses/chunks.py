@@ -1,0 +1,149 @@
+"""What a chat completion says, whole or in pieces, as what happens in a response."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.contract.usage import Usage
+from gateway.errors import BrokeOff, GatewayError
+from gateway.translators.messages.said import Call, Choice, Said, picture_of
+from gateway.translators.responses.events import ResponseEvents
+from gateway.translators.responses.sealed import seal
+from gateway.translators.responses.tools import Offered
+
+MAX_CALLS = 1000
+_CUT_BY: Mapping[str, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_DATA_URI = ";base64,"
+
+
+class Narrator:
+    """Tells `ResponseEvents` what chunks say.
+
+    Args:
+        tools: name of a function -> what it stands for.
+        hexadecimal: of the response's id; calls without ids get theirs from it.
+    """
+
+    def __init__(self, events: ResponseEvents, tools: Mapping[str, Offered], hexadecimal: str) -> None:
+        self.events = events
+        self.finish_reason: str | None = None
+        self.tier: str | None = None
+        self._tools = tools
+        self._hexadecimal = hexadecimal
+        self._blocks: list[dict[str, Any]] = []
+        """Of thinking, whole: what the provider wants back."""
+        self._has_thought = False
+        self._ids: list[str] = []
+        """Of the calls, in their order."""
+        self._numbers: dict[int, int] = {}
+        """Index of a call with the provider -> its place among them."""
+
+    @property
+    def has_ended(self) -> bool:
+        return self.finish_reason is not None
+
+    def choice(self, choice: Choice) -> bytes:
+        said = choice.delta or choice.message
+        out = self._said(said) if said is not None else b""
+        if choice.finish_reason:
+            self.finish_reason = choice.finish_reason.lower()
+            if self.finish_reason == "error":
+                raise BrokeOff("the provider ended its answer with an error")
+        return out
+
+    def end(self, usage: Usage | None, at: int) -> bytes:
+        rest = self._sealed()
+        if self.tier is not None:
+            self.events.response["service_tier"] = self.tier
+        return rest + self.events.end(usage, cut_by=_CUT_BY.get(self.finish_reason or ""), completed_at=at)
+
+    def fail(self, error: GatewayError, usage: Usage | None) -> bytes:
+        return self.events.fail(error, usage)
+
+    def _said(self, said: Said) -> bytes:
+        out = []
+        if thought := said.thought:
+            self._has_thought = True
+            out.append(self._sealed())
+            out.append(self.events.reasoning(thought))
+        out += map(self._block, said.thinking_blocks or ())
+        if text := said.text:
+            out += (self._sealed(), self.events.text(text))
+        if said.refusal:
+            out += (self._sealed(), self.events.refusal(said.refusal))
+        out += map(self._picture, said.images or ())
+        out += (self.events.annotation(found) for each in said.annotations or () if (found := _annotation(each)))
+        out += map(self._call, said.tool_calls or ())
+        return b"".join(out)
+
+    def _block(self, block: dict[str, Any]) -> bytes:
+        """A block that is whole, or, where it has no signature yet, a piece of one."""
+        match block:
+            case {"type": "redacted_thinking", "data": str()}:
+                self._blocks.append(block)
+            case {"signature": str(signature)} if signature:
+                thinking = str(block.get("thinking") or "")
+                out = self.events.reasoning(thinking) if thinking and not self._has_thought else b""
+                self._has_thought = False
+                self._blocks.append({"type": "thinking", "thinking": thinking, "signature": signature})
+                return out
+            case {"thinking": str(thinking)} if thinking and not self._has_thought:
+                return self.events.reasoning(thinking)
+        return b""
+
+    def _sealed(self) -> bytes:
+        """Once a block is whole, and something else comes."""
+        if not self._blocks:
+            return b""
+        sealed = seal(self._blocks, {})
+        self._blocks = []
+        return self.events.seal(sealed)
+
+    def _picture(self, image: Any) -> bytes:
+        match image:
+            case {"image_url": {"url": str(url)}} if url.startswith("data:") and _DATA_URI in url:
+                return self._sealed() + self.events.image(url.partition(_DATA_URI)[2])
+        shown = picture_of(image)
+        return self._sealed() + self.events.text(shown) if shown else b""
+
+    def _call(self, call: Call) -> bytes:
+        number = self._numbers.get(call.index) if call.index is not None else self._place_of(call)
+        out = b""
+        if number is None:
+            if not call.function.name:
+                return b""  # nothing that could be called
+            number = len(self._ids)
+            if number >= MAX_CALLS:
+                raise BrokeOff(f"the provider made more than {MAX_CALLS:,} calls")
+            id_ = str(call.id or f"call_{self._hexadecimal}_{number}")
+            self._ids.append(id_)
+            if call.index is not None:
+                self._numbers[call.index] = number
+            out = self._sealed()
+            if call.extra_content is not None:
+                out += self.events.seal(seal([], {id_: call.extra_content}))
+            name = call.function.name
+            out += self.events.call(number, id_, self._tools.get(name) or Offered(name))
+        arguments = call.function.arguments
+        if not arguments:
+            return out
+        fragment = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+        return out + self.events.arguments(number, fragment)
+
+    def _place_of(self, call: Call) -> int | None:
+        """Of a call without an index: a new one has a name, and an id of its own."""
+        if (id_ := str(call.id or "")) in self._ids:
+            return self._ids.index(id_)
+        return None if call.function.name else len(self._ids) - 1 if self._ids else None
+
+
+def _annotation(annotation: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where something is from; None: it says nothing of an address."""
+    match annotation:
+        case {"url_citation": {"url": str(url), **more}}:
+            places = {
+                name: place if isinstance(place := more.get(name), int) else 0 for name in ("start_index", "end_index")
+            }
+            return {"type": "url_citation", "url": url, "title": str(more.get("title") or ""), **places}
+    return None

@@ -1,0 +1,40 @@
+"""A whole chat completion as a response."""
+
+import msgspec
+
+from gateway.contract import Call
+from gateway.contract.usage import Usage
+from gateway.errors import BrokeOff
+from gateway.translators.messages.said import completion_of
+from gateway.translators.reading import DocumentReading
+from gateway.translators.responses.chunks import Narrator
+from gateway.translators.responses.events import ResponseEvents
+from gateway.translators.responses.response import response_to
+from gateway.translators.responses.tools import offered_in
+
+
+class ReplyReading(DocumentReading):
+    """
+    Args:
+        hexadecimal: of the response's id.
+        created_at: seconds since 1970.
+    """
+
+    def __init__(self, call: Call, hexadecimal: str, created_at: int) -> None:
+        super().__init__()
+        self.response = response_to(call, hexadecimal, created_at)
+        self._narrator = Narrator(ResponseEvents(self.response), offered_in(call.fields), hexadecimal)
+        self._at = created_at
+
+    def document(self, body: bytes) -> bytes:
+        said = completion_of(body)
+        if not said.choices or said.choices[0].message is None:
+            raise BrokeOff("the provider's answer has no message in it")
+        self.told_usage = Usage.from_openai(said.usage)
+        self._narrator.tier = said.service_tier
+        self._narrator.choice(said.choices[0])
+        self._narrator.end(self.told_usage, self._at)
+        return msgspec.json.encode(self.response)
+
+    def service_tier(self) -> str | None:
+        return self._narrator.tier

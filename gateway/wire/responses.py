@@ -1,0 +1,321 @@
+"""OpenAI's Responses API: which ids are the gateway's own, and replies that are read while they pass by.
+
+Source: platform.openai.com/docs/api-reference/responses and /responses-streaming; read 2026-11.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from gateway.contract.usage import Usage
+from gateway.errors import BrokeOff, GatewayError, UpstreamError
+from gateway.logs import redact_text
+from gateway.wire import sse
+from gateway.wire.failure import failure_as, failure_in, lenient_json
+from gateway.wire.openai import told
+
+RESPONSES, TOKENS, RESPONSE, COMPLETION = "responses", "response_tokens", "response", "stored_completion"
+"""Names of dialects: to make one, to count what goes into it, what one has made, and the same of chat completions."""
+REASONING = "gateway:reasoning:"
+"""How `encrypted_content` begins that the gateway has written."""
+
+MAX_DOCUMENT = 64 * 1024 * 1024
+MAX_EVENT = 16 * 1024 * 1024
+"""Of an event; the last one holds the whole response."""
+
+_OWN_ID = re.compile(r"[a-z]{2,4}_gw[0-9a-f]{32}(?:_[0-9]{1,6})?\Z")
+_MAY_BE_OWN = re.compile(rb'_gw[0-9a-f]{32}_|"gateway:reasoning:')
+_NOT_ONE = "the provider's answer is not a response of OpenAI's API"
+_encode = msgspec.json.encode
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class _Response(msgspec.Struct):
+    id: str | None = None
+    object: str | None = None
+    usage: Any = None
+    error: Any = None
+    service_tier: Any = None
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    response: msgspec.Raw = msgspec.Raw(b"null")
+    sequence_number: int = 0
+
+
+_response = msgspec.json.Decoder(_Response | None)
+_event = msgspec.json.Decoder(_Event)
+
+
+def response_id(hexadecimal: str) -> str:
+    """Of a response that the gateway makes."""
+    return f"resp_gw{hexadecimal}"
+
+
+def is_own(id_: str) -> bool:
+    """Whether the gateway has made a response, or an item in one, and not a provider."""
+    return _OWN_ID.match(id_) is not None
+
+
+def response_of(item_id: str) -> str:
+    """Of an item that is `is_own`, the response in which it was."""
+    return response_id(item_id.partition("_gw")[2].partition("_")[0])
+
+
+def for_provider(fields: dict[str, Any]) -> None:
+    """Of a body for a provider of this API, in place: without what is the gateway's own."""
+    if (items := fields.get("input")) is not None:
+        fields["input"] = without_own(items)
+    previous = fields.get("previous_response_id")
+    if previous is not None and is_own(_text(previous)):
+        del fields["previous_response_id"]  # what came before stands in the input
+
+
+def without_own(items: msgspec.Raw) -> msgspec.Raw:
+    """For providers of this API, who know no items but their own: the ids of ours are left out, and so is reasoning
+    that only we can read. What holds nothing of ours stays as it is, to the byte.
+    """
+    if not _MAY_BE_OWN.search(items) or not bytes(items).lstrip().startswith(b"["):
+        return items
+    return msgspec.Raw(_encode([each for raw in _items.decode(items) if (each := _for_others(raw)) is not None]))
+
+
+def _for_others(raw: msgspec.Raw) -> Any:
+    if not _MAY_BE_OWN.search(raw) or not bytes(raw).lstrip().startswith(b"{"):
+        return raw
+    fields = _object.decode(raw)
+    if bytes(fields.get("encrypted_content", b"")).startswith(b'"' + REASONING.encode()):
+        return None
+    if not is_own(_text(fields.get("id", b""))):
+        return raw
+    if bytes(fields.get("type", b"")) == b'"reasoning"':
+        return None
+    return {name: value for name, value in fields.items() if name != "id"}
+
+
+def _text(raw: msgspec.Raw | bytes) -> str:
+    """Of a JSON string without escapes, as ids are."""
+    return bytes(raw).decode(errors="replace").strip('"')
+
+
+class ResponseReading:
+    """A `Reading` of one JSON object: a response, or what is said of one. It is held back until it is whole.
+
+    Args:
+        is_free: no model has answered, or it was billed when it did.
+    """
+
+    content_type: str | None = None
+    is_stream = False
+    is_over = False
+
+    def __init__(self, *, is_free: bool = False) -> None:
+        self.events = 0
+        self.has_begun = False
+        self.response_id: str | None = None
+        self._is_free = is_free
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._said = _Response()
+
+    def feed(self, data: bytes) -> bytes:
+        self.events = 1
+        self._size += len(data)
+        if self._size > MAX_DOCUMENT:
+            raise BrokeOff(f"the provider's answer is over {MAX_DOCUMENT:,} bytes")
+        self._parts.append(data)
+        return b""
+
+    def end(self) -> bytes:
+        """What has failed is a response as well, and its `error` a part of it."""
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._said = _said(body)
+        if self._said.error and self._said.object != "response":
+            raise told({"error": self._said.error}, body)
+        if not self._is_free and self._said.object != "response":
+            raise told({"error": lenient_json(body)}, None) if failure_in(lenient_json(body)) else BrokeOff(_NOT_ONE)
+        self.response_id = self._said.id
+        self.has_begun = True
+        return body
+
+    def is_complete(self) -> bool:
+        return self.has_begun
+
+    def told_error(self) -> UpstreamError | None:
+        return None
+
+    def usage(self) -> Usage | None:
+        return Usage() if self._is_free else Usage.from_openai(self._said.usage)
+
+    def service_tier(self) -> str | None:
+        return _tier_of(self._said)
+
+
+class ResponseStreamReading:
+    """A `Reading` of an event stream. No byte of it is changed; what comes behind its last event is left out.
+
+    Args:
+        is_free: as in `ResponseReading`.
+        begins_at_once: with the first event, and not with the first that adds to the answer: it is made in the
+            background, where its id is what the caller waits for.
+    """
+
+    content_type: str | None = None
+    is_stream = True
+
+    def __init__(self, *, is_free: bool = False, begins_at_once: bool = False) -> None:
+        self.events = 0
+        self.has_begun = False
+        self.is_over = False
+        self.response_id: str | None = None
+        self._is_free = is_free
+        self._begins_at_once = begins_at_once
+        self._splitter = sse.EventSplitter()
+        self._response = msgspec.Raw(b"null")
+        """As it was told last."""
+        self._said = _Response()
+        self._last = b""
+        """The end of what has passed, with the number of the last event in it."""
+        self._error: UpstreamError | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        if (
+            self.has_begun
+            and data.endswith(b"\n\n")
+            and not self._splitter
+            and b'"response":' not in data
+            and b"error" not in data
+        ):  # as nearly always
+            self.events += data.count(b"\ndata:") + data.startswith(b"data:")
+            self._last = data
+            return data
+        events = self._splitter.feed(data)
+        if len(self._splitter) > MAX_EVENT:
+            raise BrokeOff(f"the provider sent an event of over {MAX_EVENT:,} bytes")
+        for number, event in enumerate(events):
+            if b"data:" in event:  # else it is a comment
+                self.events += 1
+                self._last = event
+                self._judge(event)
+                if self.is_over:
+                    behind = len(self._splitter) + sum(map(len, events[number + 1 :]))
+                    return data[: len(data) - behind] if behind else data
+        return data
+
+    def end(self) -> bytes:
+        if rest := self._splitter.end():
+            self._judge(rest)
+        if not self.events and not self.has_begun:
+            raise BrokeOff("the provider ended its stream before it began")
+        return b""
+
+    def is_complete(self) -> bool:
+        return self.is_over
+
+    def told_error(self) -> UpstreamError | None:
+        return self._error
+
+    def usage(self) -> Usage | None:
+        return Usage() if self._is_free else Usage.from_openai(self._said.usage)
+
+    def service_tier(self) -> str | None:
+        return _tier_of(self._said)
+
+    def failure(self, error: GatewayError) -> bytes:
+        """The last event, when the answer does not come to its end. Empty: it has not begun."""
+        if bytes(self._response) == b"null":
+            return b""
+        response = {**_object.decode(self._response), "status": "failed", "error": error_fields(error)}
+        number = max((int(each) for each in _NUMBER.findall(self._last)), default=0) + 1
+        return failed_event(number, response)
+
+    def _judge(self, event: bytes) -> None:
+        """Raises UpstreamError: an error comes first."""
+        data = sse.data_of(event.removeprefix(sse.BOM))
+        if not data:
+            if event.lstrip().startswith((b"{", b"<")):  # no event at all, but a body
+                raise _trouble(event)
+            return
+        try:
+            said = _event.decode(data)
+            response = _response.decode(said.response)
+        except (msgspec.DecodeError, RecursionError):
+            self.has_begun = self.has_begun or b'"type"' in data  # of a shape that is not known here
+            if not self.has_begun:
+                raise _trouble(data) from None
+            return
+        if response is not None:
+            self._response, self._said = said.response, response
+            self.response_id = response.id
+        match said.type:
+            case "response.created" | "response.in_progress" | "response.queued":
+                self.has_begun = self.has_begun or self._begins_at_once
+            case "response.completed" | "response.incomplete" | "response.cancelled":
+                self.has_begun = self.is_over = True
+            case "response.failed":
+                self._fail(response.error if response is not None else None, data)
+                self.is_over = True
+            case "error" | "":
+                value = lenient_json(data)
+                self._fail(value.get("error") or value if isinstance(value, dict) else value, data)
+            case _:
+                self.has_begun = True
+
+    def _fail(self, error: Any, data: bytes) -> None:
+        told_error = told({"error": error or {"message": "the provider failed"}}, None)
+        if not self.has_begun:
+            raise told_error
+        self._error = BrokeOff(told_error.message)
+
+
+_NUMBER = re.compile(rb'"sequence_number"\s*:\s*([0-9]{1,9})')
+
+
+def error_fields(error: GatewayError) -> dict[str, str]:
+    """As it stands in a response that has failed. The codes are OpenAI's: clients decide by them whether to ask
+    again."""
+    return {
+        "code": "rate_limit_exceeded" if error.status == 429 else "server_error",
+        "message": redact_text(error.message),
+    }
+
+
+def failed_event(number: int, response: dict[str, Any]) -> bytes:
+    """The last event of a response that has failed."""
+    event = _encode({"type": "response.failed", "sequence_number": number, "response": response})
+    return b"event: response.failed\ndata: %b\n\n" % event
+
+
+def _said(body: bytes) -> _Response:
+    try:
+        return _response.decode(body) or _Response()
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        value = lenient_json(body)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        stream = "the provider answered with a stream, which was not asked for"
+        raise BrokeOff(stream if sse.looks_like_events(body) else _NOT_ONE)
+    id_ = value.get("id")
+    said = _Response(id_ if isinstance(id_, str) else None, str(value.get("object")), value.get("usage"))
+    said.error = value.get("error")
+    return said
+
+
+def _trouble(body: bytes) -> UpstreamError:
+    try:
+        value = lenient_json(body)
+    except ValueError:
+        return BrokeOff(_NOT_ONE)
+    if failure_as(value).message is None:
+        return BrokeOff(_NOT_ONE)
+    return told(value if isinstance(value, dict) and value.get("error") else {"error": value}, None)
+
+
+def _tier_of(said: _Response) -> str | None:
+    return said.service_tier if isinstance(said.service_tier, str) else None
