@@ -122,10 +122,10 @@ async def test_the_next_process_replays(feed_of, record_of, until):
 
     second = feed_of(back)
     second.start()
-    await until(lambda: len(back.records) == 50)
+    await until(lambda: len(set(back.ids)) == 50)
     await second.close(5.0)
 
-    assert back.ids == ids(50)
+    assert sorted(set(back.ids)) == ids(50)  # those that were on their way may come twice
     assert (feed.dropped, second.dropped) == (0, 0)
 
 
