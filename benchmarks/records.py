@@ -122,7 +122,17 @@ async def arriving(store: RecordStore, seconds: int, random: Random) -> None:
     show_lags("lag of the loop", lags)
 
 
-async def filling(store: RecordStore, count: int, random: Random) -> int:
+class Clock:
+    """Goes along with the records, as it would have when they came in."""
+
+    def __init__(self) -> None:
+        self.now: datetime | None = None
+
+    def __call__(self) -> datetime:
+        return self.now or datetime.now(UTC)
+
+
+async def filling(store: RecordStore, clock: Clock, count: int, random: Random) -> int:
     """What they cost together."""
     begin, cost = datetime.now(UTC) - timedelta(days=DAYS), 0
     began_s = time.perf_counter()
@@ -130,7 +140,11 @@ async def filling(store: RecordStore, count: int, random: Random) -> int:
     for first in range(0, count, 1000):
         some = [record_at(begin + step * n, random) for n in range(first, min(first + 1000, count))]
         cost += sum(record.cost_nanousd or 0 for record in some)
+        clock.now = some[-1].timestamp
         await store.write(some)
+        if first % 50_000 == 0:
+            await store.forget(begin - timedelta(days=1))
+    clock.now = None
     print(f"{count} written in {time.perf_counter() - began_s:.0f} s")
     return cost
 
@@ -204,10 +218,11 @@ async def main(url: str, count: int, seconds: int) -> None:
     finally:
         await store.close()
     # What came in above is within the 30 days, too.
-    store = RecordStore(url, metadata=["app"], deadline_s=60, writing_s=60)
+    clock = Clock()
+    store = RecordStore(url, metadata=["app"], clock=clock, deadline_s=60, writing_s=60)
     try:
         (before,) = await store.sums(Question(since=datetime.now(UTC) - timedelta(days=1), until=_soon()))
-        cost = before.cost + await filling(store, count, random)
+        cost = before.cost + await filling(store, clock, count, random)
         await looking(store)
         await summing(store, cost)
     finally:

@@ -13,7 +13,7 @@ from gateway.contract import Record, Span
 from gateway.contract.money import exact_dollars
 from gateway.control.answers import number
 from gateway.control.control import Ask, Control
-from gateway.control.schema import Facet, RequestDetails, RequestList, RequestRow, Shown, SideCall, Step
+from gateway.control.schema import Facet, RequestDetails, RequestList, RequestRow, RequestStep, Shown, SideCall
 from gateway.control.sight import sight_of
 from gateway.control.streaming import Streamed
 from gateway.control.usage import bill_shown
@@ -233,8 +233,8 @@ def steps_of(record: Record) -> tuple[Span, ...]:
     )
 
 
-def _step(span: Span) -> Step:
-    return Step(
+def _step(span: Span) -> RequestStep:
+    return RequestStep(
         kind=span.kind,
         name=span.name,
         status=span.status,

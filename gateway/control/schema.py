@@ -228,7 +228,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 # --- single requests and what they come to -------------------------------------
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class RequestStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One thing that a request waited for. `reason`: why it was no success."""
 
     kind: str
@@ -302,7 +302,7 @@ class RequestDetails(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     request: RequestRow
     applied: Mapping[str, Any] | None = None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RequestStep, ...] = ()
     side_calls: tuple[SideCall, ...] = ()
     bill: Bill | None = None
     input: str | None = None
