@@ -30,13 +30,26 @@ from gateway.control.lifecycle import (
     remembering,
     sinks_from,
 )
-from gateway.control.routes import ROUTES
-from gateway.dialects import ALL, CHAT, COUNT_TOKENS, NATIVE, NATIVE_SPEECH, PROXY, REALTIME, RESPONSE_TOKENS
+from gateway.control.routes import BASE, ROUTES
+from gateway.dialects import (
+    ALL,
+    CHAT,
+    COUNT_TOKENS,
+    GEMINI_COUNT,
+    GEMINI_MODELS,
+    MODERATIONS,
+    NATIVE,
+    NATIVE_SPEECH,
+    PROXY,
+    REALTIME,
+    RESPONSE_TOKENS,
+)
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
+from gateway.endpoints.guardrails import ClaudeCodeEndpoint, GuardrailTestEndpoint, Trials
 from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
-from gateway.endpoints.models import ModelsEndpoint
+from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, SpeakingGemini
 from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
 from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.errors import ConfigError, GatewayError, Stopping
@@ -52,6 +65,7 @@ from gateway.middleware import (
     DrainMiddleware,
     EdgeMiddleware,
     ErrorsMiddleware,
+    FileReferencesMiddleware,
     GuardMiddleware,
     KeptMiddleware,
     LimitMiddleware,
@@ -67,6 +81,7 @@ from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
+from gateway.proxy.checks import Reach
 from gateway.proxy.content import ContentMiddleware
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
@@ -100,7 +115,9 @@ from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
-ESTIMATES = {COUNT_TOKENS.name: COUNT_TOKENS.estimate, RESPONSE_TOKENS.name: RESPONSE_TOKENS.estimate}
+ESTIMATES = {each.name: each.estimate for each in (COUNT_TOKENS, RESPONSE_TOKENS, GEMINI_COUNT)}
+ASKED_FOR: Mapping[str, Dialect] = {"chat": CHAT, "moderation": MODERATIONS}
+"""In which APIs guardrails ask models."""
 PROBES = ("/", "/healthz", "/health", "/api/llm/health", "/readyz", "/metrics")
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -195,7 +212,10 @@ def build_app(
         network or http, health=health, random=Random(), admit=admission.enter_target, tracing=tracing
     )
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
-    responder = GuardResponder(estimating, rules=lambda: live.snapshot.guards)
+    reach = Reach(network or http, ask=dispatcher.ask, find=live.find_real, dialects=ASKED_FOR)
+    responder = GuardResponder(
+        estimating, rules=lambda: live.snapshot.guards, reach=reach, may_use=live.may_use_guardrails
+    )
     sessions = RealtimeEndpoint(responder=responder, timing=session_timing or SessionTiming(), count=admission.count)
     of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask)
     app: ASGIApp = InferenceEndpoint(
@@ -210,6 +230,9 @@ def build_app(
     contents = Contents(control.records) if control is not None and control.records is not None else None
     if contents is not None:
         app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=contents.add)
+    stand_in = batches.local.standing_in if batches is not None else None
+    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
+    app = FileReferencesMiddleware(app, objects=objects)
     max_open, large, disk = max_open or max_open_by_files(), asyncio.Lock(), Disk(settings.upload_disk_bytes)
     draining = partial(DrainMiddleware, drain=drain, max_open=max_open)
     parsing = partial(ParseMiddleware, bodies=bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
@@ -224,8 +247,6 @@ def build_app(
     continuing = parsing(ContinueMiddleware(background, models=live, metadata=metadata, shelf=shelf))
     about = partial(KeptMiddleware, ask=dispatcher.ask, cancel=background.cancel)
     keeping = parsing(about(app, models=live, metadata=metadata, shelf=shelf))
-    stand_in = batches.local.standing_in if batches is not None else None
-    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
     app = parsing(ModelMiddleware(app, models=live, by_account=by_account, metadata=metadata, storing=storing))
     apart: dict[str, ASGIApp] = {RESPONSES: continuing, TOKENS: continuing, RESPONSE: keeping, COMPLETION: keeping}
     lines = logging(ErrorsMiddleware(draining(ByDialect(app, apart=apart)), dialect=CHAT))
@@ -239,6 +260,10 @@ def build_app(
     upgrade = asks(UpgradeEndpoint())
     lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
+    gemini = partial(SpeakingGemini, models, dialect=GEMINI_MODELS)
+    any_models, gemini_models = gemini(is_known=False), gemini(is_known=True)
+    trials = Trials(rules=lambda: live.snapshot.guards, reach=reach, may_use=live.may_use_guardrails, bodies=bodies)
+    hooks = asks(ClaudeCodeEndpoint(trials))
     parts: list[Part] = [
         identities,
         *following(control),
@@ -269,7 +294,10 @@ def build_app(
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
-            *(UrlPath(["GET"], base + path, models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["GET"], base + path, any_models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["GET"], base + path, gemini_models) for base in BASES for path in GEMINI_PATHS),
+            *(UrlPath(["POST"], f"{base}/hooks/claude-code", hooks) for base in BASES),
+            UrlPath(["POST"], f"{BASE}/guardrails/test", asks(GuardrailTestEndpoint(trials))),
             *control_paths(control, bodies=bodies, wrap=asks),
             *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
         ]

@@ -179,9 +179,13 @@ class ClientLeft(GatewayError):
 
 
 class Blocked(GatewayError):
+    """`checks`: what each guardrail said that was asked, as callers are told: `input_guardrails` and
+    `output_guardrails`, each a list."""
+
     status = 400
     type = "guardrail_checks_failed"
     code = "guardrail_checks_failed"
+    checks: Mapping[str, Sequence[Mapping[str, object]]] | None = None
 
 
 class Unexpected(GatewayError):

@@ -12,6 +12,7 @@ from gateway.logs import traceback_text
 PROVIDERS = "gateway.providers"
 MIDDLEWARES = "gateway.middlewares"
 SINKS = "gateway.sinks"
+GUARDRAILS = "gateway.guardrails"
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,16 @@ def load_plugins(group: str) -> Mapping[str, Any]:
         except Exception:
             log.error("plugin cannot be loaded", group=group, plugin=entry.name, traceback=traceback_text())
     return found
+
+
+def load_plugin(group: str, name: str) -> Any:
+    """The one of that name; None: there is none, or it cannot be imported, which is logged."""
+    for entry in entry_points(group=group, name=name):
+        try:
+            return entry.load()
+        except Exception:
+            log.error("plugin cannot be loaded", group=group, plugin=name, traceback=traceback_text())
+    return None
 
 
 def providers_by_type() -> Mapping[str, Provider]:

@@ -142,7 +142,7 @@ def asked(tmp_path):
     return ask
 
 
-@pytest.mark.parametrize(("limits", "calls"), [(False, 135), (True, 155)])
+@pytest.mark.parametrize(("limits", "calls"), [(False, 129), (True, 147)])
 async def test_a_request(asked, limits, calls):
     counts = Counts()
 

@@ -7,7 +7,9 @@ yaml    The blocks of a page are one configuration: each loads with those above 
 sh      Each `gateway ...` has that command and those options. With a `text` block right below, it is run, and answers
         that; `...` stands for anything. A `gateway serve` is not run: what it shows is compared with the running one.
 toml    It is parsed.
-python  It is run, in a folder with a `.gateway/admin-token` of a running gateway.
+python  It is run, in a folder with a `.gateway/admin-token` of a running gateway. Below `<!-- needs: PACKAGE -->`,
+        where that is installed; elsewhere it is parsed.
+js      It is parsed, where there is node.
 """
 
 import os
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from importlib.util import find_spec
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -35,11 +38,12 @@ from gateway.settings import Settings
 from gateway.testing import FakeUpstream, post
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*/*.md"))]
 ADDRESS = "127.0.0.1:8787"
 IN_TIME_S = 60
 FRAGMENT = "fragment of: "
 KUBERNETES = "for: Kubernetes"
+NEEDS = "needs: "
 
 OFFERED = """\
 type: provider-account/demo
@@ -137,7 +141,7 @@ def environ(**more):
 @each_page
 def test_has_blocks_of_known_kinds(page):
     """A block of another kind would be looked at by nobody."""
-    assert [block.place for block in blocks(page) if block.kind not in ("yaml", "sh", "python", "toml")] == []
+    assert [block.place for block in blocks(page) if block.kind not in ("yaml", "sh", "python", "toml", "js")] == []
 
 
 @each_page
@@ -155,6 +159,11 @@ def test_runs_what_it_shows(page, running, tmp_path):
     (tmp_path / ".gateway").symlink_to(running.folder / ".gateway")
     for block in blocks(page):
         script = block.text.replace(ADDRESS, running.address)
+        if block.kind == "js":
+            continue
+        if block.mark.startswith(NEEDS) and find_spec(block.mark.removeprefix(NEEDS)) is None:
+            compile(script, block.place, "exec")
+            continue
         if block.kind == "python":
             answer = run(block, [sys.executable, "-c", script], tmp_path, running)
         elif block.answer is None:
@@ -266,6 +275,16 @@ def anchors(page):
 
 
 @each_page
+def test_its_javascript_is_that(page, tmp_path):
+    if of_kind(page, "js") and shutil.which("node") is None:
+        pytest.skip("needs node")
+    for block in of_kind(page, "js"):
+        (tmp_path / "block.mjs").write_text(block.text)
+        checked = subprocess.run(["node", "--check", tmp_path / "block.mjs"], capture_output=True, text=True)
+        assert checked.returncode == 0, f"{block.place}\n{checked.stderr}"
+
+
+@each_page
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if "://" in link:
@@ -277,9 +296,11 @@ def test_links_lead_somewhere(page):
 
 
 def test_each_page_is_reached_from_the_readme():
+    """Those of clients by way of the page about clients."""
     linked = set(re.findall(r"\]\((docs/[^)#]+)", PAGES[0].read_text()))
+    clients = re.findall(r"\]\((clients/[^)#]+)", (ROOT / "docs/clients.md").read_text())
 
-    assert linked == {str(page.relative_to(ROOT)) for page in PAGES[1:]}
+    assert linked | {f"docs/{path}" for path in clients} == {str(page.relative_to(ROOT)) for page in PAGES[1:]}
 
 
 def variables():

@@ -36,6 +36,7 @@ PUBLIC = (
     "gateway.errors",
     "gateway.wire",
     "gateway.translators",
+    "gateway.guardrails.services",
     "gateway.providers.openai_compatible",
     "gateway.providers.credentials",
     "gateway.providers.client_credentials",

@@ -6,6 +6,7 @@ from gateway._version import __version__
 from gateway.cli.apply import apply, diff
 from gateway.cli.changes import delete, history, rollback
 from gateway.cli.check import check
+from gateway.cli.guardrails import guardrails
 from gateway.cli.init import init
 from gateway.cli.logs import logs
 from gateway.cli.migrate import migrate
@@ -27,6 +28,7 @@ def main() -> None:
     """
 
 
-COMMANDS = (init, check, schema, serve, migrate, apply, diff, delete, history, rollback, token, team, user, usage, logs)
-for command in COMMANDS:
+for command in (init, check, schema, serve, migrate, apply, diff, delete, history, rollback):
+    main.add_command(command)
+for command in (token, team, user, usage, logs, guardrails):
     main.add_command(command)

@@ -217,6 +217,15 @@ class Config(Part):
         target = self.snapshot.find(name)
         return target is not None and (caller is None or may_use(caller, target))
 
+    def find_real(self, name: str) -> Target | None:
+        """A model that can be asked by itself, whoever wants that; None: there is no such, or it is a virtual one."""
+        target = self.snapshot.find(name)
+        return target if target is not None and target.provider is not VIRTUAL else None
+
+    def may_use_guardrails(self, caller: Caller | None, group: str) -> bool:
+        """As accounts are used: by a grant on the group."""
+        return caller is None or self.snapshot.access.holds(caller, USE, PROVIDER_ACCOUNT.of(group))
+
     def names(self, caller: Caller | None) -> Sequence[str]:
         targets = self.snapshot.targets
         if caller is None:

@@ -4,6 +4,7 @@ middleware  any ASGI app; entry point group `gateway.middlewares`
 Provider    how to speak to one vendor; entry point group `gateway.providers`
 Signer      what has to be waited for before a request can go out
 Dialect     one client-facing API
+Guardrail   judges or changes what is said; entry point group `gateway.guardrails`
 Observer    looks at a reply while it passes
 Counters    limits and budgets, taken and given back; in `gateway.contract.limits`
 Tokens      who is calling
@@ -12,7 +13,20 @@ Sink        where request records go
 
 from gateway.contract.call import Ask, Call, Dialect, Head, Reading
 from gateway.contract.caller import Caller, Credential, Tokens
-from gateway.contract.guard import Finding, Guard, Guardrail, Hook, Observer, Subject, Text
+from gateway.contract.guard import (
+    Fetched,
+    Finder,
+    Finding,
+    Guard,
+    Guardrail,
+    GuardrailSpec,
+    Hook,
+    Match,
+    Observer,
+    Outside,
+    Subject,
+    Text,
+)
 from gateway.contract.models import Choice, Classifier, Models
 from gateway.contract.provider import (
     Endpoint,
@@ -42,18 +56,23 @@ __all__ = [
     "Credential",
     "Dialect",
     "Endpoint",
+    "Fetched",
+    "Finder",
     "Finding",
     "FormBody",
     "FormPart",
     "Guard",
     "Guardrail",
+    "GuardrailSpec",
     "Head",
     "Hook",
     "JsonBody",
     "ListsModels",
+    "Match",
     "Models",
     "Observer",
     "Outcome",
+    "Outside",
     "Provider",
     "RawBody",
     "Reading",

@@ -156,6 +156,8 @@ class Dialect(Protocol):
 
     It may also have `headers`: names, in lower case, of those of a request that `Request.headers` is to hold. One that
     accepts `RawBody` may have `sorts_bodies = True`: it is given JSON and forms, too, where their content type says so.
+    With `takes_key_in_query = True` its clients may send the token as `key` in the address. `keep_alive`: what is sent
+    while a stream is silent, if its clients do not take comments.
     """
 
     name: str

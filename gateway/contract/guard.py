@@ -1,6 +1,6 @@
 """What looks at requests and at replies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.contract.call import Call
 from gateway.contract.caller import Caller
+from gateway.contract.provider import Upstream, UpstreamRequest
 from gateway.contract.record import Outcome
 
 
@@ -27,19 +28,50 @@ class Text(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
+class Fetched(msgspec.Struct, frozen=True, gc=False):
+    """What a service answered, whole."""
+
+    status: int
+    body: bytes
+
+
+class Outside(Protocol):
+    """What a guardrail may reach: the network that its manifest may use, and the models of this gateway."""
+
+    network: Upstream
+
+    async def fetch(self, request: UpstreamRequest) -> Fetched:
+        """Of an answer at most 1 MiB. Raises UpstreamError: the service cannot be reached, or broke off."""
+
+    async def ask(self, model: str, body: Mapping[str, Any], *, kind: str = "chat") -> bytes:
+        """The whole answer of a model to a call of the guardrail's own, which is paid for with the request.
+
+        Args:
+            model: `account/model`, or an alias.
+            body: as in the API of that `kind`, without the model.
+
+        Raises:
+            GatewayError: there is no such model, or it did not answer.
+        """
+
+
 class Subject(msgspec.Struct, frozen=True, gc=False):
     """What a guardrail looks at.
 
     Args:
-        texts: of the request, or of the answer; empty where nobody has asked for them.
+        call: None: it is no request for a model, but texts to be tried, or what a tool is given.
         metadata: of the request, as limits and routes see it.
+        texts: of the request, or of the answer: what is said, and not names, addresses of pictures or settings.
+        answer: the whole answer as JSON, as far as there is one: an answer that is a stream has texts alone.
     """
 
     hook: Hook
-    call: Call
+    call: Call | None
     caller: Caller | None
     metadata: Mapping[str, str]
     texts: Sequence[Text] = ()
+    answer: Any = None
+    outside: Outside | None = None
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
@@ -48,13 +80,15 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     Args:
         verdict: `flag` is written down and stops nothing.
         message: for the caller, if it is blocked, and for the log.
-        texts: what is to stand in place of the subject's; None: it stays.
-        data: whatever else the guardrail found out, for the log.
+        texts: what is to stand in place of the subject's, one for each; None: they stay.
+        body: what is to stand in place of the whole request or answer, instead of `texts`.
+        data: whatever else the guardrail found out: names and numbers, for the log. Nothing of the texts.
     """
 
     verdict: Literal["pass", "flag", "block"] = "pass"
     message: str = ""
-    texts: Sequence[Text] | None = None
+    texts: Sequence[str] | None = None
+    body: Mapping[str, Any] | None = None
     data: Any = None
 
 
@@ -66,6 +100,63 @@ class Guardrail(Protocol):
 
     async def check(self, subject: Subject) -> Finding:
         """Raises anything: it could not tell."""
+
+
+class Match(msgspec.Struct, frozen=True, gc=False, order=True):
+    """Something that was found in a text, from `start` to `end`. `label`: what it is; `replacement`: in its place, for
+    who redacts."""
+
+    start: int
+    end: int
+    label: str
+    replacement: str
+
+
+class Finder(Protocol):
+    """Finds things in a text that is still growing, in time that grows with its length and no faster."""
+
+    def find(self, text: str, start: int) -> Iterator[Match]:
+        """All from there on. What stands before it is there to be looked back at."""
+
+    def open_from(self, text: str, start: int) -> int:
+        """From where on something may begin that what follows will complete, at least `start`. What is found from
+        there on may still change; what is found before it may only become longer, if it reaches the end."""
+
+
+class FindsInText(Protocol):
+    """What a `Guardrail` may have besides, if all it does is to find things in texts. It is then asked about streams as
+    they pass, with little held back; others have them held back in larger pieces.
+
+    Args:
+        redacts: what is found is replaced; else it is a reason to block.
+    """
+
+    finder: Finder
+    redacts: bool
+
+
+class GuardrailSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a guardrail is made of.
+
+    Args:
+        name: `<group>/<name>`
+        kind: the last part of its type.
+        config: as its manifest has it; of kinds that are built in, a struct.
+        auth: its credentials, likewise.
+        target: `request` or `response`, of those that are for one of them.
+    """
+
+    name: str
+    kind: str
+    redacts: bool = False
+    config: Any = None
+    auth: Any = None
+    target: str | None = None
+
+
+MakeGuardrail = Callable[[GuardrailSpec], Guardrail]
+"""What a plugin names by an entry point in the group `gateway.guardrails`, whose name is the kind. Raises ValueError,
+worded for the operator, when it cannot be used."""
 
 
 class Guard(Protocol):

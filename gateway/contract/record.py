@@ -21,10 +21,12 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
 
 
-class Span(msgspec.Struct, frozen=True, gc=False):
+class Span(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One thing that a request waited for: a model, by `account/model`, a guardrail, a tool, the cache.
 
-    `reason`: why it was no success. `started_ms` is counted from the request's own start.
+    `reason`: why it was no success. `started_ms` is counted from the request's own start. Of guardrails, `hook` is when
+    it was asked, as in `Hook`, `result` what it said (`passed`, `mutated`, `flagged`, `failed`, `error`), and `found`
+    what it found: names and numbers, nothing of a text.
     """
 
     kind: Literal["model", "guardrail", "mcp", "cache"]
@@ -33,6 +35,9 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     reason: str | None
     started_ms: float
     duration_ms: float
+    hook: str | None = None
+    result: str | None = None
+    found: Any = None
 
 
 class SideCall(msgspec.Struct, frozen=True, gc=False):

@@ -17,7 +17,9 @@ from gateway.proxy.asgi import Receive, Scope, Send, send_body
 ABOUT = "An AI gateway: one API for the models of many providers, with tokens, limits and budgets."
 BEARER = {"token": {"type": "http", "scheme": "bearer"}}
 
-_VENDORS = {"rerank": "Cohere", "messages": "Anthropic", "count_tokens": "Anthropic"}
+_VENDORS = {"rerank": "Cohere", "messages": "Anthropic", "count_tokens": "Anthropic"} | dict.fromkeys(
+    ("gemini", "gemini_count_tokens"), "Google"
+)
 
 Operation = dict[str, Any]
 _KINDS: Mapping[type, str] = {JsonBody: "application/json", FormBody: "multipart/form-data"}
@@ -111,15 +113,17 @@ class OpenApiEndpoint:
         model = {**anything, "required": ["model"], "properties": {"model": {"type": "string"}}}
         for dialect in self.dialects:
             for method, route in dialect.routes:
+                if route.startswith("/gemini/"):
+                    continue  # the same once more
                 vendor = _VENDORS.get(dialect.name, "OpenAI")
-                about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(route))
+                about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(_plain(route)))
                 if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method in WITH_BODY:
                     has_model = dialect.model_type and "{" not in route
                     about["requestBody"] = {
                         "required": True,
                         "content": {kind: {"schema": model if has_model else anything}},
                     }
-                yield route if route.startswith("/v2/") else f"/v1{route}", method, about
+                yield _plain(route) if route.startswith(("/v2/", "/{version}/")) else f"/v1{route}", method, about
         listed, one = ref_of[ModelList], {"$ref": "#/components/schemas/Model"}
         yield "/v1/models", "GET", _operation("The models the caller may use", "inference", answer=listed)
         told = "One of them; its name may hold slashes"
@@ -157,6 +161,10 @@ class OpenApiEndpoint:
             if needs is Needs.NOTHING:
                 operation["security"] = []
             yield BASE + route.path, route.method, {**operation, "description": f"Needs {needed}."}
+
+
+def _plain(path: str) -> str:
+    return path.replace(":path}", "}")
 
 
 def _answer_of(route: Route) -> Any:

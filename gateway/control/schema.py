@@ -378,3 +378,21 @@ class User(msgspec.Struct, frozen=True, rename="camel"):
     teams: tuple[str, ...] = ()
     created_at: Time | None = None
     created_by: str | None = None
+
+
+class GuardrailResult(msgspec.Struct, frozen=True):
+    """What one guardrail made of texts: `passed`, `mutated`, `flagged`, `failed`, `error`."""
+
+    guardrail_integration: str
+    result: str
+    explanation: str = ""
+    found: Any = None
+    duration_ms: float = 0.0
+
+
+class GuardrailReport(msgspec.Struct, frozen=True):
+    """Of all that were asked; `texts` as they are after what was changed."""
+
+    verdict: str
+    texts: list[str]
+    results: list[GuardrailResult]

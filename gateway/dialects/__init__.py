@@ -3,6 +3,7 @@
 from gateway.contract import Dialect
 from gateway.dialects.accounts import ACCOUNT_APIS
 from gateway.dialects.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
+from gateway.dialects.gemini import GEMINI, GEMINI_COUNT, GEMINI_MODELS
 from gateway.dialects.images import IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES
 from gateway.dialects.messages import COUNT_TOKENS, MESSAGES
 from gateway.dialects.moderations import MODERATIONS
@@ -28,6 +29,8 @@ ALL: tuple[Dialect, ...] = (
     MODERATIONS,
     MESSAGES,
     COUNT_TOKENS,
+    GEMINI,
+    GEMINI_COUNT,
     MAKE_RESPONSE,
     RESPONSE_TOKENS,
     KEPT_RESPONSES,
@@ -42,6 +45,9 @@ __all__ = [
     "COMPLETIONS",
     "COUNT_TOKENS",
     "EMBEDDINGS",
+    "GEMINI",
+    "GEMINI_COUNT",
+    "GEMINI_MODELS",
     "IMAGES",
     "IMAGE_EDITS",
     "IMAGE_VARIATIONS",

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from gateway.errors import GatewayError
-from gateway.logs import redact_text
+from gateway.errors import Blocked, GatewayError
+from gateway.logs import redact_text, redacted
 
 
 class OpenAIErrors:
@@ -12,6 +12,8 @@ class OpenAIErrors:
     def error(self, error: GatewayError) -> bytes:
         details = details_of(error)
         more = {"status": "failure", "statusCode": error.status, "message": details["message"]}
+        if isinstance(error, Blocked) and error.checks is not None:
+            return msgspec.json.encode({"error": details, **more, "guardrail_checks": redacted(error.checks)})
         return msgspec.json.encode({"error": details, **more})
 
     def stream_error(self, error: GatewayError) -> bytes:
@@ -20,4 +22,5 @@ class OpenAIErrors:
 
 def details_of(error: GatewayError) -> dict[str, str | None]:
     # A message may name what the caller asked for, and people paste keys in the wrong place.
-    return {"message": redact_text(error.message), "type": error.type, "param": error.param, "code": error.code}
+    code = str(error.status) if isinstance(error, Blocked) and error.checks is not None else error.code
+    return {"message": redact_text(error.message), "type": error.type, "param": error.param, "code": code}

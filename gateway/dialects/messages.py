@@ -11,8 +11,8 @@ import msgspec
 
 from gateway.contract import Ask, Call, Head, JsonBody, Reading, Request
 from gateway.dialects.openai import OpenAIDialect, estimated_tokens
-from gateway.errors import GatewayError
-from gateway.logs import redact_text
+from gateway.errors import Blocked, GatewayError
+from gateway.logs import redact_text, redacted
 from gateway.wire.anthropic import STATUSES
 from gateway.wire.messages import MessageReading, MessageStreamReading
 
@@ -52,7 +52,9 @@ class MessagesDialect(OpenAIDialect):
         details: dict[str, Any] = {"type": _type_of(error), "message": redact_text(error.message)}
         if error.code is not None:
             details["details"] = {"error_code": error.code}
-        body = {"type": "error", "error": details}
+        body: dict[str, Any] = {"type": "error", "error": details}
+        if isinstance(error, Blocked) and error.checks is not None:
+            body["guardrail_checks"] = redacted(error.checks)
         return _encode(body if error.request_id is None else {**body, "request_id": error.request_id})
 
     def stream_error(self, error: GatewayError) -> bytes:

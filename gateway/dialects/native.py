@@ -13,6 +13,7 @@ from gateway.contract import Ask, Call, Head, JsonBody, Reading, Request
 from gateway.contract.request import Body
 from gateway.contract.usage import Usage
 from gateway.dialects.fields import MAX_COUNT, MAX_MODEL_CHARS
+from gateway.dialects.gemini import as_google
 from gateway.dialects.images import picture_tokens
 from gateway.dialects.openai import BYTES_PER_TOKEN, FILE_TOKENS, estimated_tokens
 from gateway.errors import BadRequest, GatewayError, NotServed
@@ -20,17 +21,6 @@ from gateway.logs import redact_text
 from gateway.wire.native import ANTHROPIC, BEDROCK, GEMINI, PREDICT, ROUTES, SAGEMAKER, path_in
 from gateway.wire.plain import PlainReading
 
-_STATUSES: Mapping[int, str] = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    408: "DEADLINE_EXCEEDED",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    501: "UNIMPLEMENTED",
-    503: "UNAVAILABLE",
-}
 _TYPES: Mapping[int, str] = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -205,11 +195,6 @@ def _decoded(raw: msgspec.Raw, decoder: "msgspec.json.Decoder[Any]") -> Any:
 _LIMITS = ("max_tokens", "generationConfig", "inferenceConfig")
 
 
-def _as_google(error: GatewayError, message: str) -> Any:
-    status = _STATUSES.get(error.status, "UNKNOWN")
-    return {"error": {"code": error.status, "message": message, "status": status}}
-
-
 def _as_anthropic(error: GatewayError, message: str) -> Any:
     return {"type": "error", "error": {"type": _TYPES.get(error.status, "api_error"), "message": message}}
 
@@ -221,7 +206,7 @@ def _as_aws(error: GatewayError, message: str) -> Any:
 
 
 NATIVE = (
-    NativeDialect(GEMINI, headers=("x-goog-api-client",), prompt="contents", worded=_as_google),
+    NativeDialect(GEMINI, headers=("x-goog-api-client",), prompt="contents", worded=as_google),
     NativeDialect(ANTHROPIC, headers=("anthropic-beta", "anthropic-version"), prompt="messages", worded=_as_anthropic),
     NativeDialect(
         BEDROCK,

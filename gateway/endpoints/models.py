@@ -1,16 +1,25 @@
 """`GET /models`: what the caller may use."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from gateway.contract import Caller, Models
+from gateway.contract import Caller, Dialect, Models
 from gateway.errors import UnknownModel
-from gateway.proxy.asgi import Receive, Scope, Send, send_body
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, send_body
 from gateway.proxy.exchange import Exchange
 
 VERSION = b"anthropic-version"
+GOOGLES = frozenset({b"x-goog-api-key", b"x-goog-api-client"})
+GEMINI_PATHS = tuple(
+    f"{version}/models{rest}"
+    for version in ("/v1beta", "/v1alpha", "/gemini/v1beta", "/gemini/v1alpha", "/gemini/v1")
+    for rest in ("", "/{id:path}")
+)
+
+_Shape = tuple[Callable[[str], Any], Callable[[Sequence[str]], Any]]
+"""Of one model, and of a list."""
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -31,9 +40,38 @@ class AnthropicModel(msgspec.Struct, frozen=True):
     created_at: str = "1970-01-01T00:00:00Z"
 
 
+class GeminiModel(msgspec.Struct, frozen=True, rename="camel"):
+    """In Google's shape; its limits are not known. Source: ai.google.dev/api/models."""
+
+    name: str
+    display_name: str
+    version: str = ""
+    supported_generation_methods: tuple[str, ...] = ("generateContent", "countTokens")
+
+
+class SpeakingGemini:
+    """Notes who asks as Google's clients do, so that errors are in Google's words, and a list in its shape.
+
+    Args:
+        dialect: of Google's.
+        is_known: by the path; else by headers: Google's SDK asks at `/v1/models`, as others do.
+    """
+
+    def __init__(self, app: ASGIApp, *, dialect: Dialect, is_known: bool) -> None:
+        self.app = app
+        self.dialect = dialect
+        self.is_known = is_known
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        exchange = Exchange.of(scope)
+        if self.is_known or not GOOGLES.isdisjoint(exchange.headers):
+            exchange.dialect = self.dialect
+        return self.app(scope, receive, send)
+
+
 class ModelsEndpoint:
     """The list, or one of it: `id` in the path parameters may hold slashes. Who says which version of Anthropic's API
-    they speak gets Anthropic's shape.
+    they speak gets Anthropic's shape, and who asks as Google's clients do, Google's.
 
     The list also stands under `models`, where Codex looks for it.
 
@@ -48,13 +86,17 @@ class ModelsEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         names = self._names(exchange.caller)
-        is_anthropic = VERSION in exchange.headers
+        shape = _OPENAI
+        if exchange.dialect is not None:
+            shape = _GEMINI
+        elif VERSION in exchange.headers:
+            shape = _ANTHROPIC
         wanted = scope.get("path_params", {}).get("id")
         if wanted is None:
             listed = [name for name in names if not name.endswith("/*")]
-            body = msgspec.json.encode(_anthropic_list(listed) if is_anthropic else _list(listed))
+            body = msgspec.json.encode(shape[1](listed))
         elif wanted in names:
-            body = msgspec.json.encode(AnthropicModel(wanted, wanted) if is_anthropic else _model(wanted))
+            body = msgspec.json.encode(shape[0](wanted))
         else:
             raise UnknownModel(wanted, names)
         await send_body(send, 200, body)
@@ -82,3 +124,21 @@ def _anthropic_list(names: Sequence[str]) -> dict[str, Any]:
 
 def _model(name: str) -> Model:
     return Model(id=name, owned_by=name.partition("/")[0])
+
+
+def _anthropic_model(name: str) -> AnthropicModel:
+    return AnthropicModel(name, name)
+
+
+def _gemini_list(names: Sequence[str]) -> dict[str, Any]:
+    """All of it on one page, whatever size was given."""
+    return {"models": [_gemini_model(name) for name in names]}
+
+
+def _gemini_model(name: str) -> GeminiModel:
+    return GeminiModel(f"models/{name}", name)
+
+
+_OPENAI: _Shape = (_model, _list)
+_ANTHROPIC: _Shape = (_anthropic_model, _anthropic_list)
+_GEMINI: _Shape = (_gemini_model, _gemini_list)

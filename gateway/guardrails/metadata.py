@@ -17,6 +17,8 @@ class MetadataGuardrail:
     """
 
     hooks = frozenset({Hook.LLM_INPUT})
+    reads_texts = False
+    is_quick = True
 
     def __init__(self, name: str, config: MetadataConfig) -> None:
         self.name = name

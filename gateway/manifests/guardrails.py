@@ -9,14 +9,15 @@ import msgspec
 from msgspec import Meta
 
 from gateway.manifests.accounts import AccountName, Collaborator, ModelName, Owner, Text
+from gateway.manifests.guardrail_kinds import KINDS, CustomConfig
 from gateway.manifests.scopes import Selection, refuse_twice
-from gateway.secrecy.secret import Secret, SecretText
+from gateway.secrecy.secret import SecretText
 
 EnforcingStrategy: TypeAlias = Literal["enforce", "enforce_but_ignore_on_error", "audit"]
 GuardrailSelector: TypeAlias = Text
 """`<group>/<name>`"""
 
-_KIND = "integration/guardrail-config/"
+KIND = "integration/guardrail-config/"
 
 # --- guardrails --------------------------------------------------------------
 
@@ -51,7 +52,7 @@ class MetadataConfig(msgspec.Struct, frozen=True, kw_only=True):
     keys: dict[str, MetadataKey] = {}
 
 
-class MetadataIntegration(GuardrailIntegration, frozen=True, kw_only=True, tag=f"{_KIND}tfy-metadata"):
+class MetadataIntegration(GuardrailIntegration, frozen=True, kw_only=True, tag=f"{KIND}tfy-metadata"):
     name: Annotated[
         str,
         Meta(
@@ -65,74 +66,43 @@ class MetadataIntegration(GuardrailIntegration, frozen=True, kw_only=True, tag=f
     config: MetadataConfig
 
 
-class UnsupportedIntegration(GuardrailIntegration, frozen=True, kw_only=True):
-    """Read, so that the guardrails beside it hold; `config` as it was written."""
+class KindIntegration(GuardrailIntegration, frozen=True, kw_only=True):
+    """Any other. `auth_data` as it was written; `config` as in `KINDS`."""
 
-    target: Literal["request", "response"] | None = None
     auth_data: dict[str, SecretText] | None = None
     config: Any = None
 
 
-class CustomConfig(msgspec.Struct, frozen=True, kw_only=True):
-    url: Text
-    headers: dict[str, Secret] | None = None
-    config: Any = None
+class CustomIntegration(GuardrailIntegration, frozen=True, kw_only=True, tag=f"{KIND}custom"):
+    """`target`: whether it looks at requests or at answers."""
 
-
-class CustomIntegration(UnsupportedIntegration, frozen=True, kw_only=True, tag=f"{_KIND}custom"):
+    target: Literal["request", "response"]
+    auth_data: dict[str, SecretText] | None = None
     config: CustomConfig
 
 
-UNSUPPORTED = (
-    "akto",
-    "aws-bedrock",
-    "azure-content-safety",
-    "azure-pii",
-    "azure-prompt-shield",
-    "calypsoai",
-    "cedar",
-    "cisco-ai-defense",
-    "code-safety-linter",
-    "crowdstrike-aidr",
-    "enkrypt-ai",
-    "fiddler",
-    "google-model-armor",
-    "grayswan-cygnal",
-    "noma-security",
-    "opa",
-    "openai-moderations",
-    "palo-alto-prisma-airs",
-    "patronus",
-    "regex",
-    "secret-detection",
-    "sql-sanitizer",
-    "tfy-content-moderation",
-    "tfy-pii",
-    "tfy-prompt-injection",
-    "trojai",
-)
-"""Of TrueFoundry's guardrails, besides `custom`, those that are not carried out yet."""
+class PatronusIntegration(KindIntegration, frozen=True, kw_only=True, tag=f"{KIND}patronus"):
+    operation: Literal["validate"] = "validate"
+    target: Literal["request", "response"] | None = None
+
+
+def _struct(kind: str) -> type[KindIntegration]:
+    config, default, operations = KINDS[kind]
+    own: tuple[Any, ...] = ("config", config) if default is None and config is not Any else ("config", config, default)
+    operation = ("operation", Literal[operations], "validate")
+    fields: Any = [operation, own]
+    name = "".join(part.capitalize() for part in kind.split("-")) + "Integration"
+    made: type[KindIntegration] = msgspec.defstruct(  # type: ignore[assignment]
+        name, fields, bases=(KindIntegration,), frozen=True, kw_only=True, tag=KIND + kind
+    )
+    return made
+
 
 if TYPE_CHECKING:
-    Integration: TypeAlias = MetadataIntegration | UnsupportedIntegration
+    Integration: TypeAlias = MetadataIntegration | CustomIntegration | KindIntegration
 else:
-    Integration = Union[
-        (
-            MetadataIntegration,
-            CustomIntegration,
-            *(
-                msgspec.defstruct(
-                    "UnsupportedIntegration",
-                    [],
-                    bases=(UnsupportedIntegration,),
-                    frozen=True,
-                    kw_only=True,
-                    tag=_KIND + kind,
-                )
-                for kind in UNSUPPORTED
-            ),
-        )
-    ]
+    kinds = (_struct(kind) for kind in KINDS if kind != "patronus")
+    Integration = Union[(MetadataIntegration, CustomIntegration, PatronusIntegration, *kinds)]
 
 
 class GuardrailGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,8 +185,9 @@ class GuardrailsConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuardrailSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`timeout_ms` is for each guardrail. Whatever `enable_parallel_execution` says, no model is asked before all have
-    been passed."""
+    """`timeout_ms` is for each guardrail. With `enable_parallel_execution`, a model may be asked while those that only
+    look at the request and ask somebody else are still waiting; nothing of its answer goes out before they have
+    answered."""
 
     timeout_ms: Annotated[int, Meta(ge=1)] = 5000
     enable_parallel_execution: bool = True

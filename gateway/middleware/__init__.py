@@ -7,6 +7,7 @@ from gateway.middleware.budget import BudgetMiddleware
 from gateway.middleware.drain import DrainMiddleware
 from gateway.middleware.edge import EdgeMiddleware
 from gateway.middleware.errors import ErrorsMiddleware
+from gateway.middleware.file_references import FileReferencesMiddleware
 from gateway.middleware.guard import GuardMiddleware
 from gateway.middleware.limit import LimitMiddleware
 from gateway.middleware.log import LogMiddleware
@@ -24,6 +25,7 @@ __all__ = [
     "DrainMiddleware",
     "EdgeMiddleware",
     "ErrorsMiddleware",
+    "FileReferencesMiddleware",
     "GuardMiddleware",
     "KeptMiddleware",
     "LimitMiddleware",

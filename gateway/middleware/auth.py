@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
+from urllib.parse import unquote_to_bytes
 
 from gateway.contract import Tokens
 from gateway.errors import Unauthorized, Unavailable
@@ -34,7 +35,7 @@ class AuthMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
         token, provider_key = keys_of(exchange.headers)
-        token = token or token_among(scope.get("subprotocols", ()))
+        token = token or token_among(scope.get("subprotocols", ())) or token_in_query(exchange, scope)
         if not token:
             raise Unauthorized("no token; send it in the Authorization header, after the word Bearer, or in x-api-key")
         exchange.caller = self.tokens.find(token)
@@ -93,3 +94,11 @@ def token_among(subprotocols: Iterable[str]) -> bytes:
     """Empty if there is none."""
     tokens = (name.removeprefix(SUBPROTOCOL) for name in subprotocols if name.startswith(SUBPROTOCOL))
     return next(tokens, "").encode()
+
+
+def token_in_query(exchange: Exchange, scope: Scope) -> bytes:
+    """As `key`, where clients of the API send it so: Google's. Empty if there is none."""
+    if not getattr(exchange.dialect, "takes_key_in_query", False):
+        return b""
+    pieces = scope.get("query_string", b"").split(b"&")
+    return next((unquote_to_bytes(piece[4:]) for piece in pieces if piece.startswith(b"key=")), b"")

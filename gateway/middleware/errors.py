@@ -56,8 +56,11 @@ class ErrorsMiddleware:
         exchange = Exchange.of(scope)
         send = exchange.noting(send)
         try:
-            with exchange.interruptible():
+            try:
                 await self.app(scope, receive, send)
+            except asyncio.CancelledError:
+                exchange.raise_interrupt()
+                raise
         except GatewayError as raised:
             error = raised
         except HTTPException as raised:  # from a middleware that was written for Starlette

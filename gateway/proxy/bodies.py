@@ -1,5 +1,6 @@
 """Reads what clients send, and for no longer than it may take."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from gateway.errors import BodyTooSlow, ClientLeft
@@ -34,14 +35,16 @@ class Bodies:
         """
         self._slow.add(exchange, exchange.loop)
         try:
-            with exchange.interruptible():
+            message = await receive()
+            pieces: list[bytes] = [message.get("body", b"")]
+            size = len(pieces[0])
+            while message.get("more_body", False) and size <= max_bytes:
                 message = await receive()
-                pieces: list[bytes] = [message.get("body", b"")]
-                size = len(pieces[0])
-                while message.get("more_body", False) and size <= max_bytes:
-                    message = await receive()
-                    pieces.append(message.get("body", b""))
-                    size += len(pieces[-1])
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+        except asyncio.CancelledError:
+            exchange.raise_interrupt()
+            raise
         finally:
             self._slow.discard(exchange)
         if message["type"] == "http.disconnect":

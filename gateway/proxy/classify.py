@@ -67,7 +67,7 @@ async def tier_of(call: Call, classifier: Classifier, ask: AskModel) -> Judged:
 def text_of(call: Call) -> tuple[str, int]:
     """All text of the messages, or of the prompt, and how many messages there are."""
     fields = call.fields
-    data = next((bytes(fields[name]) for name in ("messages", "input", "prompt") if name in fields), b"")
+    data = next((bytes(fields[name]) for name in ("messages", "input", "prompt", "contents") if name in fields), b"")
     if len(data) > MAX_READ_BYTES:
         data = without_attachments(data)
     if len(data) > MAX_READ_BYTES:

@@ -128,8 +128,11 @@ class Dispatcher:
                 attempt = Attempt(route_target.target, self.clock(), attempts.answered)
                 error: GatewayError | None = None
                 try:
-                    with exchange.interruptible():
+                    try:
                         await self._ask(exchange, call, choice, attempt, route_target, writer)
+                    except asyncio.CancelledError:
+                        exchange.raise_interrupt()
+                        raise
                 except GatewayError as raised:
                     error = raised
                     is_final = writer.has_content or _is_spent(call)

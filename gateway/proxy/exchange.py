@@ -223,11 +223,16 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
         return None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is asyncio.CancelledError and self.interrupted is not None:
-            task = self.task
-            if task is not None and task.cancelling():
-                task.uncancel()
-                raise self.interrupted from None
+        if kind is asyncio.CancelledError:
+            self.raise_interrupt()
+
+    def raise_interrupt(self) -> None:
+        """What `interruptible` does, for who is entered by each request: called when a CancelledError was caught, which
+        is then raised again by those who get here and no further."""
+        task, reason = self.task, self.interrupted
+        if reason is not None and task is not None and task.cancelling():
+            task.uncancel()
+            raise reason from None
 
 
 def outcome_of(error: BaseException | None) -> Outcome:

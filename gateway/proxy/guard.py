@@ -1,94 +1,205 @@
-"""Asks guardrails about a call, before a provider is asked for an answer."""
+"""Asks guardrails about a call before a provider is asked for an answer, and about the answer before the client has it.
+
+On the way in, those that change something go one after the other; those that only judge see what the client sent. Of
+these, those that have to ask somebody wait beside the model, and nothing of its answer goes out before they are done.
+"""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from time import perf_counter
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, TypeAlias
 
-import msgspec
-import structlog
-
-from gateway.contract import Hook, Span, Subject
-from gateway.errors import Blocked
-from gateway.logs import traceback_text
+from gateway.contract import Caller, Hook
+from gateway.errors import BadRequest, Blocked, UpstreamError
+from gateway.proxy.asked import Asked, is_readable
+from gateway.proxy.checks import Checked, Reach
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.guarded import GuardedWriter
+from gateway.proxy.guarding import Guarding, Panel
 from gateway.proxy.responder import Responder
+from gateway.proxy.session import SocketWriter
 from gateway.proxy.writer import ResponseWriter
-from gateway.rules.guards import Check, GuardRules, checks_of, refusal
+from gateway.rules.guards import NOTHING_CHOSEN, GuardRules, checks_by_name, checks_of, chosen_in
 
-log = structlog.get_logger(__name__)
+CHOSEN, SCOPE = b"x-tfy-guardrails", b"x-tfy-guardrails-scope"
+_SCOPES: Mapping[bytes, bool] = {b"all": False, b"last": True}
 
-
-class Checked(msgspec.Struct, frozen=True):
-    """What came of one check. `objection`: why the call must not go on; None: it may."""
-
-    span: Span
-    objection: str | None = None
+MayUse: TypeAlias = Callable[[Caller | None, str], bool]
+"""Whether a caller may use the guardrails of a group."""
 
 
 class GuardResponder:
-    """Lets a call through once all guardrails have been passed that the rules ask for.
-
+    """
     Args:
         rules: gives those in force.
+        reach: what guardrails may reach.
     """
 
-    def __init__(self, responder: Responder, *, rules: Callable[[], GuardRules]) -> None:
+    def __init__(
+        self,
+        responder: Responder,
+        *,
+        rules: Callable[[], GuardRules],
+        reach: Reach | None = None,
+        may_use: MayUse = lambda *_: True,
+    ) -> None:
         self.responder = responder
         self.rules = rules
+        self.reach = reach or Reach(_NoNetwork(), ask=_no_model, find=lambda _: None, dialects={})
+        self.may_use = may_use
 
     def respond(self, exchange: Exchange, writer: ResponseWriter) -> Coroutine[Any, Any, None]:
         """Raises Blocked, besides what the inner one raises."""
         rules = self.rules()
-        if not rules.by_hook:
+        if rules.is_empty:
             return self.responder.respond(exchange, writer)
         return self._respond(rules, exchange, writer)
 
     async def _respond(self, rules: GuardRules, exchange: Exchange, writer: ResponseWriter) -> None:
-        await self._pass(Hook.LLM_INPUT, rules, exchange)
-        await self.responder.respond(exchange, writer)
-
-    async def _pass(self, hook: Hook, rules: GuardRules, exchange: Exchange) -> None:
-        """Raises Blocked, once all have said what they object to."""
-        call, choice = exchange.call, exchange.choice
-        assert call is not None
-        assert choice is not None
-        matching = rules.matching(hook, choice, exchange.caller, exchange.metadata)
-        if not matching:
+        panels = self._panels(rules, exchange)
+        if not any(panel.checks for panel in panels.values()):
+            await self.responder.respond(exchange, writer)
             return
-        subject = Subject(hook, call, exchange.caller, exchange.metadata)
-        checks = checks_of(matching)
-        answers = await asyncio.gather(*[_checked(check, subject, exchange, rules.timeout_s) for check in checks])
-        exchange.guard_spans += [checked.span for checked in answers]
-        objections = {checked.span.name: checked.objection for checked in answers if checked.objection is not None}
-        if objections:
-            raise Blocked(refusal(matching, objections))
+        guarding = Guarding(exchange, rules, self.reach, panels)
+        if isinstance(writer, SocketWriter):
+            await _enter_blindly(guarding, panels.values(), "what is said in a session cannot be looked at")
+            await self.responder.respond(exchange, writer)
+            return
+        waiting = await _enter(guarding, is_parallel=rules.is_parallel)
+        leaving = panels[Hook.LLM_OUTPUT]
+        if not waiting.tasks and not leaving.checks:
+            guarding.report()
+            await self.responder.respond(exchange, writer)
+            return
+        guarded = GuardedWriter(writer, exchange, guarding, leaving, waiting.passed)
+        try:
+            try:
+                await self.responder.respond(exchange, guarded)
+            except UpstreamError:
+                await guarded.flush()  # what came before it broke
+                raise
+            await guarded.opened()  # also if nothing was written
+            await waiting.ended()
+            await guarded.ended()
+        finally:
+            waiting.cancel()
+
+    def _panels(self, rules: GuardRules, exchange: Exchange) -> dict[Hook, Panel]:
+        """Raises BadRequest: the caller asks for guardrails that are not there."""
+        choice, headers = exchange.choice, exchange.headers
+        assert choice is not None
+        chosen = chosen_in(headers[CHOSEN]) if CHOSEN in headers else NOTHING_CHOSEN
+        panels = {}
+        for hook in (Hook.LLM_INPUT, Hook.LLM_OUTPUT):
+            matching = rules.matching(hook, choice, exchange.caller, exchange.metadata)
+            names = chosen.of(hook)
+            more = (
+                checks_by_name(rules, hook, names, lambda group: self.may_use(exchange.caller, group)) if names else ()
+            )
+            panels[hook] = Panel(hook, matching, checks_of(matching, more))
+        return panels
 
 
-async def _checked(check: Check, subject: Subject, exchange: Exchange, timeout_s: float) -> Checked:
-    began_at, name = perf_counter(), check.guardrail.name
-    status, reason, objection = 200, None, None
+class Waiting:
+    """Those that judge the request while the model is at work.
+
+    Args:
+        tasks: with whether the answer has to wait for it.
+    """
+
+    def __init__(self, guarding: Guarding, tasks: Mapping["asyncio.Task[Checked]", bool]) -> None:
+        self.tasks = tasks
+        self._guarding = guarding
+        self._judges = [task for task, is_waited_for in tasks.items() if is_waited_for]
+        self._is_at_gate = False
+        for task in self._judges:
+            task.add_done_callback(self._tell)
+
+    async def passed(self) -> None:
+        """Raises Blocked."""
+        self._is_at_gate = True
+        if self._judges:
+            await asyncio.wait(self._judges)
+        self._guarding.refuse(Hook.LLM_INPUT, [task.result() for task in self._judges])
+
+    async def ended(self) -> None:
+        if self.tasks:
+            await asyncio.wait(self.tasks)
+
+    def cancel(self) -> None:
+        self._is_at_gate = True
+        for task in self.tasks:
+            task.cancel()
+
+    def _tell(self, task: "asyncio.Task[Checked]") -> None:
+        """The model need not go on if nobody will see what it says."""
+        if self._is_at_gate or task.cancelled() or task.result().objection is None:
+            return
+        try:
+            self._guarding.refuse(Hook.LLM_INPUT, [each.result() for each in self._judges if each.done()])
+        except Blocked as blocked:
+            self._guarding.exchange.interrupt(blocked)
+
+
+async def _enter(guarding: Guarding, *, is_parallel: bool) -> Waiting:
+    """Raises Blocked: it must not go on. What was changed is in `Exchange.call`."""
+    exchange, hook = guarding.exchange, Hook.LLM_INPUT
+    panel = guarding.panels[hook]
+    if not panel.checks:
+        return Waiting(guarding, {})
+    call = exchange.call
+    assert call is not None
+    if not is_readable(call):
+        await _enter_blindly(guarding, [panel], "a body of this kind cannot be looked at")
+        return Waiting(guarding, {})
+    request = await Asked.of(call, is_last=_scope(exchange)) if any(c.reads_texts for c in panel.checks) else Asked()
+    texts = request.texts()
+    tasks = {
+        asyncio.create_task(guarding.ask(check, hook, texts)): check.blocks
+        for check in panel.judges
+        if not check.is_quick
+    }
+    waiting = Waiting(guarding, tasks)
     try:
-        async with asyncio.timeout(timeout_s):
-            finding = await check.guardrail.check(subject)
-    except TimeoutError:
-        status, reason = 408, "guardrail_timeout"
-        objection = f"{name} did not answer in time" if check.blocks_on_error else None
-    except Exception:  # a plugin's, or that of a service it asks
-        log.error("guardrail failed", request_id=exchange.id, guardrail=name, traceback=traceback_text())
-        status, reason = 500, "guardrail_error"
-        objection = f"{name} failed" if check.blocks_on_error else None
-    else:
-        if finding.verdict == "block" and check.blocks:
-            status, reason, objection = Blocked.status, Blocked.code, finding.message
-        elif finding.verdict != "pass":
-            reason = "flagged"
-    span = Span(
-        kind="guardrail",
-        name=name,
-        status=status,
-        reason=reason,
-        started_ms=int((began_at - exchange.started) * 1e6) / 1e3,
-        duration_ms=int((perf_counter() - began_at) * 1e6) / 1e3,
-    )
-    return Checked(span, objection)
+        results = await guarding.ask_all([check for check in panel.judges if check.is_quick], hook, texts)
+        guarding.refuse(hook, results)
+        for check in panel.mutators:
+            result = await guarding.ask(check, hook, request.texts())
+            guarding.refuse(hook, [result])
+            if result.span.result == "mutated" and result.finding is not None:
+                finding = result.finding
+                exchange.call = await request.changed(exchange.call or call, finding.texts, finding.body)
+        if not is_parallel:
+            await waiting.passed()
+    except BaseException:
+        waiting.cancel()
+        raise
+    return waiting
+
+
+async def _enter_blindly(guarding: Guarding, panels: Iterable[Panel], why: str) -> None:
+    """Of those that look at texts, each has failed: not to see is not to find nothing. Raises Blocked."""
+    for panel in panels:
+        hook, blind = panel.hook, [check for check in panel.checks if check.reads_texts]
+        guarding.refuse(hook, [guarding.failed(check, hook, why) for check in blind])
+        guarding.refuse(hook, await guarding.ask_all([each for each in panel.checks if not each.reads_texts], hook))
+    guarding.report()
+
+
+def _scope(exchange: Exchange) -> bool:
+    """`X-TFY-GUARDRAILS-SCOPE`: whether only the last message is looked at. Raises BadRequest."""
+    value = exchange.headers.get(SCOPE)
+    if value is None:
+        return False
+    try:
+        return _SCOPES[value.strip().lower()]
+    except KeyError:
+        raise BadRequest("x-tfy-guardrails-scope has to be all or last") from None
+
+
+class _NoNetwork:
+    async def call(self, _: Any) -> Any:
+        raise UpstreamError("there is no network here")
+
+
+def _no_model(*_: Any) -> Awaitable[bytes]:
+    raise UpstreamError("there are no models here")

@@ -111,7 +111,8 @@ class ResponseWriter:
         try:
             if not self.is_stream:
                 await self._open_stream("text/event-stream; charset=utf-8")
-            await self._send({"type": "http.response.body", "body": sse.KEEP_ALIVE, "more_body": True})
+            comment = getattr(self._exchange.dialect, "keep_alive", sse.KEEP_ALIVE)
+            await self._send({"type": "http.response.body", "body": comment, "more_body": True})
         except OSError:
             self._exchange.interrupt(ClientLeft("the client closed the connection"))
         finally:

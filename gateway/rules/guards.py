@@ -1,28 +1,43 @@
 """Which guardrails a call has to pass, and what it means when one of them objects or cannot tell."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 import msgspec
 
-from gateway.contract import Caller, Choice, Guardrail, Hook
+from gateway.contract import Caller, Choice, Finder, Guardrail, Hook, Upstream
+from gateway.errors import BadRequest
 from gateway.manifests.guardrails import EnforcingStrategy
 from gateway.rules.index import Index, Key
 from gateway.rules.limits.rule import Filter, names_of
 
-DEFAULT_MESSAGE = "Input Guardrail checks failed for integrations: [{{failed_guardrails}}]: {{guardrail_message}}"
+DEFAULT_MESSAGE = "Guardrail checks failed for integrations: [{{failed_guardrails}}]: {{guardrail_message}}"
+
+KINDS = {Hook.LLM_INPUT: "Input", Hook.LLM_OUTPUT: "Output", Hook.MCP_PRE: "Tool", Hook.MCP_POST: "Tool"}
+MAX_HEADER = 8192
 
 _FILLED_IN = re.compile(r"\{\{(failed_guardrails|guardrail_message)\}\}")
 _NOBODY: frozenset[str] = frozenset()
 
 
 class Check(msgspec.Struct, frozen=True, eq=False):
-    """A guardrail, and what its word counts for. The lowest `priority` comes first."""
+    """A guardrail, and what its word counts for. The lowest `priority` comes first.
+
+    Args:
+        mutates: what it puts in place of the texts is taken; else it only judges.
+        upstream: who calls the services that it asks; None: the network of all.
+    """
 
     guardrail: Guardrail
     strategy: EnforcingStrategy
     priority: int = 1
+    mutates: bool = False
+    upstream: Upstream | None = None
+
+    @property
+    def name(self) -> str:
+        return self.guardrail.name
 
     @property
     def blocks(self) -> bool:
@@ -31,6 +46,26 @@ class Check(msgspec.Struct, frozen=True, eq=False):
     @property
     def blocks_on_error(self) -> bool:
         return self.strategy == "enforce"
+
+    @property
+    def finder(self) -> Finder | None:
+        """Of those that do nothing but to find things in texts, and need not wait for anybody."""
+        finder: Finder | None = getattr(self.guardrail, "finder", None)
+        return finder
+
+    @property
+    def reads_texts(self) -> bool:
+        return bool(getattr(self.guardrail, "reads_texts", True))
+
+    @property
+    def needs_whole(self) -> bool:
+        """A part of an answer says nothing to it."""
+        return bool(getattr(self.guardrail, "needs_whole", False))
+
+    @property
+    def is_quick(self) -> bool:
+        """Asks nobody."""
+        return self.finder is not None or bool(getattr(self.guardrail, "is_quick", False))
 
 
 class GuardRule(msgspec.Struct, frozen=True, eq=False):
@@ -72,16 +107,25 @@ class GuardRules(msgspec.Struct, frozen=True, eq=False):
 
     Args:
         timeout_s: what each guardrail may take.
+        is_parallel: a model may be asked while guardrails that only judge are still waiting.
+        checks: all that are registered, by `<group>/<name>`; None: it cannot be carried out.
         _by_hook: follows from `by_hook`.
     """
 
     by_hook: Mapping[Hook, tuple[GuardRule, ...]] = {}
     timeout_s: float = 5.0
+    is_parallel: bool = True
+    checks: Mapping[str, Check | None] = {}
     _by_hook: Mapping[Hook, Index[GuardRule]] = {}
 
     def __post_init__(self) -> None:
         indexes = {hook: Index((rule, rule.keys) for rule in rules) for hook, rules in self.by_hook.items()}
         msgspec.structs.force_setattr(self, "_by_hook", indexes)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is asked for, and there is nothing that could be."""
+        return not self.by_hook and not self.checks
 
     def matching(
         self, hook: Hook, choice: Choice, caller: Caller | None, metadata: Mapping[str, str]
@@ -103,13 +147,63 @@ class GuardRules(msgspec.Struct, frozen=True, eq=False):
         return [rule for rule in index.candidates(keys) if rule.fits(names, caller, metadata)]
 
 
-def checks_of(rules: Iterable[GuardRule]) -> list[Check]:
+def checks_of(rules: Iterable[GuardRule], more: Iterable[Check] = ()) -> list[Check]:
     """Each guardrail once, in the order of their priorities."""
-    by_name = {check.guardrail.name: check for rule in rules for check in rule.checks}
+    by_name = {check.name: check for check in chain(more, *(rule.checks for rule in rules))}
     return sorted(by_name.values(), key=lambda check: check.priority)
 
 
-def refusal(rules: Sequence[GuardRule], objections: Mapping[str, str]) -> str:
+class Chosen(msgspec.Struct, frozen=True):
+    """`X-TFY-GUARDRAILS`: what a caller wants to pass besides what rules ask for."""
+
+    llm_input_guardrails: tuple[str, ...] = ()
+    llm_output_guardrails: tuple[str, ...] = ()
+    mcp_tool_pre_invoke_guardrails: tuple[str, ...] = ()
+    mcp_tool_post_invoke_guardrails: tuple[str, ...] = ()
+
+    def of(self, hook: Hook) -> tuple[str, ...]:
+        names: tuple[str, ...] = getattr(self, f"{hook}_guardrails")
+        return names
+
+
+NOTHING_CHOSEN = Chosen()
+_chosen = msgspec.json.Decoder(Chosen)
+
+
+def chosen_in(header: bytes | None) -> Chosen:
+    """Raises BadRequest: it cannot be read."""
+    if not header:
+        return NOTHING_CHOSEN
+    if len(header) > MAX_HEADER:
+        raise BadRequest(f"x-tfy-guardrails is over {MAX_HEADER:,} bytes")
+    try:
+        return _chosen.decode(header)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"x-tfy-guardrails cannot be read: {error}") from error
+
+
+def checks_by_name(rules: GuardRules, hook: Hook, names: Iterable[str], may_use: Callable[[str], bool]) -> list[Check]:
+    """
+    Args:
+        may_use: whether the caller may use the group of this name.
+
+    Raises:
+        BadRequest: there is none of that name that the caller may use, or it is not for that hook.
+    """
+    found: list[Check] = []
+    for name in names:
+        check = rules.checks.get(name)
+        if name not in rules.checks or not may_use(name.partition("/")[0]):
+            raise BadRequest(f"there is no guardrail {name[:200]!r} that you may use; write <group>/<name>")
+        if check is None:
+            raise BadRequest(f"the guardrail {name!r} cannot be used: `gateway check` says why")
+        if hook not in check.guardrail.hooks:
+            raise BadRequest(f"the guardrail {name!r} is not for {hook}")
+        found.append(check)
+    return found
+
+
+def refusal(hook: Hook, rules: Sequence[GuardRule], objections: Mapping[str, str]) -> str:
     """What to tell who is refused: by the first rule that has words of its own for one of the guardrails.
 
     Args:
@@ -124,4 +218,4 @@ def refusal(rules: Sequence[GuardRule], objections: Mapping[str, str]) -> str:
         "failed_guardrails": ", ".join(objections),
         "guardrail_message": "; ".join(dict.fromkeys(objections.values())),
     }
-    return _FILLED_IN.sub(lambda found: texts[found[1]], next(own, DEFAULT_MESSAGE))
+    return _FILLED_IN.sub(lambda found: texts[found[1]], next(own, f"{KINDS[hook]} {DEFAULT_MESSAGE}"))

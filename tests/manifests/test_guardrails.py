@@ -1,6 +1,7 @@
 """What manifests of guardrails are read into."""
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from gateway.errors import ConfigError
 from gateway.manifests import Manifest, Secrets, loads, read
 from gateway.manifests.accounts import Collaborator, Owner
+from gateway.manifests.guardrail_kinds import KINDS
 from gateway.manifests.guardrails import (
-    UNSUPPORTED,
     Condition,
     GuardrailGroup,
     GuardrailsConfig,
@@ -213,12 +214,20 @@ def test_their_secrets_are_secrets():
 def test_every_kind_of_the_source_is_known():
     integrations = "".join(
         f"  - {{type: integration/guardrail-config/{kind}, name: a-{kind}, enforcing_strategy: audit}}\n"
-        for kind in UNSUPPORTED
+        for kind, (config, default, _) in KINDS.items()
+        if config is Any or default is not None
     )
 
     group = document(f"type: provider-account/guardrail-config-group\nname: g\nintegrations:\n{integrations}")
 
-    assert len(group.integrations) == 26
+    assert len(group.integrations) == 19
+    assert KINDS.keys() >= {
+        *("akto", "aws-bedrock", "azure-content-safety", "azure-pii", "azure-prompt-shield", "calypsoai", "cedar"),
+        *("cisco-ai-defense", "code-safety-linter", "crowdstrike-aidr", "enkrypt-ai", "fiddler", "google-model-armor"),
+        *("grayswan-cygnal", "noma-security", "opa", "openai-moderations", "palo-alto-prisma-airs", "patronus"),
+        *("regex", "secret-detection", "sql-sanitizer", "tfy-content-moderation", "tfy-pii", "tfy-prompt-injection"),
+        "trojai",
+    }
 
 
 @pytest.mark.parametrize(

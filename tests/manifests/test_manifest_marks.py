@@ -93,6 +93,9 @@ NO_REFERENCES = {
     "model_types",
     # Of which models a rule speaks, and which it limits; it sends nobody there.
     "ModelConfig.model",
+    # Of the vendor's own.
+    "OpenAiModerationsConfig.model",
+    "model_version",
     "ModelOverride.models",
     "models",
     # No models.
@@ -115,6 +118,7 @@ def test_every_model_that_a_manifest_names_is_marked():
             "PriorityTarget.target",
             "TierTarget.target",
             "LlmClassifier.model",
+            "JudgeConfig.model",
             "FallbackModel.target",
         },
         set(),

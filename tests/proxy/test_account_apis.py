@@ -353,3 +353,38 @@ async def test_limits_count_them_under_a_name_of_their_own(app):
     answers = [await upload(gateway), await upload(gateway), await upload(gateway, BO)]
 
     assert [answer.status for answer in answers] == [200, 429, 200]
+
+
+NAMED = [
+    (
+        "/v1/chat/completions",
+        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f1"}}]}]},
+    ),
+    ("/v1/responses", {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f1"}]}]}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), NAMED)
+async def test_a_file_is_named_in_a_call_only_by_its_owner(app, path, body):
+    """Providers see one key for all callers, and gave everybody what he could guess or had seen the id of."""
+    upstream = FakeUpstream(told(id="f1", object="file"), told(choices=[]), told(choices=[]))
+    gateway = app(upstream, account("a"))
+    await upload(gateway)
+
+    refused = await request(gateway, "POST", path, {"model": "a/m", **body}, headers=BO)
+    sent_by_then = len(upstream.requests)
+    await request(gateway, "POST", path, {"model": "a/m", **body}, headers=ANA)
+
+    assert (refused.status, json.loads(refused.body)["error"]["code"]) == (404, "object_not_found")
+    assert sent_by_then == 1
+    assert len(upstream.requests) == 2 if "chat" in path else 1
+
+
+async def test_a_file_that_nobody_has_made_here_is_the_operators(app):
+    upstream = FakeUpstream(told(choices=[]))
+
+    answer = await request(
+        app(upstream, account("a")), "POST", NAMED[0][0], {"model": "a/m", **NAMED[0][1]}, headers=BO
+    )
+
+    assert (answer.status, len(upstream.requests)) == (200, 1)

@@ -4,8 +4,18 @@ import pytest
 
 from gateway.contract import Caller, Choice, Finding, Hook, Target
 from gateway.contract.route import Candidate, Retry, Route, RouteTarget
+from gateway.errors import BadRequest
 from gateway.providers.demo import Demo
-from gateway.rules.guards import Check, GuardRule, GuardRules, checks_of, refusal
+from gateway.rules.guards import (
+    NOTHING_CHOSEN,
+    Check,
+    GuardRule,
+    GuardRules,
+    checks_by_name,
+    checks_of,
+    chosen_in,
+    refusal,
+)
 from gateway.rules.limits.rule import Filter
 
 ANA = Caller(subject="user:ana@example.com", teams=frozenset({"backend"}))
@@ -121,7 +131,7 @@ def test_strategies(strategy, means):
 
 
 def test_a_refusal():
-    text = refusal([rule("a"), rule("b")], {"a": "no", "b": "no", "c": "never"})
+    text = refusal(Hook.LLM_INPUT, [rule("a"), rule("b")], {"a": "no", "b": "no", "c": "never"})
 
     assert text == "Input Guardrail checks failed for integrations: [a, b, c]: no; never"
 
@@ -135,4 +145,46 @@ def test_a_refusal_in_the_words_of_a_rule():
         rule("b", message="nor this"),
     ]
 
-    assert refusal(rules, {"b": "no {{failed_guardrails}}"}) == "no {{failed_guardrails}} (b, {{other}})"
+    assert (
+        refusal(Hook.LLM_INPUT, rules, {"b": "no {{failed_guardrails}}"}) == "no {{failed_guardrails}} (b, {{other}})"
+    )
+
+
+# --- what callers ask for --------------------------------------------------------------------------------------------
+
+
+def registered(**checks):
+    return GuardRules(checks={f"safety/{name}": check for name, check in checks.items()})
+
+
+def test_what_a_caller_asks_for():
+    chosen = chosen_in(b'{"llm_output_guardrails": ["a/b"], "other": 5}')
+
+    assert (chosen.of(Hook.LLM_OUTPUT), chosen.of(Hook.LLM_INPUT)) == (("a/b",), ())
+    assert chosen_in(None) is NOTHING_CHOSEN
+
+
+@pytest.mark.parametrize("header", [b"{", b"5", b'{"llm_input_guardrails": "a"}', b"\xff", b"[" * 5_000, b" " * 9_000])
+def test_what_cannot_be_asked_for(header):
+    with pytest.raises(BadRequest, match="x-tfy-guardrails"):
+        chosen_in(header)
+
+
+def test_guardrails_by_their_names():
+    check = Check(Passing("safety/g"), "enforce")
+    rules = registered(g=check, none=None)
+
+    assert checks_by_name(rules, Hook.LLM_INPUT, ["safety/g"], lambda _: True) == [check]
+    for name, hook, may_use in (
+        ("safety/x", Hook.LLM_INPUT, True),
+        ("safety/g", Hook.LLM_INPUT, False),
+        ("safety/none", Hook.LLM_INPUT, True),
+        ("safety/g", Hook.LLM_OUTPUT, True),
+    ):
+        with pytest.raises(BadRequest, match="guardrail"):
+            checks_by_name(rules, hook, [name], lambda _, may=may_use: may)
+
+
+def test_nothing_registered_is_nothing_to_do():
+    assert GuardRules().is_empty
+    assert not registered(g=None).is_empty

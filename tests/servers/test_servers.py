@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import struct
+import time
 import tracemalloc
 from contextlib import contextmanager, suppress
 
@@ -867,14 +868,20 @@ class SlowUpstream(FakeUpstream):
 
 @contextmanager
 def large_blocks():
-    """A list of the sizes of all that is over 1 MiB, was allocated inside and is there at its end. No collector runs:
-    it would come too late for bodies, of which a few hundred objects may hold gigabytes."""
+    """A list of the sizes of all that is over 1 MiB, was allocated inside and stays there. No collector runs: it would
+    come too late for bodies, of which a few hundred objects may hold gigabytes. A thread that has translated one lets
+    go of it when it next has its turn."""
     found = []
     gc.disable()
     tracemalloc.start()
     try:
         yield found
-        found += [trace.size for trace in tracemalloc.take_snapshot().traces if trace.size > LARGE]
+        by = time.monotonic() + IN_TIME_S
+        while sizes := [trace.size for trace in tracemalloc.take_snapshot().traces if trace.size > LARGE]:
+            if time.monotonic() > by:
+                found += sizes
+                break
+            time.sleep(0.001)
     finally:
         tracemalloc.stop()
         gc.enable()

@@ -36,7 +36,7 @@ from gateway.manifests.outward import is_trusted, outward
 from gateway.manifests.references import FormOnly
 from gateway.manifests.routing import VIRTUAL_MODELS, VirtualModelGroup
 from gateway.manifests.unread import why_unread
-from gateway.plugins import providers_by_type
+from gateway.plugins import GUARDRAILS, load_plugin, providers_by_type
 from gateway.providers.catalog import VENDORS
 from gateway.rules.access import EVERYONE, TENANT, Access
 from gateway.rules.access.roles import LISTED, PROVIDER_ACCOUNT, ROLES, USE, model_resource
@@ -177,8 +177,9 @@ class _Compiler:
         aliases = {alias: name for alias, name in self.aliases.items() if name in by_name}
         by_any_name = by_name | {alias: by_name[name] for alias, name in aliases.items()}
         policies = self._policies(by_any_name)
-        guards = self._compiled(lambda: GuardCompiler(partial(find_target, by_any_name)))
-        telling = self._compiled(lambda: TellingCompiler(partial(find_target, by_any_name)))
+        find, plugin = partial(find_target, by_any_name), partial(load_plugin, GUARDRAILS)
+        guards = self._compiled(lambda: GuardCompiler(find, guarded=self.guarded, plugin=plugin))
+        telling = self._compiled(lambda: TellingCompiler(find))
         if self.faults:
             raise ConfigError(self.faults, self.warnings)
         documents = [*self.documents.values()]

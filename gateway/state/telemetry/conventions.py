@@ -66,6 +66,7 @@ OPERATIONS: Mapping[str, str] = {
     "bedrock-native": CHAT,
     "completions": TEXT_COMPLETION,
     "embeddings": EMBEDDINGS,
+    "gemini": GENERATE_CONTENT,
     "gemini-native": GENERATE_CONTENT,
     "images": GENERATE_CONTENT,
     "image_edits": GENERATE_CONTENT,

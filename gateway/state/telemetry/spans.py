@@ -20,6 +20,7 @@ NANO = 10**9
 SPAN_TYPES = {
     "chat": "ChatCompletion",
     "messages": "ChatCompletion",
+    "gemini": "ChatCompletion",
     "completions": "Completion",
     "embeddings": "Embedding",
     "rerank": "Rerank",

@@ -4,7 +4,6 @@ Source: platform.claude.com/docs/en/api/messages; platform.openai.com/docs/api-r
 /docs/guides/reasoning; read 2026-11.
 """
 
-import re
 from typing import Any
 
 import msgspec
@@ -12,13 +11,11 @@ import msgspec
 from gateway.contract import Call, JsonBody
 from gateway.errors import BadRequest
 from gateway.translators.chat import BUDGETS, ChatRequest, ReasoningOption
+from gateway.translators.chat.thinkers import is_thinker
 from gateway.translators.messages.extent import Extent
 from gateway.translators.messages.tools import choice_of, tools_of
 from gateway.translators.messages.turns import Block, Turn, Turns
 
-_THINKS = re.compile(r"(?:\A|/)(?:o[1-9](?![0-9a-z])|gpt-[5-9])")
-"""OpenAI's models that take `reasoning_effort`, no `max_tokens`, and no sampling but the usual."""
-_NOT_FOR_ANSWERS = re.compile(r"chat-latest")
 _EFFORTS = ("low", "medium", "high", "xhigh")
 MOST_USER_CHARS = 64
 """Source: platform.openai.com/docs/api-reference/chat/create, `safety_identifier`."""
@@ -48,7 +45,7 @@ def body_of(call: Call, model: str, extent: Extent) -> JsonBody:
         turns.add(turn)
     if not turns.messages:
         raise BadRequest("messages must not be empty", param="messages")
-    thinks = _THINKS.search(model) is not None and _NOT_FOR_ANSWERS.search(model) is None
+    thinks = is_thinker(model)
     config = request.take("output_config", OutputConfig) or OutputConfig()
     tools = tools_of(request, extent)
     fields: dict[str, Any] = {

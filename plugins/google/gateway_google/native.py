@@ -13,9 +13,9 @@ from gateway.contract.usage import Usage
 from gateway.errors import BadRequest
 from gateway.providers.openai_compatible import Settings
 from gateway.wire.address import path_of
+from gateway.wire.google import TokenUsage
 from gateway.wire.native import body_of, native_path, with_query
 from gateway.wire.passing import PassingReading
-from gateway_google.usage import TokenUsage
 
 VERSIONS = frozenset({"v1", "v1alpha", "v1beta"})
 """Of the Gemini API, of which callers choose one. On Vertex AI it is the account's."""

@@ -17,7 +17,7 @@ from gateway.wire.address import below, path_of
 from gateway.wire.anthropic import with_betas
 from gateway.wire.inlined import inlined
 from gateway.wire.native import GEMINI, native_path
-from gateway_google import native
+from gateway_google import native, verbatim
 from gateway_google.accounts import GeminiAccount, VertexAccount
 from gateway_google.addresses import Address, gemini, vertex
 from gateway_google.embeddings import Api, ToEmbeddings
@@ -117,6 +117,8 @@ class Google(OpenAICompatible):
             target = msgspec.structs.replace(target, settings=settings)
         if call.dialect.name == GEMINI:
             return native.request(call, target)
+        if settings.format == "gemini" and call.dialect.name in (verbatim.GENERATE, verbatim.COUNT):
+            return verbatim.request(call, target)
         if call.dialect.name in IMAGES and settings.pictures is not None:
             made, dropped = settings.pictures.request(call, target.model)
             length, document = inlined(made, token_hex(16))
@@ -221,7 +223,7 @@ class Google(OpenAICompatible):
         """
         settings: GoogleSettings = target.settings
         dialect, spoken = call.dialect.name, settings.format
-        if spoken in (dialect, "openai", "mistral"):
+        if spoken in (dialect, "openai", "mistral") or (spoken == "gemini" and dialect == verbatim.COUNT):
             return None
         if spoken == "ranking":
             if dialect != self._ranking.dialect:
@@ -279,7 +281,7 @@ def _urls(address: Address) -> dict[str, str]:
                 "stream": f"{address.base}:streamRawPredict",
             }
     return {
-        "generate": f"{address.base}:generateContent",
+        **dict.fromkeys(("generate", verbatim.GENERATE, verbatim.COUNT), f"{address.base}:generateContent"),
         "stream": f"{address.base}:streamGenerateContent?alt=sse",
         **{method: f"{address.base}:{method}" for method in _METHODS.values()},
     }

@@ -9,10 +9,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.errors import BrokeOff, Refused
-from gateway.wire.failure import lenient_json
-from gateway.wire.openai import told
-from gateway_google.usage import TokenUsage
+from gateway.errors import BrokeOff
+from gateway.wire.google import TokenUsage, error_of
 
 FILTERED = "content_filter"
 FINISH: Mapping[str, str] = {
@@ -207,9 +205,9 @@ def read(data: bytes) -> Reply:
     try:
         reply = _reply.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _not_a_reply(data) from error
+        raise error_of(data) from error
     if reply.error is not None:
-        raise _not_a_reply(data)
+        raise error_of(data)
     return reply
 
 
@@ -266,19 +264,3 @@ def _cites(place: Place, start: int, end: int) -> dict[str, Any]:
 
 def _chars(data: bytes, index: int) -> int:
     return len(data[:index].decode(errors="ignore"))
-
-
-def _not_a_reply(data: bytes) -> Refused | BrokeOff:
-    try:
-        said = lenient_json(data)
-    except ValueError:
-        said = None
-    if isinstance(said, list) and said:
-        said = said[0]
-    if isinstance(said, dict) and said.get("error"):
-        error = told(said, None)
-        status = said["error"].get("status") if isinstance(said["error"], dict) else None
-        if isinstance(status, str) and status:
-            error.code = status
-        return error
-    return BrokeOff("the provider's answer is none of Google's generateContent")

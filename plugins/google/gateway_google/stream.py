@@ -11,6 +11,7 @@ from collections.abc import Callable
 from gateway.contract.usage import Usage
 from gateway.translators.chat import ChatChunks
 from gateway.translators.reading import EventReading
+from gateway.wire.google import TokenUsage
 from gateway_google.reply import (
     FILTERED,
     Candidate,
@@ -24,7 +25,6 @@ from gateway_google.reply import (
     read,
 )
 from gateway_google.signatures import OF_TEXT, OF_THOUGHT, block_of, extra_of
-from gateway_google.usage import TokenUsage
 
 
 class _Choice:

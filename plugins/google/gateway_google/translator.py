@@ -5,10 +5,10 @@ from time import time
 from uuid import uuid4
 
 from gateway.contract import Call, Head, JsonBody
+from gateway.wire.google import TIERS
 from gateway_google.document import GeminiDocument
 from gateway_google.request import body_of
 from gateway_google.stream import GeminiStream
-from gateway_google.usage import TIERS
 
 _NULL = b"null"
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.config.compile.guards import GuardCompiler
 from gateway.config.compile.snapshot import compile_snapshot
 from gateway.contract import Hook
 from gateway.errors import ConfigError
 from gateway.guardrails.metadata import MetadataGuardrail
-from gateway.manifests import Secrets, loads
+from gateway.manifests import Secrets, loads, read
+from gateway.manifests.kinds import STRUCTS
 from gateway.plugins import providers_by_type
 from gateway.rules.limits.rule import Filter
 
@@ -156,9 +158,10 @@ def test_a_pattern_that_is_none():
     )
 
 
-def test_guardrails_that_are_not_supported_yet():
+def test_guardrails_that_nobody_makes():
     """One warning each, where they are registered, and none for each rule that names them."""
-    other = {"type": "integration/guardrail-config/tfy-pii", "name": "pii", "enforcing_strategy": "enforce"}
+    kind = "integration/guardrail-config/plugin"
+    other = {"type": kind, "name": "pii", "enforcing_strategy": "enforce", "config": {"plugin": "acme"}}
     text = rule("safety/need", "safety/pii", llm_output_guardrails=["safety/pii"])
 
     snapshot = compiled(group(CHECK, other), rules(text))
@@ -166,7 +169,8 @@ def test_guardrails_that_are_not_supported_yet():
     [found] = snapshot.guards.by_hook[Hook.LLM_INPUT]
     assert [check.guardrail.name for check in found.checks] == ["safety/need"]
     assert said(snapshot.warnings) == [
-        "integrations[1].type: integration/guardrail-config/tfy-pii is not supported yet, so it does nothing"
+        "integrations[1].type: integration/guardrail-config/acme does nothing: no plugin of that name is installed "
+        "(entry points of the group gateway.guardrails)"
     ]
 
 
@@ -209,3 +213,156 @@ def test_a_group_has_a_name_among_accounts():
     [fault] = faults_of(group(CHECK, name="demo"))
 
     assert fault == "gateway.yaml:5: name: a second account named demo; the first is in gateway.yaml:1"
+
+
+# --- kinds ------------------------------------------------------------------------------------------------------------
+
+
+def kind(name, label="g", **fields):
+    return {"type": f"integration/guardrail-config/{name}", "name": label, "enforcing_strategy": "enforce", **fields}
+
+
+def test_a_pattern_that_re2_does_not_know():
+    pytest.importorskip("re2")
+    custom = [{"pattern": "a"}, {"pattern": "(?=a)"}]
+
+    [fault] = faults_of(group(kind("regex", config={"custom_patterns": custom})))
+
+    place = "gateway.yaml:5: integrations[0].config: custom_patterns[1]"
+    assert fault == f"{place}: is no expression of RE2: invalid perl operator: (?="
+
+
+def test_what_a_check_is_made_of():
+    pytest.importorskip("re2")
+    redacts = kind("secret-detection", operation="mutate", priority=7)
+
+    checks = compiled(group(redacts, kind("tfy-pii", "p"))).guards.checks
+
+    found = {name: (check.mutates, check.priority, check.finder is not None) for name, check in checks.items()}
+    assert found == {"safety/g": (True, 7, True), "safety/p": (False, 1, True)}
+
+
+def test_what_no_pattern_can_find():
+    pytest.importorskip("re2")
+    config = {"pii_categories": ["Email", "Person", "Address"]}
+
+    assert said(compiled(group(kind("tfy-pii", config=config))).warnings) == [
+        "integrations[0].config.pii_categories: Person, Address: such things are found by a model alone, as behind "
+        "azure-pii or custom"
+    ]
+
+
+def test_content_moderation_as_it_is_written_elsewhere():
+    """There, it has a model of its own."""
+    moderation = kind("tfy-content-moderation", config={"severity_threshold": 2, "categories": ["Hate"]})
+
+    snapshot = compiled(group(moderation), rules(rule("safety/g")))
+
+    assert said(snapshot.warnings) == [
+        "integrations[0].type: integration/guardrail-config/tfy-content-moderation does nothing: "
+        "config.model names none of your models that judges"
+    ]
+    assert snapshot.guards.checks == {"safety/g": None}
+
+
+def test_one_of_a_plugin():
+    """By the name of its entry point, with whatever config it wants, and its credentials."""
+    made = []
+
+    class Polite:
+        hooks = frozenset(Hook)
+
+        def __init__(self, spec):
+            self.name = spec.name
+            made.append(spec)
+
+    integration = kind("plugin", config={"plugin": "polite", "config": {"word": "please"}}, auth_data={"key": "k"})
+    documents = [
+        (each, read(each, STRUCTS[each.type], Secrets({}))[0]) for each in loads(group(integration), "gateway.yaml")
+    ]
+    compiler = GuardCompiler(lambda _: None, plugin={"polite": Polite}.get)
+
+    checks = compiler.compile(documents).checks
+
+    assert isinstance(checks["safety/g"].guardrail, Polite)
+    assert [(spec.kind, spec.config, spec.auth) for spec in made] == [("polite", {"word": "please"}, {"key": "k"})]
+
+
+def test_a_plugin_that_fails_is_a_fault():
+    def make(spec):
+        raise RuntimeError("x")
+
+    integration = kind("plugin", config={"plugin": "polite"})
+    documents = [
+        (each, read(each, STRUCTS[each.type], Secrets({}))[0]) for each in loads(group(integration), "gateway.yaml")
+    ]
+    compiler = GuardCompiler(lambda _: None, plugin=lambda _: make)
+
+    compiler.compile(documents)
+
+    assert [fault.message for _, fault in compiler.faults] == [
+        "the guardrail failed with RuntimeError; the log has more"
+    ]
+
+
+@pytest.mark.parametrize(("model", "warnings"), [("demo/echo", 0), ("demo/ecko", 1)])
+def test_a_judge_that_is_no_model(model, warnings):
+    judge = kind("llm-judge", config={"model": model, "policy": "no cats"})
+
+    assert len(compiled(group(judge)).warnings) == warnings
+
+
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ({"url": "ftp://x"}, "integrations[0].config.url: must be an http or https URL"),
+        ({"url": "http://169.254.169.254/x"}, "integrations[0].config.url: cannot be called"),
+        ({"url": "https://x.example.com", "headers": {"Host": "y"}}, "integrations[0].config.headers.Host"),
+    ],
+)
+def test_a_service_that_must_not_be_called(config, fault):
+    [found] = faults_of(group(kind("custom", target="request", config=config)))
+
+    assert fault in found
+
+
+def test_a_region_is_no_way_to_another_host():
+    config = {"guardrail_id": "a", "guardrail_version": "1", "region": "x.evil.example/"}
+
+    [fault] = faults_of(group(kind("aws-bedrock", config=config)))
+
+    assert fault == "gateway.yaml:5: integrations[0].config.region: must be letters, digits and hyphens"
+
+
+def test_services_of_stored_manifests_are_called_as_their_models_are():
+    """Nobody vouches for their addresses: they are looked at when connecting."""
+    service = kind("custom", target="request", config={"url": "https://guard.example.com"})
+    guarded = object()
+    texts = stored(group(service, name="theirs"))
+
+    snapshot = compile_snapshot(
+        [*loads(f"{DEMO}\n---\n{group(service)}", "gateway.yaml"), *texts],
+        providers_by_type(),
+        Secrets({}),
+        guarded=guarded,
+    )
+
+    checks = snapshot.guards.checks
+    assert (checks["safety/g"].upstream, checks["theirs/g"].upstream) == (None, guarded)
+
+
+def test_settings_of_parallel_execution():
+    settings = "{type: gateway-global-settings, name: s, guardrail_settings: {enable_parallel_execution: false}}"
+
+    assert compiled().guards.is_parallel
+    assert not compiled(settings).guards.is_parallel
+
+
+def test_rules_for_tools_are_kept_without_a_word():
+    pytest.importorskip("re2")
+    conditions = {"mcpServers": {"condition": "in", "values": ["postgres"]}}
+    tools = rule(conditions=conditions, mcp_tool_pre_invoke_guardrails=["safety/g"])
+
+    snapshot = compiled(group(kind("secret-detection")), rules(tools))
+
+    assert (snapshot.warnings, snapshot.guards.by_hook) == ((), {})

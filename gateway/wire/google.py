@@ -1,4 +1,4 @@
-"""What a call used, in Google's words.
+"""What Google's APIs say besides answers: what a call used, and errors.
 
 Source: ai.google.dev/api/generate-content#UsageMetadata, /gemini-api/docs/tokens, /thinking and /caching;
 docs.cloud.google.com/vertex-ai/docs/reference/rest (GenerateContentResponse.UsageMetadata); read 2026-11.
@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from gateway.contract.usage import Usage
+from gateway.errors import BrokeOff, UpstreamError
+from gateway.wire.failure import lenient_json
+from gateway.wire.openai import told
 
 TIERS: Mapping[str, str] = {
     "ON_DEMAND": "default",
@@ -17,6 +20,7 @@ TIERS: Mapping[str, str] = {
     "standard": "default",
 }
 """Kind of traffic, or tier -> OpenAI's name; any other is passed on in lower case."""
+NOT_A_REPLY = "the provider's answer is none of Google's generateContent"
 
 
 class Count(msgspec.Struct, rename="camel", gc=False):
@@ -80,3 +84,24 @@ def _of(details: Sequence[Count] | None, modality: str, most: int) -> int:
 
 def _at_least_0(count: int | None) -> int:
     return max(0, count or 0)
+
+
+def error_of(body: bytes, *, is_passed_on: bool = False) -> UpstreamError:
+    """What an error says that came instead of a reply, or in the middle of it.
+
+    Args:
+        is_passed_on: in its own words, without what looks like a key.
+    """
+    try:
+        said = lenient_json(body)
+    except ValueError:
+        return BrokeOff(NOT_A_REPLY)
+    if isinstance(said, list) and said:
+        said, body = said[0], msgspec.json.encode(said[0])
+    if not isinstance(said, dict) or not said.get("error"):
+        return BrokeOff(NOT_A_REPLY)
+    error = told(said, body if is_passed_on else None)
+    status = said["error"].get("status") if isinstance(said["error"], dict) else None
+    if isinstance(status, str) and status:
+        error.code = status
+    return error

@@ -1,0 +1,202 @@
+"""Guardrails for texts that do not pass through here: `POST /guardrails/test`, and the hooks of Claude Code.
+
+Source of the hooks: code.claude.com/docs/en/hooks (payloads, `decision`, `hookSpecificOutput`); read 2026-11.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.contract import Caller, Hook, Text
+from gateway.errors import BadRequest
+from gateway.proxy.asgi import Receive, Scope, Send, send_body
+from gateway.proxy.bodies import Bodies
+from gateway.proxy.checks import Reach
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.options import metadata_of
+from gateway.proxy.trial import Trial, trial
+from gateway.rules.guards import GuardRules, checks_by_name, checks_of, chosen_in, refusal
+from gateway.wire.wording import Spot, free_spots
+
+MAX_BODY_BYTES = 1024 * 1024
+CHOSEN = b"x-tfy-guardrails"
+MayUse = Callable[[Caller | None, str], bool]
+
+
+class Trials:
+    """What both need: the guardrails in force, and what they may reach."""
+
+    def __init__(
+        self, *, rules: Callable[[], GuardRules], reach: Reach, may_use: MayUse, bodies: Bodies | None = None
+    ) -> None:
+        self.rules = rules
+        self.reach = reach
+        self.may_use = may_use
+        self.bodies = bodies or Bodies()
+
+    async def body(self, exchange: Exchange, receive: Receive) -> bytes:
+        return b"".join(await self.bodies.read(exchange, receive, max_bytes=MAX_BODY_BYTES))
+
+    async def run(
+        self,
+        caller: Caller | None,
+        hook: Hook,
+        names: tuple[str, ...],
+        texts: list[Text],
+        metadata: Mapping[str, str],
+        *,
+        is_strict: bool = False,
+    ) -> Trial:
+        """Raises BadRequest: one of them is not there."""
+        rules = self.rules()
+        checks = checks_of((), checks_by_name(rules, hook, names, lambda group: self.may_use(caller, group)))
+        return await trial(
+            checks,
+            hook,
+            texts,
+            caller=caller,
+            metadata=metadata,
+            reach=self.reach,
+            timeout_s=rules.timeout_s,
+            is_strict=is_strict,
+        )
+
+
+# --- to try them -----------------------------------------------------------------------------------------------------
+
+
+class TestedText(msgspec.Struct, frozen=True):
+    content: str
+    role: str = "user"
+
+
+class TestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`texts`: as they are, or with who says them."""
+
+    guardrails: tuple[str, ...]
+    texts: tuple[str | TestedText, ...]
+    hook: Hook = Hook.LLM_INPUT
+    metadata: dict[str, str] = {}
+
+
+_test_body = msgspec.json.Decoder(TestBody)
+
+
+class GuardrailTestEndpoint:
+    """Says what each guardrail makes of texts. No model is asked, but those that guardrails ask themselves."""
+
+    def __init__(self, trials: Trials) -> None:
+        self.trials = trials
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange.of(scope)
+        try:
+            asked = _test_body.decode(await self.trials.body(exchange, receive))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadRequest(f"the request body cannot be used: {error}") from error
+        texts = [Text("user", text) if isinstance(text, str) else Text(text.role, text.content) for text in asked.texts]
+        said = await self.trials.run(exchange.caller, asked.hook, asked.guardrails, texts, asked.metadata)
+        await send_body(send, 200, msgspec.json.encode(report_of(said)))
+
+
+def report_of(said: Trial) -> dict[str, Any]:
+    """What came of it, as JSON."""
+    return {
+        "verdict": "failed" if said.objections else "passed",
+        "texts": said.texts,
+        "results": [
+            {
+                "guardrail_integration": each.name,
+                "result": each.span.result,
+                "explanation": each.explanation,
+                "found": each.span.found,
+                "duration_ms": each.span.duration_ms,
+            }
+            for each in said.results
+        ],
+    }
+
+
+# --- Claude Code -----------------------------------------------------------------------------------------------------
+
+_HOOKS: Mapping[str, tuple[Hook, str]] = {
+    "UserPromptSubmit": (Hook.LLM_INPUT, "prompt"),
+    "PreToolUse": (Hook.MCP_PRE, "tool_input"),
+    "PostToolUse": (Hook.MCP_POST, "tool_response"),
+    "Stop": (Hook.LLM_OUTPUT, "last_assistant_message"),
+    "SubagentStop": (Hook.LLM_OUTPUT, "last_assistant_message"),
+}
+"""Event -> which of the lists of `X-TFY-GUARDRAILS` is for it, and the field that is looked at."""
+_ROLES = {Hook.LLM_INPUT: "user", Hook.MCP_PRE: "assistant", Hook.MCP_POST: "tool", Hook.LLM_OUTPUT: "assistant"}
+_event = msgspec.json.Decoder(dict[str, Any])
+
+
+class ClaudeCodeEndpoint:
+    """Runs the guardrails that the header names, and answers in the words of hooks. What only fails is passed over, or
+    stops it, as each guardrail's strategy says; one that redacts and fails always stops it."""
+
+    def __init__(self, trials: Trials) -> None:
+        self.trials = trials
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange.of(scope)
+        chosen = chosen_in(exchange.headers.get(CHOSEN))
+        metadata = metadata_of(exchange.headers)
+        try:
+            event = _event.decode(await self.trials.body(exchange, receive))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadRequest(f"the hook's payload cannot be used: {error}") from error
+        name = event.get("hook_event_name")
+        if not isinstance(name, str):
+            raise BadRequest("the hook's payload has no hook_event_name")
+        answer: dict[str, Any] = {}
+        if name in _HOOKS and chosen.of(_HOOKS[name][0]):
+            hook, field = _HOOKS[name]
+            spots = _spots(event, field, _ROLES[hook])
+            texts = [Text(spot.role, spot.text) for spot in spots]
+            said = await self.trials.run(exchange.caller, hook, chosen.of(hook), texts, metadata, is_strict=True)
+            answer = _answer(name, hook, event, field, spots, said)
+        await send_body(send, 200, msgspec.json.encode(answer))
+
+
+def _spots(event: dict[str, Any], field: str, role: str) -> list[Spot]:
+    value = event.get(field)
+    if isinstance(value, str):
+        return [Spot(role, value, event, field)]
+    return [*free_spots(value, role)]
+
+
+def _answer(name: str, hook: Hook, event: dict[str, Any], field: str, spots: list[Spot], said: Trial) -> dict[str, Any]:
+    """Source: the section "JSON output" of the page above. A prompt cannot be changed by a hook, only be refused."""
+    is_changed = said.texts != [spot.text for spot in spots]
+    if said.objections:
+        reason = refusal(hook, (), said.objections)
+    elif is_changed and hook in (Hook.LLM_INPUT, Hook.LLM_OUTPUT):
+        found = "; ".join(each.explanation for each in said.results if each.span.result == "mutated")
+        reason = f"{found}: take it out and send it again"
+    else:
+        reason = ""
+    if reason:
+        return _refused(name, reason)
+    if not is_changed:
+        return {}
+    for spot, text in zip(spots, said.texts, strict=True):
+        if text != spot.text:
+            spot.put(text)
+    if name == "PreToolUse":
+        # Not `allow`: that would also give the permission that only the user can give.
+        return _specific(name, permissionDecision="ask", updatedInput=event[field])
+    return _specific(name, updatedToolOutput=event[field])
+
+
+def _refused(name: str, reason: str) -> dict[str, Any]:
+    if name == "PreToolUse":
+        return _specific(name, permissionDecision="deny", permissionDecisionReason=reason)
+    if name == "PostToolUse":  # the tool has run; what it said is kept from the model
+        return {"decision": "block", "reason": reason} | _specific(name, updatedToolOutput=reason)
+    return {"decision": "block", "reason": reason}
+
+
+def _specific(name: str, **fields: Any) -> dict[str, Any]:
+    return {"hookSpecificOutput": {"hookEventName": name, **fields}}

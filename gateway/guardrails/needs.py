@@ -1,0 +1,16 @@
+"""Packages that only guardrails need: `pip install 'llm-asgi-gateway[guardrails]'`."""
+
+from importlib import import_module
+from typing import Any
+
+PACKAGES = {"re2": "google-re2", "phonenumbers": "phonenumbers", "sqlglot": "sqlglot", "jsonschema": "jsonschema"}
+
+
+def needed(module: str) -> Any:
+    """Raises ValueError: it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        package = PACKAGES.get(module.partition(".")[0], module)
+        message = f"needs the package {package}: pip install 'llm-asgi-gateway[guardrails]'"
+        raise ValueError(message) from error

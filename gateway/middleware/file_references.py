@@ -1,0 +1,43 @@
+"""Keeps callers from using each other's files: providers see one key for all of them, and would not mind."""
+
+import asyncio
+from collections.abc import Awaitable
+
+from gateway.contract import Caller, JsonBody
+from gateway.contract.objects import ObjectKind, Objects, not_found
+from gateway.errors import BadRequest, NotFound
+from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.bodies import LARGE
+from gateway.proxy.exchange import Exchange
+from gateway.wire.file_references import files_in, may_refer
+
+
+class FileReferencesMiddleware:
+    """Refuses calls that name a file of somebody else. Those that nobody has made through the gateway pass: they are
+    what the operator has put at the account."""
+
+    def __init__(self, app: ASGIApp, *, objects: Objects) -> None:
+        self.app = app
+        self.objects = objects
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        exchange = Exchange.of(scope)
+        call = exchange.call
+        if call is None or not isinstance(body := call.request.body, JsonBody) or not may_refer(body.data):
+            return self.app(scope, receive, send)
+        return self._checked(body.data, exchange.caller, scope, receive, send)
+
+    async def _checked(self, data: bytes, caller: Caller | None, scope: Scope, receive: Receive, send: Send) -> None:
+        for id_ in files_in(data) if len(data) <= LARGE else await asyncio.to_thread(files_in, data):
+            try:
+                file = await self.objects.find(ObjectKind.FILE, id_, None)
+            except NotFound:
+                continue
+            if not file.is_seen_by(caller):
+                raise not_found(ObjectKind.FILE, id_)
+            if file.provider_id != id_:
+                problem = (
+                    f"the file {id_[:80]!r} has another id at {file.account}; upload it again to name it in a call"
+                )
+                raise BadRequest(problem, code="file_ambiguous")
+        await self.app(scope, receive, send)

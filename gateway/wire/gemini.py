@@ -1,0 +1,224 @@
+"""Replies of Google's Gemini API, read from bytes that pass by: usage, errors, their beginning and their end.
+
+Source: ai.google.dev/api/generate-content and /tokens; read 2026-11.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.contract.call import Head
+from gateway.contract.request import Request
+from gateway.contract.usage import Usage
+from gateway.errors import BrokeOff, UpstreamError
+from gateway.wire import sse
+from gateway.wire.google import NOT_A_REPLY, TokenUsage, error_of
+from gateway.wire.passing import PassingReading
+
+STREAM = "streamGenerateContent"
+MAX_DOCUMENT = 64 * 1024 * 1024
+MAX_EVENT = sse.MAX_EVENT
+MAX_CANDIDATES = 1000
+
+
+def action_of(request: Request) -> str:
+    return request.route.rpartition(":")[2]
+
+
+def wants_list(request: Request) -> bool:
+    """A stream that is no stream of events, but one list of what would be in them."""
+    return action_of(request) == STREAM and b"alt=sse" not in request.query.split(b"&")
+
+
+class _Content(msgspec.Struct):
+    parts: list[msgspec.Raw] | None = None
+
+
+class _Grounding(msgspec.Struct, rename="camel"):
+    web_search_queries: list[msgspec.Raw] | None = None
+
+
+class _Candidate(msgspec.Struct, rename="camel"):
+    index: int = 0
+    content: _Content | None = None
+    finish_reason: str | None = None
+    grounding_metadata: _Grounding | None = None
+
+
+class _Feedback(msgspec.Struct, rename="camel"):
+    block_reason: str | None = None
+
+
+class _Reply(msgspec.Struct, rename="camel"):
+    candidates: list[_Candidate] | None = None
+    prompt_feedback: _Feedback | None = None
+    usage_metadata: TokenUsage | None = None
+    error: Any = None
+    total_tokens: int | None = None
+    """Of an answer of `countTokens`."""
+
+    @property
+    def searches(self) -> int:
+        grounds = [each.grounding_metadata for each in self.candidates or () if each.grounding_metadata is not None]
+        return sum(len(ground.web_search_queries or ()) for ground in grounds)
+
+    @property
+    def is_blocked(self) -> bool:
+        return self.prompt_feedback is not None and self.prompt_feedback.block_reason is not None
+
+
+_reply = msgspec.json.Decoder(_Reply)
+_list = msgspec.json.Decoder(list[_Reply])
+
+
+class GenerateReading:
+    """A `Reading` of one JSON object, an answer or a count of tokens. It is held back until it is whole.
+
+    Args:
+        is_free: it was not answered by a model, and uses nothing.
+    """
+
+    content_type: str | None = None
+    is_stream = False
+    is_over = False
+
+    def __init__(self, *, is_free: bool = False) -> None:
+        self.events = 0
+        self.has_begun = False
+        self._is_free = is_free
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._usage: Usage | None = None
+        self._tier: str | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        self.events = 1
+        self._size += len(data)
+        if self._size > MAX_DOCUMENT:
+            raise BrokeOff(f"the provider's answer is over {MAX_DOCUMENT:,} bytes")
+        self._parts.append(data)
+        return b""
+
+    def end(self) -> bytes:
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        try:
+            said = _reply.decode(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise error_of(body, is_passed_on=True) from error
+        if said.error:
+            raise error_of(body, is_passed_on=True)
+        if self._is_free:
+            self._usage = Usage()
+        elif said.usage_metadata is not None:
+            self._usage, self._tier = said.usage_metadata.usage(said.searches), said.usage_metadata.tier
+        if (
+            said.candidates is None
+            and not said.is_blocked
+            and said.usage_metadata is None
+            and said.total_tokens is None
+        ):
+            raise BrokeOff(NOT_A_REPLY)
+        self.has_begun = True
+        return body
+
+    def is_complete(self) -> bool:
+        return self.has_begun
+
+    def told_error(self) -> UpstreamError | None:
+        return None
+
+    def usage(self) -> Usage | None:
+        return self._usage
+
+    def service_tier(self) -> str | None:
+        return self._tier
+
+
+class GenerateStreamReading:
+    """A `Reading` of an event stream. No byte of it is changed. Its end is the connection's: it is whole if each
+    candidate has said why it ended."""
+
+    content_type: str | None = None
+    is_stream = True
+    is_over = False
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.has_begun = False
+        self._splitter = sse.EventSplitter()
+        self._counts: TokenUsage | None = None
+        self._searches = 0
+        self._finished: dict[int, bool] = {}
+        self._is_blocked = False
+        self._error: UpstreamError | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        events = self._splitter.feed(data)
+        if len(self._splitter) > MAX_EVENT:
+            raise BrokeOff(f"the provider sent an event of over {MAX_EVENT:,} bytes")
+        for event in events:
+            self._judge(event)
+        return data
+
+    def end(self) -> bytes:
+        if rest := self._splitter.end():
+            self._judge(rest)
+        if not self.has_begun:
+            raise BrokeOff("the provider ended its stream before it began")
+        return b""
+
+    def is_complete(self) -> bool:
+        return self._is_blocked or (bool(self._finished) and all(self._finished.values()))
+
+    def told_error(self) -> UpstreamError | None:
+        return self._error
+
+    def usage(self) -> Usage | None:
+        return self._counts.usage(self._searches) if self._counts is not None else None
+
+    def service_tier(self) -> str | None:
+        return self._counts.tier if self._counts is not None else None
+
+    def _judge(self, event: bytes) -> None:
+        """Raises UpstreamError: an error comes first."""
+        data = sse.data_of(event.removeprefix(sse.BOM))
+        if not data:
+            if event.lstrip().startswith((b"{", b"[", b"<")):  # no event at all, but a body
+                self._fail(event)
+            return
+        self.events += 1
+        try:
+            said = _reply.decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            return  # of a shape that is not known here
+        if said.error:
+            self._fail(data)
+            return
+        self._counts = said.usage_metadata or self._counts
+        self._searches = max(self._searches, said.searches)
+        self._is_blocked = self._is_blocked or (said.is_blocked and not said.candidates)
+        for candidate in said.candidates or ():
+            if len(self._finished) < MAX_CANDIDATES:
+                ended = self._finished.get(candidate.index, False)
+                self._finished[candidate.index] = ended or candidate.finish_reason is not None
+            if candidate.finish_reason is not None or (candidate.content is not None and candidate.content.parts):
+                self.has_begun = True
+        self.has_begun = self.has_begun or self._is_blocked
+
+    def _fail(self, data: bytes) -> None:
+        error = error_of(data, is_passed_on=True)
+        if not self.has_begun:
+            raise error
+        self._error = BrokeOff(error.message, code=error.code)
+
+
+class GenerateListReading(PassingReading):
+    """A `Reading` of a stream that comes as one list, and goes on as it comes."""
+
+    def __init__(self) -> None:
+        super().__init__(Head(200, {}))
+
+    def look(self, data: bytes) -> None:
+        for said in _list.decode(data):
+            if said.usage_metadata is not None:
+                self.told_usage = said.usage_metadata.usage(said.searches)

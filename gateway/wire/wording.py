@@ -1,0 +1,201 @@
+"""Where the texts are in requests, answers and events, whichever API they are of.
+
+The APIs agree on what matters: words stand under names such as `content` and `text`, and what must not be touched, ids,
+addresses and files, under a few others. So one walk does for all of them, also for fields that were not there yet when
+this was written.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+ASKED = (
+    *("system", "instructions", "messages", "input", "prompt", "suffix", "query", "documents", "texts"),
+    *("contents", "systemInstruction", "system_instruction", "text", "inputs", "message", "instances"),
+)
+"""Fields of a request that hold texts."""
+
+UNTOUCHED = frozenset(
+    {
+        *("id", "type", "role", "name", "object", "model"),
+        *("index", "status", "finish_reason", "stop_reason", "tool_use_id", "tool_call_id"),
+        *("call_id", "item_id", "media_type", "mime_type", "mimeType", "format"),
+        *("detail", "signature", "thoughtSignature", "encrypted_content", "encrypted", "data"),
+        *("file_data", "fileData", "file_id", "file_uri", "fileUri", "image_url"),
+        *("url", "uri", "cache_control", "obfuscation", "logprobs", "embedding"),
+        *("b64_json", "service_tier", "system_fingerprint", "tool_choice", "provider", "usage"),
+        *("stop_sequence", "recipient"),
+    }
+)
+"""What stands under these is no wording: it would break if it were changed."""
+JSON_TEXTS = frozenset({"arguments", "partial_json"})
+"""Text that is JSON itself: what a tool is called with."""
+FREE = frozenset({"input", "args", "parsed_arguments", "structuredContent"})
+"""Objects of tools, in which any name may stand: all of their texts are wording."""
+LONG_NUMBER = 10**6
+"""What is written without a sign of being a number to count with: cards and numbers of persons are larger."""
+MAX_DEPTH = 128
+MAX_TEXTS = 20_000
+"""Of one document. A conversation has some hundreds."""
+
+_SPEAKERS = {"developer": "system", "model": "assistant", "function": "tool"}
+_encode = msgspec.json.encode
+_decode = msgspec.json.decode
+
+
+class TooManyTexts(ValueError):
+    """A document has more of them than anybody should look at."""
+
+
+class Spot(NamedTuple):
+    """One text, and where it stands: `holder[key]`."""
+
+    role: str
+    text: str
+    holder: Any
+    key: Any
+    is_json: bool = False
+
+    def put(self, text: str) -> None:
+        self.holder[self.key] = text
+
+
+class Inside(NamedTuple):
+    """Texts within a text that is JSON. They are put into its value; `seal` writes that back."""
+
+    spot: Spot
+    value: Any
+
+    def seal(self) -> None:
+        self.spot.put(_encode(self.value).decode())
+
+
+class Wording:
+    """All texts of one document: reads them, and puts others into their places.
+
+    `len(texts)` never changes; what is JSON within is written anew only if something of it was changed.
+    """
+
+    def __init__(self, spots: Iterator[Spot]) -> None:
+        """Raises TooManyTexts."""
+        self.spots: list[Spot] = []
+        self._inside: dict[int, Inside] = {}
+        for spot in spots:
+            opened = opened_json(spot) if spot.is_json else None
+            if opened is None:
+                self._add(spot)
+                continue
+            for inner in free_spots(opened.value, spot.role):
+                self._inside[len(self.spots)] = opened
+                self._add(inner)
+
+    def _add(self, spot: Spot) -> None:
+        if len(self.spots) == MAX_TEXTS:
+            raise TooManyTexts(f"it has more than {MAX_TEXTS:,} texts, which is more than guardrails look at")
+        self.spots.append(spot)
+
+    def put(self, index: int, text: str) -> None:
+        self.spots[index].put(text)
+        if (inside := self._inside.get(index)) is not None:
+            inside.seal()
+
+
+def opened_json(spot: Spot) -> Inside | None:
+    """None: it is no JSON object or list, and is looked at as it stands."""
+    try:
+        value = _decode(spot.text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return None
+    return Inside(spot, value) if isinstance(value, dict | list) else None
+
+
+def request_spots(fields: Mapping[str, Any], *, last_only: bool = False) -> Iterator[Spot]:
+    """
+    Args:
+        fields: of a request, those in `ASKED`, decoded. They are changed by `Spot.put`.
+        last_only: only the last of several messages.
+    """
+    for name in ASKED:
+        if name not in fields:
+            continue
+        role = "system" if name.lower().startswith(("system", "instruction")) else "user"
+        value = fields[name]
+        is_turns = isinstance(value, list) and name in ("messages", "input", "contents")
+        if last_only:
+            if role == "system":
+                continue
+            if is_turns and value and isinstance(value[-1], dict):
+                yield from _spots(value[-1], role)
+                continue
+        if isinstance(value, str):
+            yield Spot(role, value, fields, name)
+        else:
+            yield from _spots(value, role)
+
+
+def without_tokens(value: Any, depth: int = 0) -> None:
+    """Takes out the log probabilities, which repeat each token of what was changed."""
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(value, dict):
+        if value.get("logprobs") is not None:
+            value["logprobs"] = None
+        for inner in value.values():
+            without_tokens(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            without_tokens(inner, depth + 1)
+
+
+def answer_spots(answer: Any) -> Iterator[Spot]:
+    """Of a whole answer."""
+    return _spots(answer, "assistant")
+
+
+def _spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(value, dict):
+        said = value.get("role")
+        if isinstance(said, str):
+            role = _SPEAKERS.get(said, said)
+        elif value.get("type") in ("tool_result", "function_call_output"):
+            role = "tool"
+        for key, inner in value.items():
+            if isinstance(inner, str):
+                if inner and (key not in UNTOUCHED or _is_document(key, value)):
+                    yield Spot(role, inner, value, key, key in JSON_TEXTS)
+            elif inner is None or key in UNTOUCHED:
+                continue
+            elif key in FREE and isinstance(inner, dict):
+                yield from free_spots(inner, role, depth + 1)
+            else:
+                yield from _spots(inner, role, depth + 1)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            if isinstance(inner, str):
+                if inner:
+                    yield Spot(role, inner, value, index)
+            else:
+                yield from _spots(inner, role, depth + 1)
+
+
+def _is_document(key: str, holder: Mapping[str, Any]) -> bool:
+    """Of Anthropic: `{"type": "text", "media_type": "text/plain", "data": "..."}`, which is no file in base64."""
+    return key == "data" and holder.get("type") == "text"
+
+
+def free_spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
+    """All texts, and long whole numbers, whatever they are called."""
+    if depth > MAX_DEPTH:
+        return
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        if isinstance(inner, str):
+            if inner:
+                yield Spot(role, inner, value, key)
+        elif isinstance(inner, int) and not isinstance(inner, bool) and inner >= LONG_NUMBER:
+            yield Spot(role, str(inner), value, key)
+        elif isinstance(inner, dict | list):
+            yield from free_spots(inner, role, depth + 1)

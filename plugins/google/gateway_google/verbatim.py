@@ -1,0 +1,67 @@
+"""Callers who speak the Gemini API themselves: each byte goes on as it is, with the account's credentials.
+
+What of it is the gateway's own is left out: signatures of other vendors' thoughts, and the name by which it knows the
+model. Source: ai.google.dev/api/generate-content and /tokens, read 2026-11.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.contract import Call, Target, UpstreamRequest
+from gateway.errors import BadRequest
+from gateway.providers.openai_compatible import Settings
+from gateway.translators.chat.request import read
+from gateway.translators.gemini.request import OF_ROUTES
+from gateway.translators.gemini.sealed import without_foreign
+from gateway.wire.address import path_of
+from gateway.wire.gemini import action_of
+from gateway.wire.native import body_of, with_query
+
+GENERATE, COUNT = "gemini", "gemini_count_tokens"
+"""Names of the dialects."""
+
+_CONFIG: Mapping[str, str] = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "top_k": "topK",
+    "max_tokens": "maxOutputTokens",
+    "max_completion_tokens": "maxOutputTokens",
+    "stop": "stopSequences",
+    "seed": "seed",
+    "presence_penalty": "presencePenalty",
+    "frequency_penalty": "frequencyPenalty",
+}
+"""Fields that a route has set -> their place in `generationConfig`."""
+_INNER = "generateContentRequest"
+
+
+def request(call: Call, target: Target) -> UpstreamRequest:
+    settings: Settings = target.settings
+    endpoint = settings.endpoints[GENERATE]
+    path = path_of(endpoint.url).removesuffix(":generateContent")
+    try:
+        endpoint = endpoint.at(with_query(f"{path}:{action_of(call.request)}", call.request))
+    except ValueError as error:
+        raise BadRequest(f"this cannot be passed on: {error}") from error
+    call, dropped = _with_routes(call)
+    if call.dialect.name == COUNT and _INNER in call.fields:
+        inner = {**read(call.fields[_INNER], dict[str, msgspec.Raw], _INNER), "model": f"models/{target.model}"}
+        call = call.with_fields({**call.fields, _INNER: msgspec.Raw(msgspec.json.encode(inner))})
+    return UpstreamRequest(endpoint, without_foreign(body_of(call)), dropped)
+
+
+def _with_routes(call: Call) -> tuple[Call, tuple[str, ...]]:
+    """What a route has set, in the words of this API; and what of that it has no words for."""
+    given = {name: call.fields[name] for name in OF_ROUTES if name in call.fields}
+    if not given:
+        return call, ()
+    fields: dict[str, Any] = {name: raw for name, raw in call.fields.items() if name not in given}
+    place = "generation_config" if "generation_config" in fields else "generationConfig"
+    config: dict[str, Any] = read(fields[place], dict[str, msgspec.Raw], place) if place in fields else {}
+    for name in given.keys() & _CONFIG.keys():
+        is_one_text = name == "stop" and bytes(given[name]).startswith(b'"')
+        config[_CONFIG[name]] = [given[name]] if is_one_text else given[name]
+    fields[place] = msgspec.Raw(msgspec.json.encode(config))
+    return call.with_fields(fields), tuple(sorted(given.keys() - _CONFIG.keys()))

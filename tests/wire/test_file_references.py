@@ -1,0 +1,42 @@
+"""Which files a body names, however it is written."""
+
+import json
+
+import pytest
+
+from gateway.errors import BadRequest
+from gateway.wire.file_references import files_in, may_refer
+
+CHAT = {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-a"}}]}]}
+INPUT = {"input": [{"content": [{"type": "input_file", "file_id": "file-b"}]}], "tools": [{"file_ids": ["c", "d"]}]}
+ESCAPED = rb'{"messages":[{"content":[{"file":{"\u0066ile_id":"file-\u0061"}}]}]}'
+
+
+@pytest.mark.parametrize(
+    ("body", "files"),
+    [
+        (json.dumps(CHAT).encode(), ["file-a"]),
+        (json.dumps(INPUT).encode(), ["file-b", "c", "d"]),
+        (ESCAPED, ["file-a"]),
+        (b'{"file_id":null,"file_ids":"x","messages":[{"file_id":7},{"file_ids":[1,"e",null,"e"]}]}', ["e"]),
+        (b'{"messages":[{"content":"what is a file_id?"}]}', []),
+    ],
+)
+def test_files_are_found_wherever_they_are_named(body, files):
+    assert may_refer(body)
+    assert files_in(body) == files
+
+
+@pytest.mark.parametrize("body", [b'{"model":"m"}', rb'{"content":"caf\u00e9 \u2028"}'])
+def test_other_bodies_are_not_read_again(body):
+    assert not may_refer(body)
+
+
+def test_too_many_are_refused():
+    with pytest.raises(BadRequest, match="more than 100 files"):
+        files_in(json.dumps({"x": [{"file_id": str(number)} for number in range(101)]}).encode())
+
+
+def test_what_is_nested_too_deeply_is_refused():
+    with pytest.raises(BadRequest, match="nested too deeply"):
+        files_in(b"[" * 100_000 + b"]" * 100_000)

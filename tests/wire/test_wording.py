@@ -1,0 +1,146 @@
+"""Where texts are found in documents, and that others are put where they stood."""
+
+import json
+
+import pytest
+
+from gateway.wire.wording import MAX_TEXTS, TooManyTexts, Wording, answer_spots, request_spots
+from gateway.wire.wording_events import event_wording
+
+
+def texts(fields, **how):
+    return [(spot.role, spot.text) for spot in Wording(request_spots(fields, **how)).spots]
+
+
+REQUESTS = {
+    "chat": (
+        {
+            "messages": [
+                {"role": "developer", "content": "be nice"},
+                {"role": "user", "name": "ana", "content": [{"type": "text", "text": "hi"}, {"type": "image_url"}]},
+                {"role": "tool", "tool_call_id": "t", "content": "42"},
+            ]
+        },
+        [("system", "be nice"), ("user", "hi"), ("tool", "42")],
+    ),
+    "responses": (
+        {
+            "instructions": "be nice",
+            "input": [
+                {"role": "user", "content": [{"type": "input_text", "text": "hi"}]},
+                {"type": "function_call_output", "call_id": "c", "output": "42"},
+            ],
+        },
+        [("system", "be nice"), ("user", "hi"), ("tool", "42")],
+    ),
+    "messages": (
+        {
+            "system": [{"type": "text", "text": "be nice", "cache_control": {"type": "ephemeral"}}],
+            "messages": [
+                {"role": "user", "content": [{"type": "image", "source": {"type": "base64", "data": "aaaa"}}]},
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {"id": "x"}}]},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "42"}]},
+            ],
+        },
+        [("system", "be nice"), ("assistant", "x"), ("tool", "42")],
+    ),
+    "gemini": (
+        {
+            "systemInstruction": {"parts": [{"text": "be nice"}]},
+            "contents": [
+                {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"url": "x"}}}]},
+                {"role": "user", "parts": [{"text": "hi"}, {"inlineData": {"mimeType": "image/png", "data": "aaaa"}}]},
+            ],
+        },
+        [("system", "be nice"), ("assistant", "x"), ("user", "hi")],
+    ),
+    "rerank": ({"query": "q", "documents": ["a", {"text": "b"}]}, [("user", "q"), ("user", "a"), ("user", "b")]),
+    "prompts": ({"prompt": ["a", "b"], "model": "m"}, [("user", "a"), ("user", "b")]),
+}
+
+
+@pytest.mark.parametrize(("fields", "found"), REQUESTS.values(), ids=REQUESTS)
+def test_what_is_said(fields, found):
+    """In the order of `ASKED`; systems first."""
+    assert sorted(texts(fields)) == sorted(found)
+
+
+def test_the_last_message_alone():
+    fields = {"system": "s", "messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}
+
+    assert texts(fields, last_only=True) == [("user", "b")]
+    assert texts({"prompt": "p"}, last_only=True) == [("user", "p")]
+
+
+def test_texts_within_json_are_put_back_as_json():
+    arguments = '{"a": ["x", 4111111111111111, true, 5], "b": {"url": "y"}}'
+    answer = {"choices": [{"message": {"tool_calls": [{"function": {"name": "f", "arguments": arguments}}]}}]}
+    wording = Wording(answer_spots(answer))
+
+    assert [spot.text for spot in wording.spots] == ["x", "4111111111111111", "y"]
+    wording.put(1, "[CARD]")
+
+    written = answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(written) == {"a": ["x", "[CARD]", True, 5], "b": {"url": "y"}}
+
+
+@pytest.mark.parametrize("arguments", ['{"a": "x', "5", '"x"', "", "[" * 10_000])
+def test_what_is_no_json_after_all_is_one_text(arguments):
+    answer = {"arguments": arguments}
+    wording = Wording(answer_spots(answer))
+
+    assert [spot.text for spot in wording.spots] == ([arguments] if arguments else [])
+
+
+def test_there_is_a_limit():
+    with pytest.raises(TooManyTexts):
+        Wording(answer_spots(["a"] * (MAX_TEXTS + 1)))
+
+
+def test_what_is_nested_too_deeply_is_not_followed():
+    deep = "a"
+    for _ in range(1000):
+        deep = [deep]
+
+    assert Wording(answer_spots(deep)).spots == []
+
+
+@pytest.mark.parametrize(
+    ("event", "pieces", "closed"),
+    [
+        (
+            {"choices": [{"index": 1, "delta": {"role": "assistant", "content": "a"}}]},
+            [((1, "delta", "content"), "a")],
+            (),
+        ),
+        ({"choices": [{"index": 0, "delta": {"content": None}, "finish_reason": "stop"}]}, [], (0,)),
+        ({"choices": [{"index": 0, "text": "a"}]}, [((0, "text"), "a")], ()),
+        ({"choices": [], "usage": {"prompt_tokens": 1}}, [], ()),
+        ({"type": "content_block_stop", "index": 2}, [], (2,)),
+        ({"type": "message_start", "message": {"id": "m", "model": "x", "content": []}}, [], ()),
+        (
+            {"type": "content_block_delta", "index": 1, "delta": {"type": "thinking_delta", "thinking": "a"}},
+            [((1, "thinking"), "a")],
+            (),
+        ),
+        (
+            {"type": "content_block_delta", "index": 1, "delta": {"type": "signature_delta", "signature": "a"}},
+            [],
+            (),
+        ),
+        (
+            {"type": "response.function_call_arguments.delta", "output_index": 3, "delta": "{"},
+            [((3, "response.function_call_arguments.delta", None, None), "{")],
+            (),
+        ),
+        ({"type": "response.output_text.done", "output_index": 3, "text": "a"}, [(None, "a")], (3,)),
+        ({"error": {"message": "a", "code": None}}, [(None, "a")], ()),
+        ([1, "a"], [(None, "a")], ()),
+        (5, [], ()),
+    ],
+)
+def test_what_an_event_adds(event, pieces, closed):
+    wording = event_wording(event)
+
+    assert [(slot, spot.text) for slot, spot in wording.pieces] == pieces
+    assert wording.closed == closed
