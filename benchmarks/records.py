@@ -165,7 +165,7 @@ async def looking(store: RecordStore) -> None:
 
 async def summing(store: RecordStore, cost: int) -> None:
     now = datetime.now(UTC)
-    since, until = now - timedelta(days=DAYS), _soon()
+    since, until = now - timedelta(days=DAYS, hours=2), _soon()  # the first of them came in before this began
     for name, question in {
         "sums of 30 days": Question(since=since, until=until),
         "by model, percentiles": Question(since=since, until=until, by=("resolved_model",), scales=SCALES),

@@ -21,7 +21,6 @@ from gateway.wire.trace_context import traceparent_of
 MAX_CHARS = 500
 """Of what callers choose: names of models, paths, their own user agent."""
 NO_RULES = LoggingRules()
-NO_HOLDS: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +91,13 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
     client = scope.get("client")
     metadata = exchange.metadata
     user_agent, parent = exchange.headers.get(b"user-agent"), exchange.headers.get(b"traceparent")
-    limits, budgets = _rules(exchange) if exchange.holds or exchange.target_ticket is not None else NO_HOLDS
+    limits: dict[str, None] = {}
+    budgets: dict[str, None] = {}
+    for hold in exchange.holds:
+        (budgets if hold.is_budget else limits)[hold.rule] = None
+    if exchange.target_ticket is not None:
+        for hold in exchange.target_ticket.holds:
+            (budgets if hold.is_budget else limits)[hold.rule] = None
     return Record(
         timestamp=datetime.fromtimestamp(exchange.at, UTC),
         level="error" if status >= 500 else "info",
@@ -124,23 +129,13 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         client=client[0] if client else None,
         user_agent=_safe(user_agent.decode("latin-1")) or None if user_agent else None,
         teams=tuple(sorted(caller.teams)) if caller is not None and caller.teams else (),
-        limit_rules=limits,
-        budget_rules=budgets,
+        limit_rules=tuple(limits),
+        budget_rules=tuple(budgets),
         metadata={_safe(name): _safe(value) for name, value in metadata.items()} if metadata else NO_METADATA,
         applied=exchange.applied,
         traceparent=traceparent_of(parent) if parent is not None else None,
         side_calls=_side_calls(exchange) if exchange.side_calls else (),
     )
-
-
-def _rules(exchange: Exchange) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Those of limits and those of budgets that it drew on, each once, in the order in which they were looked up."""
-    more = exchange.target_ticket.holds if exchange.target_ticket is not None else ()
-    limits: dict[str, None] = {}
-    budgets: dict[str, None] = {}
-    for hold in (*exchange.holds, *more):
-        (budgets if hold.is_budget else limits)[hold.rule] = None
-    return tuple(limits), tuple(budgets)
 
 
 def _side_calls(exchange: Exchange) -> tuple[SideCall, ...]:
