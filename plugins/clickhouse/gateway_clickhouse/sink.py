@@ -3,6 +3,7 @@
 Source: clickhouse.com/docs (HTTP interface, asynchronous inserts, deduplicating inserts on retries), read 2026-11.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Self
@@ -19,6 +20,8 @@ from gateway_clickhouse.settings import ClickHouseSettings, settings_from
 
 AT_ONCE = 1000
 """Rows of an insert."""
+_SLICE = 100
+"""Rows that are made without a pause: 1.5 ms."""
 TIMEOUT_S = 10.0
 _MAX_SAID = 4096
 """Bytes of an answer that are looked at: to an insert or a CREATE there should be none."""
@@ -77,7 +80,7 @@ class ClickHouseSink:
         try:
             async with self._ways.session(url, is_trusted=True, timeout_s=TIMEOUT_S) as session:
                 for first in range(0, len(records), AT_ONCE):
-                    await self._insert(session, rows_of(records[first : first + AT_ONCE]))
+                    await self._insert(session, await _rows(records[first : first + AT_ONCE]))
         except _Refused as refused:
             said = f"{refused.status}, code {refused.code}" if refused.code else str(refused.status)
             reason = f": {_CODES[refused.code]}" if refused.code in _CODES else ""
@@ -112,3 +115,11 @@ class ClickHouseSink:
             # What fails after the head was sent comes with status 200.
             if answer.status != 200 or code or b"DB::Exception" in said:
                 raise _Refused(answer.status, code if code.isdecimal() else "")
+
+
+async def _rows(records: Sequence[Record]) -> bytes:
+    lines = []
+    for first in range(0, len(records), _SLICE):
+        lines.append(rows_of(records[first : first + _SLICE]))
+        await asyncio.sleep(0)  # requests come first
+    return b"".join(lines)

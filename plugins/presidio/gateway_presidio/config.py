@@ -6,6 +6,8 @@ import msgspec
 from msgspec import Meta
 
 Name = Annotated[str, Meta(pattern=r"\S", max_length=200)]
+Model = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,199}\Z")]
+"""A package: no path, which could lead anywhere."""
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}\Z")]
 """As spaCy names them: `en`, `de`."""
 
@@ -27,7 +29,7 @@ class PresidioConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
     Args:
         languages: each text is looked at in all of them.
-        models: language -> the spaCy model that is installed for it. Without one, only patterns are looked for.
+        models: language -> the package of the spaCy model for it. Without one, only patterns are looked for.
         entities: by Presidio's names; empty: all that it knows in these languages.
         min_score: from 0 to 1; what is less certain is not taken for found.
         allow: texts that are no personal data, exactly as they are written.
@@ -39,7 +41,7 @@ class PresidioConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     languages: Annotated[tuple[Language, ...], Meta(min_length=1, max_length=20)] = ("en",)
-    models: dict[Language, Name] = {}
+    models: dict[Language, Model] = {}
     entities: tuple[Name, ...] = ()
     min_score: Annotated[float, Meta(ge=0, le=1)] = 0.4
     allow: tuple[str, ...] = ()

@@ -5,7 +5,6 @@ Source: presidio-analyzer and presidio-anonymizer 2.2.366; microsoft.github.io/p
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import spacy
 import tldextract
@@ -86,7 +85,7 @@ class _Models(SpacyNlpEngine):  # type: ignore[misc]  # it is not typed
 def _model(name: str | None, language: str) -> Language:
     """Raises ValueError: it is not installed."""
     if name is not None:
-        if not (spacy.util.is_package(name) or Path(name).is_dir()):
+        if not spacy.util.is_package(name):
             raise ValueError(f"the model {name} for {language} is not installed: python -m spacy download {name}")
         return spacy.load(name)
     try:

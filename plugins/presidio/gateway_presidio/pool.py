@@ -106,6 +106,8 @@ class _Seat:
 
     def _ask(self, texts: Sequence[str]) -> Answer:
         """Raises UpstreamError."""
+        if self._process is not None and self._process.has_ended:
+            self._end()
         process = self._process or self._started()
         try:
             answer = process.ask(texts, Answer, self._config.timeout_ms / 1000)
@@ -168,6 +170,10 @@ class _Process:
             raise
         finally:
             theirs.close()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._popen.poll() is not None
 
     def ask(self, value: object, kind: type[T], timeout_s: float) -> T:
         """What it answers. Raises EOFError, OSError, TimeoutError, ValueError."""

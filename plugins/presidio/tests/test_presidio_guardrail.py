@@ -79,6 +79,7 @@ async def test_more_than_can_be_looked_at():
         ({"language": "en"}, "unknown field `language`"),
         ({"languages": []}, r"length >= 1 - at `\$.languages`"),
         ({"languages": ["../en"]}, r"matching regex .* at `\$.languages\[0\]`"),
+        ({"models": {"en": "../en"}}, r"matching regex .* at `\$.models\[...\]`"),
         ({"min_score": 2}, r"<= 1.0 - at `\$.min_score`"),
         ({"models": {"de": "de_core_news_sm"}}, "models are for other languages than `languages`: de"),
         (
