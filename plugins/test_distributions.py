@@ -56,6 +56,15 @@ def test_says_what_it_is(folder):
     assert (folder / "README.md").read_text().count("2026-11") >= 1
 
 
+@pytest.mark.parametrize("folder", FOLDERS, ids=[folder.name for folder in FOLDERS])
+def test_names_what_is_there(folder):
+    """What an entry point leads to can be imported and called, without the packages that it will need."""
+    groups = setup_of(folder).options("options.entry_points")
+
+    assert all(callable(each) for group in groups for each in loaded(folder, group))
+    assert set(groups) <= {"gateway.guardrails", "gateway.providers", "gateway.sinks", "gateway.translators"}
+
+
 def test_they_come_with_the_gateway():
     lines = (Path(__file__).parent.parent / "requirements.txt").read_text().splitlines()
 

@@ -4,6 +4,7 @@ Its arguments: a file to which each start adds a line, and why it cannot work, i
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,8 +25,7 @@ class FakeEngine:
             word, _, rest = text.partition(" ")
             match word:
                 case "hang":
-                    while True:
-                        pass
+                    signal.pause()
                 case "die":
                     os._exit(3)
                 case "wait":
