@@ -172,6 +172,8 @@ async def test_errors_are_as_the_document_says(app_with, with_database, auth, wi
     refused = set()
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
+            if with_token and path.endswith("/requests/stream"):
+                continue  # it has no end
             headers = auth if with_token else {}
             answer = await request(app, method.upper(), path.replace("{", "").replace("}", ""), b"[]", headers=headers)
             if answer.status >= 400:
