@@ -182,6 +182,8 @@ class Admission:
         elif attempt is not None and attempt.usage is not None and attempt.usage.untold is not None:
             attempt.usage = attempt.usage.completed(self._probable(ask, attempt))
         if attempt is not None and (usage := attempt.usage) is not None:
+            if usage.images and ask.expected:
+                attempt.usage = usage = usage.as_asked(ask.expected[-1])
             price = exchange.price = attempt.target.price
             if price is not None and attempt.service_tier is not None:
                 price = exchange.price = price.for_variant(f"service_tier={attempt.service_tier}")

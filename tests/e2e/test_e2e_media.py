@@ -17,6 +17,7 @@ from gateway import servers
 
 MODELS = {
     "pictures": "image",
+    "paintings": "image",
     "ears": "audio_transcription",
     "interpreter": "audio_translation",
     "voice": "text_to_speech",
@@ -85,6 +86,10 @@ def gateway(gateway_of_module, provider_url):
         }
         for name, kind in MODELS.items()
     ]
+    models[1]["cost"] = {
+        "metric": "per_image",
+        "value": {"image": 0.04, "variants": [{"size": "1024x1792", "quality": "hd", "cost": 0.12}]},
+    }
     models.append({**models[0], "name": "tei", "model_server": "tei", "model_types": ["rerank"]})
     account = {"type": "provider-account/self-hosted-model", "name": "media", "integrations": models}
     process = gateway_of_module(config=json.dumps([account]))
@@ -162,7 +167,23 @@ async def test_pictures(call, provider, say):
     assert b"POST /v1/images/generations HTTP/1.1" in asked.head
     assert asked.fields == {"model": "real-pictures", "prompt": "a cat", "quality": "low", "n": 1}
     assert record["request_type"] == "images"
-    assert record["usage"] == {"input": 4, "image_input": 5, "image_output": 272}
+    assert record["usage"] == {"input": 4, "image_input": 5, "image_output": 272, "images": 1, "image_quality": "low"}
+
+
+async def test_pictures_that_are_paid_for_one_by_one(call, provider, say):
+    """By the number that came; by the size and the quality that were asked for, where the answer says nothing."""
+    painted = {"created": 1700000000, "data": 2 * [{"b64_json": PICTURE, "revised_prompt": 'a "cat"'}]}
+    provider.on("real-paintings", [say.whole(painted)])
+
+    made, record = await call(
+        lambda client: client.images.generate(
+            model="media/paintings", prompt="a cat", quality="hd", size="1024x1792", n=3
+        )
+    )
+
+    assert [each.b64_json for each in made.data] == [PICTURE, PICTURE]
+    assert record["usage"] == {"images": 2, "image_size": "1024x1792", "image_quality": "hd"}
+    assert record["cost_nanousd"] == 240_000_000
 
 
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # of the SDK

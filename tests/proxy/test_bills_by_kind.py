@@ -37,6 +37,10 @@ TOKENS = {
         "image_output": 0.04,
     },
 }
+PICTURES = {
+    "metric": "per_image",
+    "value": {"image": 0.04, "variants": [{"size": "1024x1024", "quality": "high", "cost": 0.17}]},
+}
 SOUND = (200, [b"\xff\xfbsound"], {"content-type": "audio/mpeg"})
 SPOKEN = {"model": "a/m", "input": "hello world", "voice": "alloy"}
 PICTURE = {"model": "a/m", "prompt": "a cat", "n": 2, "size": "1024x1024", "quality": "high"}
@@ -126,8 +130,73 @@ def asked(app_with, manifest, auth, sink, until):
             Usage(input=2, image_output=8320, estimated=True),
             2 * 4_000 + 8320 * 40_000,
         ),
+        (
+            "/v1/images/generations",
+            PICTURE,
+            said(data=[{"url": "https://x"}]),
+            TOKENS,
+            Usage(
+                input=2,
+                image_output=8320,
+                images=1,
+                estimated=True,
+                image_size="1024x1024",
+                image_quality="high",
+            ),
+            2 * 4_000 + 8320 * 40_000,
+        ),
+        (
+            "/v1/images/generations",
+            PICTURE,
+            said(data=[{"url": "https://x"}]),
+            PICTURES,
+            Usage(images=1, image_size="1024x1024", image_quality="high"),
+            170_000_000,
+        ),
+        (
+            "/v1/images/generations",
+            PICTURE,
+            said(data=2 * [{"b64_json": "AA=="}], quality="low", usage={"input_tokens": 10, "output_tokens": 800}),
+            PICTURES,
+            Usage(input=10, image_output=800, images=2, image_size="1024x1024", image_quality="low"),
+            80_000_000,
+        ),
+        (
+            "/v1/images/generations",
+            PICTURE,
+            said(data=[]),
+            PICTURES,
+            Usage(images=2, estimated=True, image_size="1024x1024", image_quality="high"),
+            340_000_000,
+        ),
+        (
+            "/v1/images/generations",
+            PICTURE,
+            said(data=[], usage={"input_tokens": 10, "output_tokens": 800}),
+            PICTURES,
+            Usage(
+                input=10,
+                image_output=800,
+                images=2,
+                estimated=True,
+                image_size="1024x1024",
+                image_quality="high",
+            ),
+            340_000_000,
+        ),
+        (
+            "/v1/images/edits",
+            form(b"a").replace(b'name="file"', b'name="image"'),
+            said(data=3 * [{"b64_json": "AA=="}]),
+            PICTURES,
+            Usage(images=3),
+            120_000_000,
+        ),
     ],
-    ids=["characters", "seconds", "no seconds", "other unit", "searches", "no searches", "pictures", "no pictures"],
+    ids=[
+        *("characters", "seconds", "no seconds", "other unit", "searches", "no searches", "tokens", "no tokens"),
+        *("pictures for tokens", "pictures", "other pictures", "no pictures", "tokens for pictures", "edited"),
+    ],
 )
 async def test_what_it_costs(asked, path, body, reply, cost, usage, nanousd):
     """To the nano-dollar."""
@@ -144,8 +213,9 @@ async def test_what_it_costs(asked, path, body, reply, cost, usage, nanousd):
         ("/v1/audio/transcriptions", form(WAVE), said(text="hi"), MINUTES, 3_000_000),
         ("/v1/rerank", RANKED, said(results=[]), SEARCHES, 4_000_000),
         ("/v1/images/generations", PICTURE, said(data=[]), TOKENS, 2 * 4_000 + 8320 * 40_000),
+        ("/v1/images/generations", PICTURE, said(data=[]), PICTURES, 340_000_000),
     ],
-    ids=["characters", "seconds", "searches", "pictures"],
+    ids=["characters", "seconds", "searches", "tokens", "pictures"],
 )
 @pytest.mark.parametrize(("more", "status"), [(0, 200), (-1000, 429)])
 async def test_is_reserved_before_it_is_asked(asked, path, body, reply, cost, nanousd, more, status):
