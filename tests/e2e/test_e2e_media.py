@@ -23,6 +23,7 @@ MODELS = {
     "voice": "text_to_speech",
     "judge": "rerank",
     "censor": "moderation",
+    "reader": "ocr",
     "vectors": "embedding",
 }
 PICTURE = base64.b64encode(b"a picture").decode()
@@ -374,6 +375,28 @@ async def test_moderations_and_reranking(call, provider, say):
     assert ranked == RANKED
     assert record["usage"] == other["usage"] == {"searches": 1}
     assert provider.requests[-1].fields == {**body, "model": "real-judge"}
+
+
+async def test_what_is_read(call, provider, say):
+    """As Mistral has it, by any client."""
+    said = {
+        "pages": [
+            {"index": 0, "markdown": 'the invoice says "pages_processed": 900,', "images": [], "dimensions": None}
+        ],
+        "model": "real-reader",
+        "document_annotation": '{"total": 7}',
+        "usage_info": {"pages_processed": 3, "doc_size_bytes": 1000},
+    }
+    provider.on("real-reader", [say.whole(said)])
+    document = {"type": "document_url", "document_url": "https://x.test/a.pdf"}
+    body = {"model": "media/reader", "document": document, "document_annotation_format": {"type": "text"}}
+
+    read, record = await call(lambda client: client.post("/ocr", body=body, cast_to=object))
+
+    assert read == said
+    assert b"POST /v1/ocr HTTP/1.1" in provider.requests[-1].head
+    assert provider.requests[-1].fields == {**body, "model": "real-reader"}
+    assert (record["request_type"], record["usage"]) == ("ocr", {"annotated_pages": 3})
 
 
 async def test_reranking_by_coheres_own_sdk(gateway, token, provider, say):
