@@ -253,3 +253,31 @@ async def test_a_session_pays_for_sound_and_text_apart(app_with, manifest, auth,
     [record] = sink.records
     assert record.usage == Usage(input=30, cache_read=30, audio_input=40, output=20, audio_output=30)
     assert record.cost_nanousd == 30 * 4_000 + 30 * 400 + 40 * 32_000 + 20 * 16_000 + 30 * 64_000
+
+
+@pytest.mark.parametrize(
+    ("annotated", "line"),
+    [(None, ("pages", 3, 12_000_000)), ({"type": "json_object"}, ("annotated_pages", 3, 15_000_000))],
+)
+async def test_a_document_is_paid_for_by_the_page(app_with, manifest, auth, sink, until, annotated, line):
+    """Of Mistral, whose prices are public: $4 for a thousand pages, $5 with annotations."""
+    model = {"type": "integration/model/mistral-ai", "name": "ocr", "model_id": "mistral-ocr-4-0"}
+    account = {
+        "type": "provider-account/mistral-ai",
+        "name": "mistral",
+        "auth_data": {"type": "api-key", "api_key": "provider-key"},
+        "integrations": [{**model, "model_types": ["ocr"], "cost": {"metric": "public_cost"}}],
+    }
+    manifest.write_text(json.dumps(account))
+    app = app_with(network := FakeUpstream(said(pages=[], usage_info={"pages_processed": 3})))
+    document = {"type": "document_url", "document_url": "https://x.test/a.pdf"}
+    asked = {"model": "mistral/ocr", "document": document, "pages": [0], "document_annotation_format": annotated}
+
+    answer = await post(app, "/v1/ocr", asked, headers=auth)
+    await until(lambda: sink.records)
+
+    name, pages, nanousd = line
+    assert answer.status == 200
+    assert (sink.records[0].usage, sink.records[0].cost_nanousd) == (Usage(**{name: pages}), nanousd)
+    assert network.requests[0].endpoint.url == "https://api.mistral.ai/v1/ocr"
+    assert network.asked(0) == {**asked, "model": "mistral-ocr-4-0"}
