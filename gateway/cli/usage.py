@@ -201,7 +201,8 @@ def _end(each: "Standing") -> str:
 
 def _limits(limits: Any) -> str:
     """Of a budget, as they are written in its manifest."""
-    return ", ".join(f"{name} {_dollars(amount)}" for name, amount in limits.items()) if isinstance(limits, dict) else ""
+    named = limits.items() if isinstance(limits, dict) else ()
+    return ", ".join(f"{name} {_dollars(amount)}" for name, amount in named)
 
 
 def _dollars(amount: Any) -> str:
