@@ -51,6 +51,8 @@ class TokenPrices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InputPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """US dollars for so much, as `metric` says."""
+
     input: Dollars
 
 
@@ -75,6 +77,11 @@ class TokenCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", t
 
 
 class EmbeddingCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="per_1000_embedding_tokens"):
+    """
+    Args:
+        value: US dollars for 1,000 tokens.
+    """
+
     value: Dollars
 
 

@@ -194,6 +194,7 @@ class MetadataIn(msgspec.Struct, frozen=True, kw_only=True, tag_field="field", t
         field: what is looked at.
         key: of the metadata.
         operator: its value has to be one of `value`.
+        value: of that metadata.
     """
 
     key: Text
