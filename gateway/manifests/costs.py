@@ -9,7 +9,12 @@ Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
-    """From more than `start` tokens on, 1,000 of them cost this much, whatever `cost_per_token` sounds like."""
+    """From more than `start` tokens on, 1,000 of them cost this much, whatever `cost_per_token` sounds like.
+
+    Args:
+        from: tokens of the call, above which this price applies.
+        cost_per_token: US dollars for 1,000 of them.
+    """
 
     start: Annotated[int, Meta(ge=0)] = msgspec.field(name="from")
     cost_per_token: Dollars
@@ -26,6 +31,9 @@ class TokenPrices(msgspec.Struct, frozen=True, kw_only=True):
         audio_output: spoken; as output unless given.
         image_output: of pictures that it makes, by their size and quality; as output unless given.
         input_tiers: prices of calls with more input; so are all tiers.
+        output_tiers: of what comes out.
+        cache_read_tiers: of what is read from the cache.
+        cache_write_tiers: of what is written to it.
     """
 
     input: Dollars
@@ -43,11 +51,18 @@ class TokenPrices(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InputPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """US dollars for so much, as `metric` says."""
+
     input: Dollars
 
 
 class PagePrices(msgspec.Struct, frozen=True, kw_only=True):
-    """Per 1,000 pages."""
+    """Per 1,000 pages.
+
+    Args:
+        pages: of plain pages, in US dollars.
+        annotated_pages: of pages that are annotated; as plain ones unless given.
+    """
 
     pages: Dollars
     annotated_pages: Dollars | None = None
@@ -93,6 +108,11 @@ class TokenCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", t
 
 
 class EmbeddingCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="per_1000_embedding_tokens"):
+    """
+    Args:
+        value: US dollars for 1,000 tokens.
+    """
+
     value: Dollars
 
 
