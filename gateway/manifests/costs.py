@@ -68,6 +68,37 @@ class PagePrices(msgspec.Struct, frozen=True, kw_only=True):
     annotated_pages: Dollars | None = None
 
 
+Trait = Annotated[str, Meta(min_length=1, max_length=32, pattern="^[a-z0-9_.:-]+$")]
+
+
+class ImageVariant(msgspec.Struct, frozen=True, kw_only=True):
+    """Pictures for which all of this is so cost something else.
+
+    Args:
+        cost: of each.
+        size: as in `1024x1536`.
+        quality: as in `high` or `hd`, in lower case.
+        above_pixels: width times height is more than this.
+    """
+
+    cost: Dollars
+    size: Trait | None = None
+    quality: Trait | None = None
+    above_pixels: Annotated[int, Meta(ge=0)] | None = None
+
+
+class ImagePrices(msgspec.Struct, frozen=True, kw_only=True):
+    """For each picture that is made. Size and quality are those that the answer tells, else those that were asked for.
+
+    Args:
+        image: of any other size and quality, and where nobody says which.
+        variants: the first that fits counts.
+    """
+
+    image: Dollars
+    variants: tuple[ImageVariant, ...] = ()
+
+
 class PublicCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="public_cost"):
     """The bundled list of prices knows."""
 
@@ -103,4 +134,10 @@ class SearchCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", 
     value: InputPrice
 
 
-Cost: TypeAlias = PublicCost | TokenCost | EmbeddingCost | CharacterCost | AudioCost | PageCost | SearchCost
+class ImageCost(msgspec.Struct, frozen=True, kw_only=True, tag_field="metric", tag="per_image"):
+    """Of models that make pictures. TrueFoundry does not have this."""
+
+    value: ImagePrices
+
+
+Cost: TypeAlias = PublicCost | TokenCost | EmbeddingCost | CharacterCost | AudioCost | PageCost | SearchCost | ImageCost
