@@ -112,7 +112,7 @@ from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
-from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS
+from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
@@ -252,7 +252,10 @@ def build_app(
     about = partial(KeptMiddleware, ask=dispatcher.ask, cancel=background.cancel)
     keeping = parsing(about(app, models=live, metadata=metadata, shelf=shelf))
     app = parsing(ModelMiddleware(app, models=live, by_account=by_account, metadata=metadata, storing=storing))
-    apart: dict[str, ASGIApp] = {RESPONSES: continuing, TOKENS: continuing, RESPONSE: keeping, COMPLETION: keeping}
+    apart: dict[str, ASGIApp] = {
+        **dict.fromkeys((RESPONSES, TOKENS, COMPACTION), continuing),
+        **dict.fromkeys((RESPONSE, COMPLETION), keeping),
+    }
     lines = logging(ErrorsMiddleware(draining(ByDialect(app, apart=apart)), dialect=CHAT))
 
     def admitted(app: ASGIApp) -> ASGIApp:

@@ -13,6 +13,8 @@ from gateway.control.routes import BASE, Needs, Permission, Route
 from gateway.endpoints.models import Model
 from gateway.middleware.parse import WITH_BODY
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
+from gateway.wire.native import ANTHROPIC, BEDROCK, GEMINI, SAGEMAKER
+from gateway.wire.native_speech import STT, TTS
 
 ABOUT = "An AI gateway: one API for the models of many providers, with tokens, limits and budgets."
 BEARER = {"token": {"type": "http", "scheme": "bearer"}}
@@ -22,8 +24,11 @@ _VENDORS = {"rerank": "Cohere", "ocr": "Mistral", "messages": "Anthropic", "coun
 )
 
 Operation = dict[str, Any]
+_Refs = Mapping[Any, Any]
+"""Struct -> where its schema stands in the document."""
 _KINDS: Mapping[type, str] = {JsonBody: "application/json", FormBody: "multipart/form-data"}
 _ANY = "*/*"
+_ERROR = {"$ref": "#/components/schemas/ErrorBody"}
 
 
 class ErrorDetails(msgspec.Struct):
@@ -45,9 +50,56 @@ class ErrorBody(msgspec.Struct):
     status_code: int = msgspec.field(default=500, name="statusCode")
 
 
+class AnthropicDetails(msgspec.Struct):
+    type: str
+    message: str
+
+
+class AnthropicError(msgspec.Struct):
+    """An error, as Anthropic's API has it."""
+
+    type: str
+    error: AnthropicDetails
+
+
+class GoogleDetails(msgspec.Struct):
+    code: int
+    message: str
+    status: str
+
+
+class GoogleError(msgspec.Struct):
+    """An error, as Google's APIs have it."""
+
+    error: GoogleDetails
+
+
+class AwsError(msgspec.Struct):
+    """An error, as AWS's APIs have it."""
+
+    message: str
+    type: str = msgspec.field(name="__type")
+
+
+class SpeechError(msgspec.Struct):
+    """An error in the words of all vendors of speech at once: each client finds its own."""
+
+    message: str
+    error: str
+
+
 class ModelList(msgspec.Struct):
     data: list[Model]
     object: str = "list"
+
+
+_ERRORS: Mapping[str, type] = {
+    **dict.fromkeys(("messages", "count_tokens", ANTHROPIC), AnthropicError),
+    **dict.fromkeys(("gemini", "gemini_count_tokens", GEMINI), GoogleError),
+    **dict.fromkeys((BEDROCK, SAGEMAKER), AwsError),
+    **dict.fromkeys((TTS, STT), SpeechError),
+}
+"""Name of a dialect -> its errors, where they are not an `ErrorBody`."""
 
 
 class RootEndpoint:
@@ -89,14 +141,14 @@ class OpenApiEndpoint:
     @cached_property
     def _document(self) -> bytes:
         """OpenAPI 3.1. Answers of models have no schemas: they are the providers'."""
-        kinds = [ErrorBody, ModelList]
+        kinds = [ErrorBody, ModelList, *_ERRORS.values()]
         for route in self.control:
             kinds += [kind for kind in (route.body, _answer_of(route)) if kind is not None]
         kinds = [*dict.fromkeys(kinds)]
         refs, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
         ref_of = dict(zip(kinds, refs, strict=True))
         paths: dict[str, dict[str, Operation]] = {}
-        found = (*self._inference(ref_of), *self._sessions(), *self._passed(), *_probes(), *self._control(ref_of))
+        found = (*self._inference(ref_of), *self._sessions(), *self._passed(ref_of), *_probes(), *self._control(ref_of))
         for path, method, operation in found:
             paths.setdefault(path, {})[method.lower()] = operation
         document = {
@@ -108,7 +160,7 @@ class OpenApiEndpoint:
         }
         return msgspec.json.encode(document)
 
-    def _inference(self, ref_of: Mapping[Any, Any]) -> Iterable[tuple[str, str, Operation]]:
+    def _inference(self, ref_of: _Refs) -> Iterable[tuple[str, str, Operation]]:
         anything: dict[str, Any] = {"type": "object"}
         model = {**anything, "required": ["model"], "properties": {"model": {"type": "string"}}}
         for dialect in self.dialects:
@@ -116,7 +168,8 @@ class OpenApiEndpoint:
                 if route.startswith("/gemini/"):
                     continue  # the same once more
                 vendor = _VENDORS.get(dialect.name, "OpenAI")
-                about = _operation(f"As {vendor}'s {route}", "inference", names=_names_in(_plain(route)))
+                names, error = _names_in(_plain(route)), _error_of(dialect, ref_of)
+                about = _operation(f"As {vendor}'s {route}", "inference", names=names, error=error)
                 if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method in WITH_BODY:
                     has_model = dialect.model_type and "{" not in route
                     about["requestBody"] = {
@@ -137,17 +190,22 @@ class OpenApiEndpoint:
                 del about["responses"]["200"]
                 yield f"/v1{route}", method, about
 
-    def _passed(self) -> Iterable[tuple[str, str, Operation]]:
+    def _passed(self, ref_of: _Refs) -> Iterable[tuple[str, str, Operation]]:
         """What stands behind their prefixes is the vendors' to describe."""
         for dialect in self.passed:
             for method, route in dialect.routes:
                 path = route.replace(":path}", "}")
-                about = _operation("Passed on as it is", "passed on", names=_names_in(path))
+                names, error = _names_in(path), _error_of(dialect, ref_of)
+                about = _operation("Passed on as it is", "passed on", names=names, error=error)
+                about["responses"]["501"] = {
+                    **about["responses"]["default"],
+                    "description": "A call of the vendor's API that is not passed on.",
+                }
                 if method in ("POST", "PUT", "PATCH"):
                     about["requestBody"] = {"content": {_ANY: {}}}
                 yield path, method, about
 
-    def _control(self, ref_of: Mapping[Any, Any]) -> Iterable[tuple[str, str, Operation]]:
+    def _control(self, ref_of: _Refs) -> Iterable[tuple[str, str, Operation]]:
         for route in self.control:
             needs = route.needs
             needed = f"{needs.permission} on {needs.resource}" if isinstance(needs, Permission) else needs.value
@@ -161,6 +219,12 @@ class OpenApiEndpoint:
             if needs is Needs.NOTHING:
                 operation["security"] = []
             yield BASE + route.path, route.method, {**operation, "description": f"Needs {needed}."}
+
+
+def _error_of(dialect: Dialect, ref_of: _Refs) -> Any:
+    """What is refused before it is known whose API it is, such as a path with control characters, is in OpenAI's."""
+    kind = _ERRORS.get(dialect.name)
+    return _ERROR if kind is None else {"anyOf": [ref_of[kind], _ERROR]}
 
 
 def _plain(path: str) -> str:
@@ -187,9 +251,11 @@ def _probes() -> Iterable[tuple[str, str, Operation]]:
     yield "/metrics", "GET", {**_operation("Numbers, for Prometheus", "operation"), "security": []}
 
 
-def _operation(summary: str, tag: str, *, names: Iterable[str] = (), body: Any = None, answer: Any = None) -> Operation:
+def _operation(
+    summary: str, tag: str, *, names: Iterable[str] = (), body: Any = None, answer: Any = None, error: Any = _ERROR
+) -> Operation:
     done = {"description": "Done."} | ({"content": {"application/json": {"schema": answer}}} if answer else {})
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+    error = {"application/json": {"schema": error}}
     operation: Operation = {
         "summary": summary,
         "tags": [tag],

@@ -5,7 +5,10 @@ Source: the types of truefoundry-sdk 0.6.0, which refuses an answer of which a f
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, get_args
+
+import msgspec
 
 from gateway.config.compile.snapshot import struct_of
 from gateway.contract import Caller
@@ -95,7 +98,8 @@ async def entries(control: Control, caller: Caller, manifests: Iterable[Manifest
         entry = _entry(control, manifest, row)
         match manifest.family:
             case "provider-account":
-                entry |= _of_account(entry, manifest.type.partition("/")[2])
+                struct = struct_of(manifest.type, control.config.providers)
+                entry |= _of_account(entry, manifest.type.partition("/")[2], struct)
             case "team":
                 entry |= _of_team(entry["manifest"])
             case "virtual-account":
@@ -132,9 +136,11 @@ def _entry(control: Control, manifest: Manifest, row: StoredManifest | None) -> 
     }
 
 
-def _of_account(entry: Data, vendor: str) -> Data:
+def _of_account(entry: Data, vendor: str, struct: type[msgspec.Struct] | None) -> Data:
     """With its models and whatever else it holds, each as `/provider-integrations` lists it."""
     name = entry["name"]
+    given = entry["manifest"].get("integrations")
+    usual, left_out = _usual(struct) if struct is not None else ((), {})
     integrations = [
         {
             "id": f"{name}/{each['name']}",
@@ -147,9 +153,22 @@ def _of_account(entry: Data, vendor: str) -> Data:
             "providerAccountFqn": fqn(vendor, name),
             "manifest": each,
         }
-        for each in entry["manifest"].get("integrations") or ()
+        for each in ({**left_out, **each} for each in (usual if given is None else given))
     ]
     return {"fqn": fqn(vendor, name), "provider": vendor, "integrations": integrations}
+
+
+@cache
+def _usual(struct: type[msgspec.Struct]) -> tuple[Sequence[Data], Data]:
+    """The integrations of an account that has no such field, and the type and name that one may leave out."""
+    for field in msgspec.structs.fields(struct):
+        if field.name == "integrations":
+            usual: Sequence[Data] = msgspec.to_builtins(() if field.default is msgspec.NODEFAULT else field.default)
+            items = [each for each in get_args(field.type) if isinstance(each, type)]
+            fields = [each for item in items for each in msgspec.structs.fields(item)]
+            named = [each for each in fields if each.name in ("type", "name") and isinstance(each.default, str)]
+            return usual, {each.name: each.default for each in named}
+    return (), {}
 
 
 def _of_team(manifest: Data) -> Data:

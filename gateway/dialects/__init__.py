@@ -14,7 +14,7 @@ from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.proxy import PROXY
 from gateway.dialects.realtime import REALTIME
 from gateway.dialects.rerank import RERANK
-from gateway.dialects.responses import KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
+from gateway.dialects.responses import COMPACT, KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
 
 ALL: tuple[Dialect, ...] = (
     CHAT,
@@ -35,6 +35,7 @@ ALL: tuple[Dialect, ...] = (
     GEMINI_COUNT,
     MAKE_RESPONSE,
     RESPONSE_TOKENS,
+    COMPACT,
     KEPT_RESPONSES,
     KEPT_COMPLETIONS,
     *ACCOUNT_APIS,
@@ -44,6 +45,7 @@ __all__ = [
     "ACCOUNT_APIS",
     "ALL",
     "CHAT",
+    "COMPACT",
     "COMPLETIONS",
     "COUNT_TOKENS",
     "EMBEDDINGS",

@@ -14,7 +14,15 @@ from gateway.dialects.fields import FLAG, model_of, read
 from gateway.dialects.openai import OpenAIDialect, estimated_tokens
 from gateway.errors import GatewayError
 from gateway.logs import redact_text
-from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS, ResponseReading, ResponseStreamReading
+from gateway.wire.responses import (
+    COMPACTION,
+    COMPLETION,
+    RESPONSE,
+    RESPONSES,
+    TOKENS,
+    ResponseReading,
+    ResponseStreamReading,
+)
 
 _encode = msgspec.json.encode
 
@@ -41,6 +49,23 @@ class ResponsesDialect(ResponseErrors, OpenAIDialect):
             return ResponseReading()
         background = "background" in call.fields and bool(read(call.fields, "background", FLAG))
         return ResponseStreamReading(begins_at_once=background)
+
+
+class CompactionDialect(ResponsesDialect):
+    """A `Dialect`: a conversation is made shorter, for the next response. Only who makes one can read it, so that there
+    is no translation. Nothing is stored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = COMPACTION
+        self.routes = (("POST", "/responses/compact"),)
+
+    def parse(self, request: Request) -> Ask:
+        """It has no stream, whatever its body says."""
+        return msgspec.structs.replace(super().parse(request), stream=False, wants_usage=False)
+
+    def reading(self, call: Call, head: Head) -> Reading:
+        return ResponseReading("response.compaction")
 
 
 class ResponseTokens(ResponseErrors):
@@ -92,7 +117,7 @@ class KeptResponses(ResponseErrors):
     def reading(self, call: Call, head: Head) -> Reading:
         if head.is_stream:
             return ResponseStreamReading(is_free=True, begins_at_once=True)
-        return ResponseReading(is_free=True)
+        return ResponseReading(is_free=True, may_be_empty=call.request.method == "DELETE")
 
 
 class KeptCompletions(OpenAIErrors):
@@ -114,10 +139,11 @@ class KeptCompletions(OpenAIErrors):
         return Ask(None, has_output=False)
 
     def reading(self, call: Call, head: Head) -> Reading:
-        return ResponseReading(is_free=True)
+        return ResponseReading(is_free=True, may_be_empty=call.request.method == "DELETE")
 
 
 MAKE_RESPONSE = ResponsesDialect()
+COMPACT = CompactionDialect()
 RESPONSE_TOKENS = ResponseTokens()
 KEPT_RESPONSES = KeptResponses()
 KEPT_COMPLETIONS = KeptCompletions()

@@ -17,7 +17,7 @@ from gateway.manifests.accounts import (
     WaferAccount,
 )
 from gateway.wire.account_apis import ROOTS
-from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS
+from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
 
 ALL = MappingProxyType(
     {
@@ -41,6 +41,7 @@ _RESPONSES = MappingProxyType(
     {
         RESPONSES: "/responses",
         TOKENS: "/responses/input_tokens",
+        COMPACTION: "/responses/compact",
         RESPONSE: "/responses",
         COMPLETION: "/chat/completions",
     }

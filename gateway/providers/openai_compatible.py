@@ -50,7 +50,7 @@ from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.form import upload_of
 from gateway.wire.openai import StreamReading
 from gateway.wire.realtime import query_for
-from gateway.wire.responses import COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
+from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
 
 # For plugins: a vendor that needs more than a row.
 __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
@@ -63,7 +63,7 @@ COMMON_TYPES = ("chat", "completion", "embedding")
 
 KEPT = frozenset({RESPONSE, COMPLETION})
 """Dialects about what was made before."""
-RESPONSE_BODIES = frozenset({RESPONSES, TOKENS})
+RESPONSE_BODIES = frozenset({RESPONSES, TOKENS, COMPACTION})
 """Dialects whose bodies hold items."""
 _QUERY = "%=+,:;/?@!$'()*~-._[]&"
 """What stands in a query as it is."""

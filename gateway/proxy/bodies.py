@@ -49,9 +49,9 @@ class Bodies:
             self._slow.discard(exchange)
         if message["type"] == "http.disconnect":
             raise ClientLeft("the client closed the connection before its request was complete")
+        exchange.body_is_read = not message.get("more_body", False)
         if size > max_bytes:
             raise too_large(max_bytes)
-        exchange.body_is_read = True
         return pieces
 
     async def upload(
@@ -74,7 +74,8 @@ class Bodies:
                     if message["type"] == "http.disconnect":
                         raise ClientLeft("the client closed the connection before its request was complete")
                     data = message.get("body", b"")
-                    is_over = not message.get("more_body", False)
+                    # Before anybody raises: who answers waits for what is still to come, as much as nothing is.
+                    exchange.body_is_read = is_over = not message.get("more_body", False)
                     size += len(data)
                     if size > max_bytes:
                         raise too_large(max_bytes)
@@ -86,7 +87,6 @@ class Bodies:
                         await take(data[begin : begin + PIECE])
         finally:
             self._slow.discard(exchange)
-        exchange.body_is_read = True
 
     def _give_up(self, exchange: Exchange) -> None:
         exchange.interrupt(BodyTooSlow(f"the request body did not arrive within {self._slow.after_s:g} s"))

@@ -38,11 +38,11 @@ class Incoming:
                 message = await self._next()
                 data = message.get("body", b"")
                 size += len(data)
-                if size > self._max_bytes:
-                    raise too_large(self._max_bytes)
                 if not message.get("more_body", False):
                     self._exchange.body_is_read = True
                     self._over.set()
+                if size > self._max_bytes:
+                    raise too_large(self._max_bytes)
                 if data:
                     yield data
                 if self._over.is_set():

@@ -18,6 +18,8 @@ from gateway.wire.whole import WholeReading
 
 RESPONSES, TOKENS, RESPONSE, COMPLETION = "responses", "response_tokens", "response", "stored_completion"
 """Names of dialects: to make one, to count what goes into it, what one has made, and the same of chat completions."""
+COMPACTION = "compaction"
+"""And to make a long conversation short."""
 REASONING = "gateway:reasoning:"
 """How `encrypted_content` begins that the gateway has written."""
 
@@ -105,21 +107,28 @@ class ResponseReading(WholeReading):
     """A `Reading` of one JSON object: a response, or what is said of one. It is held back until it is whole.
 
     Args:
+        object_type: what it calls itself.
         is_free: no model has answered, or it was billed when it did.
+        may_be_empty: nothing is told of what was deleted: OpenAI's specification has no answer there, and some servers
+            give none.
     """
 
-    def __init__(self, *, is_free: bool = False) -> None:
+    def __init__(self, object_type: str = "response", *, is_free: bool = False, may_be_empty: bool = False) -> None:
         super().__init__()
         self.response_id: str | None = None
+        self._object_type = object_type
         self._is_free = is_free
+        self._may_be_empty = may_be_empty
         self._said = _Response()
 
     def document(self, body: bytes) -> bytes:
         """What has failed is a response as well, and its `error` a part of it."""
+        if not body and self._may_be_empty:
+            return b""
         self._said = _said(body)
-        if self._said.error and self._said.object != "response":
+        if self._said.error and self._said.object != self._object_type:
             raise told({"error": self._said.error}, body)
-        if not self._is_free and self._said.object != "response":
+        if not self._is_free and self._said.object != self._object_type:
             raise told({"error": lenient_json(body)}, None) if failure_in(lenient_json(body)) else BrokeOff(_NOT_ONE)
         self.response_id = self._said.id
         return body

@@ -1,5 +1,6 @@
 """What the gateway says of itself."""
 
+import json
 import re
 
 import jsonschema
@@ -81,6 +82,7 @@ async def test_without_a_database_there_is_no_control_api(app_with):
         "/{version}/models/{model}:countTokens",
         "/v1/responses",
         "/v1/responses/input_tokens",
+        "/v1/responses/compact",
         "/v1/responses/{id}",
         "/v1/responses/{id}/cancel",
         "/v1/responses/{id}/input_items",
@@ -162,15 +164,39 @@ async def test_each_schema_is_one(app_with, with_database):
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
-async def test_errors_are_as_the_document_says(app_with, auth):
+@pytest.mark.parametrize("with_token", [True, False])
+async def test_errors_are_as_the_document_says(app_with, with_database, auth, with_token):
+    """Those of Anthropic's, Google's and AWS's APIs were said to be OpenAI's."""
+    app = app_with(FakeUpstream(REPLY), environ=with_database)
+    found = await document(app)
+
+    refused = set()
+    for path, methods in found["paths"].items():
+        for method, operation in methods.items():
+            if with_token and path.endswith("/requests/stream"):
+                continue  # it has no end
+            headers = auth if with_token else {}
+            answer = await request(app, method.upper(), path.replace("{", "").replace("}", ""), b"[]", headers=headers)
+            if answer.status >= 400:
+                told = operation["responses"].get(str(answer.status)) or operation["responses"]["default"]
+                schema = told["content"]["application/json"]["schema"]
+                jsonschema.Draft202012Validator({**schema, "components": found["components"]}).validate(answer.json())
+                refused.add(schema.get("anyOf", [schema])[0]["$ref"].rpartition("/")[2])
+    assert refused == {"ErrorBody", "AnthropicError", "GoogleError", "AwsError", "SpeechError"}
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/bedrock/proxy/{rest}", "/tts/{account}/{rest}"])
+async def test_what_is_refused_before_the_api_is_known_is_in_the_document(app_with, call, path):
+    """At `/bedrock/proxy/%00`, the error was not AWS's."""
     app = app_with(FakeUpstream(REPLY))
     found = await document(app)
 
-    answer = await request(app, "POST", "/v1/chat/completions", {"messages": []}, headers=auth)
+    sent = await call(app, method="POST", path=f"{path}\x00")
 
-    schema = {"$ref": "#/components/schemas/ErrorBody", "components": found["components"]}
-    assert answer.status == 400
-    jsonschema.Draft202012Validator(schema).validate(answer.json())
+    schema = found["paths"][path]["post"]["responses"]["default"]["content"]["application/json"]["schema"]
+    error = json.loads(sent[1]["body"])
+    assert (sent[0]["status"], error["message"]) == (400, "the path holds a control character")
+    jsonschema.Draft202012Validator({**schema, "components": found["components"]}).validate(error)
 
 
 async def test_each_reference_leads_somewhere(app_with, with_database):

@@ -232,6 +232,20 @@ async def test_a_plan_of_a_file_that_is_broken_now(open_app, config):
     assert applied["action"] == "CREATE"
 
 
+@pytest.mark.parametrize("fields", [{}, {"integrations": [{}]}, {"integrations": [{"name": "echo"}]}])
+async def test_integrations_whose_type_and_name_are_the_usual_ones(api, fields):
+    """`{"integrations": [{"name": "echo"}]}`, as in the README, made each listing of accounts a 500."""
+    await api.done(api.apply({"type": "provider-account/demo", "name": "other", **fields}))
+
+    rows = (await api.done(api.ask("GET", "/provider-integrations")))["data"]
+    account = (await api.done(api.ask("GET", "/provider-accounts/other")))["data"]
+
+    assert [(row["id"], row["type"]) for row in rows if row["providerAccountId"] == "other"] == [
+        ("other/echo", "integration/model/demo")
+    ]
+    assert account["integrations"][0]["fqn"] == "default:demo:other:model:echo"
+
+
 # --- secrets -----------------------------------------------------------------
 
 

@@ -155,6 +155,32 @@ def test_counting(client):
     assert client.responses.input_tokens.count(model="llm/chat", input="x" * 400).input_tokens == 100
 
 
+async def test_a_conversation_is_made_shorter_and_goes_on(aclient, provider, say):
+    """What the provider has sealed goes back to it as it was."""
+    sealed = {"type": "compaction", "id": "cmp_2", "encrypted_content": "sealed"}
+    usage = {
+        "input_tokens": 90,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": 3,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 93,
+    }
+    shorter = {"id": "cmp_1", "object": "response.compaction", "created_at": 1, "output": [sealed], "usage": usage}
+    answer = {"id": "resp_1", "object": "response", "status": "completed", "output": [], "usage": usage}
+    provider.on("real-chat", [say.whole(shorter)], [say.whole(answer)])
+
+    compacted = await aclient.responses.compact(model="own/chat", input="A long story")
+    given_back = [item.model_dump(exclude_none=True) for item in compacted.output]
+    await aclient.responses.create(model="own/chat", input=given_back)
+
+    assert compacted.usage.total_tokens == 93
+    assert [asked.head.partition(b" HTTP")[0] for asked in provider.requests] == [
+        b"POST /v1/responses/compact",
+        b"POST /v1/responses",
+    ]
+    assert provider.requests[1].fields["input"] == [sealed]
+
+
 @pytest.mark.parametrize("model", ["mock/chat", "own/chat"], ids=["translated", "native"])
 def test_errors_are_the_sdks_own(client, running, token, model):
     with pytest.raises(openai.NotFoundError) as unknown:

@@ -395,6 +395,74 @@ async def test_a_native_response_that_is_deleted_is_forgotten(app_of, ana):
     assert len(upstream.requests) == 2
 
 
+@pytest.mark.parametrize("status", [200, 204])
+async def test_a_provider_may_say_nothing_of_what_it_has_deleted(app_of, ana, status):
+    """OpenAI's specification has no answer to this: a server that kept to it was a 502, and its response found on."""
+    app, _ = app_of(body(native()), (status, []), (200, []))
+    await post(app, "/v1/responses", ask(model="one/m"), headers=ana)
+
+    gone = await request(app, "DELETE", "/v1/responses/resp_1", headers=ana)
+
+    assert (gone.status, gone.body) == (status, b"")
+    assert (await get(app, "/v1/responses/resp_1", headers=ana)).status == 404
+
+
+COMPACTED = {
+    "id": "cmp_1",
+    "object": "response.compaction",
+    "output": [{"type": "compaction", "id": "cmp_2", "encrypted_content": "sealed"}],
+    "usage": {"input_tokens": 5, "output_tokens": 2},
+}
+
+
+async def test_a_conversation_is_made_shorter_by_its_provider(app_of, ana, sink):
+    """`POST /responses/compact`, which Codex uses, was taken for a response of that name: 405, use DELETE or GET."""
+    app, upstream = app_of(body(COMPACTED))
+
+    answer = await post(app, "/v1/responses/compact", ask(model="one/m", stream=True, input="long"), headers=ana)
+
+    await app.close()
+    assert (answer.status, answer.json()) == (200, COMPACTED)
+    assert upstream.requests[-1].endpoint.url == "http://one.example/v1/responses/compact"
+    assert upstream.asked()["model"] == "real-one"
+    assert [(record.request_type, record.cost_nanousd) for record in sink.records] == [("compaction", 7_000_000)]
+
+
+async def test_a_conversation_is_made_shorter_where_it_is(app_of, ana):
+    app, upstream = app_of(body(native()), body(COMPACTED))
+    await post(app, "/v1/responses", ask(model="v/natives"), headers=ana)
+    shorter = {"model": "one/m", "previous_response_id": "resp_1"}
+
+    elsewhere = await post(app, "/v1/responses/compact", shorter, headers=ana)
+    there = await post(app, "/v1/responses/compact", {**shorter, "model": "v/natives"}, headers=ana)
+
+    assert (elsewhere.status, there.status) == (400, 200)
+    assert upstream.requests[-1].endpoint.url == "http://two.example/v1/responses/compact"
+    assert upstream.asked()["previous_response_id"] == "resp_1"
+
+
+async def test_nobody_else_can_make_a_conversation_shorter(app_of, ana):
+    app, upstream = app_of(body(COMPACTED))
+
+    answer = await post(app, "/v1/responses/compact", ask(model="mock/m"), headers=ana)
+
+    assert (answer.status, upstream.requests) == (400, [])
+    assert answer.json()["error"]["message"] == "the provider of mock/m has no API for compaction"
+
+
+async def test_what_is_no_compaction_is_an_error(app_of, ana):
+    app, _ = app_of(body(native()))
+
+    assert (await post(app, "/v1/responses/compact", ask(model="one/m"), headers=ana)).status == 502
+
+
+async def test_a_response_that_is_asked_for_is_not_nothing(app_of, ana):
+    app, _ = app_of(body(native()), (200, []))
+    await post(app, "/v1/responses", ask(model="one/m"), headers=ana)
+
+    assert (await get(app, "/v1/responses/resp_1", headers=ana)).status == 502
+
+
 async def test_a_stream_can_be_taken_up_again(app_of, ana, sink):
     app, upstream = app_of((200, events()))
     await post(app, "/v1/responses", ask(model="one/m", stream=True), headers=ana)

@@ -8,6 +8,7 @@ from gateway.dialects import (
     ACCOUNT_APIS,
     ALL,
     CHAT,
+    COMPACT,
     COMPLETIONS,
     COUNT_TOKENS,
     EMBEDDINGS,
@@ -354,7 +355,7 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
     assert request.endpoint.tls == tls
 
 
-DECLARED = [MAKE_RESPONSE, RESPONSE_TOKENS, KEPT_RESPONSES, KEPT_COMPLETIONS]
+DECLARED = [MAKE_RESPONSE, RESPONSE_TOKENS, COMPACT, KEPT_RESPONSES, KEPT_COMPLETIONS]
 OTHERS = [MESSAGES, COUNT_TOKENS, GEMINI, GEMINI_COUNT]
 OPENAIS = [
     *(dialect.name for dialect in ALL if dialect not in (*OTHERS, *ACCOUNT_APIS, *DECLARED)),

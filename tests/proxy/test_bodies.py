@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gateway
-from gateway.errors import BodyTooSlow, ClientLeft, TooLarge
+from gateway.errors import BadRequest, BodyTooSlow, ClientLeft, TooLarge
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.exchange import Exchange
 from gateway.testing import http_scope
@@ -66,6 +66,27 @@ async def test_bodies(messages, body):
 async def test_a_body_too_large(messages):
     with pytest.raises(TooLarge):
         await read(receiving(*messages), max_bytes=2)
+
+
+async def refuse(piece):
+    raise BadRequest("no form")
+
+
+@pytest.mark.parametrize("more", [True, False])
+async def test_who_refuses_a_body_knows_whether_all_of_it_is_there(more):
+    """A broken form, or one byte too many at the very end: the answer came after two seconds, in which nothing more
+    could come."""
+    refused = Exchange.of(http_scope("POST", "/", {}, 9))
+    too_long, uploaded = (Exchange.of(http_scope("POST", "/", {}, 9)) for _ in range(2))
+
+    with pytest.raises(BadRequest):
+        await Bodies().upload(refused, receiving(piece(b"abc", more)), refuse, max_bytes=9)
+    with pytest.raises(TooLarge):
+        await Bodies().upload(uploaded, receiving(piece(b"abc", more)), refuse, max_bytes=2)
+    with pytest.raises(TooLarge):
+        await Bodies().read(too_long, receiving(piece(b"abc", more)), max_bytes=2)
+
+    assert [each.has_unread_body for each in (refused, uploaded, too_long)] == [more, more, more]
 
 
 async def test_a_client_that_leaves():

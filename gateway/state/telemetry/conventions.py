@@ -62,6 +62,7 @@ OPERATIONS: Mapping[str, str] = {
     "chat": CHAT,
     "messages": CHAT,
     "responses": CHAT,
+    "compaction": CHAT,
     "anthropic-native": CHAT,
     "bedrock-native": CHAT,
     "completions": TEXT_COMPLETION,

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import msgspec
 
 from gateway.wire.account_apis import ROOTS
-from gateway.wire.responses import RESPONSE, RESPONSES, TOKENS
+from gateway.wire.responses import COMPACTION, RESPONSE, RESPONSES, TOKENS
 
 Format = Literal["openai", "anthropic"]
 
@@ -36,7 +36,12 @@ _PATHS: Mapping[str, str] = MappingProxyType(
 _V1_PATHS: Mapping[str, str] = MappingProxyType({**_PATHS, "realtime": "/realtime"})
 _DEPLOYMENTS = "/openai/deployments/"
 _RESPONSES: Mapping[str, str] = MappingProxyType(
-    {RESPONSES: "/responses", TOKENS: "/responses/input_tokens", RESPONSE: "/responses"}
+    {
+        RESPONSES: "/responses",
+        TOKENS: "/responses/input_tokens",
+        COMPACTION: "/responses/compact",
+        RESPONSE: "/responses",
+    }
 )
 """Of the v1 API, for OpenAI's models. Source: learn.microsoft.com/azure/foundry/openai/how-to/responses, read 2026-11;
 that it counts tokens is a guess."""
