@@ -166,7 +166,7 @@ class UnfinishedMessage(WebsocketBuffer):
         self._counted = 0
         self._is_refused = False
 
-    def extend(self, event: "Message[str] | Message[bytearray]") -> None:
+    def extend(self, event: Message[str] | Message[bytes | bytearray]) -> None:
         """Raises FrameTooLargeError: it, or all of them together, would be."""
         length = self.length + len(event.data)
         more = max(0, length - ALWAYS_BYTES) - self._counted
