@@ -21,6 +21,7 @@ MAX_INPUT_BYTES = 200 * 1024 * 1024
 """Source: "Batch API" in OpenAI's guides, read 2026-11."""
 MAX_FILENAME_CHARS = 500
 MAX_METADATA = 16
+MAX_KEY_CHARS, MAX_VALUE_CHARS = 64, 512
 _HERE = Endpoint("http://gateway")
 
 
@@ -154,6 +155,13 @@ class LocalAccounts:
             raise BadRequest(f"the completion window has to be {WINDOW}", param="completion_window")
         if len(fields.metadata or ()) > MAX_METADATA:
             raise BadRequest(f"metadata has at most {MAX_METADATA} pairs", param="metadata")
+        if any(
+            len(key) > MAX_KEY_CHARS or len(value) > MAX_VALUE_CHARS for key, value in (fields.metadata or {}).items()
+        ):
+            raise BadRequest(
+                f"a key of metadata has at most {MAX_KEY_CHARS} characters, and a value {MAX_VALUE_CHARS}",
+                param="metadata",
+            )
         await self._file(fields.input_file_id)
         now = int(self._clock())
         batch = Batch(

@@ -22,6 +22,10 @@ INTERRUPTED = (
 FILE_GONE = BatchProblem("file_not_found", "the input file is not there any more", param="input_file_id")
 EXPIRED = "this request could not be made before the completion window was over"
 
+_any = msgspec.json.Decoder(msgspec.Raw)
+_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
+"""Within a text of JSON neither of them can stand."""
+
 Ask = Callable[[Line], Awaitable["Answer"]]
 """A request of the batch, made by its owner."""
 
@@ -208,10 +212,13 @@ class Work:
 
 
 def _json(body: bytes) -> object:
+    """As it stands there, on one line: it is skipped, not decoded, which would hold everybody up for large ones."""
     try:
-        return msgspec.Raw(msgspec.json.encode(msgspec.json.decode(body)))
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        _any.decode(body)
+        str(memoryview(body), "utf-8")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body.decode(errors="replace")
+    return msgspec.Raw(body.translate(_ONE_LINE))
 
 
 def problem_of(error: GatewayError) -> BatchProblems:

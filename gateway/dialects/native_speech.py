@@ -53,6 +53,9 @@ class NativeSpeech:
             raise BadRequest(f'"{operation.model}" was sent twice', param="model")
         if len(named[0]) > MAX_MODEL_CHARS:
             raise BadRequest(f"the name of a model has at most {MAX_MODEL_CHARS} characters", param="model")
+        if operation.text and not isinstance(request.body, JsonBody):
+            # Deepgram speaks plain text as well, whose characters nobody would have counted.
+            raise BadRequest(f'what is to be said has to be the field "{operation.text}" of a JSON body')
         return Ask(
             f"{path.account}/{named[0].removeprefix(f'{path.account}/')}",
             has_output=False,

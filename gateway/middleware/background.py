@@ -22,6 +22,8 @@ from gateway.proxy.kept import LONGEST_S, Shelf
 from gateway.wire.responses import RESPONSES, error_fields
 
 MAX_RUNNING = 100
+MAX_OF_ONE = 25
+"""Of one owner, so that nobody keeps all the others out."""
 _flag = msgspec.json.Decoder(bool | None)
 _response = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.encode
@@ -45,12 +47,14 @@ class BackgroundMiddleware(Part):
         inner: ASGIApp,
         shelf: Shelf,
         max_running: int = MAX_RUNNING,
+        max_of_one: int = MAX_OF_ONE,
     ) -> None:
         self.app = app
         self.inner = inner
         self.shelf = shelf
         self.max_running = max_running
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self.max_of_one = max_of_one
+        self._running: dict[str, _Making] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
@@ -72,11 +76,11 @@ class BackgroundMiddleware(Part):
 
     async def cancel(self, id_: str) -> bool:
         """Ends one, and returns when that is written down. False: it is not made here."""
-        task = self._running.get(id_)
-        if task is None:
+        making = self._running.get(id_)
+        if making is None:
             return False
-        task.cancel()
-        await asyncio.wait([task])
+        making.stop()
+        await asyncio.wait([making.task])
         return True
 
     async def _start(self, exchange: Exchange, call: Call, queued: dict[str, Any], scope: Scope) -> dict[str, Any]:
@@ -89,11 +93,18 @@ class BackgroundMiddleware(Part):
             )
         if not self.shelf.days:
             raise BadRequest("this gateway keeps no responses, and makes none in the background", param="background")
+        owner = exchange.caller.subject if exchange.caller is not None else ""
+        if sum(each.owner == owner for each in self._running.values()) >= self.max_of_one:
+            raise Overloaded(
+                f"{self.max_of_one} responses of yours are being made in the background; wait for one of them, or "
+                "cancel it",
+                retry_after_s=5,
+            )
         id_, target = str(queued["id"]), exchange.choice.target.name if exchange.choice is not None else ""
         place = self.shelf.place(ObjectKind.RESPONSE, id_, exchange.caller, target=target)
         await self._write(place, call, {**queued, "status": "in_progress"})
         task = asyncio.create_task(self._run(exchange, call, place, queued, scope))
-        self._running[id_] = task
+        self._running[id_] = _Making(task, owner)
         task.add_done_callback(lambda _: self._running.pop(id_, None))
         await asyncio.sleep(0)  # one that was cancelled before it began could not write that down
         return queued
@@ -116,6 +127,7 @@ class BackgroundMiddleware(Part):
         except Exception:
             log.error("background response failed", response=place.id, traceback=traceback_text())
             ended = {**queued, "status": status, "error": error_fields(Unexpected("the gateway failed"))}
+        self._running[place.id].is_ending = True
         try:
             await self._write(place, call, ended)
         except (Unavailable, BadRequest) as error:
@@ -148,11 +160,25 @@ class BackgroundMiddleware(Part):
             raise BadRequest(f"the response is too large to be kept: {error}", param="background") from error
 
     async def _close(self) -> None:
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        running = list(self._running.values())
+        for making in running:
+            making.stop()
+        if running:
+            await asyncio.wait([making.task for making in running])
+
+
+class _Making:
+    """One that is being made. How it ends is written down last, and nothing may keep it from that."""
+
+    def __init__(self, task: asyncio.Task[None], owner: str) -> None:
+        self.task = task
+        self.owner = owner
+        self.is_ending = False
+
+    def stop(self) -> None:
+        if not self.is_ending:
+            self.is_ending = True
+            self.task.cancel()
 
 
 def is_background(call: Call) -> bool:

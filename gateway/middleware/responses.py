@@ -15,9 +15,11 @@ from gateway.contract.route import NO_METADATA
 from gateway.errors import BadRequest, Forbidden, NotFound, Refused, UnknownModel
 from gateway.middleware.model import NO_RULES
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
+from gateway.proxy.bodies import LARGE
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.kept import HERE, Item, Kept, Shelf, beside, items_of, page
 from gateway.rules.metadata import MetadataRules
+from gateway.wire.items import MAX_ITEMS, has_more_items
 from gateway.wire.responses import COMPLETION, RESPONSE, is_own, response_of
 
 KINDS: Mapping[str, ObjectKind] = {RESPONSE: ObjectKind.RESPONSE, COMPLETION: ObjectKind.COMPLETION}
@@ -81,6 +83,12 @@ class ContinueMiddleware:
 
     async def _continued(self, call: Call, caller: Caller | None, before: AccountObject | None) -> Call:
         given = call.fields.get("input")
+        if (
+            given is not None
+            and len(memoryview(given)) > LARGE
+            and await beside(LARGE + 1, lambda: has_more_items(given))
+        ):
+            raise BadRequest(f"input has more than {MAX_ITEMS:,} items; send fewer, larger ones", param="input")
         refers = given is not None and _REFERENCE in bytes(given)
         if before is not None and before.account != HERE:
             previous = msgspec.Raw(_encode(before.provider_id))
@@ -226,6 +234,7 @@ class KeptMiddleware:
         kept = await self.shelf.open(found)
         match asked.method, asked.route.rpartition("/")[2]:
             case "DELETE", _:
+                await self.cancel(found.id)  # it would be written down again when it is done
                 await self.shelf.objects.forget(found)
                 said: Any = {"id": found.id, "object": "response", "deleted": True}
             case "POST", _:

@@ -1,6 +1,6 @@
 """The provider of `provider-account/custom-endpoint`: the caller's request goes on with the account's credentials."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,10 +10,13 @@ from gateway.dialects.proxy import CUSTOM_ENDPOINT
 from gateway.errors import BadRequest, Refused
 from gateway.manifests.endpoints import CUSTOM_ENDPOINTS, CustomEndpoint, CustomEndpointAccount, HeaderAuth
 from gateway.wire.address import address_of
-from gateway.wire.forwarding import for_callers, target_below
-from gateway.wire.plain import PlainReading
+from gateway.wire.forwarding import for_callers, plainly, target_below
+from gateway.wire.hiding import HidingReading
 
 PREFIX = "/proxy-api/"
+SHORTEST_SECRET = 8
+"""Bytes; less is a word that may stand anywhere."""
+NO_SECRETS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 FALLEN_BACK = frozenset({408, 429, 500, 502, 503, 504})
 """After these another endpoint is asked, unless its account says otherwise. What is wrong with a request would be so
 everywhere."""
@@ -24,13 +27,15 @@ class Settings(msgspec.Struct, frozen=True):
     Args:
         endpoint: None: it stands for all of an account, and one of these is asked.
         path: of the base URL, with its query.
-        own: names of headers that are the account's own.
+        own: names of headers that are the account's own, as `plainly` has them.
+        secrets: what stands in those, and callers are not shown.
         fallback_statuses: where another endpoint may answer instead.
     """
 
     endpoint: Endpoint | None = None
     path: str = ""
     own: frozenset[str] = frozenset()
+    secrets: frozenset[bytes] = frozenset()
     fallback_statuses: frozenset[int] = frozenset()
 
 
@@ -52,7 +57,7 @@ class CustomEndpoints:
         endpoint, sent = settings.endpoint, call.request.body
         if endpoint is None:
             raise BadRequest(f"{target.name} stands for several endpoints, of which none can be asked", param="model")
-        headers = {name: value for name, value in call.request.headers.items() if name not in settings.own}
+        headers = {name: value for name, value in call.request.headers.items() if plainly(name) not in settings.own}
         if call.provider_key is not None and "authorization" not in settings.own:
             headers["authorization"] = call.provider_key.reveal()
         try:
@@ -71,7 +76,8 @@ class CustomEndpoints:
         return call.ask.model == target.name or status not in settings.fallback_statuses
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
-        return PlainReading()
+        settings: Settings = target.settings
+        return HidingReading(settings.secrets)
 
     def refusal(self, call: Call, target: Target, head: Head, body: bytes) -> Refused:
         message = f"{target.name} answered with status {head.status}"
@@ -89,9 +95,18 @@ def _settings(account: CustomEndpointAccount, each: CustomEndpoint) -> Settings:
     return Settings(
         Endpoint(each.base_url, headers, tls=Tls(tls.reject_unauthorized, tls.ca_cert) if tls is not None else None),
         address_of(each.base_url).target,
-        frozenset(headers),
+        frozenset(map(plainly, headers)),
+        frozenset(_secrets(headers)),
         FALLEN_BACK if codes is None else frozenset(map(int, codes)),
     )
+
+
+def _secrets(headers: Mapping[str, str]) -> Iterator[bytes]:
+    """Without the scheme before it, as in `Bearer key`: who shows that gives nothing away."""
+    for name, value in headers.items():
+        secret = value.rpartition(" ")[2].encode()
+        if len(secret) >= SHORTEST_SECRET and name not in NO_SECRETS:
+            yield secret
 
 
 def _rest(call: Call) -> str:

@@ -4,6 +4,7 @@ from gateway.proxy.asgi import Headers
 from gateway.proxy.writer import ResponseWriter
 from gateway.wire.forwarding import for_callers
 from gateway.wire.headers import HEADER
+from gateway.wire.hiding import HidingReading
 
 PROXY = "proxy-api"
 """The dialect whose answers are passed on so."""
@@ -24,5 +25,9 @@ class PassingWriter(ResponseWriter):
 
     def _passed(self) -> Headers:
         attempt = self._exchange.attempt
-        found = for_callers(attempt.headers) if attempt is not None else {}
-        return [(name.encode(*HEADER), value.encode(*HEADER)) for name, value in found.items()]
+        if attempt is None:
+            return []
+        reading = attempt.reading
+        shown = reading.hidden if isinstance(reading, HidingReading) else bytes
+        found = for_callers(attempt.headers)
+        return [(name.encode(*HEADER), shown(value.encode(*HEADER))) for name, value in found.items()]

@@ -18,8 +18,9 @@ from hypercorn.asyncio.task_group import _handle
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.protocol.events import Body, Data, Event, Request, Response, StreamClosed
-from hypercorn.protocol.ws_stream import WSStream
+from hypercorn.protocol.ws_stream import FrameTooLargeError, WebsocketBuffer, WSStream
 from hypercorn.typing import AppWrapper, ConnectionState
+from wsproto.events import Message
 
 from gateway.proxy.asgi import ASGIApp
 from gateway.servers import Limits
@@ -27,7 +28,13 @@ from gateway.servers.http1 import Http1
 from gateway.servers.service import Handshake, Service
 from gateway.servers.turn import head_of
 
-MAX_READ_BYTES = 65_536
+MAX_READ_BYTES = 16_384
+"""Thousands of frames fit into it, each of which takes 5 microseconds; packed, a thousand times its size."""
+MAX_UNFINISHED_BYTES = 256 * 1024 * 1024
+"""Of all messages that have not come to their end, without the first of each."""
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+ALWAYS_BYTES = 256 * 1024
+"""Of each message. So who fills all the rest keeps nobody from speaking."""
 STREAM_ID = 1
 """There is one stream on a connection; HTTP/2 has more."""
 
@@ -38,8 +45,10 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
     context = WorkerContext(None)
     wrapped = ASGIWrapper(cast("Any", app))
 
+    unfinished = Unfinished(MAX_UNFINISHED_BYTES)
+
     def open_websocket(transport: asyncio.Transport, handshake: Handshake) -> None:
-        websocket = WebSocket(service, transport)
+        websocket = WebSocket(service, transport, unfinished)
         service.connections.add(websocket)
         task = service.loop.create_task(websocket.serve(wrapped, config, context, handshake))
         service.tasks.add(task)
@@ -58,8 +67,9 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
 class WebSocket:
     """One WebSocket, from its handshake to its last byte."""
 
-    def __init__(self, service: Service, transport: asyncio.Transport) -> None:
+    def __init__(self, service: Service, transport: asyncio.Transport, unfinished: "Unfinished") -> None:
         self.service = service
+        self._message = UnfinishedMessage(unfinished)
         self.transport = transport
         self._reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(self._reader)
@@ -79,6 +89,7 @@ class WebSocket:
                     *(app, config, context, tasks, False),
                     *(client and client[:2], server and server[:2], self._send, STREAM_ID),
                 )
+                self._stream.buffer = self._message
                 request = Request(
                     stream_id=STREAM_ID,
                     headers=handshake.headers,
@@ -91,6 +102,7 @@ class WebSocket:
                 await self._read()
         finally:
             del self._stream  # holds us
+            self._message.clear()
             await self._flush()
             self.service.leave(self)
 
@@ -99,6 +111,7 @@ class WebSocket:
             while data := await self._reader.read(MAX_READ_BYTES):
                 if not self._has_ended:
                     await self._stream.handle(Data(stream_id=STREAM_ID, data=data))
+                await asyncio.sleep(0)  # more may be there already, and then nobody else would have a turn
         await self._stream.handle(StreamClosed(stream_id=STREAM_ID))
 
     async def _send(self, event: Event) -> None:
@@ -134,6 +147,42 @@ class WebSocket:
             pass  # gone already, or TimeoutError
         finally:
             self.transport.abort()
+
+
+class Unfinished:
+    """How much there is of messages that have not come to their end, on all connections."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.size = 0
+
+
+class UnfinishedMessage(WebsocketBuffer):
+    """Hypercorn's own would go on growing after it has been refused, as long as the client sends."""
+
+    def __init__(self, others: Unfinished, max_length: int = MAX_MESSAGE_BYTES) -> None:
+        super().__init__(max_length)
+        self._others = others
+        self._counted = 0
+        self._is_refused = False
+
+    def extend(self, event: Message[str] | Message[bytes | bytearray]) -> None:
+        """Raises FrameTooLargeError: it, or all of them together, would be."""
+        length = self.length + len(event.data)
+        more = max(0, length - ALWAYS_BYTES) - self._counted
+        has_room = not more or self._others.size + more <= self._others.max_bytes
+        if self._is_refused or length > self.max_length or not has_room:
+            self.clear()
+            self._is_refused = True
+            raise FrameTooLargeError
+        self._counted += more
+        self._others.size += more
+        super().extend(event)
+
+    def clear(self) -> None:
+        super().clear()
+        self._others.size -= self._counted
+        self._counted = 0
 
 
 class WebSocketStream(WSStream):

@@ -1,7 +1,7 @@
 """Ids of files that stand in a JSON body, wherever: in a part of a message, in an input item, in a tool."""
 
 import re
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 
@@ -9,10 +9,21 @@ from gateway.errors import BadRequest
 
 MAX_FILES = 100
 """Of one body; each is looked up."""
-_NAME, _NAMES = "file_id", "file_ids"
 _ESCAPED = re.compile(rb"\\u00[2-7]")
 """A letter that nobody has to escape, as somebody would who hides a name."""
-_decode = msgspec.json.Decoder().decode
+_LETTERS = {
+    b"\\u00%b" % digits: letter.encode()
+    for letter in "_defils"
+    for digits in {b"%02x" % ord(letter), b"%02X" % ord(letter)}
+}
+"""Those of the names, as they may be hidden."""
+_NAME = b'"file_id'
+_NAMED = re.compile(rb'(?<!\\)"file_id(s?)"[ \t\r\n]*+:[ \t\r\n]*+(?=["\[])')
+"""Within a text there is a backslash before each quote, so this is never found there."""
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_BETWEEN = re.compile(rb'[^"\[\]{}]*+')
+"""What stands between the texts of a list: commas, and what is no text."""
+_id = msgspec.json.Decoder(str)
 
 
 def may_refer(data: bytes) -> bool:
@@ -24,26 +35,41 @@ def may_refer(data: bytes) -> bool:
 
 
 def files_in(data: bytes) -> list[str]:
-    """The ids, each once, in the order of their first places.
+    """The ids, each once, in the order of their first places. Of two fields of one name both count: who reads the body
+    next may believe either. The body is searched, not decoded: of millions of small values that would take a second.
+
+    Args:
+        data: JSON.
 
     Raises:
-        BadRequest: it names too many, or cannot be read.
+        BadRequest: it names too many.
     """
+    if _ESCAPED.search(data) is not None:
+        for hidden, letter in _LETTERS.items():
+            data = data.replace(hidden, letter)
     found: dict[str, None] = {}
-    try:
-        left: list[Any] = [_decode(data)]
-    except RecursionError as error:
-        raise BadRequest("the request body is nested too deeply") from error
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"the request body is not JSON: {error}") from error
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            named = [value.get(_NAME), *(many if isinstance(many := value.get(_NAMES), list) else ())]
-            found |= dict.fromkeys(each for each in named if isinstance(each, str))
-            left += reversed(value.values())
-        elif isinstance(value, list):
-            left += reversed(value)
-        if len(found) > MAX_FILES:
-            raise BadRequest(f"the request names more than {MAX_FILES} files")
+    at = data.find(_NAME)  # ten times as fast as the pattern
+    while at >= 0:
+        if (name := _NAMED.match(data, at)) is not None:
+            for id_ in _texts(data, name.end(), is_list=bool(name[1])):
+                found[id_] = None
+                if len(found) > MAX_FILES:
+                    raise BadRequest(f"the request names more than {MAX_FILES} files")
+        at = data.find(_NAME, at + 1)
     return [*found]
+
+
+def _texts(data: bytes, at: int, *, is_list: bool) -> Iterator[str]:
+    """The text that stands there; or, of a list, those in it."""
+    if is_list:
+        if data[at : at + 1] != b"[":
+            return
+        at = _BETWEEN.match(data, at + 1).end()  # type: ignore[union-attr]  # it matches everywhere
+    while (text := _TEXT.match(data, at)) is not None:
+        try:
+            yield _id.decode(text[0])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise BadRequest("the id of a file is no valid text") from None
+        if not is_list:
+            return
+        at = _BETWEEN.match(data, text.end()).end()  # type: ignore[union-attr]

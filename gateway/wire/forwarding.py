@@ -19,8 +19,10 @@ KEPT_FROM_PROVIDERS = CONNECTION | {
     "via",
     "x-api-key",
     "x-goog-api-key",
+    "x-original-url",
     "x-real-ip",
     "x-request-id",
+    "x-rewrite-url",
 }
 _PREFIXES_KEPT_FROM_PROVIDERS = ("proxy-", "sec-", "x-forwarded-", "x-tfy-")
 
@@ -46,11 +48,10 @@ class ForProviders(Collection[str]):
     """Names of a caller's headers that go on: all but those that are kept back."""
 
     def __contains__(self, name: object) -> bool:
-        return (
-            isinstance(name, str)
-            and name not in KEPT_FROM_PROVIDERS
-            and not name.startswith(_PREFIXES_KEPT_FROM_PROVIDERS)
-        )
+        if not isinstance(name, str):
+            return False
+        plain = plainly(name)
+        return plain not in KEPT_FROM_PROVIDERS and not plain.startswith(_PREFIXES_KEPT_FROM_PROVIDERS)
 
     def __iter__(self) -> Iterator[str]:
         return iter(())  # nobody can name them all
@@ -60,6 +61,11 @@ class ForProviders(Collection[str]):
 
     def __bool__(self) -> bool:
         return True
+
+
+def plainly(name: str) -> str:
+    """As servers read it that hand headers to programs as variables: they take `_` for `-`."""
+    return name.replace("_", "-")
 
 
 def for_callers(headers: Mapping[str, str]) -> dict[str, str]:

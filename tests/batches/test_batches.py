@@ -170,6 +170,8 @@ async def test_a_bad_file_fails_the_batch_before_anything_is_asked(start, data, 
         ({"completion_window": "1h"}, "the completion window has to be 24h"),
         ({"metadata": {"a": 1}}, "the batch is not valid"),
         ({"metadata": {str(number): "" for number in range(17)}}, "at most 16 pairs"),
+        ({"metadata": {"a": 513 * "x"}}, "a value 512"),
+        ({"metadata": {65 * "x": ""}}, "at most 64 characters"),
         ({"endpoint": None}, "the batch is not valid"),
     ],
 )

@@ -161,6 +161,29 @@ async def test_what_is_refused_for_now_is_asked_again_and_not_for_ever(work_on, 
     )
 
 
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b'{\r\n "n": 1.50,\n "text": "a\\nb \xc3\xa9"\n}\n', b'{   "n": 1.50,  "text": "a\\nb \xc3\xa9" } '),
+        (b"<html>\n", b'"<html>\\n"'),
+        (b'{"cut":"\xff"}', '"{\\"cut\\":\\"\ufffd\\"}"'.encode()),
+    ],
+)
+async def test_an_answer_stays_as_it_came_on_one_line(work_on, batch, files, body, line):
+    """Decoding a large one would hold everybody up."""
+
+    async def ask(_):
+        return Answer(200, "id", body)
+
+    work = work_on(batch, ask)
+    await work.run()
+
+    lines = files.path(work.batch.output_file_id).read_bytes().split(b"\n")
+    assert len(lines) == 13
+    assert b'"body":' + line + b"}" in lines[0]
+    assert json.loads(lines[0])["error"] is None
+
+
 async def test_cancelled_before_it_began(work_on, batch):
     work = work_on(msgspec.structs.replace(batch, status="cancelling", cancelling_at=1000), good)
 

@@ -65,6 +65,7 @@ def test_what_is_asked_and_reserved(dialect, path, body, query, model, expected)
         ("/a/v1/text-to-speech/v", json_body(text="Hi"), b"", '"model_id" is missing in the body'),
         ("/a/v1/text-to-speech/v", json_body(model_id="", text="Hi"), b"", "is missing"),
         ("/a/v1/text-to-speech/v", RawBody(b"model_id=m"), b"", "is missing"),
+        ("/a/v1/speak", RawBody(b"Hi"), b"model=m", 'the field "text" of a JSON body'),
         ("/a/v1/listen", RawBody(b""), b"", '"model" is missing in the query'),
         ("/a/v1/listen", RawBody(b""), b"model=m&model=m", "sent twice"),
         ("/a/v1/listen", RawBody(b""), b"model=" + 600 * b"m", "at most 512 characters"),

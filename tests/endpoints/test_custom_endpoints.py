@@ -103,6 +103,28 @@ async def test_passes_a_request_on_with_the_accounts_credentials(gateway, auth):
     assert answer.headers["x-tfy-resolved-model"] == "speech/west"
 
 
+async def test_the_accounts_credentials_do_not_come_back(gateway, auth):
+    """Some servers repeat the headers they were sent, in a header or in a page for whoever looks for an error."""
+    said = [b'{"key":"key-of-the-', b'account","size":1}']
+    app = gateway((500, said, {"x-echo": "was key-of-the-account", "content-length": "37"}))
+
+    answer = await request(app, "GET", "/proxy-api/speech/west/x", headers=auth)
+
+    assert (answer.status, answer.body) == (500, b'{"key":"******************","size":1}')
+    assert (answer.headers["x-echo"], answer.headers["content-length"]) == ("was ******************", "37")
+
+
+async def test_headers_that_some_servers_take_for_others_stay_back(gateway, auth):
+    """With `_` in place of `-` they read the same; and two would lead out of the base path."""
+    app = gateway((200, [b"{}"]))
+    other = {"x_trace": "2", "x_tfy_metadata": "{}", "x_forwarded_for": "1.1.1.1", "x-original-url": "/", "x_own": "1"}
+
+    await request(app, "GET", "/proxy-api/speech/west/x", headers={**auth, **other, "x-rewrite-url": "/"})
+
+    _, sent = lines_of(app.network.requests[0])
+    assert sent.keys() == {"host", "accept-encoding", "x-trace", "ocp-apim-subscription-key", "x_own"}
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(("path", "target"), [("", "/base"), ("/", "/base/"), ("/x/y", "/base/x/y")])
 async def test_any_method_and_path(gateway, auth, method, path, target):

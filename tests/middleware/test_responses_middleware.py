@@ -581,6 +581,54 @@ async def test_a_response_in_the_background_can_be_cancelled(app_of, ana, bob):
     assert (await get(app, f"/v1/responses/{queued['id']}", headers=ana)).json()["status"] == "cancelled"
 
 
+async def test_a_response_in_the_background_is_cancelled_once(app_of, ana):
+    """The second broke off what the first wrote down, and the response was in progress for an hour."""
+    app, _ = app_of((200, [asyncio.Event()], {"content-type": "application/json"}))
+    queued = (await post(app, "/v1/responses", ask(background=True), headers=ana)).json()
+    path = f"/v1/responses/{queued['id']}/cancel"
+
+    answers = await asyncio.gather(*[request(app, "POST", path, headers=ana) for _ in range(3)])
+
+    assert [answer.json()["status"] for answer in answers] == ["cancelled"] * 3
+
+
+async def test_a_response_in_the_background_that_is_deleted_stays_so(app_of, ana, bob):
+    """It was made, and kept, after all."""
+    app, upstream = app_of((200, [asyncio.Event()], {"content-type": "application/json"}))
+    queued = (await post(app, "/v1/responses", ask(background=True), headers=ana)).json()
+    path = f"/v1/responses/{queued['id']}"
+
+    theirs = await request(app, "DELETE", path, headers=bob)
+    was_running = not is_idle(app)
+    own = await request(app, "DELETE", path, headers=ana)
+
+    assert (theirs.status, was_running, own.json()["deleted"], is_idle(app)) == (404, True, True, True)
+    assert (await get(app, path, headers=ana)).status == 404
+    assert all(reply.is_closed for reply in upstream.replies)
+
+
+async def test_nobody_takes_all_places_in_the_background(app_of, ana, bob):
+    app, _ = app_of(*26 * [(200, [asyncio.Event()], {"content-type": "application/json"})])
+    for _ in range(25):
+        await post(app, "/v1/responses", ask(background=True), headers=ana)
+
+    refused = await post(app, "/v1/responses", ask(background=True), headers=ana)
+    other = await post(app, "/v1/responses", ask(background=True), headers=bob)
+    await app.close()
+
+    assert (refused.status, other.status) == (503, 200)
+    assert "25 responses of yours" in refused.json()["message"]
+
+
+async def test_more_items_than_anybody_says_are_refused(app_of, ana):
+    """Decoding them took all of the process, and 1 GB."""
+    app, upstream = app_of()
+
+    answer = await post(app, "/v1/responses", ask(input=[{}] * 100_000), headers=ana)
+
+    assert (answer.status, answer.json()["error"]["param"], upstream.requests) == (400, "input", [])
+
+
 async def test_what_is_done_cannot_be_cancelled(app_of, ana):
     app, _ = app_of(said())
     made = (await post(app, "/v1/responses", ask(), headers=ana)).json()

@@ -20,6 +20,14 @@ ESCAPED = rb'{"messages":[{"content":[{"file":{"\u0066ile_id":"file-\u0061"}}]}]
         (ESCAPED, ["file-a"]),
         (b'{"file_id":null,"file_ids":"x","messages":[{"file_id":7},{"file_ids":[1,"e",null,"e"]}]}', ["e"]),
         (b'{"messages":[{"content":"what is a file_id?"}]}', []),
+        (rb'{"content":"{\"file_id\":\"file-a\"}","b":"\\u0066ile_id"}', []),
+        (
+            b'{"a":[{"file_id":"theirs","file_id":"mine"},{"file_ids":["x"],"file_ids":["y"]}]}',
+            ["theirs", "mine", "x", "y"],
+        ),
+        (rb'{"file\u005Fid" : "theirs", "file_id":"mine"}', ["theirs", "mine"]),
+        (b'{"file_ids":[]}', []),
+        (b'{"file_ids" :\n[ null, "a" , "b"], "c": "d"}', ["a", "b"]),
     ],
 )
 def test_files_are_found_wherever_they_are_named(body, files):
@@ -37,6 +45,10 @@ def test_too_many_are_refused():
         files_in(json.dumps({"x": [{"file_id": str(number)} for number in range(101)]}).encode())
 
 
-def test_what_is_nested_too_deeply_is_refused():
-    with pytest.raises(BadRequest, match="nested too deeply"):
-        files_in(b"[" * 100_000 + b"]" * 100_000)
+def test_depth_is_no_trouble():
+    assert files_in(b"[" * 100_000 + b'{"file_id":"a"}' + b"]" * 100_000) == ["a"]
+
+
+def test_an_id_that_is_no_text_is_refused():
+    with pytest.raises(BadRequest, match="no valid text"):
+        files_in(rb'{"file_id":"\ud800"}')
