@@ -1,8 +1,11 @@
 """The response itself, around what is in it.
 
-Source: platform.openai.com/docs/api-reference/responses/object, read 2026-11.
+Source: platform.openai.com/docs/api-reference/responses/object; ResponseResource in openresponses.org/specification; read
+2026-11.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -14,19 +17,21 @@ from gateway.wire.responses import response_id
 _NULL = msgspec.Raw(b"null")
 _ECHOED: dict[str, msgspec.Raw] = {
     "background": msgspec.Raw(b"false"),
+    "frequency_penalty": msgspec.Raw(b"0.0"),
     "instructions": _NULL,
     "max_output_tokens": _NULL,
     "max_tool_calls": _NULL,
     "metadata": msgspec.Raw(b"{}"),
     "parallel_tool_calls": msgspec.Raw(b"true"),
+    "presence_penalty": msgspec.Raw(b"0.0"),
     "previous_response_id": _NULL,
     "prompt_cache_key": _NULL,
-    "reasoning": msgspec.Raw(b'{"effort":null,"summary":null}'),
+    "reasoning": msgspec.Raw(b"{}"),
     "safety_identifier": _NULL,
     "service_tier": msgspec.Raw(b'"auto"'),
     "store": msgspec.Raw(b"true"),
     "temperature": msgspec.Raw(b"1.0"),
-    "text": msgspec.Raw(b'{"format":{"type":"text"}}'),
+    "text": msgspec.Raw(b"{}"),
     "tool_choice": msgspec.Raw(b'"auto"'),
     "tools": msgspec.Raw(b"[]"),
     "top_logprobs": msgspec.Raw(b"0"),
@@ -35,6 +40,16 @@ _ECHOED: dict[str, msgspec.Raw] = {
     "user": _NULL,
 }
 """Fields of the request that stand in the response -> what OpenAI says where they were not given."""
+_INSIDE: Mapping[str, Mapping[str, Any]] = {
+    "reasoning": {"effort": None, "summary": None},
+    "text": {"format": {"type": "text"}},
+}
+"""The same, of fields inside of them."""
+_OF_FUNCTIONS: Mapping[str, Any] = {"description": None, "parameters": None, "strict": None}
+"""The same, of tools that are functions: clients that check types want all of them."""
+_FUNCTION = msgspec.Raw(b'"function"')
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_tools = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
 def response_to(call: Call, hexadecimal: str, created_at: int) -> dict[str, Any]:
@@ -45,7 +60,12 @@ def response_to(call: Call, hexadecimal: str, created_at: int) -> dict[str, Any]
         created_at: seconds since 1970.
     """
     fields = call.fields
-    echo = {name: given if (given := fields.get(name, _NULL)) != _NULL else usual for name, usual in _ECHOED.items()}
+    echo: dict[str, Any] = {
+        name: given if (given := fields.get(name, _NULL)) != _NULL else usual for name, usual in _ECHOED.items()
+    }
+    with suppress(msgspec.DecodeError, RecursionError):  # who made it has refused what cannot be read
+        echo |= {name: {**usual, **_fields.decode(echo[name])} for name, usual in _INSIDE.items()}
+        echo["tools"] = [_completed(tool) for tool in _tools.decode(echo["tools"])]
     return {
         "id": response_id(hexadecimal),
         "object": "response",
@@ -59,6 +79,10 @@ def response_to(call: Call, hexadecimal: str, created_at: int) -> dict[str, Any]
         "usage": None,
         **echo,
     }
+
+
+def _completed(tool: Mapping[str, msgspec.Raw]) -> Mapping[str, Any]:
+    return {**_OF_FUNCTIONS, **tool} if tool.get("type") == _FUNCTION else tool
 
 
 def usage_fields(usage: Usage | None) -> dict[str, Any]:

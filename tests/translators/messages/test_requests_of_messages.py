@@ -232,6 +232,20 @@ def test_the_system(turned):
     assert dropped == ("cache_control",)
 
 
+def test_the_system_in_the_middle(turned):
+    """ollama/ollama#17774: Claude Code puts its list of agents there, and some models refuse the whole request."""
+    agents = {"role": "system", "content": [text("Agents:", cache_control=MARK), text("one")]}
+
+    hub, _ = turned("hub", user(text("hi")), {"role": "system", "content": "Agents: one"}, system="Be brief.")
+    extended, _ = turned("extended", user(text("hi")), agents, system="Be brief.")
+
+    assert hub[1:] == [{"role": "user", "content": "hi"}, {"role": "system", "content": "Agents: one"}]
+    assert extended == [
+        {"role": "system", "content": "Be brief.\n\nAgents:\n\none"},
+        {"role": "user", "content": "hi"},
+    ]
+
+
 def test_what_claude_code_says_to_anthropic_alone(turned):
     """It differs from request to request, and other providers' caches would miss."""
     billing = text("x-anthropic-billing-header: cc_version=2.1.332.abc; cc_entrypoint=cli;")

@@ -82,7 +82,7 @@ def test_a_stream_event_by_event(reading, events_of):
     events = events_of(one.feed(HELLO))
 
     assert events[0]["message"] == {
-        "id": "msg_c1",
+        "id": "msg_new",
         "type": "message",
         "role": "assistant",
         "model": "m",

@@ -46,11 +46,13 @@ def test_a_response(answered):
             "total_tokens": 10,
         },
         "background": False,
+        "frequency_penalty": 0.0,
         "instructions": "Be short.",
         "max_output_tokens": None,
         "max_tool_calls": None,
         "metadata": {"a": "b"},
         "parallel_tool_calls": True,
+        "presence_penalty": 0.0,
         "previous_response_id": None,
         "prompt_cache_key": None,
         "reasoning": {"effort": None, "summary": None},
@@ -66,6 +68,20 @@ def test_a_response(answered):
         "truncation": "disabled",
         "user": None,
     }
+
+
+def test_what_was_left_out_inside_of_fields_is_said(answered):
+    """Clients of Open Responses check the types of what they get, and a field that is not there is a fault to them."""
+    tools = [{"type": "function", "name": "f"}, {"type": "custom", "name": "patch"}]
+
+    response = answered({"content": "a"}, tools=tools, reasoning={"effort": "low"}, text={"verbosity": "low"})
+
+    assert response["tools"] == [
+        {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None},
+        {"type": "custom", "name": "patch"},
+    ]
+    assert response["reasoning"] == {"effort": "low", "summary": None}
+    assert response["text"] == {"format": {"type": "text"}, "verbosity": "low"}
 
 
 def test_calls_are_told_as_the_caller_knows_the_tools(answered):
