@@ -68,7 +68,7 @@ async def pump(reader, writer, kept):
 
 @pytest.fixture
 def claude(token, tmp_path):
-    """`await claude(url, model, *words)`: its exit code, and the events that it tells; it works in `tmp_path / "work"`."""
+    """`await claude(url, model, *words)`: its exit code, and what it tells; it works in `tmp_path / "work"`."""
     home, work = tmp_path / "home", tmp_path / "work"
     home.mkdir()
     work.mkdir()

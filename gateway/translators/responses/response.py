@@ -1,7 +1,7 @@
 """The response itself, around what is in it.
 
-Source: platform.openai.com/docs/api-reference/responses/object; ResponseResource in openresponses.org/specification; read
-2026-11.
+Source: platform.openai.com/docs/api-reference/responses/object; openresponses.org/specification (ResponseResource);
+read 2026-11.
 """
 
 from collections.abc import Mapping
