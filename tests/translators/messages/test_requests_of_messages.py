@@ -92,7 +92,7 @@ def test_which_tool_is_to_be_called(sent, choice, said):
 
 
 def test_a_choice_without_tools(sent):
-    """Coding agents send one, and OpenAI refuses it."""
+    """LL#25477: coding agents send one, and OpenAI refuses it."""
     assert sent("openai", tool_choice={"type": "auto"}) == ({}, ())
     with pytest.raises(BadRequest, match="there are no tools"):
         sent("openai", tool_choice={"type": "any"})
