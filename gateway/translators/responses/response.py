@@ -40,14 +40,11 @@ _ECHOED: dict[str, msgspec.Raw] = {
     "user": _NULL,
 }
 """Fields of the request that stand in the response -> what OpenAI says where they were not given."""
-_INSIDE: Mapping[str, Mapping[str, Any]] = {
-    "reasoning": {"effort": None, "summary": None},
-    "text": {"format": {"type": "text"}},
+_OF_TYPES: Mapping[bytes, Mapping[str, Any]] = {
+    b'"function"': {"description": None, "parameters": None, "strict": None},
+    b'"json_schema"': {"description": None, "strict": False},
 }
-"""The same, of fields inside of them."""
-_OF_FUNCTIONS: Mapping[str, Any] = {"description": None, "parameters": None, "strict": None}
-"""The same, of tools that are functions: clients that check types want all of them."""
-_FUNCTION = msgspec.Raw(b'"function"')
+"""Type of a tool, or of the form of a text -> the same of what is in it: clients that check types want all of it."""
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _tools = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
@@ -59,13 +56,7 @@ def response_to(call: Call, hexadecimal: str, created_at: int) -> dict[str, Any]
         hexadecimal: of its id.
         created_at: seconds since 1970.
     """
-    fields = call.fields
-    echo: dict[str, Any] = {
-        name: given if (given := fields.get(name, _NULL)) != _NULL else usual for name, usual in _ECHOED.items()
-    }
-    with suppress(msgspec.DecodeError, RecursionError):  # who made it has refused what cannot be read
-        echo |= {name: {**usual, **_fields.decode(echo[name])} for name, usual in _INSIDE.items()}
-        echo["tools"] = [_completed(tool) for tool in _tools.decode(echo["tools"])]
+    echo = _echo(call.fields)
     return {
         "id": response_id(hexadecimal),
         "object": "response",
@@ -81,8 +72,21 @@ def response_to(call: Call, hexadecimal: str, created_at: int) -> dict[str, Any]
     }
 
 
-def _completed(tool: Mapping[str, msgspec.Raw]) -> Mapping[str, Any]:
-    return {**_OF_FUNCTIONS, **tool} if tool.get("type") == _FUNCTION else tool
+def _echo(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    echo: dict[str, Any] = {
+        name: given if (given := fields.get(name, _NULL)) != _NULL else usual for name, usual in _ECHOED.items()
+    }
+    with suppress(msgspec.DecodeError, RecursionError):  # who made it has refused what cannot be read
+        echo["tools"] = [_completed(tool) for tool in _tools.decode(echo["tools"])]
+        echo["reasoning"] = {"effort": None, "summary": None, **_fields.decode(echo["reasoning"])}
+        text = _fields.decode(echo["text"])
+        form = text.get("format", _NULL)
+        echo["text"] = {**text, "format": {"type": "text"} if form == _NULL else _completed(_fields.decode(form))}
+    return echo
+
+
+def _completed(given: Mapping[str, msgspec.Raw]) -> Mapping[str, Any]:
+    return {**_OF_TYPES.get(bytes(given.get("type", b"")), {}), **given}
 
 
 def usage_fields(usage: Usage | None) -> dict[str, Any]:

@@ -84,6 +84,18 @@ def test_what_was_left_out_inside_of_fields_is_said(answered):
     assert response["text"] == {"format": {"type": "text"}, "verbosity": "low"}
 
 
+def test_of_a_schema_all_is_said(answered):
+    response = answered({"content": "{}"}, text={"format": {"type": "json_schema", "name": "n", "schema": {}}})
+
+    assert response["text"]["format"] == {
+        "type": "json_schema",
+        "name": "n",
+        "schema": {},
+        "description": None,
+        "strict": False,
+    }
+
+
 def test_calls_are_told_as_the_caller_knows_the_tools(answered):
     namespace = {"type": "namespace", "name": "mcp__files", "description": "d", "tools": [{**FUNCTION, "name": "read"}]}
     calls = [call("c1", "f", ""), call("c2", "mcp__files__read", '{"p":1}'), call("c3", "patch", '{"input":"a\\nb"}')]

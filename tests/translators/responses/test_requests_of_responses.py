@@ -324,7 +324,7 @@ def test_other_tools_of_openai_are_refused_by_name(sent, kind):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"tool_choice": "required"},
+        {"tool_choice": "required"},  # LL#25477
         {"tool_choice": {"type": "function", "name": "g"}, "tools": [FUNCTION]},
         {"tool_choice": {"type": "web_search"}, "tools": [FUNCTION]},
         {"tools": [{"type": "function"}]},

@@ -124,8 +124,8 @@ def test_a_stream_cut_anywhere(reading, stream):
 
 
 def test_all_kinds_of_items(reading, events_of):
-    """LL#18201, LL#20246: two calls at once, whose arguments come in turns, are each told as if made alone; and there is
-    reasoning before them."""
+    """LL#18201, LL#20246: two calls at once, whose arguments come in turns, are each told as if made alone; and
+    there is reasoning before them."""
     events = events_of(reading(is_stream=True, tools=TOOLS).feed(ALL_KINDS))
 
     assert kinds(events) == [
