@@ -21,7 +21,15 @@ from gateway.contract.part import Part
 from gateway.control.about import OpenApiEndpoint, RootEndpoint
 from gateway.control.control import Control
 from gateway.control.endpoint import paths as control_paths
-from gateway.control.lifecycle import bookkeeping, control_from, following, ledger_from, objects_from
+from gateway.control.lifecycle import (
+    bookkeeping,
+    control_from,
+    following,
+    ledger_from,
+    objects_from,
+    remembering,
+    sinks_from,
+)
 from gateway.control.routes import BASE, ROUTES
 from gateway.dialects import (
     ALL,
@@ -77,6 +85,7 @@ from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.checks import Reach
+from gateway.proxy.content import ContentMiddleware
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
@@ -93,6 +102,7 @@ from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
 from gateway.settings import settings_from
 from gateway.state.bus import HEALTH, bus_from
+from gateway.state.contents import Contents
 from gateway.state.counters import counters_from
 from gateway.state.ledger import restore
 from gateway.state.model_lists import ModelLists
@@ -145,7 +155,8 @@ def build_app(
         middlewares: of your own, from the outside in. They run once caller and call are known.
         dialects: APIs of your own for clients, besides those that are built in.
         providers: of your own, besides those that are installed.
-        sinks: where request records go; standard output unless given.
+        sinks: where request records go; standard output unless given. Besides, they go to the database if there is
+            one, and to the sinks that the environment asks for.
         network: who calls providers; HTTP unless given. Your own decides by itself where it may connect to, and you
             close it.
         hosts: names the gateway answers to; empty means any.
@@ -181,7 +192,13 @@ def build_app(
     telling = settings.telemetry
     tally = Tally(catalogue.described, metadata_keys=telling.metadata_keys, by_user=telling.by_user)
     telemetry = Telemetry(tally, telling, config=lambda: live.snapshot.otel, ways=ways)
-    records = Records([*([LogSink()] if sinks is None else sinks), telemetry])
+    records = Records(
+        [*([LogSink()] if sinks is None else sinks), telemetry],
+        lasting=sinks_from(settings, control),
+        spool=settings.spool_dir / "records" if settings.spool_dir is not None else None,
+    )
+    if control is not None:
+        control.streams.is_stopping = lambda: drain.is_stopping
     known = tokens or callers
     failures = Failures()
     bodies = Bodies()
@@ -219,6 +236,9 @@ def build_app(
     app = LimitMiddleware(app, rules=admission.holds)
     for middleware in reversed(third_party):
         app = middleware(app)
+    contents = Contents(control.records) if control is not None and control.records is not None else None
+    if contents is not None:
+        app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=contents.add)
     stand_in = batches.local.standing_in if batches is not None else None
     by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
     app = FileReferencesMiddleware(app, objects=objects)
@@ -262,6 +282,8 @@ def build_app(
         live,
         telemetry,  # before the records, which are closed first and hand it the last of them
         records,
+        *([contents] if contents is not None else ()),
+        *remembering(settings, control),
         http,
         guarded,
         lists,

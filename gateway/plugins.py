@@ -11,6 +11,7 @@ from gateway.logs import traceback_text
 
 PROVIDERS = "gateway.providers"
 MIDDLEWARES = "gateway.middlewares"
+SINKS = "gateway.sinks"
 GUARDRAILS = "gateway.guardrails"
 
 log = structlog.get_logger(__name__)

@@ -18,6 +18,7 @@ from gateway.upstream.proxies import Proxies, proxies_from
 ADMIN = Caller(subject="user:admin", is_admin=True)
 MIN_TOKEN_CHARS = 16
 MIN_PEPPER_BYTES = 16
+RECORDS_DAYS = 30
 MAX_RESPONSES_DAYS = 3650
 _SIZES = {"Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4}
 
@@ -35,6 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         files_dir: where the gateway keeps files and runs batches itself; None: it does not.
         files_disk_bytes: of all files there.
         ledger_days: how long single requests are remembered; None: for ever.
+        records_url: of the database for request records; None: they are not kept in any.
+        records_days: how long those are kept.
+        records_metadata: the keys of metadata by which they are summed up.
         responses_days: how long responses are kept that no provider keeps; 0: not at all.
         egress: of `GATEWAY_EGRESS_ALLOW`.
     """
@@ -47,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Secret | None = None
     spool_dir: Path | None = None
     ledger_days: int | None = None
+    records_url: Secret | None = None
+    records_days: int = RECORDS_DAYS
+    records_metadata: tuple[str, ...] = ()
     responses_days: int | None = None
     secrets_dir: Path | None = None
     upload_disk_bytes: int = 4 * 1024**3
@@ -79,6 +86,9 @@ def settings_from(environ: Mapping[str, str], *, has_secrets: bool = True) -> Se
         redis_url=read.one("GATEWAY_REDIS_URL", redis_url),
         spool_dir=read.one("GATEWAY_SPOOL_DIR", Path),
         ledger_days=read.one("GATEWAY_LEDGER_DAYS", _days),
+        records_url=read.several(_records_url),
+        records_days=read.one("GATEWAY_RECORDS_DAYS", _days) or RECORDS_DAYS,
+        records_metadata=read.each("GATEWAY_RECORDS_METADATA", str),
         responses_days=read.one("GATEWAY_RESPONSES_DAYS", _days_or_none),
         secrets_dir=read.one("GATEWAY_SECRETS_DIR", Path),
         upload_disk_bytes=read.one("GATEWAY_UPLOAD_DISK", _size) or Settings().upload_disk_bytes,
@@ -170,6 +180,26 @@ def _database_url(environ: Mapping[str, str]) -> Secret | None:
 
     engine_of(url)
     return Secret(url)
+
+
+def _records_url(environ: Mapping[str, str]) -> Secret | None:
+    """Beside the ledger, in a file of its own if that is SQLite's: see `gateway.state.requests.tables`."""
+    chosen = environ.get("GATEWAY_RECORDS_URL") or environ.get("GATEWAY_DATABASE_URL")
+    if not chosen or chosen == "none":
+        return None
+    if environ.get("GATEWAY_RECORDS_URL"):
+        from gateway.state.database.engine import engine_of  # with SQLAlchemy, which takes 0.3 s
+
+        try:
+            engine_of(chosen)
+        except ConfigError as error:
+            raise ConfigError([_fault("GATEWAY_RECORDS_URL", fault.message) for fault in error.faults]) from None
+        return Secret(chosen)
+    scheme, separator, path = chosen.partition(":///")
+    if not scheme.lower().startswith("sqlite"):
+        return Secret(chosen)
+    file = Path(path)
+    return Secret(f"{scheme}{separator}{file.with_name(f'{file.stem}-requests{file.suffix}')}")
 
 
 def _pepper(environ: Mapping[str, str]) -> Secret | None:

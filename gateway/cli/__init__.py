@@ -8,6 +8,7 @@ from gateway.cli.changes import delete, history, rollback
 from gateway.cli.check import check
 from gateway.cli.guardrails import guardrails
 from gateway.cli.init import init
+from gateway.cli.logs import logs
 from gateway.cli.migrate import migrate
 from gateway.cli.schema import schema
 from gateway.cli.serve import serve
@@ -29,5 +30,5 @@ def main() -> None:
 
 for command in (init, check, schema, serve, migrate, apply, diff, delete, history, rollback):
     main.add_command(command)
-for command in (token, team, user, usage, guardrails):
+for command in (token, team, user, usage, logs, guardrails):
     main.add_command(command)

@@ -3,7 +3,7 @@
 import http.client
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
@@ -20,6 +20,8 @@ CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 60.0
 
 T = TypeVar("T")
+Query = Mapping[str, str | int | Sequence[str] | None]
+"""What has several values stands there as often."""
 
 
 class Credential(NamedTuple):
@@ -53,7 +55,7 @@ class ControlApi:
         method: str,
         *path: str,
         kind: type[T],
-        query: Mapping[str, str | int | None] | None = None,
+        query: Query | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> T:
         """The answer, read as a `kind`. Parts of the path are encoded here; what is None in the query is left out."""
@@ -75,21 +77,49 @@ class ControlApi:
         except msgspec.DecodeError:
             raise self._not_json() from None
 
-    def _answer(
-        self, method: str, parts: tuple[str, ...], query: Mapping[str, str | int | None], body: Mapping[str, Any] | None
-    ) -> bytes:
+    def _answer(self, method: str, parts: tuple[str, ...], query: Query, body: Mapping[str, Any] | None) -> bytes:
+        path = self._path(parts, query)
+        status, location, data = self._exchange(method, path, msgspec.json.encode(body) if body is not None else None)
+        if 200 <= status < 300:
+            return data
+        raise self._refused(status, location, data)
+
+    def lines(self, *path: str, query: Query, timeout_s: float | None = None) -> Iterator[bytes]:
+        """Of an answer that is written while it goes out, each with its end.
+
+        Args:
+            timeout_s: how long the gateway may say nothing.
+        """
+        with closing(self._connection()) as connection:
+            try:
+                connection.connect()
+            except (OSError, UnicodeError) as error:
+                raise nobody_answers(self._address, error) from None
+            try:
+                connection.sock.settimeout(timeout_s or self.timeout_s)
+                connection.request("GET", self._path(path, query), None, self._headers())
+                response = connection.getresponse()
+                if response.status == 200:
+                    yield from response
+                    return
+                location, data = response.getheader("Location"), response.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise failed(f"{self.url} broke off ({_reason(error)})") from None
+        raise self._refused(response.status, location if 300 <= response.status < 400 else None, data)
+
+    def _path(self, parts: tuple[str, ...], query: Query) -> str:
         for part in parts:
             if part in ("", ".", ".."):
                 raise click.UsageError(f"{part!r} cannot be a name")
         path = "/".join([self._address.path + ROOT, *(quote(part, safe="") for part in parts)])
         if asked := {name: value for name, value in query.items() if value is not None}:
-            path += f"?{urlencode(asked)}"
-        status, location, data = self._exchange(method, path, msgspec.json.encode(body) if body is not None else None)
-        if 200 <= status < 300:
-            return data
+            path += f"?{urlencode(asked, doseq=True)}"
+        return path
+
+    def _refused(self, status: int, location: str | None, data: bytes) -> click.ClickException:
         if location:
-            raise failed(f"{self.url} redirects to {location}; if that is your gateway, name it with --url")
-        raise Refusal(self._refusal(status, data), _said(data, "param"))
+            return failed(f"{self.url} redirects to {location}; if that is your gateway, name it with --url")
+        return Refusal(self._refusal(status, data), _said(data, "param"))
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, str | None, bytes]:
         """Status, where a redirect leads, and body."""

@@ -32,6 +32,24 @@ def day_of(text: str, today: date) -> str:
     raise ValueError("it has to look like 90d or 2027-01-31")
 
 
+def since_of(text: str, today: date) -> str:
+    """yyyy-mm-dd, from that or from how many days ago: `7d` is today and the six days before. Raises ValueError."""
+    match = _PERIOD.fullmatch(text)
+    with suppress(ValueError, OverflowError):
+        if match and match[2] == "d" and int(match[1]) > 0:
+            return (today - timedelta(days=int(match[1]) - 1)).isoformat()
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text).isoformat()
+    raise ValueError("it has to look like 7d or 2026-01-31")
+
+
+def since_option(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else since_of(value, datetime.now(UTC).date())
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def minutes_option(_: click.Context, __: click.Parameter, value: str) -> int:
     """The callback of an option, as is `day_option`."""
     try:

@@ -1,5 +1,7 @@
 """What commands show: tables, times and JSON, with nothing in them that could drive the terminal."""
 
+import csv
+import io
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -41,6 +43,17 @@ def show_fields(fields: Sequence[tuple[str, str]], *, err: bool = False) -> None
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
         click.echo(f"{name.ljust(width)}{GAP}{printable(value) or '-'}", err=err)
+
+
+def show_csv(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """With no cell that a spreadsheet would take for a formula."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([head, *([_safe_cell(cell) for cell in row] for row in rows)])
+    click.echo(out.getvalue(), nl=False)
+
+
+def _safe_cell(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def show_json(data: Any) -> None:

@@ -42,7 +42,7 @@ from gateway.contract.provider import (
     Upstream,
     UpstreamRequest,
 )
-from gateway.contract.record import Outcome, Record, Sink, Span
+from gateway.contract.record import Content, Outcome, Record, SideCall, Sink, Span
 from gateway.contract.request import FormBody, FormPart, JsonBody, RawBody, Request, Stored, StreamBody
 from gateway.contract.translator import Translator
 
@@ -52,6 +52,7 @@ __all__ = [
     "Caller",
     "Choice",
     "Classifier",
+    "Content",
     "Credential",
     "Dialect",
     "Endpoint",
@@ -80,6 +81,7 @@ __all__ = [
     "Reply",
     "Request",
     "ServesAccounts",
+    "SideCall",
     "Signer",
     "Sink",
     "Socket",

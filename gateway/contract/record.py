@@ -40,6 +40,25 @@ class Span(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     found: Any = None
 
 
+class SideCall(msgspec.Struct, frozen=True, gc=False):
+    """A model that was asked to find out who should answer. The ledger has a line for it, beside the request's own."""
+
+    resolved_model: str
+    usage: Usage
+    cost_nanousd: int | None
+
+
+class Content(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What was asked and answered, where it is to be kept: the beginning of either, without what looks like a key.
+
+    `is_cut`: there was more of one of them.
+    """
+
+    input: str = ""
+    output: str = ""
+    is_cut: bool = False
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="event", tag="request"):
     """One request, as it is logged. Durations in milliseconds; null or left out: it did not come to that."""
 
@@ -81,10 +100,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     error_message: str | None = None
     client: str | None = None
     user_agent: str | None = None
+    teams: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
     """What the caller says of it, for whoever looks at it later."""
+    limit_rules: tuple[str, ...] = ()
+    """Rules whose limits it drew on; `budget_rules`: the same of budgets."""
+    budget_rules: tuple[str, ...] = ()
     applied: Mapping[str, Any] | None = None
     """How it was routed, as in the header `x-tfy-applied-rules`."""
+    side_calls: tuple[SideCall, ...] = ()
     destination: str | None = None
     """Where `gateway-data-routing-config` sends it, for whoever sorts records; null: it says nothing."""
     traceparent: str | None = None

@@ -13,6 +13,7 @@ from gateway.config.replica import Replica
 from gateway.contract import Caller, Credential
 from gateway.contract.limits import Counters
 from gateway.contract.windows import utc_now
+from gateway.control.streaming import Streams
 from gateway.errors import Unavailable
 from gateway.rules.access import Access
 from gateway.secrecy.sealing import Seal
@@ -22,21 +23,27 @@ from gateway.settings import ADMIN
 if TYPE_CHECKING:
     from gateway.state.database.ledger import LedgerStore
     from gateway.state.database.store import Store, Transaction  # SQLAlchemy takes 0.3 s
+    from gateway.state.requests.store import RecordStore
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """One request of the control API. `body` is of the type that the route declares."""
+    """One request of the control API. `body` is of the type that the route declares.
+
+    `pairs`: the query once more, with names that come several times.
+    """
 
     caller: Caller
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Any = None
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
 class Control(msgspec.Struct, frozen=True):
     """The database at `url`, and the replica that puts its changes in force. `now` is an aware datetime.
 
-    `ledger` says what was used, `counters` how much of the limits and budgets is left.
+    `ledger` says what was used, `counters` how much of the limits and budgets is left, `records` what single requests
+    were about; None: nobody keeps that. `streams` are answers that go on until somebody has seen enough.
     """
 
     config: Config
@@ -47,6 +54,8 @@ class Control(msgspec.Struct, frozen=True):
     seal: Seal
     pepper: Pepper
     url: str = ""
+    records: "RecordStore | None" = None
+    streams: Streams = msgspec.field(default_factory=Streams)
     now: Callable[[], datetime] = utc_now
     turn: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 

@@ -9,6 +9,7 @@ import msgspec
 from gateway.contract import Caller
 from gateway.control.control import Ask, Control
 from gateway.control.routes import BASE, ROUTES, Needs, Permission, Route
+from gateway.control.streaming import Streamed
 from gateway.endpoints.router import UrlPath
 from gateway.errors import BadRequest, NotFound
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, send_body, too_large
@@ -50,9 +51,12 @@ class ControlEndpoint:
             if int(exchange.headers.get(b"content-length", b"0")) > MAX_BODY_BYTES:
                 raise too_large(MAX_BODY_BYTES)  # while it is still to be read, so that it is known to be
             body = b"".join(await self.bodies.read(exchange, receive, max_bytes=MAX_BODY_BYTES))
-        query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-        ask = Ask(caller, path, query, self._decode(body))
+        pairs = tuple(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
+        ask = Ask(caller, path, dict(pairs), self._decode(body), pairs)
         answer = await self.route.handler(self.control, ask)
+        if isinstance(answer, Streamed):
+            await answer.send(receive, send)
+            return
         await send_body(send, 200, msgspec.json.encode(answer))
 
     def _decode(self, body: bytes) -> Any:

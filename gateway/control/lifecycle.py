@@ -1,6 +1,7 @@
 """What a gateway with a database consists of, besides the way of a request."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -9,12 +10,14 @@ import structlog
 
 from gateway.config.live import Config
 from gateway.config.replica import Replica
+from gateway.contract import Sink
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Counters
 from gateway.contract.objects import Objects
 from gateway.contract.part import Part
 from gateway.control.control import Control
 from gateway.control.rotation import rotate_due
+from gateway.plugins import SINKS, load_plugins
 from gateway.rules.limits import policy_of
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
@@ -28,6 +31,8 @@ from gateway.upstream.outgoing import Ways
 
 ROTATE_EVERY_S = 600.0
 FORGET_EVERY_S = 6 * 3600.0
+FORGET_RECORDS_EVERY_S = 1800.0
+FIRST_FORGET_S = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +47,7 @@ def control_from(settings: Settings, config: Config, seal: Seal, pepper: Pepper,
         return None
     from gateway.state.database.ledger import LedgerStore
     from gateway.state.database.store import Store  # with SQLAlchemy, which takes 0.3 s
+    from gateway.state.requests.store import RecordStore
 
     url = settings.database_url.reveal()
     ledger = LedgerStore(url, alerts_of=lambda hold: config.snapshot.policies.alerts.get(policy_of(hold.key)))
@@ -57,6 +63,9 @@ def control_from(settings: Settings, config: Config, seal: Seal, pepper: Pepper,
         seal=seal,
         pepper=pepper,
         url=url,
+        records=RecordStore(settings.records_url.reveal(), metadata=settings.records_metadata)
+        if settings.records_url is not None
+        else None,
     )
 
 
@@ -129,6 +138,38 @@ def forgetting(days: int | None, control: Control) -> Iterable[Part]:
             log.info("old requests deleted", requests=forgotten)
 
     return (Chore("forgetting", forget, every_s=FORGET_EVERY_S, failing="old requests not deleted"),)
+
+
+def remembering(settings: Settings, control: Control | None) -> list[Part]:
+    """So long records of single requests are kept."""
+    records = control.records if control is not None else None
+    if control is None or records is None:
+        return []
+
+    async def forget() -> None:
+        await asyncio.sleep(FIRST_FORGET_S)  # who has just started has other things to do
+        if forgotten := await records.forget(control.now() - timedelta(days=settings.records_days)):
+            log.info("old records deleted", records=forgotten)
+
+    return [Chore("records", forget, every_s=FORGET_RECORDS_EVERY_S, failing="old records not deleted")]
+
+
+def sinks_from(settings: Settings, control: Control | None) -> Mapping[str, Sink]:
+    """Where request records go besides the log, by name: what the environment asks for, of all that is installed.
+
+    Raises:
+        ConfigError: one of them cannot be used as it is set up.
+    """
+    found: dict[str, Sink] = {}
+    if control is not None and control.records is not None:
+        from gateway.state.sinks.database import DatabaseSink
+
+        found["database"] = DatabaseSink(control.records)
+    for name, make in load_plugins(SINKS).items():
+        sink = make(settings.environ)
+        if sink is not None:
+            found[name] = sink
+    return found
 
 
 class Database(Part):

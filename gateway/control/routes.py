@@ -7,7 +7,21 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.control import allowances, budgets, documents, manifests, secrets, teams, tenant, tokens, usage, users
+from gateway.control import (
+    allowances,
+    budgets,
+    documents,
+    manifests,
+    metrics,
+    requests,
+    secrets,
+    spans,
+    teams,
+    tenant,
+    tokens,
+    usage,
+    users,
+)
 from gateway.control.control import Ask, Control
 from gateway.control.manifests import ApplyBody, BatchBody, RollbackBody
 from gateway.rules.access import ADMIN_PERMISSION, TENANT
@@ -171,4 +185,12 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/gateway/configs", Needs.TOKEN, budgets.config_by_query),
     Route("GET", "/llm-gateway/usage", Needs.TOKEN, usage.usage),
     Route("GET", "/llm-gateway/usage/requests/{request_id}", Needs.USER, usage.request),
+    # single requests, and what they come to
+    Route("GET", "/requests", Needs.TOKEN, requests.list_requests),
+    Route("GET", "/requests/stream", Needs.TOKEN, requests.stream),
+    Route("GET", "/requests/export", Needs.TOKEN, requests.export),
+    Route("GET", "/requests/facets", Needs.TOKEN, requests.facets),
+    Route("GET", "/requests/{request_id}", Needs.USER, requests.get_request),
+    Route("POST", "/llm-gateway/metrics/query", Needs.TOKEN, metrics.query, metrics.MetricsBody),
+    Route("POST", "/spans/query", Needs.TOKEN, spans.query, spans.SpansBody),
 )

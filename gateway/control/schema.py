@@ -225,6 +225,114 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     bill: Bill | None
 
 
+# --- single requests and what they come to -------------------------------------
+
+
+class RequestStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One thing that a request waited for. `reason`: why it was no success."""
+
+    kind: str
+    name: str
+    status: int
+    reason: str | None
+    started_ms: float
+    duration_ms: float
+
+
+class SideCall(msgspec.Struct, frozen=True, rename="camel"):
+    resolved_model: str
+    usage: Any
+    cost: str | None
+
+
+class RequestRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One request, in a list. What it cost, in US dollars, is text: None: nobody knows."""
+
+    request_id: str
+    at: Time
+    type: str | None = None
+    method: str = ""
+    path: str = ""
+    subject: str | None = None
+    teams: tuple[str, ...] = ()
+    token_id: str | None = None
+    model: str | None = None
+    resolved_model: str | None = None
+    stream: bool = False
+    status: int
+    outcome: str
+    duration_ms: float
+    time_to_first_token_ms: float | None = None
+    time_per_output_token_ms: float | None = None
+    overhead_ms: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    usage: Any = None
+    cost: str | None = None
+    metadata: Mapping[str, str] = {}
+    limit_rules: tuple[str, ...] = ()
+    budget_rules: tuple[str, ...] = ()
+    over_limits: tuple[str, ...] = ()
+    upstream_status: int | None = None
+    gave_up: str | None = None
+    dropped_params: tuple[str, ...] = ()
+    error_type: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    client: str | None = None
+    user_agent: str | None = None
+
+
+class RequestList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`next_cursor` None: there is no more. A page may have fewer rows than were asked for, and still not be the last:
+    it ends when it was looked for long enough."""
+
+    data: tuple[RequestRow, ...]
+    next_cursor: str | None = None
+
+
+class RequestDetails(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """
+    Args:
+        applied: why it went where it did: `rule`, `routing_model_order`, `complexity`.
+        steps: all models and guardrails that it waited for, in their order.
+        bill: how the cost comes about; None: nobody knows, or the ledger has forgotten it.
+        input, output: what was asked and answered, where that is kept. `is_cut`: only the beginning.
+    """
+
+    request: RequestRow
+    applied: Mapping[str, Any] | None = None
+    steps: tuple[RequestStep, ...] = ()
+    side_calls: tuple[SideCall, ...] = ()
+    bill: Bill | None = None
+    input: str | None = None
+    output: str | None = None
+    is_cut: bool = False
+
+
+class Facet(msgspec.Struct, frozen=True):
+    value: str
+    requests: int
+
+
+class MetricsRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`timestamp`: when its step begins; None: it is about all of the time."""
+
+    group_by: Mapping[str, str]
+    values: Mapping[str, Any]
+    timestamp: Time | None = None
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`previous`: the same of as long a time before."""
+
+    data: tuple[MetricsRow, ...]
+    previous: tuple[MetricsRow, ...] | None = None
+    start: Time
+    end: Time
+    interval_in_seconds: int | None = None
+
+
 # --- what commands read of rows that have more for others ----------------------
 
 

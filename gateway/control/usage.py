@@ -136,11 +136,11 @@ def _shown(entry: Entry) -> Request:
         metadata=entry.metadata,
         outcome=entry.outcome,
         usage=entry.usage,
-        bill=_bill(entry.bill) if entry.bill is not None else None,
+        bill=bill_shown(entry.bill) if entry.bill is not None else None,
     )
 
 
-def _bill(bill: price.Bill) -> Bill:
+def bill_shown(bill: price.Bill) -> Bill:
     return Bill(
         cost=dollars(bill.cost),
         cost_nano_usd=bill.cost,

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from gateway.manifests.data_access import DataAccessConfig
 from gateway.manifests.guardrails import GuardrailGroup, GuardrailsConfig
 from gateway.manifests.identity import IdentityProvider, Role, RoleBinding, SecretGroup, Team, VirtualAccount
 from gateway.manifests.limits import (
@@ -60,7 +61,7 @@ KINDS: Mapping[str, type[msgspec.Struct] | None] = MappingProxyType(
         "gateway-fallback-config": FallbackConfig,
         "gateway-load-balancing-config": LoadBalancingConfig,
         "gateway-budget-config": BudgetConfig,
-        "gateway-data-access-config": None,
+        "gateway-data-access-config": DataAccessConfig,
         "gateway-otel-config": OtelConfig,
         "gateway-data-routing-config": DataRoutingConfig,
         "gateway-installation": None,

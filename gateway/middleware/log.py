@@ -9,7 +9,7 @@ from time import perf_counter
 
 import structlog
 
-from gateway.contract import Outcome, Record, Span
+from gateway.contract import Outcome, Record, SideCall, Span
 from gateway.contract.route import NO_METADATA
 from gateway.errors import ClientLeft, GatewayError, Unexpected
 from gateway.logs import redact_text, traceback_text
@@ -91,6 +91,13 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
     client = scope.get("client")
     metadata = exchange.metadata
     user_agent, parent = exchange.headers.get(b"user-agent"), exchange.headers.get(b"traceparent")
+    limits: dict[str, None] = {}
+    budgets: dict[str, None] = {}
+    for hold in exchange.holds:
+        (budgets if hold.is_budget else limits)[hold.rule] = None
+    if exchange.target_ticket is not None:
+        for hold in exchange.target_ticket.holds:
+            (budgets if hold.is_budget else limits)[hold.rule] = None
     return Record(
         timestamp=datetime.fromtimestamp(exchange.at, UTC),
         level="error" if status >= 500 else "info",
@@ -121,9 +128,29 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
         error_message=_visible(error.message) if error is not None else None,
         client=client[0] if client else None,
         user_agent=_safe(user_agent.decode("latin-1")) or None if user_agent else None,
+        teams=tuple(sorted(caller.teams)) if caller is not None and caller.teams else (),
+        limit_rules=tuple(limits),
+        budget_rules=tuple(budgets),
         metadata={_safe(name): _safe(value) for name, value in metadata.items()} if metadata else NO_METADATA,
         applied=exchange.applied,
         traceparent=traceparent_of(parent) if parent is not None else None,
+        side_calls=_side_calls(exchange) if exchange.side_calls else (),
+    )
+
+
+def _side_calls(exchange: Exchange) -> tuple[SideCall, ...]:
+    """Each with what it costs, as the ledger has it."""
+    return tuple(
+        SideCall(
+            target.name,
+            usage,
+            usage.stated_cost
+            if usage.stated_cost is not None and target.states_cost
+            else target.price.cost(usage, exchange.at)
+            if target.price is not None
+            else None,
+        )
+        for target, usage in exchange.side_calls
     )
 
 

@@ -14,7 +14,10 @@ MAX_NAMES = 64
 MAX_STATUSES = 64
 MAX_ATTEMPTS = 10
 
+LOGGING = b"x-tfy-logging-config"
+
 _metadata = msgspec.json.Decoder(dict[str, str])
+_object = msgspec.json.Decoder(dict[str, Any])
 
 
 class RetryOption(msgspec.Struct, frozen=True):
@@ -31,6 +34,7 @@ class RequestOptions(msgspec.Struct, frozen=True):
         attempt_s: for one attempt, until its answer begins.
         first_token_s: the same for streams alone.
         deadline_s: how long the client waits in all.
+        logs_bodies: whether what it asks and is answered is to be written down.
     """
 
     attempts: int | None = None
@@ -38,6 +42,7 @@ class RequestOptions(msgspec.Struct, frozen=True):
     attempt_s: float | None = None
     first_token_s: float | None = None
     deadline_s: float | None = None
+    logs_bodies: bool | None = None
 
     @property
     def is_about_attempts(self) -> bool:
@@ -54,6 +59,7 @@ OPTIONS = frozenset(
         b"x-tfy-ttft-timeout-ms",
         b"x-stainless-read-timeout",
         b"x-tfy-metadata",
+        b"x-tfy-logging-config",
     }
 )
 """All headers that are read here."""
@@ -74,13 +80,24 @@ def options_of(headers: Mapping[bytes, bytes]) -> RequestOptions:
         attempt_s=attempt_ms / 1000 if attempt_ms is not None else None,
         first_token_s=first_token_ms / 1000 if first_token_ms is not None else None,
         deadline_s=_seconds(headers.get(b"x-stainless-read-timeout")),
+        logs_bodies=_logs_bodies(headers),
     )
 
 
 def metadata_of(headers: Mapping[bytes, bytes]) -> Mapping[str, str]:
-    """`x-tfy-metadata`. Raises BadRequest: it is not an object of texts, or one of them is too long."""
+    """`x-tfy-metadata`, and what early clients put into `x-tfy-logging-config` instead: all that is text in it.
+
+    Raises:
+        BadRequest: the one is not an object of texts, the other no object, or a text in them is too long.
+    """
     metadata: dict[str, str] | None = _decoded(headers, "x-tfy-metadata", _metadata)
-    if metadata is None:
+    if LOGGING in headers:
+        said = _decoded(headers, "x-tfy-logging-config", _object) or {}
+        known = ("enabled", "tracing_project_fqn")
+        metadata = {name: value for name, value in said.items() if isinstance(value, str) and name not in known} | (
+            metadata or {}
+        )
+    if not metadata:
         return NO_METADATA
     if len(metadata) > MAX_NAMES:
         raise BadRequest(f"x-tfy-metadata has more than {MAX_NAMES} names")
@@ -88,6 +105,13 @@ def metadata_of(headers: Mapping[bytes, bytes]) -> Mapping[str, str]:
         if len(value) > MAX_VALUE_CHARS or len(name) > MAX_VALUE_CHARS:
             raise BadRequest(f"x-tfy-metadata: {name[:MAX_VALUE_CHARS]!r} is longer than {MAX_VALUE_CHARS} characters")
     return metadata
+
+
+def _logs_bodies(headers: Mapping[bytes, bytes]) -> bool | None:
+    if LOGGING not in headers:
+        return None
+    enabled = (_decoded(headers, "x-tfy-logging-config", _object) or {}).get("enabled")
+    return enabled if isinstance(enabled, bool) else None
 
 
 def _decoded(headers: Mapping[bytes, bytes], name: str, decoder: Any) -> Any:

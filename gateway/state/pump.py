@@ -20,7 +20,7 @@ class Pump(Generic[Item]):
         turn: takes from the front of `waiting` what it could deal with; True: it is to be called again though nothing
             may be waiting. It is called by one task at a time, and never raises.
         drop: told of what has no room, the newest: the oldest tell how it began.
-        flush_s: nothing waits longer for its batch to fill.
+        flush_s: nothing waits longer for its batch to fill, to `batch` items.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Pump(Generic[Item]):
         *,
         max_waiting: int,
         flush_s: float = FLUSH_S,
+        batch: int = BATCH,
     ) -> None:
         self.waiting: list[Item] = []
         self.is_closing = False
@@ -37,6 +38,7 @@ class Pump(Generic[Item]):
         self._drop = drop
         self._max_waiting = max_waiting
         self._flush_s = flush_s
+        self._batch = batch
         self._working: asyncio.Task[None] | None = None
         self._in_turn = asyncio.Lock()
         self._is_full = asyncio.Event()
@@ -50,7 +52,7 @@ class Pump(Generic[Item]):
         waiting.append(item)
         if self._working is None:
             self.start()
-        elif len(waiting) == BATCH:
+        elif len(waiting) == self._batch:
             self._is_full.set()
 
     def start(self) -> None:

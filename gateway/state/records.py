@@ -1,14 +1,17 @@
 """Carries request records from the requests to the sinks. None of them waits for another."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
 
 import structlog
 
 from gateway.contract import Record, Sink
-from gateway.contract.part import Figure, Part, Status, counter, ending_with
+from gateway.contract.part import Figure, Part, Status, counter
 from gateway.logs import traceback_text
+from gateway.state.feed import LastingFeed
 from gateway.state.pump import FLUSH_S, Pump
 
 MAX_WAITING = 100_000
@@ -21,15 +24,32 @@ class Records(Part):
     """A pump for each sink. When one cannot keep up, the newest records are dropped for it, and counted.
 
     Args:
+        lasting: sinks that are to get all records, sooner or later, each by its name.
+        spool: a directory for what those do not take; None: it waits in memory.
         max_waiting: records, for each sink.
         flush_s: a record waits at most this long for its batch to fill.
     """
 
     name = "log"
 
-    def __init__(self, sinks: Sequence[Sink], *, max_waiting: int = MAX_WAITING, flush_s: float = FLUSH_S) -> None:
-        self._feeds = [Feed(sink, max_waiting=max_waiting, flush_s=flush_s) for sink in sinks]
-        self.add: Callable[[Record], None] = self._feeds[0].add if len(sinks) == 1 else self._add_to_all
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        *,
+        lasting: Mapping[str, Sink] = MappingProxyType({}),
+        spool: Path | None = None,
+        max_waiting: int = MAX_WAITING,
+        flush_s: float = FLUSH_S,
+    ) -> None:
+        self._lasting = [
+            LastingFeed(name, sink, spool=spool / name if spool is not None else None, max_waiting=max_waiting)
+            for name, sink in lasting.items()
+        ]
+        self._feeds: list[Feed | LastingFeed] = [
+            *(Feed(sink, max_waiting=max_waiting, flush_s=flush_s) for sink in sinks),
+            *self._lasting,
+        ]
+        self.add: Callable[[Record], None] = self._feeds[0].add if len(self._feeds) == 1 else self._add_to_all
         """Never waits and never raises. With one sink, as most have, nothing stands in between."""
 
     @property
@@ -42,9 +62,18 @@ class Records(Part):
 
     def figures(self) -> Iterable[Figure]:
         yield counter("gateway_records_dropped", "Request records that no sink took.", self.dropped)
+        if self._lasting:
+            waiting: dict[tuple[str, ...], float] = {(feed.name,): feed.waiting for feed in self._lasting}
+            yield Figure("gateway_records_waiting", "Request records in memory.", "gauge", waiting, ("sink",))
 
-    def running(self) -> AbstractAsyncContextManager[object]:
-        return ending_with(self.close)
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        for feed in self._lasting:
+            feed.start()
+        try:
+            yield
+        finally:
+            await self.close()
 
     async def flush(self) -> None:
         """Writes out what there is."""
@@ -66,7 +95,7 @@ class Feed:
         self.dropped = 0
         self.problem: str | None = None
         self._sink = sink
-        self._name = type(sink).__name__
+        self.name = type(sink).__name__
         self._pump: Pump[Record] = Pump(self._write, self._drop, max_waiting=max_waiting, flush_s=flush_s)
         self.add = self._pump.add
         self.flush = self._pump.flush
@@ -91,9 +120,9 @@ class Feed:
 
     def _drop(self, _: Record) -> None:
         self.dropped += 1
-        self.problem = self.problem or f"{self._name} loses records: it takes too long"
+        self.problem = self.problem or f"{self.name} loses records: it takes too long"
 
     def _lose(self, count: int, reason: str, traceback: str | None = None) -> None:
         self.dropped += count
-        self.problem = f"{self._name} loses records: {reason}"
-        log.error("records lost", sink=self._name, records=count, reason=reason, traceback=traceback)
+        self.problem = f"{self.name} loses records: {reason}"
+        log.error("records lost", sink=self.name, records=count, reason=reason, traceback=traceback)

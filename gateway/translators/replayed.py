@@ -8,7 +8,8 @@ from gateway.contract import Reading
 from gateway.contract.call import TellsFailure
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, GatewayError, UpstreamError
-from gateway.translators.reading import MAX_DOCUMENT, decoded
+from gateway.translators.reading import decoded
+from gateway.wire.whole import MAX_DOCUMENT
 
 _document = msgspec.json.Decoder(dict[str, Any])
 _encode = msgspec.json.encode

@@ -178,7 +178,8 @@ async def test_queries(logged):
     answers = []
     for route in ROUTES:
         for query in QUERIES:
-            if route.method == "GET" and "{" not in route.path:
+            # The stream does not end by itself; it reads its query as the list does.
+            if route.method == "GET" and "{" not in route.path and route.path != "/requests/stream":
                 path = f"{route.path}?{query}"
                 answers.append((path, await logged.ask("GET", path)))
 

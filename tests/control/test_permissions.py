@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
+from gateway.contract import Outcome, Record
 from gateway.contract.entry import Entry
 from gateway.control.routes import BASE, ROUTES, Needs, Permission
 from gateway.rules.access import ADMIN_PERMISSION, TENANT
@@ -149,6 +150,13 @@ NEEDS = {
     ("GET", "/llm-gateway/usage/requests/{request_id}"): Case(
         LIST_CONTROLS, refused=404, others={"manager of another team": 200}
     ),
+    ("GET", "/requests"): Case(),
+    ("GET", "/requests/stream"): Case(query="?no_such_filter=1", passed=400),  # else it would not end
+    ("GET", "/requests/export"): Case(),
+    ("GET", "/requests/facets"): Case(),
+    ("GET", "/requests/{request_id}"): Case(NOBODY, refused=404),
+    ("POST", "/llm-gateway/metrics/query"): Case(body={"startTs": 1772323200, "endTs": 1772326800}),
+    ("POST", "/spans/query"): Case(body={"startTime": "2026-03-01T00:00:00Z"}),
 }
 """What the table of routes cannot say. A route that needs an entry and has none fails its test."""
 
@@ -201,6 +209,19 @@ REQUEST = Entry(
     outcome="complete",
 )
 """Of a member of the team whose manager is the `manager of another team`."""
+RECORD = Record(
+    timestamp=REQUEST.at,
+    level="info",
+    request_id=REQUEST.request_id,
+    method="POST",
+    path="/v1/chat/completions",
+    status=200,
+    outcome=Outcome.COMPLETE,
+    duration_ms=1.0,
+    request_type="chat",
+    subject=REQUEST.subject,
+    teams=("blue",),
+)
 
 
 class World:
@@ -232,6 +253,7 @@ class World:
         new = await api.done(api.ask("POST", "/virtual-accounts/red/tokens"))
         self.token_id = new["id"]
         await api.app.control.ledger.write([REQUEST], at=REQUEST.at)
+        await api.app.control.records.write([RECORD])
 
     async def restore(self):
         """Makes what is named `red`, as far as it is not there."""

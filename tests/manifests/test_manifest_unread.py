@@ -13,7 +13,7 @@ KNOWN = types_of(providers_by_type()) - IN_PLUGINS.keys()
     ("type_", "why"),
     [
         ("provider-account/palm", "provider-account/palm is not supported yet"),
-        ("gateway-data-access-config", "gateway-data-access-config is not supported yet"),
+        ("alert-config", "alert-config is not supported yet"),
         ("mcp-server/remote", "mcp-server/remote is not supported yet"),
         (
             "provider-account/azure-openai",

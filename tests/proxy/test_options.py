@@ -158,3 +158,31 @@ async def test_a_wish_that_cannot_be_understood_is_refused(app_with, auth, heade
     assert answer.status == 400
     assert told in answer.json()["error"]["message"]
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "metadata"),
+    [
+        ({b"x-tfy-logging-config": b'{"enabled": true, "tracing_project_fqn": "p"}'}, {}),
+        ({b"x-tfy-logging-config": b'{"enabled": true, "app": "bot", "n": 1}'}, {"app": "bot"}),
+        ({b"x-tfy-logging-config": b'{"app": "bot"}', b"x-tfy-metadata": b'{"app": "web"}'}, {"app": "web"}),
+        ({b"x-tfy-logging-config": b'{"app": "bot"}', b"x-tfy-metadata": b'{"a": "b"}'}, {"app": "bot", "a": "b"}),
+    ],
+)
+def test_metadata_of_early_clients(headers, metadata):
+    """They put it into the header that says whether bodies are logged."""
+    assert metadata_of(headers) == metadata
+
+
+@pytest.mark.parametrize(
+    ("value", "logs"),
+    [('{"enabled": true}', True), ('{"enabled": false}', False), ('{"enabled": 1}', None), ("{}", None)],
+)
+def test_whether_bodies_are_logged(value, logs):
+    assert options_of({b"x-tfy-logging-config": value.encode()}).logs_bodies is logs
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{", b'{"app": "' + b"x" * 129 + b'"}'])
+def test_a_logging_config_that_cannot_be_read(value):
+    with pytest.raises(BadRequest, match="x-tfy-"):
+        metadata_of({b"x-tfy-logging-config": value})

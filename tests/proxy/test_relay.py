@@ -806,6 +806,10 @@ async def test_the_record_of_a_stream(app_with, auth, sink):
         "applied": None,
         "destination": None,
         "traceparent": None,
+        "teams": (),
+        "limit_rules": (),
+        "budget_rules": (),
+        "side_calls": (),
     }
     assert 0 < record.time_to_first_token_ms <= record.duration_ms
     assert 0 <= record.time_per_output_token_ms <= record.duration_ms

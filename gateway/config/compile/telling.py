@@ -21,7 +21,6 @@ from gateway.manifests.telemetry import (
     LogAlways,
     LogByHeader,
     LoggingConfig,
-    LogNever,
     MetadataConfig,
     MetadataIn,
     OtelConfig,
@@ -72,7 +71,6 @@ class TellingCompiler:
         for manifest, document in reversed(documents):
             match document:
                 case GlobalSettings():
-                    self._warn_of_bodies(manifest, document)
                     settings = document
                 case OtelConfig():
                     self._check_installed(manifest, document)
@@ -126,11 +124,6 @@ class TellingCompiler:
             else:
                 patterns.append((re.compile(custom.pattern), custom.redaction_text))
         return Redaction(tuple(patterns)) if patterns else None
-
-    def _warn_of_bodies(self, manifest: Manifest, settings: GlobalSettings) -> None:
-        if not isinstance(settings.logging_settings, LogNever | None):
-            message = "what is asked and answered is not written down yet, whatever this says"
-            self.warnings.append(manifest.fault(("logging_settings",), message))
 
     def _warn_of_storage(self, manifest: Manifest, config: DataRoutingConfig) -> None:
         """What is told of a destination besides its name is for whoever keeps records there."""

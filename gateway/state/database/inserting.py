@@ -10,7 +10,19 @@ from itertools import chain
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Date, DateTime, Double, Table, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Double,
+    Integer,
+    Table,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.util import await_only
 
 from gateway.state.database.charging import Row
@@ -26,7 +38,14 @@ PAUSE_S = 1e-5
 STAYS = "ON CONFLICT DO NOTHING"
 """The end of a statement: a row that is there already stays as it is. With `growing` it does not."""
 
-_TYPES = {BigInteger: "bigint", Boolean: "boolean", Date: "date", Double: "double precision", Text: "text"}
+_TYPES = {
+    BigInteger: "bigint",
+    Boolean: "boolean",
+    Date: "date",
+    Double: "double precision",
+    Integer: "integer",
+    Text: "text",
+}
 
 
 class Inserting(Protocol):

@@ -17,8 +17,9 @@ from gateway.contract.windows import utc_now
 from gateway.errors import BadRequest, Conflict, Unavailable, Unexpected
 from gateway.logs import traceback_text
 from gateway.state.database.ledger_rows import Total
-from gateway.state.ledger.spool import MAX_BYTES, Spool
+from gateway.state.ledger.spool import Spool
 from gateway.state.pump import BATCH, FLUSH_S, Pump
+from gateway.state.spool import MAX_BYTES
 
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 5.0
