@@ -22,6 +22,8 @@ def gathered(messages: Iterable[Message]) -> list[Message]:
     """
     opening: list[str] = []
     said: list[Message] = []
+    joined: list[Part] | None = None
+    """Content of the last message, if it was put together here."""
     has_answered = was_system = False
     for message in messages:
         role = message["role"]
@@ -33,9 +35,13 @@ def gathered(messages: Iterable[Message]) -> list[Message]:
         if is_system:
             message = {"role": "user", "content": f"<system-reminder>\n{_text(message)}\n</system-reminder>"}
         if said and said[-1]["role"] == message["role"] == "user" and (is_system or was_system):
-            said[-1] = {"role": "user", "content": [*_parts(said[-1]), *_parts(message)]}
+            if joined is None:
+                joined = [*_parts(said[-1])]
+                said[-1] = {"role": "user", "content": joined}
+            joined += _parts(message)
         else:
             said.append(message)
+            joined = None
         was_system = is_system
     return [{"role": "system", "content": "\n\n".join(opening)}, *said] if opening else said
 

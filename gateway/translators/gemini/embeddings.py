@@ -144,7 +144,7 @@ class VectorsReading(DocumentReading):
         except (ValueError, RecursionError) as error:
             raise BrokeOff("the provider's answer holds no embeddings") from error
         found = [{"values": each.embedding} for each in sorted(said.data, key=lambda each: each.index)]
-        if not found or not all(bytes(each["values"]).startswith(b"[") for each in found):
+        if not found or not all(bytes(each["values"])[:1] == b"[" for each in found):
             raise BrokeOff("the provider's answer holds no embeddings that are lists of numbers")
         self.told_usage = Usage.from_openai(said.usage)
         answer: dict[str, Any] = {"embeddings": found} if self._is_batch else {"embedding": found[0]}
