@@ -367,7 +367,7 @@ OPENAIS = [
     ("server", "offered"),
     [
         ("openai-compatible", [*OPENAIS, *ROOTS]),
-        ("vllm-openai", OPENAIS),
+        ("vllm-openai", [each for each in OPENAIS if each != "ocr"]),
         ("tei", ["embeddings", "rerank"]),
         ("infinity", ["embeddings", "rerank"]),
         ("nemo-retriever", ["embeddings", "rerank"]),
