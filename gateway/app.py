@@ -35,7 +35,9 @@ from gateway.dialects import (
     ALL,
     CHAT,
     COUNT_TOKENS,
+    EMBEDDINGS,
     GEMINI_COUNT,
+    GEMINI_EMBEDDINGS,
     GEMINI_MODELS,
     MODERATIONS,
     NATIVE,
@@ -77,6 +79,7 @@ from gateway.middleware import (
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
 from gateway.plugins import MIDDLEWARES, load_plugins
+from gateway.providers.translated import Translated
 from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
@@ -110,6 +113,7 @@ from gateway.state.sinks.log import LogSink
 from gateway.state.stalls import Stalls
 from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
+from gateway.translators.gemini.embeddings import ToEmbeddings
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
@@ -210,7 +214,12 @@ def build_app(
     admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
     tracing = Tracing(telling.traced_accounts, sampling=telling.sampling) if telling.traced_accounts else None
     dispatcher = Dispatcher(
-        network or http, health=health, random=Random(), admit=admission.enter_target, tracing=tracing
+        network or http,
+        health=health,
+        random=Random(),
+        admit=admission.enter_target,
+        tracing=tracing,
+        stand_ins={GEMINI_EMBEDDINGS.name: partial(Translated, through=ToEmbeddings(), dialect=EMBEDDINGS)},
     )
     estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
     reach = Reach(network or http, ask=dispatcher.ask, find=live.find_real, dialects=ASKED_FOR)

@@ -20,7 +20,7 @@ ABOUT = "An AI gateway: one API for the models of many providers, with tokens, l
 BEARER = {"token": {"type": "http", "scheme": "bearer"}}
 
 _VENDORS = {"rerank": "Cohere", "ocr": "Mistral", "messages": "Anthropic", "count_tokens": "Anthropic"} | dict.fromkeys(
-    ("gemini", "gemini_count_tokens"), "Google"
+    ("gemini", "gemini_count_tokens", "gemini_embeddings"), "Google"
 )
 
 Operation = dict[str, Any]

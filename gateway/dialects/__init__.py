@@ -4,6 +4,7 @@ from gateway.contract import Dialect
 from gateway.dialects.accounts import ACCOUNT_APIS
 from gateway.dialects.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from gateway.dialects.gemini import GEMINI, GEMINI_COUNT, GEMINI_MODELS
+from gateway.dialects.gemini_embeddings import GEMINI_EMBEDDINGS
 from gateway.dialects.images import IMAGE_EDITS, IMAGE_VARIATIONS, IMAGES
 from gateway.dialects.messages import COUNT_TOKENS, MESSAGES
 from gateway.dialects.moderations import MODERATIONS
@@ -33,6 +34,7 @@ ALL: tuple[Dialect, ...] = (
     COUNT_TOKENS,
     GEMINI,
     GEMINI_COUNT,
+    GEMINI_EMBEDDINGS,
     MAKE_RESPONSE,
     RESPONSE_TOKENS,
     COMPACT,
@@ -51,6 +53,7 @@ __all__ = [
     "EMBEDDINGS",
     "GEMINI",
     "GEMINI_COUNT",
+    "GEMINI_EMBEDDINGS",
     "GEMINI_MODELS",
     "IMAGES",
     "IMAGE_EDITS",

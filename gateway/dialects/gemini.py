@@ -94,13 +94,8 @@ class GeminiDialect:
 
     def parse(self, request: Request) -> Ask:
         """Raises NotFound, besides: it is another version of the API."""
-        body, version = request.body, request.path_params["version"]
-        if version not in VERSIONS:
-            raise NotFound(f"the Gemini API has no version {version[:40]!r} here; use {VERSIONS[0]}")
+        body, model = request.body, model_in(request)
         assert isinstance(body, JsonBody)
-        model = request.path_params["model"]
-        if not model or len(model) > MAX_MODEL_CHARS:
-            raise BadRequest(f"the name of a model has 1 to {MAX_MODEL_CHARS} characters", param="model")
         if self._is_count:
             return Ask(model, has_output=False)
         stream = action_of(request) == STREAM and not wants_list(request)
@@ -141,6 +136,16 @@ class GeminiDialect:
         body = call.request.body
         assert isinstance(body, JsonBody)
         return _encode({"totalTokens": max(1, estimated_tokens(body.fields.get("contents"), body.data))})
+
+
+def model_in(request: Request) -> str:
+    """Whose name stands in the path. Raises BadRequest, or NotFound: it is another version of the API."""
+    version, model = request.path_params["version"], request.path_params["model"]
+    if version not in VERSIONS:
+        raise NotFound(f"the Gemini API has no version {version[:40]!r} here; use {VERSIONS[0]}")
+    if not model or len(model) > MAX_MODEL_CHARS:
+        raise BadRequest(f"the name of a model has 1 to {MAX_MODEL_CHARS} characters", param="model")
+    return model
 
 
 def as_google(error: GatewayError, message: str) -> dict[str, Any]:

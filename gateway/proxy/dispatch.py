@@ -17,6 +17,7 @@ from gateway.contract import (
     Classifier,
     Head,
     JsonBody,
+    Provider,
     RelaysRefusals,
     Reply,
     StreamBody,
@@ -69,6 +70,8 @@ MAX_BUDGETS = 10_000
 Admit = Callable[[Exchange, Target], Awaitable[None] | None]
 """To be awaited, if there is anything to wait for. Raises RateLimited."""
 
+NO_STAND_INS: Mapping[str, Callable[[Provider], Provider]] = {}
+
 FIRST_TOKEN = "first_token_timeout"
 HELD_BACK: Mapping[str, str] = {"budget": "retry_budget", "deadline": "deadline"}
 """Why nobody else was asked, though there was somebody to ask; for the log and the caller."""
@@ -83,6 +86,7 @@ class Dispatcher:
         clock: monotonic seconds, the same as in `health`.
         admit: asked before each attempt of a route whether its target's limits have room.
         tracing: tells providers which trace a request is part of; None: they are not told.
+        stand_ins: name of a dialect that hardly any provider has -> who is asked in place of a provider.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class Dispatcher:
         clock: Callable[[], float] = perf_counter,
         admit: Admit | None = None,
         tracing: Tracing | None = None,
+        stand_ins: Mapping[str, Callable[[Provider], Provider]] = NO_STAND_INS,
     ) -> None:
         self.network = network
         self.health = health
@@ -101,6 +106,7 @@ class Dispatcher:
         self.clock = clock
         self.admit = admit
         self.tracing = tracing
+        self.stand_ins = stand_ins
         self._budgets: dict[str, RetryBudget] = {}
         self._bulkheads: dict[str, AsyncBulkhead] = {}
 
@@ -231,6 +237,8 @@ class Dispatcher:
         exchange.attempt = attempt
         exchange.attempts.append(attempt)
         target = attempt.target
+        if call.dialect.name in self.stand_ins:
+            attempt.stand_in = self.stand_ins[call.dialect.name](target.provider)
         if self.tracing is not None:
             route_target = self.tracing.onto(route_target, exchange)
         if self.admit is not None and choice.route is not None:  # else it was admitted with the request
@@ -258,6 +266,7 @@ class Dispatcher:
     async def _reply(self, call: Call, attempt: Attempt, route_target: RouteTarget) -> Reply:
         """A reply that is no refusal. One that refuses what is the gateway's own is asked for once more, without it."""
         target = attempt.target
+        provider = attempt.stand_in or target.provider
         network = target.upstream or self.network
         sent = call.request.body
         is_large = isinstance(sent, JsonBody) and len(sent.data) > LARGE
@@ -266,7 +275,7 @@ class Dispatcher:
         is_second = False
         while True:
             # To translate half a million turns takes two seconds, in which nobody else may be held up.
-            write = target.provider.request
+            write = provider.request
             request = await asyncio.to_thread(write, call, target) if is_large else write(call, target)
             if route_target.set_headers or route_target.remove_headers:
                 endpoint = request.endpoint.with_headers(route_target.set_headers, route_target.remove_headers)
@@ -290,7 +299,7 @@ class Dispatcher:
             finally:
                 reply.close()
             attempt.first_byte_at = attempt.last_byte_at = perf_counter()
-            refused = target.provider.refusal(call, target, Head(reply.status, reply.headers), body)
+            refused = provider.refusal(call, target, Head(reply.status, reply.headers), body)
             if is_second or not refused.is_worth_asking_again:
                 raise refused
             is_second = True

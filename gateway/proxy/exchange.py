@@ -7,7 +7,19 @@ from typing import Any, Self
 
 import msgspec
 
-from gateway.contract import Call, Caller, Choice, Dialect, Observer, Outcome, Reading, Span, Target, UpstreamRequest
+from gateway.contract import (
+    Call,
+    Caller,
+    Choice,
+    Dialect,
+    Observer,
+    Outcome,
+    Provider,
+    Reading,
+    Span,
+    Target,
+    UpstreamRequest,
+)
 from gateway.contract.limits import Amounts, Hold, Ticket
 from gateway.contract.objects import AccountObject
 from gateway.contract.price import Bill, Price
@@ -30,12 +42,14 @@ class Attempt(msgspec.Struct, eq=False):
     Args:
         tell_good: called when a good answer has begun, before any of it goes to the client.
         timer: ends the attempt when no answer has begun in time.
+        stand_in: who is asked in place of the target's own provider.
         usage: what the provider said; later, what is billed.
     """
 
     target: Target
     began_at: float
     tell_good: Callable[[], None]
+    stand_in: Provider | None = None
     timer: asyncio.TimerHandle | None = None
     request: UpstreamRequest | None = None
     dropped_params: tuple[str, ...] = ()

@@ -42,7 +42,8 @@ async def relay(exchange: Exchange, call: Call, attempt: Attempt, reply: Reply, 
             first = await _beginning(reply)
             is_stream = sse.looks_like_events(first)
         head, target = Head(reply.status, reply.headers, is_stream), attempt.target
-        reading = target.provider.reading(call, target, head) or call.dialect.reading(call, head)
+        provider = attempt.stand_in or target.provider
+        reading = provider.reading(call, target, head) or call.dialect.reading(call, head)
         attempt.reading = reading
         if not reading.is_stream:
             content_type = reading.content_type or content_type or JSON

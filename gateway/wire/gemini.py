@@ -17,6 +17,7 @@ from gateway.wire.passing import PassingReading
 from gateway.wire.whole import WholeReading
 
 STREAM = "streamGenerateContent"
+EMBED, BATCH_EMBED = "embedContent", "batchEmbedContents"
 MAX_EVENT = sse.MAX_EVENT
 MAX_CANDIDATES = 1000
 
@@ -56,6 +57,8 @@ class _Reply(msgspec.Struct, rename="camel"):
     error: Any = None
     total_tokens: int | None = None
     """Of an answer of `countTokens`."""
+    embedding: msgspec.Raw = msgspec.Raw()
+    embeddings: msgspec.Raw = msgspec.Raw()
 
     @property
     def searches(self) -> int:
@@ -78,6 +81,8 @@ class GenerateReading(WholeReading):
         is_free: it was not answered by a model, and uses nothing.
     """
 
+    other = NOT_A_REPLY
+
     def __init__(self, *, is_free: bool = False) -> None:
         super().__init__()
         self._is_free = is_free
@@ -95,20 +100,29 @@ class GenerateReading(WholeReading):
             self._usage = Usage()
         elif said.usage_metadata is not None:
             self._usage, self._tier = said.usage_metadata.usage(said.searches), said.usage_metadata.tier
-        if (
-            said.candidates is None
-            and not said.is_blocked
-            and said.usage_metadata is None
-            and said.total_tokens is None
-        ):
-            raise BrokeOff(NOT_A_REPLY)
+        if not self.is_answer(said):
+            raise BrokeOff(self.other)
         return body
+
+    def is_answer(self, said: _Reply) -> bool:
+        """Whether it is what was asked for."""
+        told = (said.candidates, said.usage_metadata, said.total_tokens)
+        return said.is_blocked or any(each is not None for each in told)
 
     def usage(self) -> Usage | None:
         return self._usage
 
     def service_tier(self) -> str | None:
         return self._tier
+
+
+class EmbeddingsReading(GenerateReading):
+    """The same of embeddings. Of older models Google tells no usage."""
+
+    other = "the provider's answer holds no embeddings"
+
+    def is_answer(self, said: _Reply) -> bool:
+        return bool(bytes(said.embedding) or bytes(said.embeddings))
 
 
 class GenerateStreamReading:

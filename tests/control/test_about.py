@@ -80,6 +80,8 @@ async def test_without_a_database_there_is_no_control_api(app_with):
         "/{version}/models/{model}:generateContent",
         "/{version}/models/{model}:streamGenerateContent",
         "/{version}/models/{model}:countTokens",
+        "/{version}/models/{model}:embedContent",
+        "/{version}/models/{model}:batchEmbedContents",
         "/v1/responses",
         "/v1/responses/input_tokens",
         "/v1/responses/compact",

@@ -172,6 +172,17 @@ async def test_thinking_goes_round(aclient, provider, say):
     }
 
 
+async def test_a_provider_that_does_not_stream(aclient, provider, say):
+    """langwatch/langwatch#6184: 200, and no event in which there was anything."""
+    provider.on("real-chat", [say.completion("all at once")])
+
+    async with aclient.messages.stream(model="mock/chat", max_tokens=9, messages=HELLO) as stream:
+        texts = [text async for text in stream.text_stream]
+        final = await stream.get_final_message()
+
+    assert (texts, final.stop_reason, final.usage.output_tokens) == (["all at once"], "end_turn", 2)
+
+
 async def test_what_was_left_out_is_told(aclient, provider, say):
     provider.on("real-chat", [say.completion()])
 

@@ -268,6 +268,29 @@ async def test_what_was_left_out_is_told(aclient, provider, say):
     assert answer.sdk_http_response.headers["x-gateway-dropped-params"] == "safetySettings"
 
 
+# --- embeddings ------------------------------------------------------------------------------------------------------
+
+
+async def test_embeddings(one_gateway, aclient, provider, say):
+    """One text, and several: the SDK asks for both as a batch."""
+    vectors = [{"object": "embedding", "index": index, "embedding": [0.5, float(index)]} for index in (1, 0)]
+    usage = {"prompt_tokens": 4, "total_tokens": 4}
+    provider.on("real-vectors", [say.whole({"object": "list", "data": vectors, "usage": usage})])
+
+    answer = await aclient.models.embed_content(
+        model="mock/vectors",
+        contents=["one", "two"],
+        config=types.EmbedContentConfig(output_dimensionality=2, task_type="RETRIEVAL_QUERY"),
+    )
+
+    assert [each.values for each in answer.embeddings] == [[0.5, 0.0], [0.5, 1.0]]
+    assert provider.requests[0].fields == {"model": "real-vectors", "input": ["one", "two"], "dimensions": 2}
+    headers = answer.sdk_http_response.headers
+    assert headers["x-gateway-dropped-params"] == "taskType"
+    [record] = await one_gateway.records_of(headers["x-request-id"])
+    assert (record["request_type"], record["usage"]) == ("gemini_embeddings", {"input": 4})
+
+
 # --- counting and models ---------------------------------------------------------------------------------------------
 
 

@@ -189,7 +189,7 @@ async def test_other_headers_may_come_twice():
     ["gzip", "GZIP", "br", "zstd", "identity, gzip", "gzip,identity", ",gzip", "x", "iden tity", '""', "*"],
 )
 async def test_packed_bodies_are_refused(encoding):
-    """A few KiB of gzip unpack to gigabytes."""
+    """agentgateway#2404. A few KiB of gzip unpack to gigabytes."""
     with pytest.raises(UnsupportedEncoding):
         await head(HOST, (b"content-encoding", encoding.encode()))
 

@@ -14,6 +14,7 @@ from gateway.dialects import (
     EMBEDDINGS,
     GEMINI,
     GEMINI_COUNT,
+    GEMINI_EMBEDDINGS,
     KEPT_COMPLETIONS,
     KEPT_RESPONSES,
     MAKE_RESPONSE,
@@ -356,7 +357,7 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
 
 
 DECLARED = [MAKE_RESPONSE, RESPONSE_TOKENS, COMPACT, KEPT_RESPONSES, KEPT_COMPLETIONS]
-OTHERS = [MESSAGES, COUNT_TOKENS, GEMINI, GEMINI_COUNT]
+OTHERS = [MESSAGES, COUNT_TOKENS, GEMINI, GEMINI_COUNT, GEMINI_EMBEDDINGS]
 OPENAIS = [
     *(dialect.name for dialect in ALL if dialect not in (*OTHERS, *ACCOUNT_APIS, *DECLARED)),
     "realtime",

@@ -68,6 +68,7 @@ OPERATIONS: Mapping[str, str] = {
     "completions": TEXT_COMPLETION,
     "embeddings": EMBEDDINGS,
     "gemini": GENERATE_CONTENT,
+    "gemini_embeddings": EMBEDDINGS,
     "gemini-native": GENERATE_CONTENT,
     "images": GENERATE_CONTENT,
     "image_edits": GENERATE_CONTENT,

@@ -23,6 +23,7 @@ SPAN_TYPES = {
     "gemini": "ChatCompletion",
     "completions": "Completion",
     "embeddings": "Embedding",
+    "gemini_embeddings": "Embedding",
     "rerank": "Rerank",
     "responses": "CreateModelResponse",
 }

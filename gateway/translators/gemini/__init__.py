@@ -7,13 +7,14 @@ reached this way: they get what the caller sent.
 from collections.abc import Callable
 from os import urandom
 
-from gateway.contract import Call, Head, JsonBody
+from gateway.contract import Call, Head, JsonBody, Reading
 from gateway.translators.gemini.names import shows_thoughts
 from gateway.translators.gemini.reply import Shown
 from gateway.translators.gemini.request import body_of
 from gateway.translators.gemini.stream import StreamedReply
 from gateway.translators.gemini.whole import ReplyReading
 from gateway.translators.messages.extent import Extent
+from gateway.translators.replayed import Replayed
 from gateway.wire.gemini import wants_list
 
 
@@ -34,9 +35,11 @@ class ToHub:
     def request(self, call: Call, model: str) -> JsonBody:
         return body_of(call, model, self.extent)
 
-    def reading(self, call: Call, head: Head) -> ReplyReading | StreamedReply:
+    def reading(self, call: Call, head: Head) -> Reading:
         shown = Shown(call.ask.name, self._new_id, shows_thinking=shows_thoughts(call.fields))
-        return StreamedReply(shown) if head.is_stream else ReplyReading(shown, is_list=wants_list(call.request))
+        if not head.is_stream and not call.ask.stream:
+            return ReplyReading(shown, is_list=wants_list(call.request))
+        return StreamedReply(shown) if head.is_stream else Replayed(StreamedReply(shown))
 
 
 class ToOpenAI(ToHub):

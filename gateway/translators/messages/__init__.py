@@ -8,11 +8,12 @@ who know a little more. Both say what they had to leave out.
 from collections.abc import Callable
 from os import urandom
 
-from gateway.contract import Call, Head, JsonBody
+from gateway.contract import Call, Head, JsonBody, Reading
 from gateway.translators.messages.extent import Extent
 from gateway.translators.messages.reply import ReplyReading
 from gateway.translators.messages.request import body_of
 from gateway.translators.messages.stream import StreamedReply
+from gateway.translators.replayed import Replayed
 
 
 class ToHub:
@@ -32,10 +33,11 @@ class ToHub:
     def request(self, call: Call, model: str) -> JsonBody:
         return body_of(call, model, self.extent)
 
-    def reading(self, call: Call, head: Head) -> ReplyReading | StreamedReply:
+    def reading(self, call: Call, head: Head) -> Reading:
         shows_thinking = b'"disabled"' not in bytes(call.fields.get("thinking", b""))
-        kind = StreamedReply if head.is_stream else ReplyReading
-        return kind(call.ask.name, self._new_id, shows_thinking=shows_thinking)
+        kind = StreamedReply if head.is_stream or call.ask.stream else ReplyReading
+        made = kind(call.ask.name, self._new_id, shows_thinking=shows_thinking)
+        return made if made.is_stream == head.is_stream else Replayed(made)
 
 
 class ToOpenAI(ToHub):

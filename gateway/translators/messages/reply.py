@@ -38,7 +38,7 @@ class ReplyReading(DocumentReading):
         self._tier = said.service_tier
         stop, stop_sequence = stop_of(said.choices[0], has_calls=bool(message.tool_calls))
         reply = {
-            "id": message_id(said.id, self._new_id),
+            "id": message_id(self._new_id),
             "type": "message",
             "role": "assistant",
             "model": self._model,
@@ -53,10 +53,10 @@ class ReplyReading(DocumentReading):
         return self._tier
 
 
-def message_id(given: str | int | None, new_id: Callable[[], str]) -> str:
-    """Clients count by it, so no two messages have the same."""
-    text = str(given or new_id())
-    return text if text.startswith("msg_") else f"msg_{text}"
+def message_id(new_id: Callable[[], str]) -> str:
+    """Claude Code takes two messages of one id for one, and so mixes up the turns of a conversation; and Ollama gives
+    ids of three digits, LMDeploy those of its sessions. So it is never the provider's."""
+    return f"msg_{new_id()}"
 
 
 def _blocks(message: Said, new_id: Callable[[], str], *, shows_thinking: bool) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from gateway.contract import Call, JsonBody
 from gateway.errors import BadRequest
 from gateway.translators.chat import BUDGETS, ChatRequest, ReasoningOption
 from gateway.translators.chat.thinkers import is_thinker
+from gateway.translators.instructions import gathered
 from gateway.translators.messages.extent import Extent
 from gateway.translators.messages.tools import choice_of, tools_of
 from gateway.translators.messages.turns import Block, Turn, Turns
@@ -50,7 +51,7 @@ def body_of(call: Call, model: str, extent: Extent) -> JsonBody:
     tools = tools_of(request, extent)
     fields: dict[str, Any] = {
         "model": model,
-        "messages": turns.messages,
+        "messages": turns.messages if extent.is_hub else gathered(turns.messages),
         "max_completion_tokens" if thinks and not extent.is_hub else "max_tokens": request.raw("max_tokens"),
         "stop": request.raw("stop_sequences"),
         **tools,

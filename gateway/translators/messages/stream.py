@@ -53,7 +53,7 @@ class StreamedReply(EventReading):
         out = b""
         for choice in chunk.choices or ():
             if not self._events.has_started:
-                out = self._events.start(message_id(chunk.id, self._new_id), self._model)
+                out = self._events.start(message_id(self._new_id), self._model)
             if choice.index == 0:
                 out += self._choice(choice)
         return out

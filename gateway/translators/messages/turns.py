@@ -72,9 +72,7 @@ class Turns:
         blocks = [block for block in content or () if not (block.text or "").startswith(BILLING)]
         if len(blocks) < len(content or ()):
             self._request.drop("system.x-anthropic-billing-header")
-        if any(block.type != "text" for block in blocks):
-            raise BadRequest("the system can say only text", param="system")
-        parts = self._parts(blocks)
+        parts = self._texts(blocks, "system")
         if self._extent.is_hub:
             self._say("system", parts)
         elif parts:  # some servers take nothing but one text here
@@ -89,9 +87,15 @@ class Turns:
             case "user":
                 self._user(blocks)
             case "system":
-                self._say("system", self._parts(blocks))
+                self._say("system", self._texts(blocks, "messages"))
             case _:
                 raise BadRequest("the role of a message must be user or assistant", param="messages")
+
+    def _texts(self, blocks: list[Block], param: str) -> list[Part]:
+        """Of the system. Raises BadRequest: it says something else than text."""
+        if any(block.type != "text" for block in blocks):
+            raise BadRequest("the system can say only text", param=param)
+        return self._parts(blocks)
 
     def _say(self, role: str, parts: list[Part]) -> None:
         if parts:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from os import urandom
 from time import time
 
-from gateway.contract import Call, Head, JsonBody
+from gateway.contract import Call, Head, JsonBody, Reading
 from gateway.translators.messages.extent import Extent
+from gateway.translators.replayed import Replayed
 from gateway.translators.responses.reply import ReplyReading
 from gateway.translators.responses.request import body_of
 from gateway.translators.responses.stream import StreamedReply
@@ -36,9 +37,10 @@ class ToHub:
     def request(self, call: Call, model: str) -> JsonBody:
         return body_of(call, model, self.extent)
 
-    def reading(self, call: Call, head: Head) -> ReplyReading | StreamedReply:
-        kind = StreamedReply if head.is_stream else ReplyReading
-        return kind(call, self._new_id(), int(self._clock()))
+    def reading(self, call: Call, head: Head) -> Reading:
+        kind = StreamedReply if head.is_stream or call.ask.stream else ReplyReading
+        made = kind(call, self._new_id(), int(self._clock()))
+        return made if made.is_stream == head.is_stream else Replayed(made)
 
 
 class ToOpenAI(ToHub):

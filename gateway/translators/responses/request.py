@@ -12,6 +12,7 @@ import msgspec
 from gateway.contract import Call, JsonBody
 from gateway.errors import BadRequest
 from gateway.translators.chat import ChatRequest
+from gateway.translators.instructions import gathered
 from gateway.translators.messages.extent import Extent
 from gateway.translators.responses.items import Item, Items
 from gateway.translators.responses.tools import tools_of
@@ -21,7 +22,10 @@ _THINKS = re.compile(r"(?:\A|/)(?:o[1-9](?![0-9a-z])|gpt-[5-9]|gpt-oss)")
 _LIMITS_ALL = re.compile(r"(?:\A|/)(?:o[1-9](?![0-9a-z])|gpt-[5-9])")
 """Those of them that take no `max_tokens`."""
 _NOT_FOR_ANSWERS = re.compile(r"chat-latest")
-_PASSED_ON = ("temperature", "top_p", "service_tier", "prompt_cache_key", "safety_identifier", "user")
+_PASSED_ON = (
+    *("temperature", "top_p", "presence_penalty", "frequency_penalty"),
+    *("service_tier", "prompt_cache_key", "safety_identifier", "user"),
+)
 """Fields that chat has under the same name, and with the same meaning."""
 _KEPT_HERE = ("background", "metadata", "previous_response_id", "store")
 """What the gateway itself sees to."""
@@ -87,7 +91,7 @@ def _messages(request: ChatRequest, extent: Extent) -> list[dict[str, Any]]:
     messages = items.messages
     if not messages:
         raise BadRequest("input must not be empty", param="input")
-    return messages
+    return messages if extent.is_hub else gathered(messages)
 
 
 def _text(request: ChatRequest, *, takes_verbosity: bool) -> dict[str, Any]:

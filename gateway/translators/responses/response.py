@@ -1,8 +1,11 @@
 """The response itself, around what is in it.
 
-Source: platform.openai.com/docs/api-reference/responses/object, read 2026-11.
+Source: platform.openai.com/docs/api-reference/responses/object; openresponses.org/specification (ResponseResource);
+read 2026-11.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -14,19 +17,21 @@ from gateway.wire.responses import response_id
 _NULL = msgspec.Raw(b"null")
 _ECHOED: dict[str, msgspec.Raw] = {
     "background": msgspec.Raw(b"false"),
+    "frequency_penalty": msgspec.Raw(b"0.0"),
     "instructions": _NULL,
     "max_output_tokens": _NULL,
     "max_tool_calls": _NULL,
     "metadata": msgspec.Raw(b"{}"),
     "parallel_tool_calls": msgspec.Raw(b"true"),
+    "presence_penalty": msgspec.Raw(b"0.0"),
     "previous_response_id": _NULL,
     "prompt_cache_key": _NULL,
-    "reasoning": msgspec.Raw(b'{"effort":null,"summary":null}'),
+    "reasoning": msgspec.Raw(b"{}"),
     "safety_identifier": _NULL,
     "service_tier": msgspec.Raw(b'"auto"'),
     "store": msgspec.Raw(b"true"),
     "temperature": msgspec.Raw(b"1.0"),
-    "text": msgspec.Raw(b'{"format":{"type":"text"}}'),
+    "text": msgspec.Raw(b"{}"),
     "tool_choice": msgspec.Raw(b'"auto"'),
     "tools": msgspec.Raw(b"[]"),
     "top_logprobs": msgspec.Raw(b"0"),
@@ -35,6 +40,13 @@ _ECHOED: dict[str, msgspec.Raw] = {
     "user": _NULL,
 }
 """Fields of the request that stand in the response -> what OpenAI says where they were not given."""
+_OF_TYPES: Mapping[bytes, Mapping[str, Any]] = {
+    b'"function"': {"description": None, "parameters": None, "strict": None},
+    b'"json_schema"': {"description": None, "strict": False},
+}
+"""Type of a tool, or of the form of a text -> the same of what is in it: clients that check types want all of it."""
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_tools = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
 def response_to(call: Call, hexadecimal: str, created_at: int) -> dict[str, Any]:
@@ -44,8 +56,7 @@ def response_to(call: Call, hexadecimal: str, created_at: int) -> dict[str, Any]
         hexadecimal: of its id.
         created_at: seconds since 1970.
     """
-    fields = call.fields
-    echo = {name: given if (given := fields.get(name, _NULL)) != _NULL else usual for name, usual in _ECHOED.items()}
+    echo = _echo(call.fields)
     return {
         "id": response_id(hexadecimal),
         "object": "response",
@@ -59,6 +70,23 @@ def response_to(call: Call, hexadecimal: str, created_at: int) -> dict[str, Any]
         "usage": None,
         **echo,
     }
+
+
+def _echo(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    echo: dict[str, Any] = {
+        name: given if (given := fields.get(name, _NULL)) != _NULL else usual for name, usual in _ECHOED.items()
+    }
+    with suppress(msgspec.DecodeError, RecursionError):  # who made it has refused what cannot be read
+        echo["tools"] = [_completed(tool) for tool in _tools.decode(echo["tools"])]
+        echo["reasoning"] = {"effort": None, "summary": None, **_fields.decode(echo["reasoning"])}
+        text = _fields.decode(echo["text"])
+        form = text.get("format", _NULL)
+        echo["text"] = {**text, "format": {"type": "text"} if form == _NULL else _completed(_fields.decode(form))}
+    return echo
+
+
+def _completed(given: Mapping[str, msgspec.Raw]) -> Mapping[str, Any]:
+    return {**_OF_TYPES.get(bytes(given.get("type", b"")), {}), **given}
 
 
 def usage_fields(usage: Usage | None) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def test_content_that_cannot_be_sent_is_refused(sent, part):
 
 
 def test_calls_and_their_results(sent):
-    """Parallel ones: all results are in one turn, before what the user says."""
+    """Parallel ones (maximhq/bifrost#3512): all results are in one turn, before what the user says."""
     messages = [
         user(text("weather?")),
         calls(call("toolu_1"), call("toolu_2", arguments=""), content="Let me see."),
@@ -281,7 +281,7 @@ def test_ids_of_other_vendors(sent):
 
 
 def test_arguments_that_are_no_json(sent):
-    """apache/apisix#13599: a model was cut off in the middle of them, and the conversation goes on."""
+    """apache/apisix#13599, #13674: a model was cut off in the middle of them, and the conversation goes on."""
     body, _ = sent(messages=[user(text("a")), calls(call(arguments='{"city":')), result()], tools=[WEATHER])
 
     assert body["messages"][1]["content"][0]["input"] == {"INVALID_JSON": '{"city":'}

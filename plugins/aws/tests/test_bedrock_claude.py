@@ -236,7 +236,8 @@ async def test_a_refusal_is_in_anthropics_words(sdk):
     ],
 )
 def test_betas_are_a_field_and_only_those_that_bedrock_knows(message, headers, fields, betas, dropped):
-    """With one that it does not know, it refuses all of the request. Who writes the field means Bedrock."""
+    """LL#20021, envoyproxy/ai-gateway#2148: with one that it does not know, it refuses all of the request. Who writes
+    the field means Bedrock."""
     call = message(headers, **fields)
 
     body = verbatim_for(call, MODEL, translator).request(call, MODEL)

@@ -11,6 +11,7 @@ from gateway.errors import BadRequest, Refused
 from gateway.manifests.accounts import ProviderAccount
 from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vendor, any_model_of
 from gateway.translators import HUB, translator
+from gateway.translators.gemini.embeddings import ToEmbeddings as FromGemini
 from gateway.translators.images import DIALECTS as IMAGES
 from gateway.translators.joined import Joined
 from gateway.wire.address import below, path_of
@@ -66,11 +67,13 @@ class GoogleSettings(Settings, frozen=True):
     Args:
         endpoints: by method, or for OpenAI's API by dialect.
         format: what is spoken there.
+        passes_embeddings_on: callers of the Gemini API get the embeddings of that; on Vertex AI it has other words.
         betas: `anthropic_betas` of the account.
     """
 
     format: str = "gemini"
     embeddings: Translator | None = None
+    passes_embeddings_on: bool = False
     pictures: ToPictures | None = None
     betas: tuple[str, ...] = ()
 
@@ -117,7 +120,7 @@ class Google(OpenAICompatible):
             target = msgspec.structs.replace(target, settings=settings)
         if call.dialect.name == GEMINI:
             return native.request(call, target)
-        if settings.format == "gemini" and call.dialect.name in (verbatim.GENERATE, verbatim.COUNT):
+        if settings.format == "gemini" and _is_passed_on(call.dialect.name, settings):
             return verbatim.request(call, target)
         if call.dialect.name in IMAGES and settings.pictures is not None:
             made, dropped = settings.pictures.request(call, target.model)
@@ -210,6 +213,7 @@ class Google(OpenAICompatible):
                 asks_for_usage=account.asks_for_usage and address.format == "openai",
                 format=address.format,
                 embeddings=ToEmbeddings(api),
+                passes_embeddings_on=api == "gemini",
                 betas=account.anthropic_betas if isinstance(account, VertexAccount) else (),
                 pictures=ToPictures(is_vertex=api != "gemini") if address.format == "gemini" else None,
             ),
@@ -223,8 +227,10 @@ class Google(OpenAICompatible):
         """
         settings: GoogleSettings = target.settings
         dialect, spoken = call.dialect.name, settings.format
-        if spoken in (dialect, "openai", "mistral") or (spoken == "gemini" and dialect == verbatim.COUNT):
+        if spoken in (dialect, "openai", "mistral") or _is_passed_on(dialect, settings):
             return None
+        if spoken == "gemini" and dialect == verbatim.EMBED and settings.embeddings is not None:
+            return Joined(FromGemini(keeps_task=True), settings.embeddings)
         if spoken == "ranking":
             if dialect != self._ranking.dialect:
                 raise BadRequest(f"{target.name} ranks documents, and does nothing else: use /rerank", param="model")
@@ -256,6 +262,14 @@ class Google(OpenAICompatible):
         return request
 
 
+def _is_passed_on(dialect: str, settings: GoogleSettings) -> bool:
+    """Whether callers speak the API of the target themselves."""
+    is_one = dialect in (verbatim.GENERATE, verbatim.COUNT) or (
+        dialect == verbatim.EMBED and settings.passes_embeddings_on
+    )
+    return is_one and settings.format == "gemini"
+
+
 def _settings_for(model: str, settings: GoogleSettings) -> GoogleSettings:
     """Raises BadRequest: a name that would lead elsewhere."""
     assert settings.models is not None
@@ -281,7 +295,9 @@ def _urls(address: Address) -> dict[str, str]:
                 "stream": f"{address.base}:streamRawPredict",
             }
     return {
-        **dict.fromkeys(("generate", verbatim.GENERATE, verbatim.COUNT), f"{address.base}:generateContent"),
+        **dict.fromkeys(
+            ("generate", verbatim.GENERATE, verbatim.COUNT, verbatim.EMBED), f"{address.base}:generateContent"
+        ),
         "stream": f"{address.base}:streamGenerateContent?alt=sse",
         **{method: f"{address.base}:{method}" for method in _METHODS.values()},
     }

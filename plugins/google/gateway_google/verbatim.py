@@ -13,13 +13,14 @@ from gateway.contract import Call, Target, UpstreamRequest
 from gateway.errors import BadRequest
 from gateway.providers.openai_compatible import Settings
 from gateway.translators.chat.request import read
+from gateway.translators.gemini.embeddings import OF_ROUTES as OF_EMBEDDINGS
 from gateway.translators.gemini.request import OF_ROUTES
 from gateway.translators.gemini.sealed import without_foreign
 from gateway.wire.address import path_of
 from gateway.wire.gemini import action_of
 from gateway.wire.native import body_of, with_query
 
-GENERATE, COUNT = "gemini", "gemini_count_tokens"
+GENERATE, COUNT, EMBED = "gemini", "gemini_count_tokens", "gemini_embeddings"
 """Names of the dialects."""
 
 _CONFIG: Mapping[str, str] = {
@@ -45,11 +46,28 @@ def request(call: Call, target: Target) -> UpstreamRequest:
         endpoint = endpoint.at(with_query(f"{path}:{action_of(call.request)}", call.request))
     except ValueError as error:
         raise BadRequest(f"this cannot be passed on: {error}") from error
+    if call.dialect.name == EMBED:
+        return UpstreamRequest(endpoint, *_embedding(call, f"models/{target.model}"))
     call, dropped = _with_routes(call)
     if call.dialect.name == COUNT and _INNER in call.fields:
         inner = {**read(call.fields[_INNER], dict[str, msgspec.Raw], _INNER), "model": f"models/{target.model}"}
         call = call.with_fields({**call.fields, _INNER: msgspec.Raw(msgspec.json.encode(inner))})
     return UpstreamRequest(endpoint, without_foreign(body_of(call)), dropped)
+
+
+def _embedding(call: Call, model: str) -> tuple[bytes, tuple[str, ...]]:
+    """A body of embeddings, in which Google wants the name of the path again; and what of a route was left out."""
+    of_route = {name for name in (*OF_ROUTES, *OF_EMBEDDINGS) if name in call.fields}
+    fields: dict[str, Any] = {name: raw for name, raw in call.fields.items() if name not in of_route}
+    said: dict[str, Any] = {"model": msgspec.Raw(msgspec.json.encode(model))}
+    if "dimensions" in of_route:
+        said["outputDimensionality"] = call.fields["dimensions"]
+    if "requests" in fields:
+        asked = read(fields["requests"], list[dict[str, msgspec.Raw]], "requests")
+        fields["requests"] = [{**each, **said} for each in asked]
+    else:
+        fields |= said
+    return msgspec.json.encode(fields), tuple(sorted(of_route - {"dimensions"}))
 
 
 def _with_routes(call: Call) -> tuple[Call, tuple[str, ...]]:

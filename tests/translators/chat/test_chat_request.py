@@ -12,7 +12,7 @@ SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
 
 
 def test_what_nobody_takes_is_told(chat):
-    """Portkey-AI/gateway#1615: a field that was not in the table got lost, and nobody was told."""
+    """Portkey-AI/gateway#1615, #1559: a field that was not in the table got lost, and nobody was told."""
     request = ChatRequest(chat(temperature=0.5, seed=7, user=None, n=1, logit_bias={}, store=False, stream=True))
 
     assert request.take("temperature", float) == 0.5

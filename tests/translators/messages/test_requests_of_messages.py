@@ -92,7 +92,7 @@ def test_which_tool_is_to_be_called(sent, choice, said):
 
 
 def test_a_choice_without_tools(sent):
-    """Coding agents send one, and OpenAI refuses it."""
+    """LL#25477: coding agents send one, and OpenAI refuses it."""
     assert sent("openai", tool_choice={"type": "auto"}) == ({}, ())
     with pytest.raises(BadRequest, match="there are no tools"):
         sent("openai", tool_choice={"type": "any"})
@@ -230,6 +230,20 @@ def test_the_system(turned):
     assert hub == [{"role": "system", "content": blocks}, {"role": "user", "content": "hi"}]
     assert openai == [{"role": "system", "content": "Be brief.\n\nBe kind."}, {"role": "user", "content": "hi"}]
     assert dropped == ("cache_control",)
+
+
+def test_the_system_in_the_middle(turned):
+    """ollama/ollama#17774: Claude Code puts its list of agents there, and some models refuse the whole request."""
+    agents = {"role": "system", "content": [text("Agents:", cache_control=MARK), text("one")]}
+
+    hub, _ = turned("hub", user(text("hi")), {"role": "system", "content": "Agents: one"}, system="Be brief.")
+    extended, _ = turned("extended", user(text("hi")), agents, system="Be brief.")
+
+    assert hub[1:] == [{"role": "user", "content": "hi"}, {"role": "system", "content": "Agents: one"}]
+    assert extended == [
+        {"role": "system", "content": "Be brief.\n\nAgents:\n\none"},
+        {"role": "user", "content": "hi"},
+    ]
 
 
 def test_what_claude_code_says_to_anthropic_alone(turned):

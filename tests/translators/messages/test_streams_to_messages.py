@@ -82,7 +82,7 @@ def test_a_stream_event_by_event(reading, events_of):
     events = events_of(one.feed(HELLO))
 
     assert events[0]["message"] == {
-        "id": "msg_c1",
+        "id": "msg_new",
         "type": "message",
         "role": "assistant",
         "model": "m",
@@ -202,8 +202,8 @@ def test_arguments_go_on_as_they_come(reading):
 
 
 def test_calls_that_are_made_at_once(streamed):
-    """Their arguments come in turns. Other gateways lose what comes behind the start of the next block, and agents call
-    tools with nothing."""
+    """LL#25321, LL#29491: their arguments come in turns. Other gateways lose what comes behind the start of the next
+    block, and agents call tools with nothing."""
     events = streamed(
         chunk(begun(0, "call_1", "f")),
         chunk(begun(1, "call_2", "g")),
@@ -224,6 +224,7 @@ def test_calls_that_are_made_at_once(streamed):
 
 @pytest.mark.parametrize("arguments", ["", None, {}])
 def test_a_call_without_arguments(streamed, arguments):
+    """agentgateway#3002: with no arguments at all, agents made the call again and again."""
     delta = {"tool_calls": [{"id": "call_1", "function": {"name": "f", "arguments": arguments}}]}
 
     assert blocks_of(streamed(chunk(delta), chunk(finish="stop"))) == [
@@ -348,7 +349,8 @@ pieces = st.one_of(
 
 @given(st.lists(pieces, min_size=1, max_size=12))
 def test_the_order_of_things_is_kept(reading, events_of, deltas):
-    """Whatever comes: blocks do not overlap, indexes rise, there is one end, and no text and no argument is lost."""
+    """LL#13373, LL#14315: blocks do not overlap, indexes rise, there is one end, and no text and no argument is lost,
+    whatever comes."""
     one = reading(is_stream=True)
 
     events = events_of(one.feed(wire(ROLE, *map(chunk, deltas), chunk(finish="stop")) + DONE))

@@ -46,11 +46,13 @@ def test_a_response(answered):
             "total_tokens": 10,
         },
         "background": False,
+        "frequency_penalty": 0.0,
         "instructions": "Be short.",
         "max_output_tokens": None,
         "max_tool_calls": None,
         "metadata": {"a": "b"},
         "parallel_tool_calls": True,
+        "presence_penalty": 0.0,
         "previous_response_id": None,
         "prompt_cache_key": None,
         "reasoning": {"effort": None, "summary": None},
@@ -65,6 +67,32 @@ def test_a_response(answered):
         "top_p": 1.0,
         "truncation": "disabled",
         "user": None,
+    }
+
+
+def test_what_was_left_out_inside_of_fields_is_said(answered):
+    """Clients of Open Responses check the types of what they get, and a field that is not there is a fault to them."""
+    tools = [{"type": "function", "name": "f"}, {"type": "custom", "name": "patch"}]
+
+    response = answered({"content": "a"}, tools=tools, reasoning={"effort": "low"}, text={"verbosity": "low"})
+
+    assert response["tools"] == [
+        {"type": "function", "name": "f", "description": None, "parameters": None, "strict": None},
+        {"type": "custom", "name": "patch"},
+    ]
+    assert response["reasoning"] == {"effort": "low", "summary": None}
+    assert response["text"] == {"format": {"type": "text"}, "verbosity": "low"}
+
+
+def test_of_a_schema_all_is_said(answered):
+    response = answered({"content": "{}"}, text={"format": {"type": "json_schema", "name": "n", "schema": {}}})
+
+    assert response["text"]["format"] == {
+        "type": "json_schema",
+        "name": "n",
+        "schema": {},
+        "description": None,
+        "strict": False,
     }
 
 

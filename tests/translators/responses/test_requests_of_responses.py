@@ -165,7 +165,7 @@ def test_a_result_that_comes_late_stands_behind_its_call(turned):
     """A chat refuses anything between them; Codex puts notices there."""
     messages, _ = turned("openai", call("c1"), {"role": "developer", "content": "note"}, output("c1"))
 
-    assert [message["role"] for message in messages] == ["assistant", "tool", "system"]
+    assert [message["role"] for message in messages] == ["assistant", "tool", "user"]
 
 
 def test_pictures_in_results_are_shown_by_the_user(turned):
@@ -324,7 +324,7 @@ def test_other_tools_of_openai_are_refused_by_name(sent, kind):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"tool_choice": "required"},
+        {"tool_choice": "required"},  # LL#25477
         {"tool_choice": {"type": "function", "name": "g"}, "tools": [FUNCTION]},
         {"tool_choice": {"type": "web_search"}, "tools": [FUNCTION]},
         {"tools": [{"type": "function"}]},

@@ -124,7 +124,8 @@ def test_a_stream_cut_anywhere(reading, stream):
 
 
 def test_all_kinds_of_items(reading, events_of):
-    """Two calls at once, whose arguments come in turns: each is told as if it had been made alone."""
+    """LL#18201, LL#20246: two calls at once, whose arguments come in turns, are each told as if made alone; and
+    there is reasoning before them."""
     events = events_of(reading(is_stream=True, tools=TOOLS).feed(ALL_KINDS))
 
     assert kinds(events) == [
@@ -350,7 +351,7 @@ DELTAS = st.one_of(
 @settings(deadline=None)
 @given(deltas=st.lists(DELTAS, max_size=8), finish=st.sampled_from(["stop", "length", "tool_calls", None]))
 def test_whatever_comes_keeps_to_the_grammar(deltas, finish):
-    """Also what no provider should send."""
+    """LL#29254, LL#25848, agentgateway#1455: also what no provider should send. Codex drops a stream out of order."""
     data = msgspec.json.encode({"model": "m", "input": "hi", "stream": True, "tools": TOOLS})
     request = Request(body=JsonBody(msgspec.json.decode(data, type=dict[str, msgspec.Raw]), data))
     one = ToHub().reading(Call(MAKE_RESPONSE, MAKE_RESPONSE.parse(request), request), Head(200, {}, is_stream=True))
