@@ -17,7 +17,7 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import metadata_of
 from gateway.proxy.trial import Trial, trial
 from gateway.rules.guards import GuardRules, checks_by_name, checks_of, chosen_in, refusal
-from gateway.wire.wording import Spot, free_spots
+from gateway.wire.wording import Spot, TooManyTexts, free_spots
 
 MAX_BODY_BYTES = 1024 * 1024
 CHOSEN = b"x-tfy-guardrails"
@@ -161,10 +161,14 @@ class ClaudeCodeEndpoint:
 
 
 def _spots(event: dict[str, Any], field: str, role: str) -> list[Spot]:
+    """Raises BadRequest: they are hidden too deeply."""
     value = event.get(field)
     if isinstance(value, str):
         return [Spot(role, value, event, field)]
-    return [*free_spots(value, role)]
+    try:
+        return [*free_spots(value, role)]
+    except TooManyTexts as error:
+        raise BadRequest(f"{field} of the hook cannot be looked at: {error}", param=field) from error
 
 
 def _answer(name: str, hook: Hook, event: dict[str, Any], field: str, spots: list[Spot], said: Trial) -> dict[str, Any]:

@@ -246,6 +246,8 @@ class GuardedWriter(ResponseWriter):
                 out += held.end()
         except GatewayError:
             raise
+        except TooManyTexts as error:
+            return self._let_go(str(error), held)
         except Exception:  # a finder's
             log.error("guardrail failed", request_id=self._exchange.id, traceback=traceback_text())
             return self._let_go("a guardrail failed", held)

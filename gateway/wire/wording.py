@@ -14,7 +14,14 @@ ASKED = (
     *("system", "instructions", "messages", "input", "prompt", "suffix", "query", "documents", "texts"),
     *("contents", "systemInstruction", "system_instruction", "text", "inputs", "message", "instances"),
 )
-"""Fields of a request that hold texts."""
+"""Fields of a request in which somebody speaks."""
+UNSAID = frozenset(
+    {
+        *("id", "model", "stream", "stream_options", "previous_response_id", "conversation"),
+        *("prompt_cache_key", "service_tier", "encoding_format", "include", "modalities"),
+    }
+)
+"""Fields of a request of which a model sees nothing: names, ids and switches."""
 
 UNTOUCHED = frozenset(
     {
@@ -31,7 +38,7 @@ UNTOUCHED = frozenset(
 """What stands under these is no wording: it would break if it were changed."""
 JSON_TEXTS = frozenset({"arguments", "partial_json"})
 """Text that is JSON itself: what a tool is called with."""
-FREE = frozenset({"input", "args", "parsed_arguments", "structuredContent"})
+FREE = frozenset({"input", "args", "response", "parsed_arguments", "structuredContent"})
 """Objects of tools, in which any name may stand: all of their texts are wording."""
 LONG_NUMBER = 10**6
 """What is written without a sign of being a number to count with: cards and numbers of persons are larger."""
@@ -45,7 +52,7 @@ _decode = msgspec.json.decode
 
 
 class TooManyTexts(ValueError):
-    """A document has more of them than anybody should look at."""
+    """A document has more of them, or hides them deeper, than anybody should look."""
 
 
 class Spot(NamedTuple):
@@ -130,8 +137,25 @@ def request_spots(fields: Mapping[str, Any], *, last_only: bool = False) -> Iter
                 continue
         if isinstance(value, str):
             yield Spot(role, value, fields, name)
+        elif name == "documents" or (name == "text" and isinstance(value, dict)):
+            # What is ranked may have fields of any name; of responses, `text` is the schema of the answer.
+            yield from free_spots(value, role)
         else:
             yield from _spots(value, role)
+
+
+def aside_spots(name: str, fields: Mapping[str, Any]) -> Iterator[Spot]:
+    """
+    Args:
+        name: of a field that is in neither `ASKED` nor `UNSAID`: what tools are for, the form of the answer, and what
+            was not there yet when this was written. A model reads it, though nobody says it: all of its texts count,
+            whatever they are called.
+    """
+    value = fields[name]
+    if isinstance(value, str):
+        yield Spot("system", value, fields, name)
+    elif isinstance(value, dict | list):
+        yield from free_spots(value, "system")
 
 
 def without_tokens(value: Any, depth: int = 0) -> None:
@@ -155,7 +179,7 @@ def answer_spots(answer: Any) -> Iterator[Spot]:
 
 def _spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
     if depth > MAX_DEPTH:
-        return
+        raise too_deep()
     if isinstance(value, dict):
         said = value.get("role")
         if isinstance(said, str):
@@ -181,6 +205,10 @@ def _spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
                 yield from _spots(inner, role, depth + 1)
 
 
+def too_deep() -> TooManyTexts:
+    return TooManyTexts(f"it is nested deeper than {MAX_DEPTH}, which is deeper than guardrails look")
+
+
 def _is_document(key: str, holder: Mapping[str, Any]) -> bool:
     """Of Anthropic: `{"type": "text", "media_type": "text/plain", "data": "..."}`, which is no file in base64."""
     return key == "data" and holder.get("type") == "text"
@@ -189,13 +217,14 @@ def _is_document(key: str, holder: Mapping[str, Any]) -> bool:
 def free_spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
     """All texts, and long whole numbers, whatever they are called."""
     if depth > MAX_DEPTH:
-        return
+        raise too_deep()
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         if isinstance(inner, str):
             if inner:
                 yield Spot(role, inner, value, key)
-        elif isinstance(inner, int) and not isinstance(inner, bool) and inner >= LONG_NUMBER:
-            yield Spot(role, str(inner), value, key)
+        elif isinstance(inner, int | float) and not isinstance(inner, bool) and inner >= LONG_NUMBER:
+            if inner == int(inner):
+                yield Spot(role, str(int(inner)), value, key)
         elif isinstance(inner, dict | list):
             yield from free_spots(inner, role, depth + 1)
