@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -100,10 +101,9 @@ class Asked:
             fields = {}
             rest = iter(texts)
             for name, wording in self._shown(is_thorough=is_thorough):
-                for index, spot in enumerate(wording.spots):
-                    if (text := next(rest)) != spot.holder[spot.key]:
-                        wording.put(index, text)
-                        fields[name] = self._fields[name][name]
+                if changes := wording.changes(islice(rest, len(wording.spots))):
+                    wording.put(changes)
+                    fields[name] = self._fields[name][name]
         body_then = call.request.body
         if isinstance(body_then, RawBody):
             data = msgspec.json.encode({**_document(body_then), **fields})

@@ -139,7 +139,7 @@ class GuardedWriter(ResponseWriter):
                 continue
             is_changed = True
             if result.finding.texts is not None:
-                put_all(wording, result.finding.texts)
+                wording.put(wording.changes(result.finding.texts))
             else:
                 document = result.finding.body
                 wording = Wording(answer_spots(document))
@@ -290,12 +290,6 @@ class GuardedWriter(ResponseWriter):
 
     def close(self) -> None:
         self._writer.close()
-
-
-def put_all(wording: Wording, texts: Sequence[str]) -> None:
-    for index, (spot, text) in enumerate(zip(wording.spots, texts, strict=True)):
-        if text != spot.holder[spot.key]:
-            wording.put(index, text)
 
 
 def _texts(wording: Wording) -> list[Text]:

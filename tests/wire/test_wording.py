@@ -78,7 +78,7 @@ def test_texts_within_json_are_put_back_as_json():
     wording = Wording(answer_spots(answer))
 
     assert [spot.text for spot in wording.spots] == ["x", "4111111111111111", "y"]
-    wording.put(1, "[CARD]")
+    wording.put({1: "[CARD]"})
 
     written = answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
     assert json.loads(written) == {"a": ["x", "[CARD]", True, 5], "b": {"url": "y"}}
@@ -124,6 +124,23 @@ def test_what_stands_aside_counts_whatever_it_is_called(field, found):
 
     assert "".join(spot.text for spot in spots) == found
     assert {spot.role for spot in spots} <= {"system"}
+
+
+def test_names_are_texts_where_any_may_stand():
+    """Tools are called with objects by mail address, which went out."""
+    arguments = {"to": {"ana@example.com": "hi", "bo@example.com": {"x": "y"}}, "an_ordinary_name": 1}
+    answer = {"tool_calls": [{"name": "f", "arguments": json.dumps(arguments)}, {"name": "g", "input": arguments}]}
+    wording = Wording(answer_spots(answer))
+    found = [spot.text for spot in wording.spots]
+
+    assert found == ["ana@example.com", "hi", "bo@example.com", "y", "an_ordinary_name"] * 2
+    wording.put(dict.fromkeys((0, 1, 2, 5, 6, 7), "[EMAIL]"))
+    wording.put({3: "z", 8: "z"})
+
+    expected = {"to": {"[EMAIL]": "[EMAIL]", "[EMAIL] 2": {"x": "z"}}, "an_ordinary_name": 1}
+    assert json.loads(answer["tool_calls"][0]["arguments"]) == expected
+    assert answer["tool_calls"][1]["input"] == expected
+    assert [spot.holder[spot.key] for spot in wording.spots[:4]] == ["[EMAIL]", "[EMAIL]", "[EMAIL] 2", "z"]
 
 
 def test_a_number_is_one_however_it_is_written():
