@@ -87,6 +87,7 @@ from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.finished import BatchBills, target_of
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
 from gateway.proxy.session import SessionTiming
@@ -217,7 +218,10 @@ def build_app(
         estimating, rules=lambda: live.snapshot.guards, reach=reach, may_use=live.may_use_guardrails
     )
     sessions = RealtimeEndpoint(responder=responder, timing=session_timing or SessionTiming(), count=admission.count)
-    of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask)
+    batch_bills = BatchBills(
+        admission, caller_of=callers.of_subject, target_of=lambda *of: target_of(live.snapshot.targets, *of)
+    )
+    of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask, batch_ended=batch_bills.finished)
     app: ASGIApp = InferenceEndpoint(
         responder=responder, timing=timing or Timing(), by_account=of_account, sessions=sessions
     )

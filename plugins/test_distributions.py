@@ -10,6 +10,8 @@ from gateway.manifests.unread import IN_PLUGINS
 from gateway.providers.demo import Demo
 from gateway.providers.openai_compatible import OpenAICompatible
 
+OPTIONAL = {"presidio"}
+"""With what they need, they are larger than everything else: who wants one installs it."""
 FOLDERS = sorted(path.parent for path in Path(__file__).parent.glob("*/setup.cfg"))
 
 
@@ -54,7 +56,17 @@ def test_says_what_it_is(folder):
     assert (folder / "README.md").read_text().count("2026-11") >= 1
 
 
-def test_all_of_them_come_with_the_gateway():
+@pytest.mark.parametrize("folder", FOLDERS, ids=[folder.name for folder in FOLDERS])
+def test_names_what_is_there(folder):
+    """What an entry point leads to can be imported and called, without the packages that it will need."""
+    groups = setup_of(folder).options("options.entry_points")
+
+    assert all(callable(each) for group in groups for each in loaded(folder, group))
+    assert set(groups) <= {"gateway.guardrails", "gateway.providers", "gateway.sinks", "gateway.translators"}
+
+
+def test_they_come_with_the_gateway():
     lines = (Path(__file__).parent.parent / "requirements.txt").read_text().splitlines()
 
-    assert [line for line in lines if "plugins/" in line] == [f"-e plugins/{folder.name}" for folder in FOLDERS]
+    always = [folder.name for folder in FOLDERS if folder.name not in OPTIONAL]
+    assert [line for line in lines if "plugins/" in line] == [f"-e plugins/{name}" for name in always]

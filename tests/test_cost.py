@@ -142,7 +142,7 @@ def asked(tmp_path):
     return ask
 
 
-@pytest.mark.parametrize(("limits", "calls"), [(False, 129), (True, 147)])
+@pytest.mark.parametrize(("limits", "calls"), [(False, 131), (True, 149)])
 async def test_a_request(asked, limits, calls):
     counts = Counts()
 
@@ -150,6 +150,7 @@ async def test_a_request(asked, limits, calls):
 
     assert tasks == []
     assert counts.decoded == 3  # the question, the model in it, the answer
+    # Two more than usual: what is done ten times a second for all requests may fall on this one.
     assert counts.calls.total() <= calls, counts.calls.most_common(20)
 
 

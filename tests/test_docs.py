@@ -34,6 +34,7 @@ import yaml
 from gateway import build_app
 from gateway.cli import main
 from gateway.config.compile import snapshot
+from gateway.errors import GatewayError
 from gateway.settings import Settings
 from gateway.testing import FakeUpstream, post
 
@@ -301,6 +302,17 @@ def test_each_page_is_reached_from_the_readme():
     clients = re.findall(r"\]\((clients/[^)#]+)", (ROOT / "docs/clients.md").read_text())
 
     assert linked | {f"docs/{path}" for path in clients} == {str(page.relative_to(ROOT)) for page in PAGES[1:]}
+
+
+def errors(base):
+    return [each for child in base.__subclasses__() for each in (child, *errors(child))]
+
+
+def test_clients_are_told_of_each_code():
+    """Those of classes of their own; programs go by them."""
+    codes = {error.code for error in errors(GatewayError) if error.__module__ == "gateway.errors" and error.code}
+
+    assert sorted(code for code in codes if f"`{code}`" not in (ROOT / "docs/clients.md").read_text()) == []
 
 
 def variables():

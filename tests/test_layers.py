@@ -42,6 +42,8 @@ PUBLIC = (
     "gateway.providers.client_credentials",
     "gateway.secrecy.secret",
     "gateway.manifests.accounts",
+    "gateway.upstream.outgoing",
+    "gateway.upstream.proxies",
     "gateway.testing",
 )
 """What a plugin may import."""

@@ -61,11 +61,40 @@ integrations:
         - {target: $model, priority: 0}
         # - {target: other-account/other-model, priority: 1}
 ---
-# A limit: what each user may send in a minute. A budget, in US dollars, is a `tenant-budget-config`.
+# A limit: what each user may send in a minute.
 type: tenant-rate-limit-config/model
 name: per-user
 limits: {requests_per_minute: 60}
 applies_to: {type: per-user}
+
+# More, once the `# ` in front of these lines is gone. A budget: what each user may spend in a day, in US dollars.
+# ---
+# type: tenant-budget-config
+# name: daily
+# limits: {cost_per_day: 5}
+# applies_to: {type: per-user}
+# mode: enforce
+
+# Guardrails: one that replaces mail addresses and numbers of cards, and the rule by which all prompts pass it.
+# ---
+# type: provider-account/guardrail-config-group
+# name: safety
+# integrations:
+#   - type: integration/guardrail-config/tfy-pii
+#     name: pii
+#     operation: mutate
+#     enforcing_strategy: enforce
+#     config: {pii_categories: [Email, CreditCardNumber]}
+# ---
+# type: gateway-guardrails-config
+# name: guards
+# rules:
+#   - id: all-models
+#     when: {target: {conditions: {model: {condition: in, values: ["*"]}}}}
+#     llm_input_guardrails: [safety/pii]
+#     llm_output_guardrails: []
+#     mcp_tool_pre_invoke_guardrails: []
+#     mcp_tool_post_invoke_guardrails: []
 """)
 
 

@@ -274,4 +274,13 @@ def _end(each: "Standing") -> str:
 
 
 def _limits(limits: Any) -> str:
-    return ", ".join(f"{name} {amount}" for name, amount in limits.items()) if isinstance(limits, dict) else ""
+    """Of a budget, as they are written in its manifest."""
+    named = limits.items() if isinstance(limits, dict) else ()
+    return ", ".join(f"{name} {_dollars(amount)}" for name, amount in named)
+
+
+def _dollars(amount: Any) -> str:
+    """What stands in for a number, as `${NAME}` does, as it is."""
+    from gateway.contract.money import dollars_text, nano_dollars
+
+    return dollars_text(nano_dollars(amount)) if isinstance(amount, int | float) else str(amount)

@@ -34,6 +34,9 @@ FALLBACKS: Mapping[str, str] = {
 }
 """A class without a rate of its own is charged like this one."""
 
+TOKENS = frozenset({*FALLBACKS, *FALLBACKS.values()} - {"pages", "annotated_pages"})
+"""The classes that are counted in tokens. Of a picture they tell the same as `images`, in another unit."""
+
 LINE_MAX = 10**15
 """No line is more than a million dollars: a count that comes to that is wrong, and sums must fit into 64 bits."""
 
@@ -94,20 +97,51 @@ class Rate(msgspec.Struct, frozen=True, gc=False):
         return cls(int(exact.scaleb(9 + more)), per * 10**more, least)
 
 
+class PictureKind(msgspec.Struct, frozen=True, gc=False):
+    """Pictures that have a price of their own: of a size, of a quality, with more than so many pixels; None: of any."""
+
+    size: str | None = None
+    quality: str | None = None
+    above_pixels: int | None = None
+
+    def fits(self, usage: Usage) -> bool:
+        return (
+            self.size in (None, usage.image_size)
+            and self.quality in (None, usage.image_quality)
+            and (self.above_pixels is None or pixels_of(usage.image_size) > self.above_pixels)
+        )
+
+    def __str__(self) -> str:
+        """As in `pictures of 1024x1536, high, above 1048576 pixels`."""
+        above = f"above {self.above_pixels} pixels" if self.above_pixels is not None else None
+        of = " of" if self.size or self.quality else ""
+        return f"pictures{of} " + ", ".join(filter(None, (self.size, self.quality, above)))
+
+
+def pixels_of(size: str | None) -> int:
+    """Of `1024x1536`; 0: it is no such size."""
+    width, _, height = (size or "").partition("x")
+    is_size = len(width + height) < 12 and all(side.isascii() and side.isdecimal() for side in (width, height))
+    return int(width) * int(height) if is_size else 0
+
+
 class Tariff(msgspec.Struct, frozen=True, kw_only=True):
-    """What the classes cost from a moment on, from a time of the UTC day on, in calls of some size.
+    """What the classes cost from a moment on, from a time of the UTC day on, in calls of some size, and for some kind
+    of pictures.
 
     Args:
         rates: class -> rate.
         starts_s: in seconds since 1970.
         day_s: in seconds since midnight; until the next tariff of that day, or midnight.
         above: input tokens. A call with more is charged by this tariff as a whole, not just for what is above.
+        pictures: of calls that made such ones; None: of all calls.
     """
 
     rates: Mapping[str, Rate]
     starts_s: int = 0
     day_s: int = 0
     above: int = -1
+    pictures: PictureKind | None = None
 
     def __str__(self) -> str:
         """For people, as in `since 2026-08-21, from 00:30 UTC, above 200000 input tokens`."""
@@ -118,6 +152,8 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True):
             parts.append(f"from {datetime.fromtimestamp(self.day_s, UTC):%H:%M} UTC")
         if self.above >= 0:
             parts.append(f"above {self.above} input tokens")
+        if self.pictures is not None:
+            parts.append(str(self.pictures))
         return ", ".join(parts)
 
 
@@ -160,6 +196,7 @@ class _Compiled(msgspec.Struct, frozen=True):
     starts_s: int
     day_s: int
     above: int
+    pictures: PictureKind | None
     label: str
     charges: tuple[_Charge, ...]
     amounts_of: Callable[[Usage], tuple[int, ...]]
@@ -202,7 +239,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
     def cost(self, usage: Usage, at_s: float) -> int:
         """What `bill` comes to, in nano-dollars; `at_s` in seconds since 1970."""
-        tariff = self._in_force(usage.input_tokens, at_s) if len(self.compiled) > 1 else self.compiled[0]
+        tariff = self._in_force(usage.input_tokens, at_s, usage) if len(self.compiled) > 1 else self.compiled[0]
         total = tariff.call_cost
         for charge, amount in zip(tariff.charges, tariff.amounts_of(usage), strict=True):
             if amount > 0:
@@ -226,7 +263,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 
     def bill(self, usage: Usage, at: datetime) -> Bill:
         """What a call costs that used this much and began at `at`, which knows its time zone. Never below 0."""
-        tariff = self._in_force(usage.input_tokens, at.timestamp()) if len(self.compiled) > 1 else self.compiled[0]
+        many = len(self.compiled) > 1
+        tariff = self._in_force(usage.input_tokens, at.timestamp(), usage) if many else self.compiled[0]
         used = zip(tariff.charges, tariff.amounts_of(usage), strict=True)
         lines = [charge.line(amount) for charge, amount in used if amount > 0]
         if tariff.call is not None:
@@ -239,13 +277,16 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
             tuple(lines),
             self.discount_percent,
             tariff.label,
-            _used(tariff.others, others) if any(others) else (),
+            _unpriced(tariff, others) if any(others) else (),
         )
 
-    def _in_force(self, input_tokens: int, at_s: float) -> _Compiled:
+    def _in_force(self, input_tokens: int, at_s: float, usage: Usage | None = None) -> _Compiled:
+        """`usage`: what else a tariff may be for."""
         day_s = at_s % _DAY_S
         for tariff in self.compiled:
             if input_tokens > tariff.above and at_s >= tariff.starts_s and day_s >= tariff.day_s:
+                if tariff.pictures is not None and (usage is None or not tariff.pictures.fits(usage)):
+                    continue
                 return tariff
         return self.compiled[-1]
 
@@ -260,6 +301,7 @@ def _compiled(tariff: Tariff, share: Fraction, variant: str) -> _Compiled:
         starts_s=tariff.starts_s,
         day_s=tariff.day_s,
         above=tariff.above,
+        pictures=tariff.pictures,
         label=", ".join(filter(None, (variant, str(tariff)))),
         charges=used,
         amounts_of=_amounts_of([*by_name]),
@@ -272,8 +314,14 @@ def _compiled(tariff: Tariff, share: Fraction, variant: str) -> _Compiled:
     )
 
 
-def _used(names: Sequence[str], amounts: Sequence[int]) -> tuple[str, ...]:
-    return tuple(name for name, amount in zip(names, amounts, strict=True) if amount > 0)
+def _unpriced(tariff: _Compiled, amounts: Sequence[int]) -> tuple[str, ...]:
+    """Of the `others`, those that were used; not those that tell of pictures in another unit than the price does."""
+    names = [name for name, amount in zip(tariff.others, amounts, strict=True) if amount > 0]
+    if "images" not in tariff.others:
+        return tuple(name for name in names if name not in TOKENS)
+    if "image_output" not in tariff.others:
+        return tuple(name for name in names if name != "images")
+    return tuple(names)
 
 
 def _amounts_of(names: Sequence[str]) -> Callable[[Usage], tuple[int, ...]]:

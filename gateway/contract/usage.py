@@ -23,9 +23,12 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         audio_seconds: heard by the model, rounded as the provider does.
         pages: read as they are; `annotated_pages`: read and annotated.
         searches: made by the model on the web; of a rerank, what it is billed as.
+        images: pictures that were made, which models have a price for that count no tokens. Where `image_output` has
+            one, it is of the same pictures, and these are told besides.
         estimated: the provider gave no numbers, and these were counted from what passed by.
         stated_cost: what the provider says that the call costs, in nano-dollars. See `Target.states_cost`.
         untold: the half that the provider left out; it is estimated before anything is billed.
+        image_size, image_quality: of all `images`, as in `1024x1536` and `high`; None: nobody says.
     """
 
     input: int = 0
@@ -44,9 +47,12 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     pages: int = 0
     annotated_pages: int = 0
     searches: int = 0
+    images: int = 0
     estimated: bool = False
     stated_cost: int | None = None
     untold: Literal["input", "output"] | None = None
+    image_size: str | None = None
+    image_quality: str | None = None
 
     @property
     def input_tokens(self) -> int:
@@ -76,7 +82,15 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     def beside(self, expected: "Usage") -> "Usage":
         """This, with what was expected of all that it does not count; so it is an estimate."""
         more = {name: amount for name in AMOUNTS if (amount := getattr(expected, name)) and not getattr(self, name)}
-        return msgspec.structs.replace(self, **more, estimated=True)
+        return msgspec.structs.replace(self.as_asked(expected), **more, estimated=True)
+
+    def as_asked(self, expected: "Usage") -> "Usage":
+        """This, with pictures of the size and quality that were asked for where nobody tells of others."""
+        return msgspec.structs.replace(
+            self,
+            image_size=self.image_size or expected.image_size,
+            image_quality=self.image_quality or expected.image_quality,
+        )
 
     @classmethod
     def from_openai(cls, said: object) -> Self | None:
@@ -154,7 +168,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         )
 
 
-AMOUNTS = tuple(name for name in Usage.__struct_fields__ if name not in ("estimated", "stated_cost", "untold"))
+_DESCRIBE = ("estimated", "stated_cost", "untold", "image_size", "image_quality")
+AMOUNTS = tuple(name for name in Usage.__struct_fields__ if name not in _DESCRIBE)
 """What is counted."""
 
 

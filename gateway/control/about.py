@@ -17,7 +17,7 @@ from gateway.proxy.asgi import Receive, Scope, Send, send_body
 ABOUT = "An AI gateway: one API for the models of many providers, with tokens, limits and budgets."
 BEARER = {"token": {"type": "http", "scheme": "bearer"}}
 
-_VENDORS = {"rerank": "Cohere", "messages": "Anthropic", "count_tokens": "Anthropic"} | dict.fromkeys(
+_VENDORS = {"rerank": "Cohere", "ocr": "Mistral", "messages": "Anthropic", "count_tokens": "Anthropic"} | dict.fromkeys(
     ("gemini", "gemini_count_tokens"), "Google"
 )
 

@@ -203,7 +203,7 @@ def _account(control: Control, name: str) -> VirtualAccount:
     """One that may have tokens."""
     account = control.access.virtual_accounts.get(name)
     if account is None:
-        raise NotFound(f"there is no virtual account named {name}")
+        raise NotFound(f"there is no virtual account named {name}: a manifest of `type: virtual-account` makes one")
     if account.identity_provider_mapping:
         raise Conflict(f"{name} is what an identity provider says it is, so it has no tokens of its own")
     return account

@@ -44,7 +44,7 @@ async def request(control: Control, ask: Ask) -> Shown[Request]:
     id_ = ask.path["request_id"]
     entry = await control.ledger.entry(id_)
     if entry is None or not _may_see_request(control, ask.caller, entry):
-        raise NotFound(f"there is no request {id_[:200]!r} in the ledger, or it is not there yet")
+        raise NotFound(f"there is no request {id_[:200]!r} in the ledger, or not yet; one that was refused has no bill")
     return Shown(_shown(entry))
 
 

@@ -9,6 +9,7 @@ from gateway.dialects.messages import COUNT_TOKENS, MESSAGES
 from gateway.dialects.moderations import MODERATIONS
 from gateway.dialects.native import NATIVE
 from gateway.dialects.native_speech import NATIVE_SPEECH
+from gateway.dialects.ocr import OCR
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.proxy import PROXY
 from gateway.dialects.realtime import REALTIME
@@ -27,6 +28,7 @@ ALL: tuple[Dialect, ...] = (
     SPEECH,
     RERANK,
     MODERATIONS,
+    OCR,
     MESSAGES,
     COUNT_TOKENS,
     GEMINI,
@@ -58,6 +60,7 @@ __all__ = [
     "MODERATIONS",
     "NATIVE",
     "NATIVE_SPEECH",
+    "OCR",
     "PROXY",
     "REALTIME",
     "RERANK",

@@ -81,7 +81,7 @@ class AccountApi(OpenAIErrors):
         return Ask(None, has_output=False, account=request.headers.get(ACCOUNT_HEADER) or None, object=asked)
 
     def reading(self, call: Call, head: Head) -> Reading:
-        """What is told is free: what a batch costs, it does not say before it has ended."""
+        """What is told is free: what a batch costs is billed apart, once it has ended."""
         asked = call.ask.object
         assert asked is not None
         return _FreeReading() if asked.action == "pass" else _FreeObject(MAX_OBJECT_BYTES)

@@ -5,6 +5,7 @@ the tokens of a picture by size and quality; read 2026-11.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,6 +17,7 @@ from gateway.dialects.fields import FLAG, form_count, form_flag, form_model, lar
 from gateway.dialects.forms import MAX_FORM_BYTES
 from gateway.dialects.openai import BYTES_PER_TOKEN, FILE_TOKENS
 from gateway.wire.openai import BodyReading
+from gateway.wire.pictures import PicturesSeen, pictured, trait
 from gateway.wire.typed_events import TypedStreamReading
 
 TOKENS = {
@@ -42,13 +44,13 @@ class ImageGenerations(OpenAIErrors):
         body = request.body
         assert isinstance(body, JsonBody)
         fields = body.fields
-        each = picture_tokens(text_of(fields, "size"), text_of(fields, "quality"))
+        size, quality = text_of(fields, "size"), text_of(fields, "quality")
         prompt = len(memoryview(fields["prompt"])) if "prompt" in fields else 0
         return _ask(
             model_of(fields),
             stream="stream" in fields and bool(read(fields, "stream", FLAG)),
             prompt_bytes=prompt,
-            picture_tokens=each * (largest(fields, ("n",)) or 1),
+            made=made(largest(fields, ("n",)) or 1, size, quality),
         )
 
     def reading(self, call: Call, head: Head) -> Reading:
@@ -69,17 +71,27 @@ class ImageForms(OpenAIErrors):
     def parse(self, request: Request) -> Ask:
         form = request.body
         assert isinstance(form, FormBody)
-        each = picture_tokens(form.text("size"), form.text("quality"))
         return _ask(
             form_model(form),
             stream=form_flag(form, "stream"),
             prompt_bytes=len((form.text("prompt") or "").encode()),
             pictures=sum(part.filename is not None for part in form.parts),
-            picture_tokens=each * form_count(form, "n"),
+            made=made(form_count(form, "n"), form.text("size"), form.text("quality")),
         )
 
     def reading(self, call: Call, head: Head) -> Reading:
         return image_reading(head)
+
+
+class Made(NamedTuple):
+    """What a request for pictures will use, in tokens, or in pictures."""
+
+    tokens: int
+    pictures: Usage
+
+
+def made(count: int, size: str | None, quality: str | None) -> Made:
+    return Made(count * picture_tokens(size, quality), pictured(None, count, trait(size), trait(quality)))
 
 
 def picture_tokens(size: str | None, quality: str | None) -> int:
@@ -95,16 +107,38 @@ def image_reading(head: Head) -> Reading:
 
 
 class _ImageBody(BodyReading):
+    """Pictures are counted once all are there: of an answer that was cut, there may have been more to come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen = PicturesSeen(is_stream=False)
+        self._has_ended = False
+
+    def feed(self, data: bytes) -> bytes:
+        self._seen.feed(data)
+        return super().feed(data)
+
+    def end(self) -> bytes:
+        self._has_ended = True
+        return super().end()
+
     def usage(self) -> Usage | None:
-        return _of_pictures(super().usage())
+        told = _of_pictures(super().usage())
+        return self._seen.beside(told) if self._has_ended else told
 
 
 class _ImageStream(TypedStreamReading):
     def __init__(self) -> None:
         super().__init__(("image_generation.completed", "image_edit.completed"))
+        self._seen = PicturesSeen(is_stream=True)
+
+    def feed(self, data: bytes) -> bytes:
+        self._seen.feed(data)
+        return super().feed(data)
 
     def usage(self) -> Usage | None:
-        return _of_pictures(super().usage())
+        told = _of_pictures(super().usage())
+        return self._seen.beside(told) if self._has_ended or self.is_over else told
 
 
 def _of_pictures(usage: Usage | None) -> Usage | None:
@@ -114,16 +148,16 @@ def _of_pictures(usage: Usage | None) -> Usage | None:
     return msgspec.structs.replace(usage, output=0, image_output=usage.output)
 
 
-def _ask(model: str, *, stream: bool, prompt_bytes: int, picture_tokens: int, pictures: int = 0) -> Ask:
+def _ask(model: str, *, stream: bool, prompt_bytes: int, made: Made, pictures: int = 0) -> Ask:
     text = prompt_bytes // BYTES_PER_TOKEN + 1
-    expected = Usage(input=text, image_input=pictures * FILE_TOKENS, image_output=picture_tokens)
+    expected = Usage(input=text, image_input=pictures * FILE_TOKENS, image_output=made.tokens)
     return Ask(
         model,
         stream=stream,
         wants_usage=True,
         input_tokens=expected.input_tokens,
         has_output=False,
-        expected=(expected,),
+        expected=(expected, made.pictures),
     )
 
 

@@ -5,7 +5,7 @@ errors, smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html; read 2026-11.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,11 +14,11 @@ from gateway.contract.request import Body
 from gateway.contract.usage import Usage
 from gateway.dialects.fields import MAX_COUNT, MAX_MODEL_CHARS
 from gateway.dialects.gemini import as_google
-from gateway.dialects.images import picture_tokens
+from gateway.dialects.images import made
 from gateway.dialects.openai import BYTES_PER_TOKEN, FILE_TOKENS, estimated_tokens
 from gateway.errors import BadRequest, GatewayError, NotServed
 from gateway.logs import redact_text
-from gateway.wire.native import ANTHROPIC, BEDROCK, GEMINI, PREDICT, ROUTES, SAGEMAKER, path_in
+from gateway.wire.native import ANTHROPIC, BEDROCK, GEMINI, INVOKE, PREDICT, ROUTES, SAGEMAKER, path_in
 from gateway.wire.plain import PlainReading
 
 _TYPES: Mapping[int, str] = {
@@ -43,6 +43,8 @@ USUAL_PICTURES = 4
 """Of `predict`, where the caller names no number. Source: docs.cloud.google.com/vertex-ai/generative-ai/docs/model-
 reference/imagen-api, read 2026-11."""
 _text = msgspec.json.Decoder(str)
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class GeminiConfig(msgspec.Struct, rename="camel"):
@@ -70,18 +72,42 @@ class Prediction(msgspec.Struct):
     parameters: Parameters | None = None
 
     @property
-    def expected(self) -> Usage | None:
-        """None: no pictures are made."""
+    def expected(self) -> tuple[Usage, ...]:
+        """In tokens, and in pictures; empty: none are made."""
         prompts = [len(memoryview(instance.prompt)) for instance in self.instances]
         if not any(prompts):
-            return None
+            return ()
         given = self.parameters.sample_count if self.parameters is not None else None
-        count = max(1, min(USUAL_PICTURES if given is None else given, MAX_PICTURES))
-        return Usage(
+        each = max(1, min(USUAL_PICTURES if given is None else given, MAX_PICTURES))
+        tokens, pictures = made(sum(map(bool, prompts)) * each, None, None)
+        by_token = Usage(
             input=sum(prompts) // BYTES_PER_TOKEN + 1,
             image_input=sum(len(instance.reference_images) for instance in self.instances) * FILE_TOKENS,
-            image_output=sum(map(bool, prompts)) * count * picture_tokens(None, None),
+            image_output=tokens,
         )
+        return by_token, pictures
+
+
+class PictureConfig(msgspec.Struct, rename="camel"):
+    """Of Amazon's models, which make one standard picture of 1024x1024 unless they are told otherwise. Source:
+    docs.aws.amazon.com/nova/latest/userguide/image-gen-req-resp-structure.html, read 2026-11."""
+
+    number_of_images: int | None = None
+    width: int = 1024
+    height: int = 1024
+    quality: str = "standard"
+
+    @property
+    def expected(self) -> tuple[Usage, ...]:
+        count = max(1, min(self.number_of_images or 1, MAX_PICTURES))
+        tokens, pictures = made(count, f"{self.width}x{self.height}", self.quality)
+        return Usage(image_output=tokens), pictures
+
+
+class Invocation(msgspec.Struct, rename="camel"):
+    """Of a model of Bedrock in its own format."""
+
+    image_generation_config: PictureConfig | None = None
 
 
 class Limits(msgspec.Struct, rename="camel"):
@@ -147,14 +173,14 @@ class NativeDialect:
             raise BadRequest(f"the name of a model has at most {MAX_MODEL_CHARS} characters", param="model")
         limits = _limits(body) if not path.is_free else Limits()
         tokens = estimated_tokens(body.fields.get(self._prompt), body.data) if not path.is_free else 0
-        pictures = _prediction(body).expected if path.after == PREDICT else None
+        pictures = _pictures(body, path.after)
         return Ask(
             model=model,
             max_output_tokens=limits.output,
-            input_tokens=tokens if pictures is None else pictures.input_tokens,
+            input_tokens=pictures[0].input_tokens if pictures else tokens,
             choices=limits.choices,
-            has_output=not path.is_free and path.after != PREDICT and "mbed" not in path.after,
-            expected=() if pictures is None else (pictures,),
+            has_output=not path.is_free and path.after != PREDICT and not pictures and "mbed" not in path.after,
+            expected=pictures,
         )
 
     def reading(self, call: Call, head: Head) -> Reading:
@@ -177,12 +203,24 @@ def _limits(body: JsonBody) -> Limits:
         return Limits()
 
 
-def _prediction(body: JsonBody) -> Prediction:
-    told = {name: body.fields[name] for name in ("instances", "parameters") if name in body.fields}
+def _pictures(body: JsonBody, after: str) -> tuple[Usage, ...]:
+    """What they will use; empty: it asks for none."""
+    if after == PREDICT:
+        return _known(body, Prediction).expected
+    if after == INVOKE and _CONFIG in body.fields:
+        config = _known(body, Invocation).image_generation_config
+        return (config or PictureConfig()).expected
+    return ()
+
+
+def _known(body: JsonBody, kind: type[T]) -> T:
+    """The fields of a body that are known; what the vendor will refuse says nothing here."""
+    names = msgspec.structs.fields(kind)
+    told = {each.encode_name: body.fields[each.encode_name] for each in names if each.encode_name in body.fields}
     try:
-        return msgspec.json.decode(msgspec.json.encode(told), type=Prediction)
+        return msgspec.json.decode(msgspec.json.encode(told), type=kind)
     except (msgspec.DecodeError, RecursionError):
-        return Prediction()
+        return kind()
 
 
 def _decoded(raw: msgspec.Raw, decoder: "msgspec.json.Decoder[Any]") -> Any:
@@ -192,6 +230,7 @@ def _decoded(raw: msgspec.Raw, decoder: "msgspec.json.Decoder[Any]") -> Any:
         raise BadRequest(f'the field "model" is not valid: {error}', param="model") from error
 
 
+_CONFIG = "imageGenerationConfig"
 _LIMITS = ("max_tokens", "generationConfig", "inferenceConfig")
 
 

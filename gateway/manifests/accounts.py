@@ -36,6 +36,12 @@ ModelType = Literal[
 
 
 class Collaborator(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """
+    Args:
+        subject: who, as in `user:ana@example.com` or `team:everyone`.
+        role_id: `provider-account-access` to use it, `provider-account-manager` to manage it, or a role of your own.
+    """
+
     subject: str
     role_id: str
 
@@ -85,6 +91,11 @@ class ServicePrincipalAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field=
 
 
 class OllamaHost(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        custom_host: where the server listens, as in `http://host:11434`.
+    """
+
     custom_host: Url
 
 
@@ -134,6 +145,7 @@ class SelfHostedModel(Model, frozen=True, kw_only=True):
         url: of its API, as in `https://host/v1`.
         headers: sent with each request.
         tfy_application_id: kept, and without effect.
+        model_server: which server it is; whatever speaks OpenAI's API is `openai-compatible`.
     """
 
     hosted_model_name: Text
@@ -153,7 +165,13 @@ class SelfHostedModel(Model, frozen=True, kw_only=True):
 
 
 class Concurrency(msgspec.Struct, frozen=True, kw_only=True):
-    """How many requests an account takes at once. More of them wait, and are refused when too many do, or too long."""
+    """How many requests an account takes at once. More of them wait, and are refused when too many do, or too long.
+
+    Args:
+        max_requests: how many it takes at once.
+        max_queued: how many may wait; more are refused.
+        queue_timeout_ms: for how long one waits before it is refused, in milliseconds.
+    """
 
     max_requests: Annotated[int, Meta(ge=1)]
     max_queued: Annotated[int, Meta(ge=0)] = 100
@@ -203,6 +221,11 @@ class KeyOnlyAccount(KeyAccount, frozen=True, kw_only=True):
 
 
 class OpenAIAccount(ProviderAccount, frozen=True, kw_only=True):
+    """
+    Args:
+        base_url: of another server that speaks this API; OpenAI's own unless given.
+    """
+
     integrations: tuple[Integration, ...]
     auth_data: ApiKeyAuth | None = None
     base_url: Url | None = None
@@ -214,20 +237,32 @@ class OllamaAccount(ProviderAccount, frozen=True, kw_only=True):
 
 
 class WaferAccount(KeyOnlyAccount, frozen=True, kw_only=True):
-    """`zero_data_retention` sends `Wafer-ZDR: required`."""
+    """
+    Args:
+        base_url: of its API.
+        zero_data_retention: sends `Wafer-ZDR: required`.
+    """
 
     base_url: Url = "https://pass.wafer.ai/v1"
     zero_data_retention: bool = True
 
 
 class DatabricksAccount(ProviderAccount, frozen=True, kw_only=True):
+    """
+    Args:
+        base_url: of the workspace, as in `https://adb-1234.azuredatabricks.net`.
+    """
+
     integrations: tuple[Integration, ...]
     base_url: Url
     auth_data: ServicePrincipalAuth | ApiKeyAuth
 
 
 class SnowflakeAccount(ProviderAccount, frozen=True, kw_only=True):
-    """`account_identifier` as in `orgname-accountname`, which the address begins with."""
+    """
+    Args:
+        account_identifier: what the address begins with, as in `orgname-accountname`.
+    """
 
     integrations: tuple[Integration, ...]
     account_identifier: Annotated[

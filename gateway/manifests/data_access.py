@@ -12,13 +12,26 @@ from gateway.manifests.accounts import Text
 
 
 class MetadataCondition(msgspec.Struct, frozen=True, kw_only=True, tag_field="field", tag="metadata"):
+    """
+    Args:
+        field: what is looked at.
+        key: of the metadata.
+        operator: whether its value has to be one of these, or none of them.
+        value: of that metadata.
+    """
+
     key: Text
     operator: Literal["IN", "NOT_IN"]
     value: Annotated[tuple[str, ...], Meta(min_length=1, max_length=100)]
 
 
 class CreatedByCondition(msgspec.Struct, frozen=True, kw_only=True, tag_field="field", tag="created_by"):
-    """Whose requests: `user:ana@example.com`, `virtualaccount:ci`."""
+    """
+    Args:
+        field: what is looked at: who has sent the request.
+        operator: whether it has to be one of these, or none of them.
+        value: as in `user:ana@example.com` or `virtualaccount:ci`.
+    """
 
     operator: Literal["IN", "NOT_IN"]
     value: Annotated[tuple[Text, ...], Meta(min_length=1, max_length=100)]

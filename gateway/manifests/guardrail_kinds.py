@@ -25,7 +25,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PiiConfig(Config, frozen=True, kw_only=True):
-    """`*`: all."""
+    """
+    Args:
+        pii_categories: which kinds are looked for; `*` is all.
+    """
 
     pii_categories: tuple[str, ...] = ("*",)
 
@@ -35,28 +38,51 @@ class SecretsConfig(Config, frozen=True, kw_only=True):
 
 
 class PresetPatterns(Config, frozen=True, kw_only=True):
+    """
+    Args:
+        presets: patterns that come with the gateway, by their names.
+    """
+
     presets: tuple[str, ...] = ()
 
 
 class UserPattern(Config, frozen=True, kw_only=True):
+    """
+    Args:
+        pattern: as RE2 reads it.
+    """
+
     pattern: Text
     redaction_text: str = "[REDACTED]"
 
 
 class RegexConfig(Config, frozen=True, kw_only=True):
+    """
+    Args:
+        preset_patterns: patterns that come with the gateway.
+        custom_patterns: patterns of your own.
+    """
+
     preset_patterns: PresetPatterns = PresetPatterns()
     custom_patterns: tuple[UserPattern, ...] = ()
 
 
 class WordListConfig(Config, frozen=True, kw_only=True):
-    """`*` at the end of a word: however it ends."""
+    """
+    Args:
+        words: words and phrases; `*` at the end of a word: however it ends.
+    """
 
     words: Words
     redaction_text: str = "[REDACTED]"
 
 
 class ModerationConfig(Config, frozen=True, kw_only=True):
-    """`model`: who judges; one that is declared as `moderation`. TrueFoundry has one of its own instead."""
+    """
+    Args:
+        model: who judges, as `account/model`: one that is declared as `moderation`. TrueFoundry has one of its own
+            instead.
+    """
 
     severity_threshold: Severity = 2
     categories: tuple[Literal["Hate", "SelfHarm", "Sexual", "Violence"], ...] = (
@@ -69,12 +95,28 @@ class ModerationConfig(Config, frozen=True, kw_only=True):
 
 
 class InjectionConfig(Config, frozen=True, kw_only=True):
-    """`threshold`: the score from which on a text is taken for an attack."""
+    """
+    Args:
+        threshold: the score from which on a text is taken for an attack.
+    """
 
     threshold: Annotated[float, Meta(gt=0)] = 1.0
 
 
 class SqlConfig(Config, frozen=True, kw_only=True):
+    """
+    Args:
+        block_drop: stops `DROP`.
+        block_truncate: stops `TRUNCATE`.
+        block_alter: stops `ALTER`.
+        block_grant: stops `GRANT`.
+        block_revoke: stops `REVOKE`.
+        strip_comments: takes comments out, with `operation: mutate`.
+        block_delete_without_where: stops a `DELETE` of all rows.
+        block_update_without_where: stops an `UPDATE` of all rows.
+        require_parameterization: stops values that are no parameters, as in `= 'x'`.
+    """
+
     block_drop: bool = True
     block_truncate: bool = True
     block_alter: bool = True
@@ -87,16 +129,32 @@ class SqlConfig(Config, frozen=True, kw_only=True):
 
 
 class CedarConfig(Config, frozen=True, kw_only=True):
+    """
+    Args:
+        policy: without effect: Cedar is not asked.
+    """
+
     policy: Text
 
 
 class OpaConfig(Config, frozen=True, kw_only=True):
+    """
+    Args:
+        opa_url: where Open Policy Agent listens.
+        policy_path: of the rule to ask, below `/v1/data/`.
+    """
+
     opa_url: Url
     policy_path: Text
 
 
 class CustomConfig(Config, frozen=True, kw_only=True):
-    """`status_is_verdict`: as before May 2026, any status but 2xx is a refusal."""
+    """
+    Args:
+        url: of your service.
+        status_is_verdict: any status but 2xx is a refusal, as before May 2026.
+        config: passed on to the service as it is.
+    """
 
     url: Url
     status_is_verdict: bool = False
@@ -105,24 +163,51 @@ class CustomConfig(Config, frozen=True, kw_only=True):
 
 
 class OpenAiModerationsConfig(Config, frozen=True, kw_only=True):
+    """
+    Args:
+        model: of OpenAI's.
+        base_url: of OpenAI's API, or one like it.
+        category_thresholds: scores from 0 to 1, from which on a category counts; one that is not here counts if OpenAI
+            flags it.
+    """
+
     model: Text = "omni-moderation-latest"
     base_url: Url = "https://api.openai.com/v1"
     category_thresholds: dict[str, float] = {}
 
 
 class BedrockConfig(Config, frozen=True, kw_only=True):
+    """
+    Args:
+        guardrail_id: of the guardrail at AWS.
+        guardrail_version: its version there, or `DRAFT`.
+        region: of AWS, as in `eu-central-1`.
+    """
+
     guardrail_id: Text
     guardrail_version: Text
     region: Label
 
 
 class AzureConfig(Config, frozen=True, kw_only=True):
+    """
+    Args:
+        resource_name: what the address begins with.
+        custom_host: the address, in the place of `resource_name`.
+        api_version: of Azure's API.
+    """
+
     resource_name: Label | None = None
     custom_host: Url | None = None
     api_version: Text = "2024-09-01"
 
 
 class AzureSafetyConfig(AzureConfig, frozen=True, kw_only=True):
+    """
+    Args:
+        blocklist_names: of lists that are kept at Azure.
+    """
+
     blocklist_names: tuple[str, ...] = ()
     severity_threshold: Severity = 2
     categories: tuple[Literal["Hate", "SelfHarm", "Sexual", "Violence"], ...] = (
@@ -134,6 +219,14 @@ class AzureSafetyConfig(AzureConfig, frozen=True, kw_only=True):
 
 
 class AzurePiiConfig(AzureConfig, frozen=True, kw_only=True):
+    """
+    Args:
+        domain: `phi`: health data alone.
+        pii_categories: by Azure's names; all unless given.
+        model_version: of Azure's model.
+        language: of the texts, as in `en`.
+    """
+
     api_version: Text = "2024-11-01"
     domain: Literal["none", "phi"] = "none"
     pii_categories: tuple[str, ...] = ()
@@ -142,32 +235,54 @@ class AzurePiiConfig(AzureConfig, frozen=True, kw_only=True):
 
 
 class ModelArmorConfig(Config, frozen=True, kw_only=True):
+    """
+    Args:
+        project_id: of Google Cloud.
+        location: of the template, as in `europe-west4`.
+        template_id: of the template there.
+    """
+
     project_id: Text
     location: Label
     template_id: Text
 
 
 class BaseUrlConfig(Config, frozen=True, kw_only=True):
-    """Of vendors: what else is said is passed on as it is, or not at all."""
+    """Of vendors: what else is said is passed on as it is, or not at all.
+
+    Args:
+        base_url: the vendor's address; its usual one unless given.
+    """
 
     base_url: Url | None = None
 
 
 class JudgeConfig(Config, frozen=True, kw_only=True):
-    """`policy`: what must not be, in words."""
+    """
+    Args:
+        model: who judges, as `account/model`: one that chats.
+        policy: what must not be, in words.
+    """
 
     model: ModelRef
     policy: Text
 
 
 class SchemaConfig(Config, frozen=True, kw_only=True):
-    """`json_schema`: what each answer has to keep to."""
+    """
+    Args:
+        json_schema: what each answer has to keep to.
+    """
 
     json_schema: dict[str, Any]
 
 
 class PluginConfig(Config, frozen=True, kw_only=True):
-    """`plugin`: the name of an entry point in the group `gateway.guardrails`."""
+    """
+    Args:
+        plugin: the name of an entry point in the group `gateway.guardrails`.
+        config: handed to the plugin as it is.
+    """
 
     plugin: Text
     config: Any = None

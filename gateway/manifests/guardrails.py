@@ -33,21 +33,43 @@ class GuardrailIntegration(msgspec.Struct, frozen=True, kw_only=True, tag_field=
 
 
 class ValueByPattern(msgspec.Struct, frozen=True, kw_only=True, tag_field="constraint", tag="regex"):
-    """Found anywhere in the value: `^` and `$` are for who wants all of it."""
+    """
+    Args:
+        constraint: says which kind it is.
+        regex: found anywhere in the value: `^` and `$` are for who wants all of it.
+    """
 
     regex: Text
 
 
 class ValueAmong(msgspec.Struct, frozen=True, kw_only=True, tag_field="constraint", tag="allowed_values"):
+    """
+    Args:
+        constraint: says which kind it is.
+        allowed_values: the value has to be one of these.
+    """
+
     allowed_values: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class MetadataKey(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        required: whether it has to be there.
+        value: what it has to be; anything unless given.
+    """
+
     required: bool = True
     value: ValueByPattern | ValueAmong | None = None
 
 
 class MetadataConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        allow_unknown_keys: whether there may be others than `keys`.
+        keys: what is asked of each, by its name.
+    """
+
     allow_unknown_keys: bool = True
     keys: dict[str, MetadataKey] = {}
 
@@ -74,7 +96,10 @@ class KindIntegration(GuardrailIntegration, frozen=True, kw_only=True):
 
 
 class CustomIntegration(GuardrailIntegration, frozen=True, kw_only=True, tag=f"{KIND}custom"):
-    """`target`: whether it looks at requests or at answers."""
+    """
+    Args:
+        target: whether it looks at requests or at answers.
+    """
 
     target: Literal["request", "response"]
     auth_data: dict[str, SecretText] | None = None
@@ -120,23 +145,48 @@ class GuardrailGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        condition: whether it has to be one of `values`, or none of them.
+        values: their names; `*` is all.
+    """
+
     condition: Literal["in", "not_in"]
     values: tuple[str, ...]
 
 
 class ToolsOfServer(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        name: of the server.
+        enable_all_tools: all of its tools, whatever `enabled_tools` says.
+        enabled_tools: by their names.
+    """
+
     name: Text
     enable_all_tools: bool = False
     enabled_tools: tuple[str, ...] = ()
 
 
 class ToolCondition(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        condition: whether it has to be one of `values`, or none of them.
+        values: servers, and which of their tools.
+    """
+
     condition: Literal["in", "not_in"]
     values: tuple[ToolsOfServer, ...]
 
 
 class TargetConditions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A rule is about what it names here, and about nothing else."""
+    """A rule is about what it names here, and about nothing else.
+
+    Args:
+        model: as `account/model`.
+        mcpServers: kept for when tools are called through the gateway.
+        mcpTools: kept for when tools are called through the gateway.
+    """
 
     model: Condition | None = None
     mcp_servers: Condition | None = None
@@ -144,11 +194,23 @@ class TargetConditions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
 
 class TargetWhen(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        operator: one of the conditions has to fit.
+        conditions: what is asked.
+    """
+
     operator: Literal["or"] = "or"
     conditions: TargetConditions = TargetConditions()
 
 
 class SubjectsWhen(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        operator: whether `in` and `not_in` both have to fit, or one of them.
+        conditions: who asks.
+    """
+
     operator: Literal["and", "or"] = "and"
     conditions: Selection = Selection()
 
@@ -162,7 +224,15 @@ class GuardWhen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuardrailsRule(msgspec.Struct, frozen=True, kw_only=True):
-    """In `custom_error_message`, `{{guardrail_message}}` and `{{failed_guardrails}}` are filled in."""
+    """
+    Args:
+        llm_input_guardrails: for what is asked, as `group/name`.
+        llm_output_guardrails: for what is answered, as `group/name`.
+        mcp_tool_pre_invoke_guardrails: for what tools are given, as `group/name`.
+        mcp_tool_post_invoke_guardrails: for what tools say, as `group/name`.
+        custom_error_message: what is said of a refusal; `{{guardrail_message}}` and `{{failed_guardrails}}` are filled
+            in.
+    """
 
     id: Text
     when: GuardWhen
@@ -185,9 +255,12 @@ class GuardrailsConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuardrailSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`timeout_ms` is for each guardrail. With `enable_parallel_execution`, a model may be asked while those that only
-    look at the request and ask somebody else are still waiting; nothing of its answer goes out before they have
-    answered."""
+    """
+    Args:
+        timeout_ms: milliseconds that each guardrail has.
+        enable_parallel_execution: a model may be asked while guardrails that only look at the request, and ask somebody
+            else, are waited for; nothing of its answer goes out before they have answered.
+    """
 
     timeout_ms: Annotated[int, Meta(ge=1)] = 5000
     enable_parallel_execution: bool = True

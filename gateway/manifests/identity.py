@@ -19,14 +19,25 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 
 
 class IdentityProviderMapping(msgspec.Struct, frozen=True, kw_only=True):
-    """The claim value of an identity provider that stands for a team or a virtual account."""
+    """The claim value of an identity provider that stands for a team or a virtual account.
+
+    Args:
+        identity_provider: its name.
+        value: of the claim.
+    """
 
     identity_provider: SubjectName
     value: Text
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True):
-    """Managers are members too, and may change who the members are."""
+    """Managers are members too, and may change who the members are.
+
+    Args:
+        members: by their e-mail addresses.
+        managers: by their e-mail addresses; they are members, too.
+        identity_provider_mapping: groups of an identity provider whose users are members as well.
+    """
 
     type: str
     name: SubjectName
@@ -44,7 +55,13 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Permission(msgspec.Struct, frozen=True, kw_only=True):
-    """`resource_fqn` ends in the name of the resource: `acme:openai:openai-main`."""
+    """`resource_fqn` ends in the name of the resource: `acme:openai:openai-main`.
+
+    Args:
+        resource_fqn: the resource, as in `acme:openai:openai-main`.
+        resource_type: what it is, such as `provider-account`.
+        role_id: the role to have there.
+    """
 
     resource_fqn: Text
     resource_type: Text
@@ -52,25 +69,45 @@ class Permission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AutoRotate(msgspec.Struct, frozen=True, kw_only=True):
-    """Days between two rotations, and days during which the token before still works."""
+    """
+    Args:
+        auto_rotate_interval: days between two rotations.
+        grace_period: days during which the token before still works.
+    """
 
     auto_rotate_interval: Annotated[int, Meta(ge=30)] = 360
     grace_period: Annotated[int, Meta(ge=1)] = 30
 
 
 class StoredSecret(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="tfy-secrets"):
-    """A key of a secret group of the gateway, into which each new token is written."""
+    """A key of a secret group of the gateway, into which each new token is written.
+
+    Args:
+        secret_group: its name.
+        key: in that group.
+    """
 
     secret_group: Text
     key: Text
 
 
 class ExternalSecretStore(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="secret-store"):
+    """
+    Args:
+        integration_fqn: the store's name.
+        secret_path: in the store.
+    """
+
     integration_fqn: Text
     secret_path: Text
 
 
 class TeamOwner(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        team: its name. Its managers may see the virtual account.
+    """
+
     team: Text
     account: str | None = None
 
@@ -79,6 +116,15 @@ class VirtualAccount(msgspec.Struct, frozen=True, kw_only=True):
     """An application. `expiration_date`, as yyyy-mm-dd: none of its tokens works from the end of that day (UTC) on.
 
     `permissions` may be left out in an update, which leaves them as they are.
+
+    Args:
+        permissions: what it may use.
+        expiration_date: yyyy-mm-dd; from the end of that day (UTC) on, none of its tokens works.
+        secret_store_config: where each new token is written, when the gateway makes and rotates them by itself.
+        auto_rotate: how often that happens.
+        notification_target: kept, and without effect.
+        identity_provider_mapping: claim values whose JWTs stand for it.
+        token_type: what new tokens are.
     """
 
     type: str
@@ -95,7 +141,12 @@ class VirtualAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
-    """`permissions` as `resource-type:ActionInCamelCase`."""
+    """`permissions` as `resource-type:ActionInCamelCase`.
+
+    Args:
+        resourceType: kept, and without effect.
+        permissions: as `resource-type:ActionInCamelCase`.
+    """
 
     type: str
     name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9\-]{1,33}[a-z0-9]\Z", description="3-35 of a-z, 0-9 and -")]
@@ -106,17 +157,36 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoundSubject(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        type: what it is.
+        name: of the team or virtual account; of a user, the e-mail address.
+    """
+
     type: Literal["user", "team", "virtualaccount", "virtual-account", "agent", "external-identity"]
     name: Text
 
 
 class BoundRole(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        resourceType: what the resource is, such as `provider-account`.
+        resourceFqn: the resource, as in `acme:openai:openai-main`.
+        role: the role to have there.
+    """
+
     resource_type: Text = msgspec.field(name="resourceType")
     resource_fqn: Text = msgspec.field(name="resourceFqn")
     role: Text
 
 
 class RoleBinding(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        subjects: who gets the roles.
+        permissions: the roles, and where they hold.
+    """
+
     type: str
     name: Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]+\Z", description="a name without control characters")]
     subjects: tuple[BoundSubject, ...]
@@ -124,7 +194,11 @@ class RoleBinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """Its values are not in the manifest: they are written through the control API, and kept sealed."""
+    """Its values are not in the manifest: they are written through the control API, and kept sealed.
+
+    Args:
+        integration_fqn: kept, and without effect.
+    """
 
     type: str
     name: Annotated[
@@ -146,6 +220,8 @@ class IdentityProvider(msgspec.Struct, frozen=True, kw_only=True):
         resolve_to: what a JWT stands for. A user is named by `user_claim`, an email address; a virtual account is the
             one whose `identity_provider_mapping` has the value of `virtual_account_claim`.
         groups_claim: its values are those of the teams' `identity_provider_mapping`.
+        user_claim: the claim that has a user's e-mail address.
+        virtual_account_claim: the claim that stands for a virtual account.
     """
 
     type: str

@@ -35,7 +35,7 @@ Percent = Annotated[float, Meta(ge=0, le=100, description="a percentage from 0 t
 
 
 class Alerts(msgspec.Struct, frozen=True, kw_only=True):
-    """`thresholds` in percent of the limit. Each is told once per window."""
+    """Each is told once per window."""
 
     thresholds: tuple[Percent, ...]
     targets: tuple[NotificationTarget, ...] = msgspec.field(default=(), name="notification_target")
@@ -52,6 +52,11 @@ class RuleAlerts(Alerts, frozen=True, kw_only=True):
 
 
 class RateLimitRule(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        limit_to: the most there may be; 0 lets nothing pass.
+    """
+
     id: Text
     when: When = When()
     limit_to: Count
@@ -81,7 +86,11 @@ class RateLimitConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BudgetRule(msgspec.Struct, frozen=True, kw_only=True):
-    """`limit_to` is in US dollars, or tokens. With `audit_mode` nothing is refused."""
+    """
+    Args:
+        limit_to: US dollars, or tokens, as `unit` says.
+        audit_mode: refuses nothing, and only tells.
+    """
 
     id: Text
     when: When = When()
@@ -127,6 +136,17 @@ class McpWhen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RateLimits(Limits, frozen=True, kw_only=True):
+    """
+    Args:
+        requests_per_minute: in any minute; so are all windows: they slide.
+        requests_per_hour: in any hour.
+        requests_per_day: in any 24 hours.
+        tokens_per_minute: input and output together.
+        tokens_per_hour: input and output together.
+        tokens_per_day: input and output together.
+        concurrent_requests: at the same time.
+    """
+
     requests_per_minute: Count | None = None
     requests_per_hour: Count | None = None
     requests_per_day: Count | None = None
@@ -137,13 +157,28 @@ class RateLimits(Limits, frozen=True, kw_only=True):
 
 
 class ToolLimits(Limits, frozen=True, kw_only=True):
+    """
+    Args:
+        tool_calls_per_minute: in any minute.
+        tool_calls_per_hour: in any hour.
+        tool_calls_per_day: in any 24 hours.
+    """
+
     tool_calls_per_minute: Count | None = None
     tool_calls_per_hour: Count | None = None
     tool_calls_per_day: Count | None = None
 
 
 class CostLimits(Limits, frozen=True, kw_only=True):
-    """US dollars."""
+    """US dollars. Windows are those of the calendar, in UTC.
+
+    Args:
+        cost_per_day: since midnight.
+        cost_per_week: since Monday.
+        cost_per_month: since the first of the month.
+        cost_per_quarter: since the first of January, April, July or October.
+        cost_per_lifetime: ever. Stands alone, without other windows.
+    """
 
     cost_per_day: Dollars | None = None
     cost_per_week: Dollars | None = None
@@ -182,6 +217,11 @@ class CostAppliesTo(AppliesTo, frozen=True, kw_only=True):
 
 
 class ModelRateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        log_request_body_on_block: ignored, with a warning: bodies are not logged.
+    """
+
     type: str
     name: Text
     when: ModelWhen = ModelWhen()
@@ -193,7 +233,11 @@ class ModelRateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class McpRateLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts calls of tools."""
+    """Counts calls of tools.
+
+    Args:
+        log_request_body_on_block: ignored: bodies are not logged.
+    """
 
     type: str
     name: Text
@@ -217,6 +261,10 @@ class TenantBudget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TeamBudget(TenantBudget, frozen=True, kw_only=True):
-    """For the members of one team, and for the virtual accounts that it owns."""
+    """For the members of one team, and for the virtual accounts that it owns.
+
+    Args:
+        team_name: whose budget it is.
+    """
 
     team_name: SubjectName

@@ -31,7 +31,13 @@ SecretUrl = Annotated[Secret, Mark.URL]
 
 
 class SmtpCredentials(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="smtp-credentials"):
-    """`tls` is by STARTTLS, or from the first byte on port 465. Without a username there is no login."""
+    """`tls` is by STARTTLS, or from the first byte on port 465. Without a username there is no login.
+
+    Args:
+        host: of the mail server.
+        port: 465 is encrypted from the first byte.
+        tls: by STARTTLS, or from the first byte on port 465.
+    """
 
     host: Annotated[Text, Mark.HOST]
     username: str | None = None
@@ -67,6 +73,11 @@ class WebhookBasicAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
 
 
 class WebhookBearerAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="webhook-bearer"):
+    """
+    Args:
+        prefix: what stands in front of the token.
+    """
+
     token: Secret
     prefix: Annotated[str, Meta(pattern=r"^[!-~][ -~]*\Z", description="a word, such as Bearer")] = "Bearer"
 
@@ -77,6 +88,11 @@ class WebhookBearerAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
 class EmailChannel(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="integration/notification-channel/email"
 ):
+    """
+    Args:
+        from_email: the sender.
+    """
+
     name: ModelName
     auth_data: SmtpCredentials
     from_email: Email
@@ -180,7 +196,10 @@ class ToSlackWebhook(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
 
 
 class ToSlackBot(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="slack-bot"):
-    """`channels` as in `#costs`, or their ids."""
+    """
+    Args:
+        channels: as in `#costs`, or their ids.
+    """
 
     notification_channel: ChannelFqn
     channels: Annotated[tuple[Text, ...], Meta(min_length=1)]

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from gateway.manifests.meanings import MEANINGS
 from gateway.manifests.schema import Schema, schema_of
 
 HEAD = """\
@@ -58,7 +57,7 @@ def _row(name: str, field: Schema, struct: Schema, abouts: Mapping[str, str], ty
     default = "*required*" if name in struct.get("required", ()) else ""
     if "default" in field:
         default = f"`{msgspec.json.encode(field['default']).decode()}`"
-    cells = (f"`{name}`", kind, default, field.get("description") or _meaning(field, abouts) or MEANINGS.get(name, ""))
+    cells = (f"`{name}`", kind, default, field.get("description") or _meaning(field, abouts))
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
@@ -83,6 +82,10 @@ def _kinds(field: Schema) -> Iterator[str]:
             yield ", ".join(f"`{value}`" for value in values)
         case {"const": value}:
             yield f"`{value}`"
+        case {"type": "string", "title": form}:
+            yield form
+        case {"type": "array", "items": {"type": "string"}}:
+            yield "list of text"
         case {"type": "array", "items": items}:
             yield f"list of {' or '.join(_kinds(items))}"
         case {"type": "object", "additionalProperties": values}:

@@ -25,7 +25,11 @@ Tier = Literal["simple", "medium", "complex"]
 
 
 class RetryConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """`attempts` counts the first try."""
+    """
+    Args:
+        attempts: how often at most; the first try counts.
+        delay: milliseconds between two tries, give or take a half; longer if the provider says so in `Retry-After`.
+    """
 
     attempts: Annotated[int, Meta(ge=1, le=10)]
     delay: Milliseconds = 100
@@ -33,11 +37,23 @@ class RetryConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeadersOverride(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        set: name and value.
+        remove: names.
+    """
+
     set: dict[str, str] = {}
     remove: tuple[str, ...] = ()
 
 
 class SlaCutoff(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        time_per_output_token_ms: milliseconds between two tokens.
+        time_to_first_token_ms: milliseconds until the first token.
+    """
+
     time_per_output_token_ms: Milliseconds | None = None
     time_to_first_token_ms: Milliseconds | None = None
 
@@ -70,11 +86,23 @@ class TierTarget(LoadBalanceTarget, frozen=True, kw_only=True):
 
 
 class SessionIdentifier(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        source: where it stands in a request.
+        key: the name of the header, or of the metadata.
+    """
+
     source: Literal["headers", "metadata"]
     key: Text
 
 
 class StickyRouting(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        ttl_seconds: for how long a session stays with its model.
+        session_identifiers: what tells sessions apart, all of it together.
+    """
+
     ttl_seconds: Annotated[int, Meta(gt=0)]
     session_identifiers: Annotated[tuple[SessionIdentifier, ...], Meta(min_length=1)]
 
@@ -100,11 +128,21 @@ class Heuristic(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
 
 
 class StaticTier(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="static"):
+    """
+    Args:
+        default_tier: that of each such request.
+    """
+
     default_tier: Tier
 
 
 class LlmClassifier(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="llm-classifier"):
-    """Asks a chat model, and goes on without it when that takes too long."""
+    """Asks a chat model, and goes on without it when that takes too long.
+
+    Args:
+        model: who classifies, as `account/model`.
+        fallback_strategy: what decides when the model does not answer in time.
+    """
 
     model: NamedModel
     timeout_ms: Milliseconds = 2000
@@ -112,6 +150,11 @@ class LlmClassifier(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
 
 
 class ComplexityRouting(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="complexity-based-routing"):
+    """
+    Args:
+        classification_strategy: how a request finds its tier; `heuristic` unless given.
+    """
+
     load_balance_targets: Annotated[tuple[TierTarget, ...], Meta(min_length=1)]
     classification_strategy: Heuristic | LlmClassifier | None = None
 
@@ -123,7 +166,14 @@ Routing = WeightRouting | LatencyRouting | PriorityRouting | ComplexityRouting
 
 
 class VirtualModel(msgspec.Struct, frozen=True, kw_only=True):
-    """Callers ask for `<group>/<name>`, for the slug, or for an alias. None of them may be another's name as well."""
+    """Callers ask for `<group>/<name>`, for the slug, or for an alias. None of them may be another's name as well.
+
+    Args:
+        name: what stands behind the group's name: `group/name`.
+        model_types: what it may be asked for; all of its targets have to be declared as these.
+        slug: another name for it.
+        alias: more names for it.
+    """
 
     type: Annotated[str, Meta(pattern="^integration/model/virtual\\Z", description="integration/model/virtual")]
     name: VirtualName
@@ -191,18 +241,35 @@ class PriorityRule(PriorityRouting, frozen=True, kw_only=True):
 
 
 class UsageLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        requests_per_minute: ignored.
+    """
+
     tokens_per_minute: int | None = None
     requests_per_minute: int | None = None
 
 
 class FailureTolerance(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        allowed_failures_per_minute: ignored.
+        cooldown_period_minutes: ignored.
+        failure_status_codes: ignored.
+    """
+
     allowed_failures_per_minute: int = 2
     cooldown_period_minutes: int = 2
     failure_status_codes: tuple[int, ...] = ()
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Of 2025; read, and replaced by the rules for health that hold for all targets."""
+    """Of 2025; read, and replaced by the rules for health that hold for all targets.
+
+    Args:
+        usage_limits: ignored: write a `gateway-rate-limiting-config`.
+        failure_tolerance: ignored: health is watched for all models.
+    """
 
     model: str
     usage_limits: UsageLimits | None = None
@@ -210,7 +277,11 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadBalancingConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The first rule that fits decides."""
+    """The first rule that fits decides.
+
+    Args:
+        model_configs: ignored, with a warning.
+    """
 
     type: str
     name: str | None = None
@@ -219,6 +290,11 @@ class LoadBalancingConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FallbackWhen(When, frozen=True, kw_only=True):
+    """
+    Args:
+        response_status_codes: of the first model's answer, after which the others are asked.
+    """
+
     response_status_codes: tuple[int, ...]
 
 
@@ -228,6 +304,11 @@ class FallbackModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FallbackRule(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        fallback_models: in the order in which they are asked.
+    """
+
     id: Text
     when: FallbackWhen
     fallback_models: Annotated[tuple[FallbackModel, ...], Meta(min_length=1)]
@@ -240,6 +321,11 @@ class FallbackConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WaitingRule(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        priority: the highest goes first; each step is worth ten seconds of waiting.
+    """
+
     id: Text
     priority: Annotated[int, Meta(ge=-100, le=100)]
     when: When = When()
@@ -257,7 +343,13 @@ class PriorityConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GlobalSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Of these, `retry_settings` counts for routing; the others belong to parts that read them themselves."""
+    """
+    Args:
+        retry_settings: for models that are named directly; without them, those are asked once.
+        logging_settings: whether bodies are written down.
+        semantic_cache_settings: without effect.
+        guardrail_settings: for how long guardrails are waited for, and whether beside the model.
+    """
 
     type: str
     name: str | None = None

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as types
 
+from gateway.manifests.meanings import MEANINGS
 from gateway.secrecy.secret import Secret
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -76,11 +77,12 @@ class _Writer:
     def _body(self, struct: type[msgspec.Struct]) -> Schema:
         info = types.type_info(struct)
         assert isinstance(info, types.StructType)
-        meanings, about = meanings_of(struct), about_of(struct)
+        meanings, about = {**MEANINGS, **meanings_of(struct)}, about_of(struct)
         properties = {field.encode_name: self._field(field, meanings.get(field.encode_name)) for field in info.fields}
         required = [field.encode_name for field in info.fields if field.required]
         if info.tag_field is not None:
-            properties = {info.tag_field: {"const": info.tag}, **properties}
+            tag = {"const": info.tag, "description": meanings.get(info.tag_field, MEANINGS["type"])}
+            properties = {info.tag_field: tag, **properties}
             required.insert(0, info.tag_field)
         return {
             "type": "object",
@@ -127,10 +129,13 @@ class _Writer:
         return {}
 
     def _with_notes(self, kind: types.Metadata) -> Schema:
+        """Words about the form of a value are its title: the description is for what a field means."""
         schema = self.of(kind.type)
         if (kind.extra or {}).get("is_json"):
             schema = {"type": ["string", "object"], "description": SECRET}
-        return {**schema, **(kind.extra_json_schema or {})}
+        notes = dict(kind.extra_json_schema or {})
+        form = notes.pop("description", None)
+        return {**schema, **notes, **({"title": form} if form is not None else {})}
 
 
 def about_of(struct: type) -> str:

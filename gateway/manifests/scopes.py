@@ -26,7 +26,12 @@ AppliesPer = Annotated[
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """`in` left out, empty or with a `*` is all of them; what is in `not_in` never fits."""
+    """Nothing chosen is all of them.
+
+    Args:
+        in: those it is about; left out, empty or with a `*`: all.
+        not_in: those it is never about.
+    """
 
     in_: tuple[str, ...] = msgspec.field(default=(), name="in")
     not_in: tuple[str, ...] = ()
@@ -87,7 +92,12 @@ OVERRIDDEN = MappingProxyType(
 
 
 class AppliesTo(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom each counter is for; `metadata` is the key when it is one for each value of that."""
+    """Whom each counter is for; `metadata` is the key when it is one for each value of that.
+
+    Args:
+        type: `aggregate`: all together. Else each one has a limit of its own.
+        metadata: the key, for `type: metadata`: each value of it has a limit of its own.
+    """
 
     type: Literal["aggregate", "per-user", "per-virtual-account", "per-team", "per-token", "per-model", "metadata"]
     metadata: Text | None = None

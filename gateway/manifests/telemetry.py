@@ -26,7 +26,14 @@ GrpcEndpoint = Annotated[
 
 
 class TraceWhen(msgspec.Struct, frozen=True, kw_only=True):
-    """Fits a request whose span has one of these texts under that name."""
+    """Fits a request whose span has one of these texts under that name.
+
+    Args:
+        field: where to look.
+        key: the name of the attribute, such as `tfy.request.model_name`.
+        operator: one of `value` has to be there.
+        value: texts, of which one has to be there.
+    """
 
     field: Literal["spanAttributes"] = "spanAttributes"
     key: Text
@@ -35,7 +42,12 @@ class TraceWhen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Traces(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """A trace is sent if all of `when` fits. `exclude_request_data` leaves out what was asked and answered."""
+    """
+    Args:
+        additional_resource_attributes: what the gateway says of itself, besides.
+        exclude_request_data: without effect: what is asked and answered is in no trace.
+        when: a trace is sent if all of these fit.
+    """
 
     headers: OtelHeaders | None = None
     additional_resource_attributes: dict[str, str] | None = None
@@ -44,6 +56,11 @@ class Traces(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class HttpTraces(Traces, frozen=True, kw_only=True, tag="http"):
+    """
+    Args:
+        endpoint: with its path, as in `https://host/v1/traces`.
+    """
+
     endpoint: Url
     encoding: Literal["proto", "json"]
 
@@ -53,13 +70,21 @@ class GrpcTraces(Traces, frozen=True, kw_only=True, tag="grpc"):
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """With `export_delta_metrics`, what was new since they were sent last."""
+    """
+    Args:
+        export_delta_metrics: tells what is new since the last time, in the place of sums since the start.
+    """
 
     headers: OtelHeaders | None = None
     export_delta_metrics: bool = False
 
 
 class HttpMetrics(Metrics, frozen=True, kw_only=True, tag="http"):
+    """
+    Args:
+        endpoint: with its path, as in `https://host/v1/metrics`.
+    """
+
     endpoint: Url
     encoding: Literal["proto", "json"]
 
@@ -69,7 +94,12 @@ class GrpcMetrics(Metrics, frozen=True, kw_only=True, tag="grpc"):
 
 
 class OtelConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Of what is named here, what the environment says does not count."""
+    """Of what is named here, what the environment says does not count.
+
+    Args:
+        otel_traces_exporter_config: where traces go.
+        otel_metrics_exporter_config: where metrics go.
+    """
 
     type: str
     name: str | None = None
@@ -89,7 +119,10 @@ class LogNever(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
 
 
 class LogByHeader(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="header_controlled"):
-    """`x-tfy-logging-config` decides; of requests without it, `log_body_by_default`."""
+    """
+    Args:
+        log_body_by_default: whether it is for requests without `x-tfy-logging-config`.
+    """
 
     log_body_by_default: bool
 
@@ -116,7 +149,12 @@ class LoggingWhen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggingConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether what such requests ask and are answered is written down, and what of it is made unreadable before."""
+    """Whether what such requests ask and are answered is written down, and what of it is made unreadable before.
+
+    Args:
+        log: whether bodies are written down.
+        redact_with: what is made unreadable in the log and in OpenTelemetry.
+    """
 
     type: str
     name: Text
@@ -129,10 +167,20 @@ class LoggingConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ManagedStorage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="controlplane-managed"):
+    """
+    Args:
+        region: kept, and without effect.
+    """
+
     region: Literal["us", "australia", "india"] | None = None
 
 
 class CustomerStorage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="customer-managed"):
+    """
+    Args:
+        storage_integration_fqn: kept, and without effect: the gateway brings nothing there.
+    """
+
     storage_integration_fqn: Text
 
 
@@ -141,23 +189,49 @@ Days = Annotated[int, Meta(ge=1)]
 
 
 class MetadataIn(msgspec.Struct, frozen=True, kw_only=True, tag_field="field", tag="metadata"):
+    """
+    Args:
+        field: what is looked at.
+        key: of the metadata.
+        operator: its value has to be one of `value`.
+        value: of that metadata.
+    """
+
     key: Text
     operator: Literal["IN"] = "IN"
     value: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class CreatedByIn(msgspec.Struct, frozen=True, kw_only=True, tag_field="field", tag="created_by"):
+    """
+    Args:
+        field: what is looked at: who has sent the request.
+        operator: it has to be one of `value`.
+        value: as in `user:ana@example.com`.
+    """
+
     operator: Literal["IN"] = "IN"
     value: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class DefaultDestination(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Args:
+        storage: kept, and without effect: the gateway brings nothing there.
+        traces_retention_period_days: kept, and without effect.
+    """
+
     storage: Storage
     traces_retention_period_days: Days | None = None
 
 
 class RoutedDestination(DefaultDestination, frozen=True, kw_only=True):
-    """Takes the requests that all of `when` fits."""
+    """Takes the requests that all of `when` fits.
+
+    Args:
+        name: what the record says of where it belongs.
+        enabled: whether it takes any.
+    """
 
     name: Text
     enabled: bool = True
@@ -166,7 +240,12 @@ class RoutedDestination(DefaultDestination, frozen=True, kw_only=True):
 
 
 class DataRoutingConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The first destination that fits takes a request's record, else the default."""
+    """The first destination that fits takes a request's record, else the default.
+
+    Args:
+        default: of all other requests.
+        destinations: in the order in which they are tried.
+    """
 
     type: str
     name: str | None = None

@@ -32,6 +32,7 @@ ALL = MappingProxyType(
         "speech": "/audio/speech",
         "rerank": "/rerank",
         "moderations": "/moderations",
+        "ocr": "/ocr",
         "realtime": "/realtime",
         **ROOTS,
     }
@@ -99,7 +100,7 @@ VENDORS: Mapping[str, Vendor] = {
         account=OpenAIAccount,
         base_url="https://api.openai.com/v1",
         key_variable="OPENAI_API_KEY",
-        paths=_only(*(dialect for dialect in ALL if dialect != "rerank")),
+        paths=_only(*(dialect for dialect in ALL if dialect not in ("rerank", "ocr"))),
         has_responses=True,
     ),
     # Fields it does not know are a 400 as well ("property ... is unsupported"); prompt_cache_key is sent by SDKs.
@@ -116,7 +117,7 @@ VENDORS: Mapping[str, Vendor] = {
     "provider-account/mistral-ai": Vendor(
         base_url="https://api.mistral.ai/v1",
         key_variable="MISTRAL_API_KEY",
-        paths=_only("chat", "embeddings", "transcriptions", "moderations"),
+        paths=_only("chat", "embeddings", "transcriptions", "moderations", "ocr"),
         rejects=frozenset(
             {"logit_bias", "logprobs", "service_tier", "store", "stream_options", "top_logprobs", "user", "verbosity"}
         ),
@@ -206,7 +207,7 @@ VENDORS: Mapping[str, Vendor] = {
 # Source: router/src/http/server.rs of text-embeddings-inference, infinity_server.py, docs.nvidia.com/nim; read 2026-11.
 SERVERS: Mapping[str, Mapping[str, str]] = {
     "openai-compatible": ALL,
-    "vllm-openai": _only(*(dialect for dialect in ALL if dialect not in ROOTS)),
+    "vllm-openai": _only(*(dialect for dialect in ALL if dialect not in ROOTS and dialect != "ocr")),
     "tei": _only("embeddings", "rerank"),
     "infinity": _only("embeddings", "rerank"),
     "nemo-retriever": MappingProxyType({"embeddings": ALL["embeddings"], "rerank": "/ranking"}),

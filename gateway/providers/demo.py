@@ -27,7 +27,10 @@ class DemoModel(Model, frozen=True, kw_only=True):
 
 
 class DemoAccount(ProviderAccount, frozen=True, kw_only=True):
-    """`delay_s` lies between two words of a stream."""
+    """
+    Args:
+        delay_s: seconds between two words of a stream.
+    """
 
     integrations: tuple[DemoModel, ...] = (DemoModel(),)
     delay_s: float = 0.03

@@ -34,6 +34,7 @@ ASKED_S = 10.0
 Fields = dict[str, msgspec.Raw]
 Ask = Callable[[Call, Target], Awaitable[bytes]]
 """A call of the gateway's own. Raises UpstreamError, Overloaded."""
+Ended = Callable[[AccountObject, Fields], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 _fields = msgspec.json.Decoder(Fields)
@@ -45,14 +46,23 @@ class AccountResponder:
     Args:
         responder: asks the provider.
         ask: the same, for what lists need to know.
+        batch_ended: is told of each batch of a provider's that is seen finished for the first time, by chance more
+            than once.
     """
 
     def __init__(
-        self, responder: Responder, *, objects: Objects, ask: Ask, clock: Callable[[], datetime] = utc_now
+        self,
+        responder: Responder,
+        *,
+        objects: Objects,
+        ask: Ask,
+        batch_ended: Ended | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.responder = responder
         self.objects = objects
         self.ask = ask
+        self.batch_ended = batch_ended
         self.clock = clock
 
     async def respond(self, exchange: Exchange, writer: ResponseWriter) -> None:
@@ -143,6 +153,10 @@ class AccountResponder:
                 file = _decoded(bytes(fields[name]))
                 kept = await self._file(one, _id_in(file), data=bytes(fields[name]))
                 changed[name] = msgspec.Raw(_encoded(file, kept.id))
+        has_ended = one.kind is ObjectKind.BATCH and not one.is_kept_here and _is_final(type_, fields)
+        if has_ended and self.batch_ended is not None and not _is_final(type_, before):
+            # Before it is remembered as finished: who fails here, bills it the next time.
+            await self.batch_ended(one, fields)
         try:
             kept = await self.objects.remember(msgspec.structs.replace(one, data=msgspec.json.encode(changed)))
         except ValueError as error:

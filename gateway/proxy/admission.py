@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.contract import Ask, Choice, Outcome, Target
+from gateway.contract import Ask, Caller, Choice, Outcome, Target
 from gateway.contract.entry import Charge, Entry
 from gateway.contract.limits import Amounts, Counters, Hold, Level, Mode, Ticket, Unit, Verdict
 from gateway.contract.price import Bill
@@ -161,6 +161,45 @@ class Admission:
             for entry in _entries(exchange, tickets, used, outcome):
                 self.ledger.add(entry)
 
+    async def bill(
+        self, caller: Caller, model: str, target: Target | None, usage: Usage, *, id_: str, variant: str, at: datetime
+    ) -> None:
+        """What was used beside all requests, and so was not reserved: it draws on budgets, and on limits of whole days
+        and longer, also beyond their end.
+
+        Args:
+            model: as it is called where nobody knows the `target`.
+            id_: of its bill; with the ledger there is one of each.
+            variant: of the price.
+        """
+        price = target.price.for_variant(variant) if target is not None and target.price is not None else None
+        if price is not None and not price.knows(usage):
+            price = None
+        model = target.name if target is not None else model
+        cost = price.cost(usage, at.timestamp()) if price is not None else 0
+        self.unpriced += price is None
+        used = Amounts(usage.input_tokens + usage.output_tokens, cost)
+        holds = self.policies().holds(caller, (model,), {})
+        drawn_on = [hold for hold in holds if hold.window.is_calendar and hold.unit in _USED_UP]
+        verdict = await self.counters.reserve(drawn_on, NOTHING)
+        if verdict.ticket is not None:
+            self.counters.settle(verdict.ticket, used)
+        if self.ledger is None:
+            return
+        entry = Entry(
+            request_id=id_,
+            at=at,
+            subject=caller.subject,
+            teams=caller.teams,
+            model=model,
+            resolved_model=model,
+            outcome=Outcome.COMPLETE,
+            usage=usage,
+            price=price,
+            charges=tuple([Charge(hold, used.of(hold.unit)) for hold in drawn_on]),
+        )
+        self.ledger.add(entry)
+
     def so_far(self, exchange: Exchange) -> Sequence[Entry]:
         """The bills of a request under way, if the gateway stopped now; none when no provider was asked yet."""
         call, attempt = exchange.call, copy(exchange.attempt)
@@ -182,6 +221,8 @@ class Admission:
         elif attempt is not None and attempt.usage is not None and attempt.usage.untold is not None:
             attempt.usage = attempt.usage.completed(self._probable(ask, attempt))
         if attempt is not None and (usage := attempt.usage) is not None:
+            if usage.images and ask.expected:
+                attempt.usage = usage = usage.as_asked(ask.expected[-1])
             price = exchange.price = attempt.target.price
             if price is not None and attempt.service_tier is not None:
                 price = exchange.price = price.for_variant(f"service_tier={attempt.service_tier}")

@@ -19,6 +19,7 @@ from gateway.contract.usage import Usage
 from gateway.errors import BadRequest, BrokeOff
 from gateway.translators.chat import ChatRequest
 from gateway.translators.reading import DocumentReading
+from gateway.wire.pictures import pictured
 
 DIALECTS = ("images", "image_edits", "image_variations")
 
@@ -192,6 +193,7 @@ class PicturesReading(DocumentReading):
         }
         if self.told_usage is not None:
             answer["usage"] = _usage_fields(self.told_usage)
+        self.told_usage = pictured(self.told_usage, len(pictures))
         return _encode(answer)
 
 

@@ -10,8 +10,8 @@ from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
 from gateway.wire.failure import lenient_json
+from gateway.wire.whole import WholeReading
 
-MAX_DOCUMENT = 64 * 1024 * 1024
 MAX_EVENT = sse.MAX_EVENT
 
 T = TypeVar("T")
@@ -27,42 +27,14 @@ def decoded(data: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
         return decoder.decode(msgspec.json.encode(lenient_json(data)))
 
 
-class DocumentReading:
-    """A reply that can be put into the caller's API only when it has come whole."""
+class DocumentReading(WholeReading):
+    """A reply that can be put into the caller's API only when it has come whole; `document` sets `told_usage`."""
 
-    content_type: str | None = "application/json"
-    is_stream = False
-    is_over = False
+    content_type = "application/json"
 
     def __init__(self) -> None:
-        self.events = 0
-        self.has_begun = False
+        super().__init__()
         self.told_usage: Usage | None = None
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def document(self, body: bytes) -> bytes:
-        """The answer for the caller; sets `told_usage`. Raises UpstreamError: it is none."""
-        raise NotImplementedError
-
-    def feed(self, data: bytes) -> bytes:
-        self.events = 1
-        self._size += len(data)
-        if self._size > MAX_DOCUMENT:
-            raise BrokeOff("the provider's answer is too large to be translated")
-        self._parts.append(data)
-        return b""
-
-    def end(self) -> bytes:
-        answer = self.document(b"".join(self._parts))
-        self.has_begun = True
-        return answer
-
-    def is_complete(self) -> bool:
-        return self.has_begun
-
-    def told_error(self) -> UpstreamError | None:
-        return None
 
     def usage(self) -> Usage | None:
         return self.told_usage

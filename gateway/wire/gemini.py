@@ -14,9 +14,9 @@ from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
 from gateway.wire.google import NOT_A_REPLY, TokenUsage, error_of
 from gateway.wire.passing import PassingReading
+from gateway.wire.whole import WholeReading
 
 STREAM = "streamGenerateContent"
-MAX_DOCUMENT = 64 * 1024 * 1024
 MAX_EVENT = sse.MAX_EVENT
 MAX_CANDIDATES = 1000
 
@@ -71,36 +71,20 @@ _reply = msgspec.json.Decoder(_Reply)
 _list = msgspec.json.Decoder(list[_Reply])
 
 
-class GenerateReading:
+class GenerateReading(WholeReading):
     """A `Reading` of one JSON object, an answer or a count of tokens. It is held back until it is whole.
 
     Args:
         is_free: it was not answered by a model, and uses nothing.
     """
 
-    content_type: str | None = None
-    is_stream = False
-    is_over = False
-
     def __init__(self, *, is_free: bool = False) -> None:
-        self.events = 0
-        self.has_begun = False
+        super().__init__()
         self._is_free = is_free
-        self._parts: list[bytes] = []
-        self._size = 0
         self._usage: Usage | None = None
         self._tier: str | None = None
 
-    def feed(self, data: bytes) -> bytes:
-        self.events = 1
-        self._size += len(data)
-        if self._size > MAX_DOCUMENT:
-            raise BrokeOff(f"the provider's answer is over {MAX_DOCUMENT:,} bytes")
-        self._parts.append(data)
-        return b""
-
-    def end(self) -> bytes:
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+    def document(self, body: bytes) -> bytes:
         try:
             said = _reply.decode(body)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -118,14 +102,7 @@ class GenerateReading:
             and said.total_tokens is None
         ):
             raise BrokeOff(NOT_A_REPLY)
-        self.has_begun = True
         return body
-
-    def is_complete(self) -> bool:
-        return self.has_begun
-
-    def told_error(self) -> UpstreamError | None:
-        return None
 
     def usage(self) -> Usage | None:
         return self._usage

@@ -13,8 +13,8 @@ from gateway.logs import holds_secret, redacted
 from gateway.wire import sse
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
 from gateway.wire.failure import lenient_json
+from gateway.wire.whole import WholeReading
 
-MAX_DOCUMENT = 64 * 1024 * 1024
 MAX_EVENT = sse.MAX_EVENT
 
 _NOT_A_MESSAGE = "the provider's answer is not a message of Anthropic's API"
@@ -42,35 +42,19 @@ _event = msgspec.json.Decoder(_Event)
 _encode = msgspec.json.encode
 
 
-class MessageReading:
+class MessageReading(WholeReading):
     """A `Reading` of one JSON object, a message or a count of tokens. It is held back until it is whole.
 
     Args:
         is_free: it was not answered by a model, and uses nothing.
     """
 
-    content_type: str | None = None
-    is_stream = False
-    is_over = False
-
     def __init__(self, *, is_free: bool = False) -> None:
-        self.events = 0
-        self.has_begun = False
+        super().__init__()
         self._is_free = is_free
-        self._parts: list[bytes] = []
-        self._size = 0
         self._counts: TokenUsage | None = None
 
-    def feed(self, data: bytes) -> bytes:
-        self.events = 1
-        self._size += len(data)
-        if self._size > MAX_DOCUMENT:
-            raise BrokeOff(f"the provider's answer is over {MAX_DOCUMENT:,} bytes")
-        self._parts.append(data)
-        return b""
-
-    def end(self) -> bytes:
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+    def document(self, body: bytes) -> bytes:
         try:
             said = _told.decode(body)
         except (msgspec.DecodeError, RecursionError):
@@ -80,14 +64,7 @@ class MessageReading:
         if said.type != "message" and not (self._is_free and said.input_tokens is not None):
             raise BrokeOff(_NOT_A_MESSAGE)
         self._counts = said.usage
-        self.has_begun = True
         return body
-
-    def is_complete(self) -> bool:
-        return self.has_begun
-
-    def told_error(self) -> UpstreamError | None:
-        return None
 
     def usage(self) -> Usage | None:
         if self._is_free and self.has_begun:

@@ -48,6 +48,8 @@ _PATHS: Mapping[str, re.Pattern[str]] = {
 }
 PREDICT = ":predict"
 """Of Vertex AI: pictures, and embeddings by older models."""
+INVOKE = "/invoke"
+"""Of Bedrock: whatever a model makes, in a format of its own."""
 _FREE = frozenset({":countTokens", ":computeTokens", "/v1/messages/count_tokens", "/count-tokens"})
 _KEYS = frozenset({"access_token", "api_key", "key"})
 """Of the caller's own, in a query; what is the gateway's own is in a header."""

@@ -14,13 +14,13 @@ from gateway.logs import redact_text
 from gateway.wire import sse
 from gateway.wire.failure import failure_as, failure_in, lenient_json
 from gateway.wire.openai import told
+from gateway.wire.whole import WholeReading
 
 RESPONSES, TOKENS, RESPONSE, COMPLETION = "responses", "response_tokens", "response", "stored_completion"
 """Names of dialects: to make one, to count what goes into it, what one has made, and the same of chat completions."""
 REASONING = "gateway:reasoning:"
 """How `encrypted_content` begins that the gateway has written."""
 
-MAX_DOCUMENT = 64 * 1024 * 1024
 MAX_EVENT = 16 * 1024 * 1024
 """Of an event; the last one holds the whole response."""
 
@@ -101,51 +101,28 @@ def _text(raw: msgspec.Raw | bytes) -> str:
     return bytes(raw).decode(errors="replace").strip('"')
 
 
-class ResponseReading:
+class ResponseReading(WholeReading):
     """A `Reading` of one JSON object: a response, or what is said of one. It is held back until it is whole.
 
     Args:
         is_free: no model has answered, or it was billed when it did.
     """
 
-    content_type: str | None = None
-    is_stream = False
-    is_over = False
-
     def __init__(self, *, is_free: bool = False) -> None:
-        self.events = 0
-        self.has_begun = False
+        super().__init__()
         self.response_id: str | None = None
         self._is_free = is_free
-        self._parts: list[bytes] = []
-        self._size = 0
         self._said = _Response()
 
-    def feed(self, data: bytes) -> bytes:
-        self.events = 1
-        self._size += len(data)
-        if self._size > MAX_DOCUMENT:
-            raise BrokeOff(f"the provider's answer is over {MAX_DOCUMENT:,} bytes")
-        self._parts.append(data)
-        return b""
-
-    def end(self) -> bytes:
+    def document(self, body: bytes) -> bytes:
         """What has failed is a response as well, and its `error` a part of it."""
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._said = _said(body)
         if self._said.error and self._said.object != "response":
             raise told({"error": self._said.error}, body)
         if not self._is_free and self._said.object != "response":
             raise told({"error": lenient_json(body)}, None) if failure_in(lenient_json(body)) else BrokeOff(_NOT_ONE)
         self.response_id = self._said.id
-        self.has_begun = True
         return body
-
-    def is_complete(self) -> bool:
-        return self.has_begun
-
-    def told_error(self) -> UpstreamError | None:
-        return None
 
     def usage(self) -> Usage | None:
         return Usage() if self._is_free else Usage.from_openai(self._said.usage)

@@ -1,5 +1,7 @@
 """The first file: it is right as it is written, and never in place of another."""
 
+import re
+
 import pytest
 
 from gateway import build_app
@@ -54,6 +56,23 @@ def test_says_why_it_cannot_write(cli):
 
     assert result.stderr == "Error: nowhere/gateway.yaml cannot be written: No such file or directory\n"
     assert result.exit_code == 1
+
+
+async def test_what_is_commented_out_works_as_well(tmp_path):
+    """A budget, and a guardrail, by taking away what stands in front of their lines."""
+    first, mark, more = first_file(has_key=False).partition("# ---\n# type: tenant-budget-config\n")
+    path = tmp_path / "gateway.yaml"
+    path.write_text(first + re.sub("^# ", "", mark + more, flags=re.MULTILINE).replace("Guardrails: ", "# "))
+    app = build_app(path, environ={"GATEWAY_TOKENS": "user:ana@example.com=token-of-ana-0123456789"}, sinks=[])
+    auth = {"authorization": "Bearer token-of-ana-0123456789"}
+    mail = {"model": "models/small", "messages": [{"role": "user", "content": "mail ana@example.com"}]}
+    dear = {**mail, "max_tokens": 10_000_000}
+
+    answers = [await post(app, "/v1/chat/completions", ask, headers=auth) for ask in (mail, dear)]
+
+    assert [answer.status for answer in answers] == [200, 429]
+    assert answers[0].json()["choices"][0]["message"]["content"] == "mail [EMAIL]"
+    assert answers[1].json()["error"]["code"] == "budget_exceeded"
 
 
 @pytest.mark.parametrize("has_key", [False, True])

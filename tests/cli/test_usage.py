@@ -204,7 +204,7 @@ def test_explain_what_nobody_knows(cli, control):
 
 
 def test_budgets(cli, control):
-    manifest = {"team_name": "red", "mode": "enforce", "limits": {"cost_per_day": 0.25, "cost_per_quarter": 9000000}}
+    manifest = {"team_name": "red", "mode": "enforce", "limits": {"cost_per_day": 0.00002, "cost_per_quarter": 9000000}}
     red = {"type": "team-budget-config", "name": "red-cap", "managedBy": "api", "version": 3, "manifest": manifest}
     org = {"type": "tenant-budget-config", "name": "org", "managedBy": "file:gateway.yaml:7", "version": None}
     control.answer({"data": [red, {**org, "manifest": {"mode": "audit", "limits": {"cost_per_lifetime": 5}}}]})
@@ -212,9 +212,9 @@ def test_budgets(cli, control):
     result = cli("usage", "budgets")
 
     assert result.output.splitlines() == [
-        "NAME     TEAM  MODE     LIMITS                                       MANAGED BY           VERSION",
-        "red-cap  red   enforce  cost_per_day 0.25, cost_per_quarter 9000000  api                  3",
-        "org      -     audit    cost_per_lifetime 5                          file:gateway.yaml:7  -",
+        "NAME     TEAM  MODE     LIMITS                                               MANAGED BY           VERSION",
+        "red-cap  red   enforce  cost_per_day $0.00002, cost_per_quarter $9000000.00  api                  3",
+        "org      -     audit    cost_per_lifetime $5.00                              file:gateway.yaml:7  -",
     ]
     assert control.requests == [("GET", "/llm-gateway/budgets", None)]
 

@@ -73,6 +73,7 @@ async def test_without_a_database_there_is_no_control_api(app_with):
         "/v1/rerank",
         "/v2/rerank",
         "/v1/moderations",
+        "/v1/ocr",
         "/v1/messages",
         "/v1/messages/count_tokens",
         "/{version}/models/{model}:generateContent",

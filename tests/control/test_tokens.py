@@ -98,7 +98,8 @@ async def test_for_a_virtual_account(api):
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}", new["name"])
     assert await api.models(by=new["token"]) == ["demo/echo"]
     status, message = await api.refused(api.ask("POST", "/virtual-accounts/none/tokens", {}))
-    assert (status, message) == (404, "there is no virtual account named none")
+    said = "there is no virtual account named none: a manifest of `type: virtual-account` makes one"
+    assert (status, message) == (404, said)
 
 
 async def test_as_a_jwt(api):
@@ -379,7 +380,7 @@ async def test_regenerating(api):
     assert [await api.whoami(token["token"]) for token in (first, second)] == [401, ROBOT]
     assert await api.refused(api.ask("POST", "/virtual-accounts/none/regenerate-token", {})) == (
         404,
-        "there is no virtual account named none",
+        "there is no virtual account named none: a manifest of `type: virtual-account` makes one",
     )
 
 

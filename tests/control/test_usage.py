@@ -272,8 +272,9 @@ async def test_who_sees_which_request(api):
         "cy": [404, 404, 200, 404],
         "dee": [200, 200, 200, 404],
     }
-    assert hidden.json()["error"]["message"] == "there is no request 'r4' in the ledger, or it is not there yet"
-    assert unknown.json()["error"]["message"] == "there is no request 'r9' in the ledger, or it is not there yet"
+    said = "in the ledger, or not yet; one that was refused has no bill"
+    assert hidden.json()["error"]["message"] == f"there is no request 'r4' {said}"
+    assert unknown.json()["error"]["message"] == f"there is no request 'r9' {said}"
 
 
 async def test_the_ledger_cannot_be_reached(postgres, postgres_environ, timed_on):

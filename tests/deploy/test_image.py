@@ -119,9 +119,11 @@ def test_holds_what_is_asked_for_and_nothing_else(deploy, root):
 
 
 def test_holds_each_plugin(deploy, root):
+    """But Presidio, which needs half a GB: an image with it is made from this one."""
     lines = re.findall(r"^-e (plugins/\w+)", (deploy / "requirements.in").read_text(), re.MULTILINE)
 
-    assert lines == sorted(str(path.parent.relative_to(root)) for path in root.glob("plugins/*/setup.cfg"))
+    folders = sorted(str(path.parent.relative_to(root)) for path in root.glob("plugins/*/setup.cfg"))
+    assert lines == [folder for folder in folders if folder != "plugins/presidio"]
 
 
 # --- how it is built -------------------------------------------------------------------------------------------------

@@ -72,11 +72,19 @@ def asked(dialect, path, body=b"{}", query=b"", method="POST"):
          Ask("g/flash", has_output=False)),
         (GEMINI, GENERATE.replace("generateContent", "predict"),
          b'{"instances":[{"prompt":"a","referenceImages":[{},{}]}],"parameters":{"sampleCount":2}}',
-         Ask("g/flash", has_output=False, expected=(Usage(input=1, image_input=2000, image_output=2 * 6240),))),
+         Ask("g/flash", has_output=False, expected=(
+             Usage(input=1, image_input=2000, image_output=2 * 6240), Usage(images=2)))),
         (GEMINI, GENERATE.replace("generateContent", "predict"), b'{"instances":[{"prompt":"a"}],"parameters":7}',
          Ask("g/flash", has_output=False)),
         (GEMINI, GENERATE.replace("generateContent", "predict"), b'{"instances":[{"prompt":"a"}]}',
-         Ask("g/flash", has_output=False, expected=(Usage(input=1, image_output=4 * 6240),))),
+         Ask("g/flash", has_output=False, expected=(Usage(input=1, image_output=4 * 6240), Usage(images=4)))),
+        (BEDROCK, "/bedrock/proxy/model/b%2Fcanvas/invoke",
+         b'{"imageGenerationConfig":{"numberOfImages":3,"width":2048,"height":1024,"quality":"premium"}}',
+         Ask("b/canvas", has_output=False, expected=(
+             Usage(image_output=3 * 6240), Usage(images=3, image_size="2048x1024", image_quality="premium")))),
+        (BEDROCK, "/bedrock/proxy/model/b%2Fcanvas/invoke", b'{"imageGenerationConfig":{"width":"?"}}',
+         Ask("b/canvas", has_output=False, expected=(
+             Usage(image_output=1056), Usage(images=1, image_size="1024x1024", image_quality="standard")))),
     ],
 )  # fmt: skip
 def test_a_call_means_one_model(dialect, path, body, ask):

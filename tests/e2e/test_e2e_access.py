@@ -164,7 +164,7 @@ async def test_not_one_request_fails_while_the_configuration_is_swapped(replicas
         for number in range(20):
             team = {"type": "team", "name": f"team-{number}", "members": ["ana@example.com"]}
             await admin(one)("PUT", "/apply", {"manifest": team})
-        await until(lambda: other.ready()[1]["config"]["generation"] >= generation + 10)
+        await until(lambda: other.ready()[1]["config"]["generation"] >= generation + 2)
         asked = len(load.answers)
         await until(lambda: len(load.answers) >= asked + 50)
 

@@ -74,7 +74,7 @@ def test_a_configuration_that_can_be_used(tmp_path, manifests):
     checked = run("check", "gateway.yaml", folder=tmp_path)
 
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout.splitlines()[0] == "4 accounts, 10 models"
+    assert checked.stdout.splitlines()[0] == "6 accounts, 12 models"
 
 
 def test_a_configuration_that_cannot(tmp_path, manifests):

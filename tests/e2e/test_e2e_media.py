@@ -17,11 +17,13 @@ from gateway import servers
 
 MODELS = {
     "pictures": "image",
+    "paintings": "image",
     "ears": "audio_transcription",
     "interpreter": "audio_translation",
     "voice": "text_to_speech",
     "judge": "rerank",
     "censor": "moderation",
+    "reader": "ocr",
     "vectors": "embedding",
 }
 PICTURE = base64.b64encode(b"a picture").decode()
@@ -85,6 +87,10 @@ def gateway(gateway_of_module, provider_url):
         }
         for name, kind in MODELS.items()
     ]
+    models[1]["cost"] = {
+        "metric": "per_image",
+        "value": {"image": 0.04, "variants": [{"size": "1024x1792", "quality": "hd", "cost": 0.12}]},
+    }
     models.append({**models[0], "name": "tei", "model_server": "tei", "model_types": ["rerank"]})
     account = {"type": "provider-account/self-hosted-model", "name": "media", "integrations": models}
     process = gateway_of_module(config=json.dumps([account]))
@@ -162,7 +168,23 @@ async def test_pictures(call, provider, say):
     assert b"POST /v1/images/generations HTTP/1.1" in asked.head
     assert asked.fields == {"model": "real-pictures", "prompt": "a cat", "quality": "low", "n": 1}
     assert record["request_type"] == "images"
-    assert record["usage"] == {"input": 4, "image_input": 5, "image_output": 272}
+    assert record["usage"] == {"input": 4, "image_input": 5, "image_output": 272, "images": 1, "image_quality": "low"}
+
+
+async def test_pictures_that_are_paid_for_one_by_one(call, provider, say):
+    """By the number that came; by the size and the quality that were asked for, where the answer says nothing."""
+    painted = {"created": 1700000000, "data": 2 * [{"b64_json": PICTURE, "revised_prompt": 'a "cat"'}]}
+    provider.on("real-paintings", [say.whole(painted)])
+
+    made, record = await call(
+        lambda client: client.images.generate(
+            model="media/paintings", prompt="a cat", quality="hd", size="1024x1792", n=3
+        )
+    )
+
+    assert [each.b64_json for each in made.data] == [PICTURE, PICTURE]
+    assert record["usage"] == {"images": 2, "image_size": "1024x1792", "image_quality": "hd"}
+    assert record["cost_nanousd"] == 240_000_000
 
 
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # of the SDK
@@ -353,6 +375,28 @@ async def test_moderations_and_reranking(call, provider, say):
     assert ranked == RANKED
     assert record["usage"] == other["usage"] == {"searches": 1}
     assert provider.requests[-1].fields == {**body, "model": "real-judge"}
+
+
+async def test_what_is_read(call, provider, say):
+    """As Mistral has it, by any client."""
+    said = {
+        "pages": [
+            {"index": 0, "markdown": 'the invoice says "pages_processed": 900,', "images": [], "dimensions": None}
+        ],
+        "model": "real-reader",
+        "document_annotation": '{"total": 7}',
+        "usage_info": {"pages_processed": 3, "doc_size_bytes": 1000},
+    }
+    provider.on("real-reader", [say.whole(said)])
+    document = {"type": "document_url", "document_url": "https://x.test/a.pdf"}
+    body = {"model": "media/reader", "document": document, "document_annotation_format": {"type": "text"}}
+
+    read, record = await call(lambda client: client.post("/ocr", body=body, cast_to=object))
+
+    assert read == said
+    assert b"POST /v1/ocr HTTP/1.1" in provider.requests[-1].head
+    assert provider.requests[-1].fields == {**body, "model": "real-reader"}
+    assert (record["request_type"], record["usage"]) == ("ocr", {"annotated_pages": 3})
 
 
 async def test_reranking_by_coheres_own_sdk(gateway, token, provider, say):

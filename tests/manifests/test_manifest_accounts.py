@@ -432,7 +432,7 @@ def test_no_repr_shows_a_key(text):
                 13,
                 "integrations[0].cost.metric",
                 "must be one of: public_cost, per_1000_tokens, per_1000_embedding_tokens, per_million_characters, "
-                "per_minute_of_audio, per_1000_pages, per_1000_searches",
+                "per_minute_of_audio, per_1000_pages, per_1000_searches, per_image",
             ),
         ),
     ],

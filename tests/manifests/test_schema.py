@@ -161,3 +161,21 @@ def test_the_reference_is_current():
     written = CliRunner().invoke(main, ["schema", "--format", "markdown"]).stdout
 
     assert (ROOT / "docs" / "reference.md").read_text() == written
+
+
+def test_each_field_of_the_reference_has_a_meaning():
+    """Write it into the docstring of its struct, below `Args:`; what many structs share, into `meanings.py`."""
+    heading, without = "", []
+    for line in (ROOT / "docs" / "reference.md").read_text().splitlines():
+        if line.startswith("#"):
+            heading = line.lstrip("# ")
+        elif line.endswith("|  |"):
+            without.append(f"{heading}: {line.split('`')[1]}")
+
+    assert without == []
+
+
+def test_a_field_says_what_it_means_and_which_form_it_has():
+    model = schema_of({"provider-account/openai": OpenAIAccount})["$defs"]["Integration"]["properties"]["model_id"]
+
+    assert (model["title"], model["description"]) == ("text, and not empty", "the provider's own name for it.")

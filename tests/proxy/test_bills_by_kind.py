@@ -37,6 +37,10 @@ TOKENS = {
         "image_output": 0.04,
     },
 }
+PICTURES = {
+    "metric": "per_image",
+    "value": {"image": 0.04, "variants": [{"size": "1024x1024", "quality": "high", "cost": 0.17}]},
+}
 SOUND = (200, [b"\xff\xfbsound"], {"content-type": "audio/mpeg"})
 SPOKEN = {"model": "a/m", "input": "hello world", "voice": "alloy"}
 PICTURE = {"model": "a/m", "prompt": "a cat", "n": 2, "size": "1024x1024", "quality": "high"}
@@ -126,8 +130,73 @@ def asked(app_with, manifest, auth, sink, until):
             Usage(input=2, image_output=8320, estimated=True),
             2 * 4_000 + 8320 * 40_000,
         ),
+        (
+            "/v1/images/generations",
+            PICTURE,
+            said(data=[{"url": "https://x"}]),
+            TOKENS,
+            Usage(
+                input=2,
+                image_output=8320,
+                images=1,
+                estimated=True,
+                image_size="1024x1024",
+                image_quality="high",
+            ),
+            2 * 4_000 + 8320 * 40_000,
+        ),
+        (
+            "/v1/images/generations",
+            PICTURE,
+            said(data=[{"url": "https://x"}]),
+            PICTURES,
+            Usage(images=1, image_size="1024x1024", image_quality="high"),
+            170_000_000,
+        ),
+        (
+            "/v1/images/generations",
+            PICTURE,
+            said(data=2 * [{"b64_json": "AA=="}], quality="low", usage={"input_tokens": 10, "output_tokens": 800}),
+            PICTURES,
+            Usage(input=10, image_output=800, images=2, image_size="1024x1024", image_quality="low"),
+            80_000_000,
+        ),
+        (
+            "/v1/images/generations",
+            PICTURE,
+            said(data=[]),
+            PICTURES,
+            Usage(images=2, estimated=True, image_size="1024x1024", image_quality="high"),
+            340_000_000,
+        ),
+        (
+            "/v1/images/generations",
+            PICTURE,
+            said(data=[], usage={"input_tokens": 10, "output_tokens": 800}),
+            PICTURES,
+            Usage(
+                input=10,
+                image_output=800,
+                images=2,
+                estimated=True,
+                image_size="1024x1024",
+                image_quality="high",
+            ),
+            340_000_000,
+        ),
+        (
+            "/v1/images/edits",
+            form(b"a").replace(b'name="file"', b'name="image"'),
+            said(data=3 * [{"b64_json": "AA=="}]),
+            PICTURES,
+            Usage(images=3),
+            120_000_000,
+        ),
     ],
-    ids=["characters", "seconds", "no seconds", "other unit", "searches", "no searches", "pictures", "no pictures"],
+    ids=[
+        *("characters", "seconds", "no seconds", "other unit", "searches", "no searches", "tokens", "no tokens"),
+        *("pictures for tokens", "pictures", "other pictures", "no pictures", "tokens for pictures", "edited"),
+    ],
 )
 async def test_what_it_costs(asked, path, body, reply, cost, usage, nanousd):
     """To the nano-dollar."""
@@ -144,8 +213,9 @@ async def test_what_it_costs(asked, path, body, reply, cost, usage, nanousd):
         ("/v1/audio/transcriptions", form(WAVE), said(text="hi"), MINUTES, 3_000_000),
         ("/v1/rerank", RANKED, said(results=[]), SEARCHES, 4_000_000),
         ("/v1/images/generations", PICTURE, said(data=[]), TOKENS, 2 * 4_000 + 8320 * 40_000),
+        ("/v1/images/generations", PICTURE, said(data=[]), PICTURES, 340_000_000),
     ],
-    ids=["characters", "seconds", "searches", "pictures"],
+    ids=["characters", "seconds", "searches", "tokens", "pictures"],
 )
 @pytest.mark.parametrize(("more", "status"), [(0, 200), (-1000, 429)])
 async def test_is_reserved_before_it_is_asked(asked, path, body, reply, cost, nanousd, more, status):
@@ -183,3 +253,31 @@ async def test_a_session_pays_for_sound_and_text_apart(app_with, manifest, auth,
     [record] = sink.records
     assert record.usage == Usage(input=30, cache_read=30, audio_input=40, output=20, audio_output=30)
     assert record.cost_nanousd == 30 * 4_000 + 30 * 400 + 40 * 32_000 + 20 * 16_000 + 30 * 64_000
+
+
+@pytest.mark.parametrize(
+    ("annotated", "line"),
+    [(None, ("pages", 3, 12_000_000)), ({"type": "json_object"}, ("annotated_pages", 3, 15_000_000))],
+)
+async def test_a_document_is_paid_for_by_the_page(app_with, manifest, auth, sink, until, annotated, line):
+    """Of Mistral, whose prices are public: $4 for a thousand pages, $5 with annotations."""
+    model = {"type": "integration/model/mistral-ai", "name": "ocr", "model_id": "mistral-ocr-4-0"}
+    account = {
+        "type": "provider-account/mistral-ai",
+        "name": "mistral",
+        "auth_data": {"type": "api-key", "api_key": "provider-key"},
+        "integrations": [{**model, "model_types": ["ocr"], "cost": {"metric": "public_cost"}}],
+    }
+    manifest.write_text(json.dumps(account))
+    app = app_with(network := FakeUpstream(said(pages=[], usage_info={"pages_processed": 3})))
+    document = {"type": "document_url", "document_url": "https://x.test/a.pdf"}
+    asked = {"model": "mistral/ocr", "document": document, "pages": [0], "document_annotation_format": annotated}
+
+    answer = await post(app, "/v1/ocr", asked, headers=auth)
+    await until(lambda: sink.records)
+
+    name, pages, nanousd = line
+    assert answer.status == 200
+    assert (sink.records[0].usage, sink.records[0].cost_nanousd) == (Usage(**{name: pages}), nanousd)
+    assert network.requests[0].endpoint.url == "https://api.mistral.ai/v1/ocr"
+    assert network.asked(0) == {**asked, "model": "mistral-ocr-4-0"}

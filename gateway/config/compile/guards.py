@@ -188,7 +188,11 @@ class GuardCompiler:
 
 
 def _where(kind: str) -> str:
-    packages = {"aws-bedrock": "llm-asgi-gateway-aws", "google-model-armor": "llm-asgi-gateway-google"}
+    packages = {
+        "aws-bedrock": "llm-asgi-gateway-aws",
+        "google-model-armor": "llm-asgi-gateway-google",
+        "presidio": "llm-asgi-gateway-presidio",
+    }
     if kind in packages:
         return f"install {packages[kind]}"
     return "no plugin of that name is installed (entry points of the group gateway.guardrails)"

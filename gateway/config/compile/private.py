@@ -3,11 +3,22 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from gateway.contract.price import Tariff
-from gateway.manifests.costs import AudioCost, CharacterCost, EmbeddingCost, PageCost, SearchCost, Tier, TokenCost
+from gateway.contract.price import PictureKind, Rate, Tariff
+from gateway.manifests.costs import (
+    AudioCost,
+    CharacterCost,
+    EmbeddingCost,
+    ImageCost,
+    ImagePrices,
+    PageCost,
+    SearchCost,
+    Tier,
+    TokenCost,
+)
 from gateway.rules.prices.listed import Listed, tariffs_of
 
-PrivateCost = TokenCost | EmbeddingCost | CharacterCost | AudioCost | PageCost | SearchCost
+_ListedCost = TokenCost | EmbeddingCost | CharacterCost | AudioCost | PageCost | SearchCost
+PrivateCost = _ListedCost | ImageCost
 
 _OF_SOUND_AND_PICTURES = ("audio_input", "image_input", "audio_output", "image_output")
 
@@ -21,10 +32,23 @@ def private_tariffs(cost: PrivateCost) -> tuple[Tariff, ...]:
 
     Source: truefoundry.com/docs/ai-gateway/cost-tracking; openrouter.ai/openai/whisper-1; read 2026-11.
     """
-    return tariffs_of(_listed(cost))
+    return _of_pictures(cost.value) if isinstance(cost, ImageCost) else tariffs_of(_listed(cost))
 
 
-def _listed(cost: PrivateCost) -> dict[str, Listed]:
+def _of_pictures(prices: ImagePrices) -> tuple[Tariff, ...]:
+    """Of tariffs the last that fits counts, of variants the first."""
+    variants = [
+        Tariff(rates=_each(one.cost), pictures=PictureKind(one.size, one.quality, one.above_pixels))
+        for one in reversed(prices.variants)
+    ]
+    return Tariff(rates=_each(prices.image)), *variants
+
+
+def _each(dollars: float) -> dict[str, Rate]:
+    return {"images": Rate.of(Decimal(str(dollars)), 1)}
+
+
+def _listed(cost: _ListedCost) -> dict[str, Listed]:
     match cost:
         case TokenCost(value=value):
             prices = {

@@ -83,8 +83,8 @@ class Estimates:
         return msgspec.structs.replace(estimated, input=int(estimated.input * correction))
 
     def learn(self, ask: Ask, target: Target, usage: Usage) -> None:
-        """From what the provider says; not from estimates."""
-        if usage.estimated:
+        """From what the provider says; not from estimates, and not from pictures, whose number tells of no tokens."""
+        if usage.estimated or usage.images:
             return
         usual = self._usual.get(target.name)
         if usual is None:

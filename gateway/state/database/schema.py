@@ -27,7 +27,7 @@ from sqlalchemy import (
 from gateway.contract.usage import AMOUNTS
 from gateway.errors import BadRequest
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0008")
 """Those of `migrations`, oldest first."""
 
 NAME_MAX_BYTES = 500
@@ -266,6 +266,9 @@ TOTALS = Table(
 """What each calendar counter came to in each of its windows, from `begins` until before `ends`, in seconds since 1970.
 Kept up by whoever writes the ledger, so that nobody has to add it up."""
 
+_LATER = ("images",)
+"""Classes that came when there were days already."""
+
 USAGE_DAYS = Table(
     "usage_days",
     METADATA,
@@ -277,7 +280,7 @@ USAGE_DAYS = Table(
     Column("requests", Number, nullable=False),
     Column("unpriced", Number, nullable=False),
     Column("cost", Number, nullable=False),
-    *(Column(name, Number, nullable=False) for name in AMOUNTS),
+    *(Column(name, Number, nullable=False, server_default="0" if name in _LATER else None) for name in AMOUNTS),
 )
 """What was used on each day (UTC). A request is in the row of its subject, and in one for each team, `team:research`.
 `resolved_model` is empty when none answered. `unpriced`: requests whose cost nobody knows, so it is not in `cost`."""

@@ -25,8 +25,9 @@ from gateway.translators.gemini.reply import (
     usage_fields,
 )
 from gateway.translators.messages.said import Call, Choice, Said, completion_of
-from gateway.translators.reading import MAX_DOCUMENT, EventReading
+from gateway.translators.reading import EventReading
 from gateway.wire.sse import DONE
+from gateway.wire.whole import MAX_DOCUMENT
 
 MAX_CALLS = 1000
 MAX_CANDIDATES = 128

@@ -14,8 +14,9 @@ from gateway.contract.usage import Usage
 from gateway.errors import BadRequest, BrokeOff
 from gateway.wire.address import path_of
 from gateway.wire.native import body_of, native_path, with_query
-from gateway.wire.openai import LONGEST_TAIL, find_usage
+from gateway.wire.openai import BEGINNING, LONGEST_TAIL, find_usage
 from gateway.wire.passing import PassingReading
+from gateway.wire.pictures import pictured
 from gateway_aws.frames import CONTENT_TYPE, Frames, opened
 from gateway_aws.reply import Struct, TokenUsage
 
@@ -48,11 +49,18 @@ class Document(msgspec.Struct):
     metrics: Metrics | None = msgspec.field(name="amazon-bedrock-invocationMetrics", default=None)
 
 
+class Pictures(msgspec.Struct):
+    """An answer of Amazon's image models, and of Stability's."""
+
+    images: list[msgspec.Raw] | None = None
+
+
 class Piece(msgspec.Struct):
     bytes: str = ""
 
 
 _document = msgspec.json.Decoder(Document)
+_pictures = msgspec.json.Decoder(Pictures)
 _piece = msgspec.json.Decoder(Piece)
 
 
@@ -79,6 +87,11 @@ class NativeReading(PassingReading):
     def look(self, data: bytes) -> None:
         if self._frames is not None and data.startswith(b'{"bytes"'):
             data = b64decode(_piece.decode(data).bytes)
+        if self._frames is None and b'"images"' in data[:BEGINNING]:
+            images = len(_pictures.decode(data).images or ())
+            if images:
+                self.told_usage = pictured(self.told_usage, images)
+                return
         if self._is_told or not (b'"usage"' in data or b"invocationMetrics" in data):
             return
         said = _document.decode(data)

@@ -204,3 +204,16 @@ def test_a_damaged_stream_goes_on(frame):
     body = frame("metadata", {"usage": USAGE}) + b"\0" * 40
 
     assert reading_of(Head(200, {"content-type": CONTENT_TYPE}), body) == Usage(input=10, output=5)
+
+
+@pytest.mark.parametrize(
+    ("said", "usage"),
+    [
+        (b'{"images":["AAAA","AAAA"],"error":null}', Usage(images=2)),
+        (b'{"seeds":[1],"finish_reasons":[null],"images":["AAAA"]}', Usage(images=1)),
+        (b'{"images":[],"error":"held back"}', None),
+        (b'{"completion":"the field \\"images\\" : []"}', None),
+    ],
+)
+def test_pictures_of_invoke_are_counted(said, usage):
+    assert reading_of(Head(200, {}), said) == usage

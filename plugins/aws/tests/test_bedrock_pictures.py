@@ -7,6 +7,7 @@ from gateway_aws.pictures import ToPictures
 from openai.types import ImagesResponse
 
 from gateway.contract import FormPart
+from gateway.contract.usage import Usage
 from gateway.errors import BadRequest, BrokeOff, Refused
 from gateway.wire.inlined import inlined
 
@@ -165,7 +166,7 @@ def test_what_they_answer(said, pictures, form):
     answer, usage = read(said)
 
     assert answer == {"created": 5, "data": [{"b64_json": each} for each in pictures], "output_format": form}
-    assert usage is None
+    assert usage == Usage(images=len(pictures))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from gateway.wire.address import path_of
 from gateway.wire.google import TokenUsage
 from gateway.wire.native import body_of, native_path, with_query
 from gateway.wire.passing import PassingReading
+from gateway.wire.pictures import pictured
 
 VERSIONS = frozenset({"v1", "v1alpha", "v1beta"})
 """Of the Gemini API, of which callers choose one. On Vertex AI it is the account's."""
@@ -65,10 +66,11 @@ class Embedding(msgspec.Struct):
 
 class Prediction(msgspec.Struct):
     embeddings: Embedding | None = None
+    bytes_base64_encoded: msgspec.Raw = msgspec.field(name="bytesBase64Encoded", default=msgspec.Raw())
 
 
 class Document(msgspec.Struct, rename="camel"):
-    """`predictions`: of `predict`; where they are embeddings, each tells what it has read."""
+    """`predictions`: of `predict`; where they are embeddings, each tells what it has read. Pictures are counted."""
 
     usage_metadata: TokenUsage | None = None
     predictions: list[Prediction] | None = None
@@ -79,9 +81,14 @@ class Document(msgspec.Struct, rename="camel"):
             return self.usage_metadata.usage()
         read = [each.embeddings.statistics for each in self.predictions or () if each.embeddings is not None]
         tokens = int(sum(each.token_count for each in read if each is not None))
+        images = sum(len(memoryview(each.bytes_base64_encoded)) > EMPTY for each in self.predictions or ())
+        if images:
+            return pictured(None, images)
         return Usage(input=tokens) if tokens > 0 else None
 
 
+EMPTY = len('""')
+_TELLING = (b'"usageMetadata"', b'"token_count"', b'"bytesBase64Encoded"')
 _document = msgspec.json.Decoder(Document | list[Document])
 
 
@@ -89,7 +96,7 @@ class NativeReading(PassingReading):
     """Each event tells the counts up to there. Without `alt=sse` a stream is one list of them."""
 
     def look(self, data: bytes) -> None:
-        if b'"usageMetadata"' not in data and b'"token_count"' not in data:
+        if not any(name in data for name in _TELLING):
             return
         said = _document.decode(data)
         for each in said if isinstance(said, list) else [said]:

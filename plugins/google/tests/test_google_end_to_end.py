@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from gateway import build_app
 from gateway.contract import Outcome
+from gateway.contract.usage import Usage
 from gateway.testing import ListSink
 
 TOKEN = "gw-test-0123456789abcdef"
@@ -292,7 +293,7 @@ async def test_a_picture_is_edited(client, server, size):
 
 
 async def test_pictures_of_imagen(client, server, sink):
-    """Nobody says what they used, so that is estimated."""
+    """Nobody says what they used: they are counted."""
     drawn = {"bytesBase64Encoded": b64encode(PNG).decode(), "mimeType": "image/jpeg", "prompt": "a big cat"}
     server.script = [(200, msgspec.json.encode({"predictions": [drawn, drawn]}))]
 
@@ -306,7 +307,7 @@ async def test_pictures_of_imagen(client, server, sink):
     assert (answer.output_format, answer.usage) == ("jpeg", None)
     assert server.asked[0][0] == "/v1beta/models/imagen-4.0-generate-001:predict"
     assert raw.headers["x-gateway-dropped-params"] == "quality"
-    assert (sink.records[0].usage.image_output, sink.records[0].usage.estimated) == (2 * 4160, True)
+    assert sink.records[0].usage == Usage(images=2, image_size="1024x1024", image_quality="high")
 
 
 async def test_pictures_that_are_held_back_are_a_refusal(client, server):

@@ -321,7 +321,7 @@ async def test_vertex_ai_answers(vertex, provider, sink):
 
 @OLD
 async def test_vertex_ai_counts_embeds_and_draws(vertex, provider, sink):
-    """By `predict`, whose embeddings tell what they have read, and whose pictures do not."""
+    """By `predict`, whose embeddings tell what they have read, and whose pictures are counted."""
     provider.says({"totalTokens": 3})
     provider.says({"predictions": [{"embeddings": {"values": [0.5], "statistics": {"token_count": 4}}}]})
     provider.says({"predictions": [{"bytesBase64Encoded": "iVBORw==", "mimeType": "image/png"}]})
@@ -343,7 +343,7 @@ async def test_vertex_ai_counts_embeds_and_draws(vertex, provider, sink):
     assert [record.usage for record in sink.records] == [
         Usage(),
         Usage(input=4),
-        Usage(input=2, image_output=6240, estimated=True),
+        Usage(images=1),
     ]
 
 

@@ -197,7 +197,7 @@ def test_what_imagen_answers():
         "data": [{"b64_json": PNG_64}, {"b64_json": PNG_64, "revised_prompt": "a big cat"}],
         "output_format": "png",
     }
-    assert usage is None
+    assert usage == Usage(images=2)
 
 
 def test_what_gemini_answers():
@@ -221,7 +221,7 @@ def test_what_gemini_answers():
             "total_tokens": 1297,
         },
     }
-    assert usage == Usage(input=4, reasoning=3, image_output=1290)
+    assert usage == Usage(input=4, reasoning=3, image_output=1290, images=1)
 
 
 def said(reason, *parts, **more):

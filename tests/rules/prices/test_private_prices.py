@@ -15,6 +15,10 @@ TIERED = """{"metric": "per_1000_tokens", "value": {"input": 0.00125, "output": 
     "output_tiers": [{"from": 200000, "cost_per_token": 0.015}],
     "cache_write_tiers": [{"from": 200000, "cost_per_token": 0.004}]}}"""
 
+PICTURES = """{"metric": "per_image", "value": {"image": 0.04, "variants": [
+    {"size": "1024x1792", "quality": "hd", "cost": 0.12}, {"size": "1024x1792", "cost": 0.08},
+    {"quality": "hd", "cost": 0.08}, {"above_pixels": 1048576, "cost": 0.06}]}}"""
+
 
 def bill(text, usage, discount_percent=None):
     cost = msgspec.json.decode(text, type=Cost)
@@ -73,6 +77,20 @@ def lines(text, usage):
             Usage(annotated_pages=5),
             [("annotated_pages", 5, 1_000_000_000, 1000, 5_000_000)],
         ),
+        (PICTURES, Usage(images=2), [("images", 2, 40_000_000, 1, 80_000_000)]),
+        (PICTURES, Usage(images=1, image_size="1024x1024", image_quality="hd"), [
+            ("images", 1, 80_000_000, 1, 80_000_000),
+        ]),
+        (PICTURES, Usage(images=3, image_size="1024x1792", image_quality="hd"), [
+            ("images", 3, 120_000_000, 1, 360_000_000),
+        ]),
+        (PICTURES, Usage(images=1, image_size="1024x1792", image_quality="standard"), [
+            ("images", 1, 80_000_000, 1, 80_000_000),
+        ]),
+        (PICTURES, Usage(images=1, image_size="2048x2048"), [("images", 1, 60_000_000, 1, 60_000_000)]),
+        (PICTURES, Usage(images=1, image_size="1024x1024"), [("images", 1, 40_000_000, 1, 40_000_000)]),
+        (PICTURES, Usage(images=1, image_size="2K"), [("images", 1, 40_000_000, 1, 40_000_000)]),
+        (PICTURES, Usage(input=9, image_output=4160, images=1), [("images", 1, 40_000_000, 1, 40_000_000)]),
         (TIERED, Usage(input=200_000, output=1), [
             ("input", 200_000, 1_250_000, 1000, 250_000_000),
             ("output", 1, 10_000_000, 1000, 10_000),
@@ -125,3 +143,34 @@ def test_infinity_is_no_price():
     """YAML can say `.inf`."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"metric": "per_1000_embedding_tokens", "value": float("inf")}, Cost)
+
+
+@pytest.mark.parametrize(
+    ("text", "usage", "tariff", "unpriced"),
+    [
+        (PICTURES, Usage(images=1), "", ()),
+        (PICTURES, Usage(images=1, image_size="1024x1792", image_quality="hd"), "pictures of 1024x1792, hd", ()),
+        (PICTURES, Usage(images=1, image_size="4096x4096"), "pictures above 1048576 pixels", ()),
+        (PICTURES, Usage(images=1, input=5, image_output=4160), "", ()),
+        (PICTURES, Usage(images=1, searches=1), "", ("searches",)),
+        ('{"metric": "per_1000_tokens", "value": {"input": 1, "output": 2}}', Usage(images=1, image_output=9), "", ()),
+        ('{"metric": "per_1000_embedding_tokens", "value": 1}', Usage(images=1, input=9), "", ("images",)),
+        ('{"metric": "per_million_characters", "value": {"input": 1}}', Usage(images=1), "", ("images",)),
+    ],
+)
+def test_a_bill_says_which_pictures_and_nothing_twice(text, usage, tariff, unpriced):
+    """Tokens and pictures are of the same, so what is paid for as one is not missing as the other."""
+    answer = bill(text, usage)
+
+    assert (answer.tariff, answer.unpriced) == (tariff, unpriced)
+
+
+def test_estimates_know_that_pictures_are_not_tokens():
+    """Else tokens that nobody pays for would be reserved, and cost nothing."""
+    pictures = price_of(msgspec.json.decode(PICTURES, type=Cost), "provider-account/openai", "m", 50.0)
+    tokens = price_of(msgspec.json.decode(TIERED, type=Cost), "provider-account/openai", "m", None)
+
+    assert [pictures.knows(Usage(images=1)), pictures.knows(Usage(input=1, image_output=1))] == [True, False]
+    assert [tokens.knows(Usage(images=1)), tokens.knows(Usage(input=1, image_output=1))] == [False, True]
+    assert pictures.cost(Usage(images=2, image_quality="hd"), NOON.timestamp()) == 80_000_000
+    assert pictures.text_cost(5, 5, NOON.timestamp()) == 0

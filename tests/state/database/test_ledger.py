@@ -126,6 +126,18 @@ async def test_of_a_long_batch_what_is_known_counts_no_more(ledger, known):
     assert (row.requests, row.cost) == (150, 150)
 
 
+async def test_pictures_are_added_up(ledger):
+    """Of what size they are, is not."""
+    hd = Usage(images=2, image_size="1024x1792", image_quality="hd")
+    await ledger.write([entry_of("r1", usage=hd, metadata={"app": "x"}), entry_of("r2", usage=Usage(images=1))], at=NOW)
+
+    assert (await ledger.entry("r1")).usage == hd
+    (row,) = await ledger.usage("day", date(2026, 3, 5), date(2026, 3, 6))
+    assert row.usage == Usage(images=3)
+    (row,) = await ledger.usage("metadata.app", date(2026, 3, 5), date(2026, 3, 6))
+    assert row.usage == Usage(images=2)
+
+
 async def test_a_bill_is_made_when_it_is_written(ledger):
     """Nobody waits for it, and it is made once."""
     price = Price(row="m/x", version="private", tariffs=(Tariff(rates={"input": Rate(10, 1)}),))

@@ -1,0 +1,1 @@
+"""Records of requests in ClickHouse: a sink."""
