@@ -27,7 +27,7 @@ from sqlalchemy import (
 from gateway.contract.usage import AMOUNTS
 from gateway.errors import BadRequest
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Those of `migrations`, oldest first."""
 
 NAME_MAX_BYTES = 500
