@@ -22,6 +22,7 @@ from gateway.state.requests.histogram import FIRST_TOKEN, LATENCY, PER_TOKEN, Sc
 
 MOST_GROUPS = 1000
 MOST_DAYS = 400
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_MS = 10**11
 """Numbers above that are milliseconds since 1970, others seconds."""
 
@@ -235,7 +236,11 @@ def _moment(name: str, said: str | int | float) -> datetime:
     try:
         if isinstance(said, str):
             moment = msgspec.convert(said, datetime)
-            return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return datetime.fromtimestamp(said / 1000 if said > FIRST_MS else said, UTC)
+            moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        else:
+            moment = datetime.fromtimestamp(said / 1000 if said > FIRST_MS else said, UTC)
+        if moment < EPOCH:
+            raise ValueError  # the span before it may begin where there are no dates
+        return moment
     except (msgspec.ValidationError, ValueError, OverflowError, OSError):
         raise BadRequest(f"{name} is a moment as in 2026-01-31T12:00:00Z, or seconds since 1970", param=name) from None

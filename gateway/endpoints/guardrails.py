@@ -17,7 +17,7 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import metadata_of
 from gateway.proxy.trial import Trial, trial
 from gateway.rules.guards import GuardRules, checks_by_name, checks_of, chosen_in, refusal
-from gateway.wire.wording import Spot, free_spots
+from gateway.wire.wording import Spot, TooManyTexts, free_spots, put_all
 
 MAX_BODY_BYTES = 1024 * 1024
 CHOSEN = b"x-tfy-guardrails"
@@ -161,10 +161,14 @@ class ClaudeCodeEndpoint:
 
 
 def _spots(event: dict[str, Any], field: str, role: str) -> list[Spot]:
+    """Raises BadRequest: they are hidden too deeply."""
     value = event.get(field)
     if isinstance(value, str):
         return [Spot(role, value, event, field)]
-    return [*free_spots(value, role)]
+    try:
+        return [*free_spots(value, role)]
+    except TooManyTexts as error:
+        raise BadRequest(f"{field} of the hook cannot be looked at: {error}", param=field) from error
 
 
 def _answer(name: str, hook: Hook, event: dict[str, Any], field: str, spots: list[Spot], said: Trial) -> dict[str, Any]:
@@ -181,9 +185,7 @@ def _answer(name: str, hook: Hook, event: dict[str, Any], field: str, spots: lis
         return _refused(name, reason)
     if not is_changed:
         return {}
-    for spot, text in zip(spots, said.texts, strict=True):
-        if text != spot.text:
-            spot.put(text)
+    put_all((spot, text) for spot, text in zip(spots, said.texts, strict=True) if text != spot.text)
     if name == "PreToolUse":
         # Not `allow`: that would also give the permission that only the user can give.
         return _specific(name, permissionDecision="ask", updatedInput=event[field])

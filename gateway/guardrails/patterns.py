@@ -22,6 +22,9 @@ LOOKBACK = 64
 """How far before it the word may stand that makes a number what it is."""
 SLICE = 4096
 """Characters that are looked through before others have their turn."""
+WITHIN = 8 * SLICE
+"""Characters that are looked through again for what begins within one match that was rejected. Numbers take some
+hundreds."""
 EACH = 64
 """Characters: what a text costs besides its length."""
 SHOWN = 8
@@ -173,12 +176,13 @@ def _spans(pattern: Pattern, regex: Any, text: str, since: int) -> Iterator[tupl
 
 
 def _within(pattern: Pattern, regex: Any, text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """Those that begin within one that was rejected."""
+    """Those that begin within one that was rejected, as long as there is time: each may reach as far as all others."""
     assert pattern.accepts is not None
     group = int(pattern.takes_group)
     cut = text[begin : end + LOOKBACK]
-    at = 1
-    while at < end - begin:
+    at, left = 1, WITHIN
+    while at < end - begin and left > 0:
+        left -= len(cut) - at
         match = regex.search(cut, at)
         if match is None or match.start() >= end - begin:
             return

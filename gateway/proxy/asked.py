@@ -1,7 +1,9 @@
 """The texts of a request, and the way back into it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -9,16 +11,18 @@ import msgspec
 from gateway.contract import Call, FormBody, JsonBody, RawBody, Text
 from gateway.errors import BadRequest
 from gateway.proxy.bodies import LARGE
-from gateway.wire.wording import ASKED, TooManyTexts, Wording, request_spots
+from gateway.wire.wording import ASKED, UNSAID, TooManyTexts, Wording, aside_spots, request_spots
 
 _FIXED = frozenset({"model", "stream", "stream_options"})
 """Fields that no guardrail changes: where the request goes was decided by them."""
+_TOKENS = re.compile(rb"\s*\[[\s\[]*-?[0-9]")
+"""A list that begins with a number, or with a list that does."""
 
 
 class Asked:
     """
     Args:
-        fields: those that hold texts, decoded.
+        fields: those that may hold texts, decoded.
         is_last: only the last message is looked at.
         is_large: it is written beside the event loop, as it was read.
     """
@@ -33,40 +37,73 @@ class Asked:
         self._read(fields or {})
 
     @classmethod
-    async def of(cls, call: Call, *, is_last: bool) -> "Asked":
-        """Raises BadRequest: it is nested too deeply."""
+    async def of(cls, call: Call, *, is_last: bool, is_thorough: bool) -> "Asked":
+        """
+        Args:
+            is_thorough: somebody wants the texts that stand aside, too.
+
+        Raises:
+            BadRequest: there is more of it, or it is nested deeper, than can be looked at.
+        """
         body = call.request.body
-        if isinstance(body, FormBody):
-            return cls({name: text for name in ASKED if (text := body.text(name)) is not None})
-        if isinstance(body, RawBody):
-            document = _document(body)
-            return cls({name: document[name] for name in ASKED if name in document})
-        size = sum(len(memoryview(call.fields[name])) for name in ASKED if name in call.fields)
-        if size <= LARGE:
-            return _decoded(call, is_last)
-        return await asyncio.to_thread(_decoded, call, is_last, is_large=True)
 
-    def texts(self) -> list[Text]:
-        return [Text(spot.role, spot.holder[spot.key]) for _, wording in self._wordings for spot in wording.spots]
+        def wanted(names: Iterable[str]) -> list[str]:
+            names = frozenset(names)
+            aside = names.difference(ASKED, UNSAID) if is_thorough and not is_last else ()
+            return [*filter(names.__contains__, ASKED), *sorted(aside)]
 
-    async def changed(self, call: Call, texts: Sequence[str] | None, body: Mapping[str, Any] | None) -> Call:
+        def read(*, is_large: bool = False) -> Asked:
+            if isinstance(body, FormBody):
+                texts = _form_texts(body)
+                fields: dict[str, Any] = {name: texts[name] for name in wanted(texts)}
+            elif isinstance(body, RawBody):
+                document = _document(body)
+                fields = {name: document[name] for name in wanted(document)}
+            else:
+                fields = {name: msgspec.json.decode(call.fields[name]) for name in wanted(call.fields)}
+            is_turn = is_last and isinstance(body, JsonBody)
+            return cls(fields, is_last=is_turn, is_large=is_large)
+
+        size = sum(len(memoryview(call.fields[name])) for name in wanted(call.fields))
+        try:
+            return read() if size <= LARGE else await asyncio.to_thread(read, is_large=True)
+        except RecursionError as error:
+            raise BadRequest("the request body is nested too deeply") from error
+        except TooManyTexts as error:
+            raise BadRequest(f"the request cannot be looked at: {error}") from error
+
+    def texts(self, *, is_thorough: bool) -> list[Text]:
+        """
+        Args:
+            is_thorough: also those that stand aside, in which nobody speaks.
+        """
+        return [
+            Text(spot.role, spot.holder[spot.key])
+            for _, wording in self._shown(is_thorough=is_thorough)
+            for spot in wording.spots
+        ]
+
+    async def changed(
+        self, call: Call, texts: Sequence[str] | None, body: Mapping[str, Any] | None, *, is_thorough: bool
+    ) -> Call:
         """The call with others in their places. What is the same stays as the client wrote it."""
         if self._is_large:
-            return await asyncio.to_thread(self._changed, call, texts, body)
-        return self._changed(call, texts, body)
+            return await asyncio.to_thread(self._changed, call, texts, body, is_thorough)
+        return self._changed(call, texts, body, is_thorough)
 
-    def _changed(self, call: Call, texts: Sequence[str] | None, body: Mapping[str, Any] | None) -> Call:
+    def _changed(
+        self, call: Call, texts: Sequence[str] | None, body: Mapping[str, Any] | None, is_thorough: bool
+    ) -> Call:
         if texts is None:
             fields = {name: value for name, value in (body or {}).items() if name not in _FIXED}
-            self._read({name: value for name, value in fields.items() if name in ASKED})
+            self._read({name: value for name, value in fields.items() if name in ASKED or name in self._fields})
         else:
             fields = {}
             rest = iter(texts)
-            for name, wording in self._wordings:
-                for index, spot in enumerate(wording.spots):
-                    if (text := next(rest)) != spot.holder[spot.key]:
-                        wording.put(index, text)
-                        fields[name] = self._fields[name][name]
+            for name, wording in self._shown(is_thorough=is_thorough):
+                if changes := wording.changes(islice(rest, len(wording.spots))):
+                    wording.put(changes)
+                    fields[name] = self._fields[name][name]
         body_then = call.request.body
         if isinstance(body_then, RawBody):
             data = msgspec.json.encode({**_document(body_then), **fields})
@@ -74,11 +111,21 @@ class Asked:
             return msgspec.structs.replace(call, request=request)
         return call.with_fields({**call.fields, **{name: _raw(value) for name, value in fields.items()}})
 
+    def _shown(self, *, is_thorough: bool) -> list[tuple[str, Wording]]:
+        return [each for each in self._wordings if is_thorough or each[0] in ASKED]
+
     def _read(self, fields: Mapping[str, Any]) -> None:
         self._wordings = [each for each in self._wordings if each[0] not in fields]
         for name, value in fields.items():
             holder = self._fields[name] = {name: value}
-            self._wordings.append((name, Wording(request_spots(holder, last_only=self._is_last))))
+            spots = request_spots(holder, last_only=self._is_last) if name in ASKED else aside_spots(name, holder)
+            self._wordings.append((name, Wording(spots)))
+
+
+def has_tokens(call: Call) -> bool:
+    """Whether texts are given as the numbers of their tokens, as completions and embeddings may: nobody can read them
+    who has not the model's own list."""
+    return any(_TOKENS.match(call.fields[name]) is not None for name in ("input", "prompt") if name in call.fields)
 
 
 def is_readable(call: Call) -> bool:
@@ -97,14 +144,15 @@ def _document(body: RawBody) -> dict[str, Any]:
         return {}
 
 
-def _decoded(call: Call, is_last: bool, *, is_large: bool = False) -> Asked:
-    try:
-        fields = {name: msgspec.json.decode(call.fields[name]) for name in ASKED if name in call.fields}
-        return Asked(fields, is_last=is_last, is_large=is_large)
-    except RecursionError as error:
-        raise BadRequest("the request body is nested too deeply") from error
-    except TooManyTexts as error:
-        raise BadRequest(f"the request cannot be looked at: {error}") from error
+def _form_texts(body: FormBody) -> dict[str, str]:
+    """Raises BadRequest: what is said is there twice, and who knows which of them a provider takes."""
+    texts: dict[str, str] = {}
+    for part in body.parts:
+        if part.filename is None or part.name in ASKED:
+            if part.name in ASKED and part.name in texts:
+                raise BadRequest(f"the form has more than one field {part.name}", param=part.name)
+            texts.setdefault(part.name, part.beginning.decode(errors="replace"))
+    return texts
 
 
 def _raw(value: Any) -> msgspec.Raw:

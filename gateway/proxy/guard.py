@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from gateway.contract import Caller, Hook
+from gateway.contract import Call, Caller, Hook
 from gateway.errors import BadRequest, Blocked, UpstreamError
-from gateway.proxy.asked import Asked, is_readable
+from gateway.proxy.asked import Asked, has_tokens, is_readable
 from gateway.proxy.checks import Checked, Reach
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.guarded import GuardedWriter
@@ -151,8 +151,11 @@ async def _enter(guarding: Guarding, *, is_parallel: bool) -> Waiting:
     if not is_readable(call):
         await _enter_blindly(guarding, [panel], "a body of this kind cannot be looked at")
         return Waiting(guarding, {})
-    request = await Asked.of(call, is_last=_scope(exchange)) if any(c.reads_texts for c in panel.checks) else Asked()
-    texts = request.texts()
+    if has_tokens(call):
+        await _enter_blindly(guarding, [panel], "numbers of tokens cannot be looked at: send texts")
+        return Waiting(guarding, {})
+    request = await _asked(call, panel, is_last=_scope(exchange))
+    texts = request.texts(is_thorough=False)
     tasks = {
         asyncio.create_task(guarding.ask(check, hook, texts)): check.blocks
         for check in panel.judges
@@ -160,20 +163,36 @@ async def _enter(guarding: Guarding, *, is_parallel: bool) -> Waiting:
     }
     waiting = Waiting(guarding, tasks)
     try:
-        results = await guarding.ask_all([check for check in panel.judges if check.is_quick], hook, texts)
+        quick = [check for check in panel.judges if check.is_quick]
+        results = await guarding.ask_all([check for check in quick if not check.is_thorough], hook, texts)
+        thorough = [check for check in quick if check.is_thorough]
+        if thorough:
+            results += await guarding.ask_all(thorough, hook, request.texts(is_thorough=True))
         guarding.refuse(hook, results)
         for check in panel.mutators:
-            result = await guarding.ask(check, hook, request.texts())
+            is_thorough = check.is_thorough
+            result = await guarding.ask(check, hook, request.texts(is_thorough=is_thorough))
             guarding.refuse(hook, [result])
             if result.span.result == "mutated" and result.finding is not None:
-                finding = result.finding
-                exchange.call = await request.changed(exchange.call or call, finding.texts, finding.body)
+                finding, then = result.finding, exchange.call or call
+                exchange.call = await request.changed(then, finding.texts, finding.body, is_thorough=is_thorough)
         if not is_parallel:
             await waiting.passed()
     except BaseException:
         waiting.cancel()
         raise
     return waiting
+
+
+async def _asked(call: Call, panel: Panel, *, is_last: bool) -> Asked:
+    """Raises BadRequest."""
+    reading = [check for check in panel.checks if check.reads_texts]
+    if not reading:
+        return Asked()
+    # A caller may narrow what it asked for itself, and nothing that a rule asks for.
+    required = {check.name for check in checks_of(panel.rules) if check.reads_texts}
+    is_thorough = any(check.is_thorough for check in reading)
+    return await Asked.of(call, is_last=is_last and not required, is_thorough=is_thorough)
 
 
 async def _enter_blindly(guarding: Guarding, panels: Iterable[Panel], why: str) -> None:
@@ -186,7 +205,7 @@ async def _enter_blindly(guarding: Guarding, panels: Iterable[Panel], why: str) 
 
 
 def _scope(exchange: Exchange) -> bool:
-    """`X-TFY-GUARDRAILS-SCOPE`: whether only the last message is looked at. Raises BadRequest."""
+    """`X-TFY-GUARDRAILS-SCOPE`: whether only the last message is to be looked at. Raises BadRequest."""
     value = exchange.headers.get(SCOPE)
     if value is None:
         return False

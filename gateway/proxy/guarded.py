@@ -139,7 +139,7 @@ class GuardedWriter(ResponseWriter):
                 continue
             is_changed = True
             if result.finding.texts is not None:
-                put_all(wording, result.finding.texts)
+                wording.put(wording.changes(result.finding.texts))
             else:
                 document = result.finding.body
                 wording = Wording(answer_spots(document))
@@ -246,6 +246,8 @@ class GuardedWriter(ResponseWriter):
                 out += held.end()
         except GatewayError:
             raise
+        except TooManyTexts as error:
+            return self._let_go(str(error), held)
         except Exception:  # a finder's
             log.error("guardrail failed", request_id=self._exchange.id, traceback=traceback_text())
             return self._let_go("a guardrail failed", held)
@@ -288,12 +290,6 @@ class GuardedWriter(ResponseWriter):
 
     def close(self) -> None:
         self._writer.close()
-
-
-def put_all(wording: Wording, texts: Sequence[str]) -> None:
-    for index, (spot, text) in enumerate(zip(wording.spots, texts, strict=True)):
-        if text != spot.holder[spot.key]:
-            wording.put(index, text)
 
 
 def _texts(wording: Wording) -> list[Text]:

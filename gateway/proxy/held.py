@@ -13,7 +13,7 @@ from gateway.contract import Finder
 from gateway.errors import BrokeOff
 from gateway.wire import sse
 from gateway.wire.redaction import Found, decide, redacted
-from gateway.wire.wording import Spot, Wording, free_spots, opened_json, without_tokens
+from gateway.wire.wording import Spot, Wording, free_spots, opened_json, put_all, without_tokens
 from gateway.wire.wording_events import SlotKey, event_wording
 
 PATIENCE = 32
@@ -100,11 +100,13 @@ def redacted_json(text: str, finders: Sequence[Finder]) -> tuple[Sequence[Found]
         found = decide(text, 0, finders, is_end=True).found
         return found, redacted(text, found)
     everything: list[Found] = []
-    for spot in [*free_spots(opened.value, "assistant")]:
+    changed: list[tuple[Spot, str]] = []
+    for spot in free_spots(opened.value, "assistant"):
         found = decide(spot.text, 0, finders, is_end=True).found
         if found:
             everything += found
-            spot.put(redacted(spot.text, found))
+            changed.append((spot, redacted(spot.text, found)))
+    put_all(changed)
     return everything, _encode(opened.value).decode() if everything else text
 
 
@@ -262,14 +264,14 @@ class HeldStream:
 
 
 def _written(event: _Event) -> bytes:
-    is_changed = False
+    changed: list[tuple[Spot, str]] = []
     for slot, spot in event.pieces:
         text = slot.take(spot.text)
         if text is not spot.text and text != spot.text:
-            spot.put(text)
-            is_changed = True
-    if not is_changed:
+            changed.append((spot, text))
+    if not changed:
         return event.data
+    put_all(changed)
     if isinstance(event.document, RawText):
         return with_data(event.data, event.document[0].encode())
     without_tokens(event.document)

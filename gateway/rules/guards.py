@@ -54,6 +54,11 @@ class Check(msgspec.Struct, frozen=True, eq=False):
         return finder
 
     @property
+    def is_thorough(self) -> bool:
+        """It looks at all a model is given, as it costs next to nothing; others at what somebody says."""
+        return self.finder is not None
+
+    @property
     def reads_texts(self) -> bool:
         return bool(getattr(self.guardrail, "reads_texts", True))
 

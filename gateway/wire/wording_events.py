@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeGuard
 
-from gateway.wire.wording import FREE, JSON_TEXTS, MAX_DEPTH, UNTOUCHED, Spot, answer_spots, free_spots
+from gateway.wire.wording import FREE, JSON_TEXTS, MAX_DEPTH, UNTOUCHED, Spot, answer_spots, free_spots, too_deep
 
 SlotKey = tuple[Any, ...]
 """Which of the texts of an answer it is, the number of the choice or block first."""
@@ -78,7 +78,7 @@ def _is_usual(delta: Any) -> TypeGuard[dict[str, str]]:
 
 def _pieces(value: Any, place: SlotKey) -> Iterator[Piece]:
     if len(place) > MAX_DEPTH:
-        return
+        raise too_deep()
     if isinstance(value, dict):
         for key, inner in value.items():
             if isinstance(inner, str):

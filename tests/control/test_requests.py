@@ -396,6 +396,8 @@ async def test_metrics_for_who_may_list_controls(filled):
     [
         ({"startTs": "soon"}, "startTs is a moment"),
         ({"startTs": 1e300}, "startTs is a moment"),
+        ({"startTs": "0001-01-02T00:00:00Z", "endTs": "0001-03-01T00:00:00Z", "compare": "previous"}, "is a moment"),
+        ({"startTs": -62135596800, "endTs": -62135510400, "compare": "previous"}, "is a moment"),
         ({"endTs": 0}, "endTs comes after startTs"),
         ({"startTs": 0}, "endTs comes after startTs, by at most 400 days"),
         ({"datasource": "mcpMetrics"}, "only modelMetrics are kept"),

@@ -75,6 +75,34 @@ async def test_a_stream_without_the_secret(client, provider, say):
     assert provider.requests[-1].fields["messages"][0]["content"] == "mail [EMAIL]"
 
 
+async def test_nothing_stands_aside(client, provider, say):
+    """What tools are for, the form of the answer, a name in an object of a tool, and an earlier message."""
+    mail = "ana@example.com"
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": json.dumps({"to": {mail: 1}})}}
+    tool = {"type": "function", "function": {"name": "f", "description": mail, "parameters": {"title": mail}}}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object", "description": mail}}}
+    asked = [*HELLO, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "1", "content": "."}]
+    provider.on("real-chat", [say.completion("hello")])
+
+    await client.chat.completions.create(
+        model="mock/chat",
+        messages=asked,
+        tools=[tool],
+        response_format=form,
+        user=mail,
+        extra_headers={"x-tfy-guardrails-scope": "last"},
+    )
+
+    sent = provider.requests[-1]
+    assert b"example.com" not in sent.body
+    assert sent.fields["tools"][0]["function"] == {
+        "name": "f",
+        "description": "[EMAIL]",
+        "parameters": {"title": "[EMAIL]"},
+    }
+    assert sent.fields["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"to":{"[EMAIL]":1}}'
+
+
 async def test_an_answer_that_is_blocked(client, provider, say):
     heard = asyncio.Event()
     begun = [say.STREAM, *[say.chunk(say.event("x "))] * 40, heard, say.chunk(say.event("zebra ")), say.END]

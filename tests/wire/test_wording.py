@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.wire.wording import MAX_TEXTS, TooManyTexts, Wording, answer_spots, request_spots
+from gateway.wire.wording import MAX_TEXTS, TooManyTexts, Wording, answer_spots, aside_spots, request_spots
 from gateway.wire.wording_events import event_wording
 
 
@@ -78,7 +78,7 @@ def test_texts_within_json_are_put_back_as_json():
     wording = Wording(answer_spots(answer))
 
     assert [spot.text for spot in wording.spots] == ["x", "4111111111111111", "y"]
-    wording.put(1, "[CARD]")
+    wording.put({1: "[CARD]"})
 
     written = answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
     assert json.loads(written) == {"a": ["x", "[CARD]", True, 5], "b": {"url": "y"}}
@@ -97,12 +97,57 @@ def test_there_is_a_limit():
         Wording(answer_spots(["a"] * (MAX_TEXTS + 1)))
 
 
-def test_what_is_nested_too_deeply_is_not_followed():
+@pytest.mark.parametrize("place", [lambda deep: deep, lambda deep: {"input": {"a": deep}}])
+def test_nobody_hides_by_depth(place):
+    """A secret 130 lists down was passed over, and went out."""
     deep = "a"
-    for _ in range(1000):
+    for _ in range(200):
         deep = [deep]
 
-    assert Wording(answer_spots(deep)).spots == []
+    with pytest.raises(TooManyTexts, match="nested deeper than 128"):
+        Wording(answer_spots(place(deep)))
+    with pytest.raises(TooManyTexts, match="nested deeper than 128"):
+        event_wording({"choices": [{"delta": {"content": deep}}]})
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ({"tools": [{"function": {"name": "f", "description": "d", "parameters": {"url": {"enum": ["e"]}}}}]}, "fde"),
+        ({"user": "u"}, "u"),
+        ({"stop": ["a", "b"]}, "ab"),
+        ({"seed": 4111111111111111, "temperature": 1.5, "store": True, "metadata": None}, ""),
+    ],
+)
+def test_what_stands_aside_counts_whatever_it_is_called(field, found):
+    spots = [spot for name in field for spot in aside_spots(name, field)]
+
+    assert "".join(spot.text for spot in spots) == found
+    assert {spot.role for spot in spots} <= {"system"}
+
+
+def test_names_are_texts_where_any_may_stand():
+    """Tools are called with objects by mail address, which went out."""
+    arguments = {"to": {"ana@example.com": "hi", "bo@example.com": {"x": "y"}}, "an_ordinary_name": 1}
+    answer = {"tool_calls": [{"name": "f", "arguments": json.dumps(arguments)}, {"name": "g", "input": arguments}]}
+    wording = Wording(answer_spots(answer))
+    found = [spot.text for spot in wording.spots]
+
+    assert found == ["ana@example.com", "hi", "bo@example.com", "y", "an_ordinary_name"] * 2
+    wording.put(dict.fromkeys((0, 1, 2, 5, 6, 7), "[EMAIL]"))
+    wording.put({3: "z", 8: "z"})
+
+    expected = {"to": {"[EMAIL]": "[EMAIL]", "[EMAIL] 2": {"x": "z"}}, "an_ordinary_name": 1}
+    assert json.loads(answer["tool_calls"][0]["arguments"]) == expected
+    assert answer["tool_calls"][1]["input"] == expected
+    assert [spot.holder[spot.key] for spot in wording.spots[:4]] == ["[EMAIL]", "[EMAIL]", "[EMAIL] 2", "z"]
+
+
+def test_a_number_is_one_however_it_is_written():
+    fields = {"input": {"a": 4111111111111111.0, "b": 1e-9, "c": 1234567.5, "d": 1e300}}
+
+    assert [spot.text for spot in Wording(answer_spots(fields)).spots][:1] == ["4111111111111111"]
+    assert len(Wording(answer_spots(fields)).spots) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException, InvalidOperation
 from typing import Any, NamedTuple
 
 from sqlalchemy import JSON, ColumnElement, and_, cast, exists, func, not_, or_
@@ -21,6 +21,8 @@ Make = Callable[[str, Sequence[str], bool], Condition]
 _COMPARED = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
 _CLASS = re.compile(r"([1-5])xx")
 _BIGGEST = 2**53
+_BIGGEST_STATUS = 2**31 - 1
+"""PostgreSQL has it in a small column, and is asked with numbers of that size."""
 
 
 def condition_of(rule: Rule, *, along: str | None = None, is_sqlite: bool) -> Condition:
@@ -64,14 +66,14 @@ def _text(column: str) -> Make:
     return condition
 
 
-def _number(column: str, scale: int = 1) -> Make:
+def _number(column: str, scale: int = 1, biggest: int = _BIGGEST) -> Make:
     def condition(field: str, values: Sequence[str], is_along: bool) -> Condition:
         plain: ColumnElement[Any] = REQUESTS.c[column]
         where = plain if is_along else plain + 0
         equal: list[Any] = []
         bounds: list[Condition] = []
         for value in values:
-            compare, amount = _compared(field, value, scale)
+            compare, amount = _compared(field, value, scale, biggest)
             match compare:
                 case "=":
                     equal.append(amount)
@@ -92,14 +94,14 @@ def _number(column: str, scale: int = 1) -> Make:
     return condition
 
 
-def _compared(field: str, value: str, scale: int) -> tuple[str, int | float]:
+def _compared(field: str, value: str, scale: int, biggest: int) -> tuple[str, int | float]:
     match = _COMPARED.fullmatch(value)
     compare, text = (match[1], match[2]) if match else ("=", value)
     try:
         number = Decimal(text.strip()) * scale
-        if not abs(number) <= _BIGGEST:
+        if not abs(number) <= biggest:
             raise InvalidOperation
-    except (InvalidOperation, ValueError):
+    except (DecimalException, ValueError):
         example = f"{field}=>500" if scale == 1 else f"{field}=>0.01"
         raise BadRequest(f"{field} is compared with a number, as in {example}", param=field) from None
     return compare, int(number) if number == number.to_integral_value() else float(number)
@@ -112,7 +114,7 @@ def _status(field: str, values: Sequence[str], is_along: bool) -> Condition:
     ranges = [and_(status >= first, status < first + 100) for first in classes]
     if not others:
         return or_(*ranges)
-    return or_(*ranges, _number("status")(field, others, is_along))
+    return or_(*ranges, _number("status", biggest=_BIGGEST_STATUS)(field, others, is_along))
 
 
 def _flag(field: str, values: Sequence[str], _: bool) -> Condition:
