@@ -16,6 +16,7 @@ from gateway.proxy.incoming import Incoming
 from gateway.proxy.options import OPTIONS, metadata_of, options_of
 from gateway.proxy.spool import Disk, Spool
 from gateway.wire.form import FormReader
+from gateway.wire.forwarding import of_connection
 from gateway.wire.raw import RawReader
 
 PIECE = 1024 * 1024
@@ -153,13 +154,17 @@ def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
 
 
 def _headers(scope: Scope, names: Collection[str]) -> dict[str, str]:
-    """Of several lines with one name, the values in their order, with commas. Source: RFC 9110, section 5.3."""
+    """Of several lines with one name, the values in their order, with commas; without those that the client says are
+    for its connection to us. Source: RFC 9110, sections 5.3 and 7.6.1."""
     found: dict[str, str] = {}
+    left_out: frozenset[str] = frozenset()
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name == "connection":
+            left_out |= of_connection(value)
         if name in names:
             found[name] = f"{found[name]},{value}" if name in found else value
-    return found
+    return {name: value for name, value in found.items() if name not in left_out} if left_out else found
 
 
 def _body(pieces: list[bytes]) -> Body | None:

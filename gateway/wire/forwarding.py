@@ -23,6 +23,7 @@ KEPT_FROM_PROVIDERS = CONNECTION | {
     "x-real-ip",
     "x-request-id",
     "x-rewrite-url",
+    "xi-api-key",
 }
 _PREFIXES_KEPT_FROM_PROVIDERS = ("proxy-", "sec-", "x-forwarded-", "x-tfy-")
 
@@ -71,11 +72,17 @@ def plainly(name: str) -> str:
 def for_callers(headers: Mapping[str, str]) -> dict[str, str]:
     """Of an answer's headers, those that go on; names in lower case."""
     lower = {name.lower(): value for name, value in headers.items()}
+    kept = KEPT_FROM_CALLERS | of_connection(lower.get("connection", ""))
     return {
         name: value
         for name, value in lower.items()
-        if name not in KEPT_FROM_CALLERS and not name.startswith(("access-control-", "proxy-"))
+        if name not in kept and not name.startswith(("access-control-", "proxy-"))
     }
+
+
+def of_connection(value: str) -> frozenset[str]:
+    """Names of the headers that are for this one connection, as the Connection header has them, in lower case."""
+    return frozenset(name.strip(" \t").lower() for name in value.split(",")) if value else frozenset()
 
 
 def target_below(base: str, rest: str, request: Request) -> str:

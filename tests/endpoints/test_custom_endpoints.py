@@ -125,6 +125,16 @@ async def test_headers_that_some_servers_take_for_others_stay_back(gateway, auth
     assert sent.keys() == {"host", "accept-encoding", "x-trace", "ocp-apim-subscription-key", "x_own"}
 
 
+async def test_headers_of_the_clients_own_connection_stay_back(gateway, auth):
+    """Source: RFC 9110, section 7.6.1."""
+    app = gateway((200, [b"{}"]))
+
+    await request(app, "GET", "/proxy-api/speech/west/x", headers={**auth, "connection": "X-Hop, close", "x-hop": "1"})
+
+    _, sent = lines_of(app.network.requests[0])
+    assert "x-hop" not in sent
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(("path", "target"), [("", "/base"), ("/", "/base/"), ("/x/y", "/base/x/y")])
 async def test_any_method_and_path(gateway, auth, method, path, target):
