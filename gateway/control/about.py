@@ -95,7 +95,7 @@ class ModelList(msgspec.Struct):
 
 _ERRORS: Mapping[str, type] = {
     **dict.fromkeys(("messages", "count_tokens", ANTHROPIC), AnthropicError),
-    **dict.fromkeys(("gemini", "gemini_count_tokens", GEMINI), GoogleError),
+    **dict.fromkeys(("gemini", "gemini_count_tokens", "gemini_embeddings", GEMINI), GoogleError),
     **dict.fromkeys((BEDROCK, SAGEMAKER), AwsError),
     **dict.fromkeys((TTS, STT), SpeechError),
 }
