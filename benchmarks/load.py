@@ -79,6 +79,8 @@ class Reply:
 
     def __init__(self) -> None:
         self.complete = False
+        self.closes = False
+        """No other request may follow on this connection."""
         self._head_read = False
         self._chunked = False
         self._left = 0
@@ -100,6 +102,7 @@ class Reply:
             raise WrongAnswer(f"{head.decode()}\n\n{rest.decode()}")
         self._head_read = True
         head = head.lower()
+        self.closes = b"\r\nconnection: close" in head
         self._chunked = b"\r\ntransfer-encoding: chunked" in head
         if not self._chunked:
             self._left = int(head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
@@ -137,6 +140,11 @@ class Asker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        if self.reply.closes:  # the one before was used up
+            self.ask()
+
+    async def connect_again(self, host: str, port: int) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: self, host, port)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.asked_ns and not self.reply.complete:
@@ -163,7 +171,12 @@ class Asker(asyncio.Protocol):
         ):
             raise WrongAnswer(f"not a chat completion: {self.content!r}")
         self.tally.replies += 1
-        self.ask()
+        if self.reply.closes:
+            host, port = self.transport.get_extra_info("peername")[:2]
+            self.transport.close()
+            self._connecting = asyncio.create_task(self.connect_again(host, port))
+        else:
+            self.ask()
 
 
 class Stream(Asker):
