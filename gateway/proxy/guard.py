@@ -50,7 +50,7 @@ class GuardResponder:
     def respond(self, exchange: Exchange, writer: ResponseWriter) -> Coroutine[Any, Any, None]:
         """Raises Blocked, besides what the inner one raises."""
         rules = self.rules()
-        if rules.is_empty:
+        if rules.is_empty and CHOSEN not in exchange.headers:  # who asks for one that is not there is told
             return self.responder.respond(exchange, writer)
         return self._respond(rules, exchange, writer)
 

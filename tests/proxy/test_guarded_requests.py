@@ -605,3 +605,23 @@ async def test_who_only_audits_is_not_waited_for():
     assert not task.done()
     judged.set()
     await task
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ('{"llm_input_guardrails":["none/there"]}', "none/there"),
+        ("7", "x-tfy-guardrails cannot be read"),
+    ],
+)
+async def test_who_asks_for_a_guardrail_where_there_is_none_is_told(app_with, auth, said, message):
+    """It was answered as if the guardrail had been passed."""
+    upstream = FakeUpstream((200, [b'{"choices":[]}']))
+    question = {"model": "mock/m", "messages": [{"role": "user", "content": "hi"}]}
+
+    answer = await post(
+        app_with(upstream), "/v1/chat/completions", question, headers={**auth, "x-tfy-guardrails": said}
+    )
+
+    assert (answer.status, len(upstream.requests)) == (400, 0)
+    assert message in answer.body.decode()
