@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from itertools import chain
 from typing import Any, Protocol
 
 import msgspec
@@ -25,13 +26,18 @@ from gateway.state.database.inserting import STAYS, PostgresInserting, SqliteIns
 from gateway.state.database.transaction import IDLE
 from gateway.state.requests.asked import Page, Query, Question, Rule, Sum, Tail
 from gateway.state.requests.filters import Driver, condition_of, driver_of, seen_condition
-from gateway.state.requests.metrics import pieces, settled, summed, sums_query
+from gateway.state.requests.folding import UNFOLD, fold, folded_within
+from gateway.state.requests.folds import FOLDS_OF, HOUR, due
+from gateway.state.requests.metrics import SumsQuery, fold_of, pieces, settled, span_of, summed
 from gateway.state.requests.rows import LEVELS, Batch, Names, batch_of, shown, sum_columns
 from gateway.state.requests.tables import (
     BINS,
     BY_DAY,
     CONTENTS,
     COUNTS,
+    DAYS,
+    FOLDED,
+    FOLDS,
     HOURS,
     KEY,
     MINUTES,
@@ -63,6 +69,8 @@ class _Database(Protocol):
     def add(self, table: Table, names: tuple[str, ...], rows: Sequence[Row], end: str) -> None: ...
 
     def add_up(self, table: Table, rows: Sequence[Row]) -> None: ...
+
+    def run(self, statement: str) -> None: ...
 
     def pause(self) -> None: ...
 
@@ -174,11 +182,42 @@ class RecordStore:
         for table in (TEAMS, CONTENTS, REQUESTS):
             count = await self._delete(table, table.c.request_id < prefix_of(before), batch)
             deleted += count if table is REQUESTS else 0
-        for table, kept in ((MINUTES, MINUTES_KEPT), (HOURS, HOURS_KEPT), (LEVELS[-1][0], HOURS_KEPT)):
+        for table, kept in ((MINUTES, MINUTES_KEPT), (HOURS, HOURS_KEPT), (DAYS, HOURS_KEPT)):
             async for kind in self._kinds(table):  # as its index begins with it
                 old = and_(table.c.kind == kind, table.c.at < int((now - kept).timestamp()))
                 await self._delete(table, old, batch)
+        await self._forget_folds(now, batch)
         return deleted
+
+    async def _forget_folds(self, now: datetime, batch: int) -> None:
+        kinds = [kind async for kind in self._kinds(FOLDS)]
+        for each in chain.from_iterable(FOLDS_OF.values()):
+            before_s = int(now.timestamp()) - each.kept_s
+            for table in (FOLDED, FOLDS):  # so that none is taken for complete when it is not
+                c = table.c
+                old = and_(c.fold == each.name, c.length_s == each.length_s, c.at < before_s)
+                for condition in [old] if table is FOLDED else [and_(c.kind == kind, old) for kind in kinds]:
+                    await self._delete(table, condition, batch)
+
+    async def fold(self, *, now: datetime | None = None) -> int:
+        """Folds the sums of what is over; returns of how many spans. Several may do it at once."""
+        await self.open()
+        kinds = [kind async for kind in self._kinds(DAYS)]
+        async with border(self._deadline_s), connected(self._engine) as connection:
+            first_s = await connection.scalar(select(func.min(DAYS.c.at)).where(DAYS.c.kind == "all"))
+            folded = {tuple(row) for row in await connection.execute(select(FOLDED))}
+        count = 0
+        now_s = int((now or self._clock()).timestamp())
+        for run in due(first_s, now_s, folded) if first_s is not None else ():
+            async with self._writing() as connection:
+                if not self.is_sqlite:
+                    await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
+                if await fold(connection, run, kinds):
+                    await connection.commit()
+                    folded.update(run.keys)
+                    count += len(run.keys)
+            await asyncio.sleep(0.01)  # those who write are let in
+        return count
 
     async def _kinds(self, table: Table) -> AsyncIterator[str]:
         """Those there are, each by a look at the index."""
@@ -257,12 +296,17 @@ class RecordStore:
     async def sums(self, question: Question, *, now: datetime | None = None) -> list[Sum]:
         """What requests came to, by group, of a question that is `settled`. Raises BadRequest: that is not kept."""
         await self.open()
-        found = []
+        query = SumsQuery(question, is_sqlite=self.is_sqlite)
+        gap = span_of(question, now or self._clock())
+        known = folded_within(fold_of(question), gap, all_hours=question.step_s is not None)
         async with border(self._deadline_s), connected(self._engine) as connection:
-            for piece in pieces(question, now or self._clock()):
-                query = sums_query(question, piece)
-                found += (await connection.execute(query)).all()
-        return summed(question, found)
+            if not self.is_sqlite:  # where a late record might make a span incomplete between the two statements
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+                await connection.exec_driver_sql(_SUMMING)
+            folded = {tuple(row) for row in await connection.execute(known)}
+            if not (found := pieces(question, gap, folded)):
+                return []
+            return summed(question, (await connection.execute(query.over(found))).all())
 
     # --- within ---
 
@@ -270,7 +314,7 @@ class RecordStore:
         database = _Sqlite(file)
         new = _new(by_id, database.known(sorted(by_id)))
         batch = batch_of(new, database.last_seq(), self._names, self.metadata, self._minutes_from_s())
-        return _insert(database, batch)
+        return _insert(database, batch, self._clock())
 
     async def _write_server(self, by_id: Mapping[str, Record]) -> int:
         async with connected(self._engine, writes=True) as connection:
@@ -282,7 +326,7 @@ class RecordStore:
                 return 0
             minutes_from_s = self._minutes_from_s()
             batch = await asyncio.to_thread(batch_of, new, seq, self._names, self.metadata, minutes_from_s)
-            written = await connection.run_sync(lambda sync: _insert(_Postgres(sync), batch))
+            written = await connection.run_sync(lambda sync: _insert(_Postgres(sync), batch, self._clock()))
             await connection.commit()
         return written
 
@@ -376,14 +420,24 @@ def _known(sync: Connection, ids: Sequence[str]) -> tuple[set[str], int]:
     return database.known(ids), database.last_seq()
 
 
-def _insert(database: _Database, batch: Batch) -> int:
+def _insert(database: _Database, batch: Batch, now: datetime) -> int:
     """All tables in the same order, whoever writes."""
     database.add(REQUESTS, tuple(REQUESTS.c.keys()), batch.requests, "")
     database.add(TEAMS, tuple(TEAMS.c.keys()), batch.teams, STAYS)
     for (table, _), rows in zip(LEVELS, batch.sums, strict=True):
         database.pause()
         database.add_up(table, rows)
+        if table is HOURS:
+            for at in _late(rows, int(now.timestamp())):
+                database.run(UNFOLD.format(at=at))
     return len(batch.requests)
+
+
+def _late(hours: Sequence[Row], now_s: int) -> set[int]:
+    """Those that are over; as a rule, none. The first rows are of the kind `all`, which has all hours, in their order."""
+    if not hours or hours[0][1] + HOUR > now_s:
+        return set()
+    return {row[1] for row in hours if row[0] == "all" and row[1] + HOUR <= now_s}
 
 
 class _Sqlite(SqliteInserting):
@@ -401,6 +455,9 @@ class _Sqlite(SqliteInserting):
 
     def add_up(self, table: Table, rows: Sequence[Row]) -> None:
         self.add(table, sum_columns(), rows, growing(table, SUMMED))
+
+    def run(self, statement: str) -> None:
+        self._file.execute(statement)
 
 
 class _Postgres(PostgresInserting):
@@ -426,6 +483,9 @@ class _Postgres(PostgresInserting):
             data = [[*row[:width], f"{{{','.join(map(str, row[width:]))}}}"] for row in rows[at : at + SOME]]
             self._sync.exec_driver_sql(_adding_up(table), (msgspec.json.encode(data).decode(),))
 
+    def run(self, statement: str) -> None:
+        self._sync.exec_driver_sql(statement)
+
     def add(self, table: Table, names: tuple[str, ...], rows: Sequence[Row], end: str) -> None:
         for at in range(0, len(rows), SOME):
             super().add(table, names, rows[at : at + SOME], end)
@@ -443,6 +503,9 @@ def _adding_up(table: Table) -> str:
     query = f"SELECT {', '.join([*keys, *counts])} FROM ({rows} OFFSET 0) AS rows"
     return f"INSERT INTO {table.name} ({columns}) {query} {growing(table, SUMMED)}"
 
+
+_SUMMING = "SELECT set_config('jit', 'off', true), set_config('work_mem', '32MB', true)"
+"""To compile a sum of so many columns takes longer than to run it; groups of many are not to go to the disk."""
 
 _KEY_TYPES = {"at": "::bigint", "status": "::integer"}
 
