@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, RowMapping, Select, Table, and_, delete, func, inspect, select, text
+from sqlalchemy import Connection, RowMapping, Select, Subquery, Table, and_, delete, func, inspect, select, text, true, union_all
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.util import ClauseAdapter
 
 from gateway.contract import Content, Record
 from gateway.contract.windows import utc_now
@@ -24,7 +25,7 @@ from gateway.state.database.engine import connected, engine_of, writer_beside
 from gateway.state.database.errors import border
 from gateway.state.database.inserting import STAYS, PostgresInserting, SqliteInserting, growing
 from gateway.state.database.transaction import IDLE
-from gateway.state.requests.asked import Page, Query, Question, Rule, Sum, Tail
+from gateway.state.requests.asked import Filter, Page, Query, Question, Sum, Tail
 from gateway.state.requests.filters import Driver, condition_of, driver_of, seen_condition
 from gateway.state.requests.folding import UNFOLD, fold, folded_within
 from gateway.state.requests.folds import FOLDS_OF, HOUR, due
@@ -51,7 +52,7 @@ from gateway.state.requests.tables import (
 
 AT_ONCE = 4000
 """Records of one transaction: more would keep readers' connections and other replicas waiting."""
-FIRST_WINDOW, LAST_WINDOW = 2_000, 8_000
+FIRST_WINDOW, LEAST_WINDOW, LAST_WINDOW = 2_000, 500, 8_000
 """Records that are looked through in one step."""
 BUDGET_S = 0.03
 """When a page has taken that long, it is what was found by then."""
@@ -252,15 +253,14 @@ class RecordStore:
             return Page(())
         await self.open()
         low, high = _bounds(query)
-        condition = self._condition(query.filters, query.seen, along=driver.column)
         found: list[Record] = []
-        size, until_s = FIRST_WINDOW, time.perf_counter() + budget_s
+        size, began_s = FIRST_WINDOW, time.perf_counter()
+        until_s = began_s + budget_s
         async with border(self._deadline_s), connected(self._engine) as connection:
             while True:
                 end = None if driver.is_exact else await self._window_end(connection, driver, low, high, size, query)
                 step = (low, high) if end is None else (low, _after(end)) if query.oldest_first else (end, high)
-                rows = _reading(driver, step).where(condition)
-                rows = rows.order_by(_order(_id_of(driver), query)).limit(query.limit - len(found) + 1)
+                rows = self._reading(driver, step, query, query.limit - len(found) + 1)
                 got = (await connection.execute(rows)).mappings().all()
                 found += [shown(row) for row in got[: query.limit - len(found)]]
                 if len(found) == query.limit:
@@ -268,15 +268,18 @@ class RecordStore:
                     return Page(tuple(found), None if is_last else found[-1].request_id)
                 if end is None:
                     return Page(tuple(found))
-                if time.perf_counter() >= until_s:
+                now_s = time.perf_counter()
+                if now_s >= until_s:
                     return Page(tuple(found), end)
                 low, high = (_after(end), high) if query.oldest_first else (low, end)
-                size = min(size * 4, LAST_WINDOW)
+                # Not more than can be looked through in what is left, as far as one can tell from the step before.
+                in_time = int(size * (until_s - now_s) / (now_s - began_s))
+                size, began_s = min(size * 4, LAST_WINDOW, max(in_time, LEAST_WINDOW)), now_s
 
     async def tail(self, after: int | None, query: Query) -> Tail:
         """What was written after `after`, the oldest first, 500 at most; None: nothing yet, but where to go on."""
         await self.open()
-        condition = self._condition(query.filters, query.seen)
+        condition = self._condition(query)
         newest = select(REQUESTS.c.seq).order_by(REQUESTS.c.seq.desc()).limit(1)
         async with border(self._deadline_s), connected(self._engine) as connection:
             last = await connection.scalar(newest) or 0
@@ -333,11 +336,25 @@ class RecordStore:
     def _minutes_from_s(self) -> int:
         return int((self._clock() - MINUTES_KEPT).timestamp())
 
-    def _condition(self, filters: Rule, seen: Sequence[Rule] | None, along: str | None = None) -> Any:
-        condition = condition_of(filters, along=along, is_sqlite=self.is_sqlite)
-        if seen is None:
+    def _condition(self, query: Query, driver: Driver | None = None, step: tuple[str, str] = ("", "")) -> Any:
+        along = driver.column if driver is not None else None
+        filters = query.filters
+        if driver is not None and along == "team":  # whose records alone are read
+            filters = tuple(each for each in filters if each != Filter("team", driver.values))
+        condition = condition_of(filters, along=along, step=step, is_sqlite=self.is_sqlite)
+        if query.seen is None:
             return condition
-        return condition & seen_condition(seen, along=along, is_sqlite=self.is_sqlite)
+        return condition & seen_condition(query.seen, along=along, step=step, is_sqlite=self.is_sqlite)
+
+    def _reading(self, driver: Driver, step: tuple[str, str], query: Query, limit: int) -> Select[Any]:
+        """The records of a step that fit, along the driver."""
+        condition = self._condition(query, driver, step)
+        if self.is_sqlite or driver.column is None or (driver.is_exact and driver.column != "team"):
+            rows = _along(driver, step).where(condition)
+            return rows.order_by(_order(_id_of(driver), query)).limit(limit)
+        some = _fenced(driver, step, query)
+        rows = select(some.c.record, some.c.request_id).where(ClauseAdapter(some).traverse(condition))
+        return rows.order_by(_order(some.c.request_id, query)).limit(limit)
 
     async def _window_end(
         self, connection: AsyncConnection, driver: Driver, low: str, high: str, size: int, query: Query
@@ -534,13 +551,28 @@ def _id_of(driver: Driver) -> Any:
     return TEAMS.c.request_id if driver.column == "team" else REQUESTS.c.request_id
 
 
-def _reading(driver: Driver, step: tuple[str, str]) -> Select[Any]:
-    """The records of a step, along the driver."""
-    query = select(REQUESTS.c.record, REQUESTS.c.request_id).where(*_between(*step, _id_of(driver)))
+def _along(driver: Driver, step: tuple[str, str]) -> Select[Any]:
+    """The records of a step."""
+    query = select(REQUESTS.c.record, REQUESTS.c.request_id).where(*_between(*step))
     if driver.column != "team":
         return query
     joined = TEAMS.join(REQUESTS, TEAMS.c.request_id == REQUESTS.c.request_id)
-    return query.select_from(joined).where(TEAMS.c.team == driver.values[0])
+    return query.select_from(joined).where(TEAMS.c.team == driver.values[0], *_between(*step, TEAMS.c.request_id))
+
+
+def _fenced(driver: Driver, step: tuple[str, str], query: Query) -> Subquery:
+    """The same for PostgreSQL, which guesses how many records will fit and, where it guesses wrong, looks at those that
+    are not along the driver, too. What has an offset it takes as it is."""
+    if driver.column == "team":
+        ids = select(TEAMS.c.request_id).where(TEAMS.c.team == driver.values[0], *_between(*step, TEAMS.c.request_id))
+        few = ids.order_by(_order(TEAMS.c.request_id, query)).offset(0).subquery("few")
+        one = select(REQUESTS).where(REQUESTS.c.request_id == few.c.request_id, *_between(*step)).offset(0).lateral("one")
+        columns = [few.c.request_id, *(column for column in one.c if column.name != "request_id")]
+        return select(*columns).select_from(few.join(one, true())).subquery("step")
+    column = REQUESTS.c[str(driver.column)]
+    in_order = select(REQUESTS).where(*_between(*step)).order_by(_order(REQUESTS.c.request_id, query)).offset(0)
+    rows = [in_order.where(column == value) for value in driver.values]
+    return union_all(*rows).subquery("step") if len(rows) > 1 else rows[0].subquery("step")
 
 
 def _bounds(query: Query) -> tuple[str, str]:
