@@ -123,12 +123,29 @@ class RecordStore:
                 await self._make()
                 self._is_open = True
 
-    async def _make(self) -> None:
+    async def migrate(self, days: int) -> list[str]:
+        """Makes all that is missing, and the partitions of so many days from today on, for those who may use tables and
+        not make any.
+
+        Returns:
+            The names of the tables and partitions that were not there.
+        """
+        made = await self._make()
+        self._is_open = True
+        if not self.is_sqlite:
+            async with self._writing() as connection:
+                for day in range(days):
+                    made += await _make_partition(connection, f"{self._clock() + timedelta(days=day):%Y%m%d}")
+                await connection.commit()
+        return made
+
+    async def _make(self) -> list[str]:
         async with border(self._writing_s), connected(self._engine, writes=True) as connection:
             if not self.is_sqlite:
                 await connection.execute(select(func.pg_advisory_xact_lock(MAKING)))
-            await connection.run_sync(_make_tables)
+            made = await connection.run_sync(_make_tables)
             await connection.commit()
+        return made
 
     async def close(self) -> None:
         """After the last call has ended."""
@@ -406,13 +423,10 @@ class RecordStore:
         for day in sorted(days - self._days):
             try:
                 async with connection.begin_nested():
-                    await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
-                    for create, attach in partitions(day):
-                        await connection.exec_driver_sql(create)
-                        if not await connection.scalar(_is_attached(create.split()[5])):
-                            await connection.exec_driver_sql(attach)
-            except DBAPIError as error:
-                log.warning("partition not made", day=day, reason=str(error.orig)[:200])
+                    await _make_partition(connection, day)
+            except (DBAPIError, Unavailable) as error:  # of the permission, too
+                reason = error.message if isinstance(error, Unavailable) else str(error.orig)
+                log.warning("partition not made", day=day, reason=reason[:200])
             self._days.add(day)
 
     async def _drop_partitions(self, before: datetime) -> None:
@@ -537,14 +551,28 @@ def _is_attached(name: str) -> Any:
     return text("SELECT relispartition FROM pg_class WHERE oid = to_regclass(:name)").bindparams(name=name)
 
 
-def _make_tables(connection: Connection) -> None:
+def _make_tables(connection: Connection) -> list[str]:
+    """Those that are missing; returns their names. Who may not make any can serve where there are all."""
     there = set(inspect(connection).get_table_names())
-    TABLES.create_all(connection, tables=[table for table in TABLES.sorted_tables if table.name not in there])
-    if connection.dialect.name == "postgresql":
-        for table in BY_DAY:
-            connection.exec_driver_sql(
-                f"CREATE TABLE IF NOT EXISTS {table.name}_others PARTITION OF {table.name} DEFAULT"
-            )
+    missing = [table for table in TABLES.sorted_tables if table.name not in there]
+    TABLES.create_all(connection, tables=missing, checkfirst=False)
+    others = [] if connection.dialect.name == "sqlite" else [f"{table.name}_others" for table in BY_DAY]
+    for name in (missing_others := [name for name in others if name not in there]):
+        connection.exec_driver_sql(f"CREATE TABLE {name} PARTITION OF {name.removesuffix('_others')} DEFAULT")
+    return [*(table.name for table in missing), *missing_others]
+
+
+async def _make_partition(connection: AsyncConnection, day: str) -> list[str]:
+    """Of each table, if it is not there; returns the names of those that were made."""
+    made = []
+    await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
+    for create, attach in partitions(day):
+        name = create.split()[5]
+        if not await connection.scalar(_is_attached(name)):
+            await connection.exec_driver_sql(create)
+            await connection.exec_driver_sql(attach)
+            made.append(name)
+    return made
 
 
 def _id_of(driver: Driver) -> Any:
