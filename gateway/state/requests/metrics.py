@@ -29,9 +29,10 @@ DIMENSIONS = {
 }
 """What sums can be grouped and filtered by, besides `metadata.<key>` -> the column."""
 
-FEW_SUMS = 8
 FEW = 32
 """So many moments are named one by one: then, what is asked of one person is looked up for each."""
+FEW_SUMS = 8
+"""So many columns are added up for all groups, though few of those are asked for."""
 SORTED_BY = ("cost", "requests")
 OF_MODELS = frozenset({"model", "resolved_model", "account"})
 
@@ -188,11 +189,6 @@ def _at(piece: Piece) -> Iterator[Any]:
     else:
         yield c.at >= piece.since_s
         yield c.at < piece.until_s
-
-
-def _sum_of(column: Any) -> Any:
-    """As the integer that it is: PostgreSQL's sums of them are of any size, and Python reads those slowly."""
-    return cast(func.sum(column), BigInteger)
 
 
 def summed(question: Question, rows: Iterable[Sequence[Any]]) -> list[Sum]:

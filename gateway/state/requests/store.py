@@ -12,7 +12,21 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, RowMapping, Select, Subquery, Table, and_, delete, func, inspect, select, text, true, union_all
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    delete,
+    func,
+    inspect,
+    select,
+    text,
+    true,
+    union_all,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.util import ClauseAdapter
@@ -465,7 +479,7 @@ def _insert(database: _Database, batch: Batch, now: datetime) -> int:
 
 
 def _late(hours: Sequence[Row], now_s: int) -> set[int]:
-    """Those that are over; as a rule, none. The first rows are of the kind `all`, which has all hours, in their order."""
+    """Those that are over; as a rule, none. The first rows are of the kind `all`, which has all of them in order."""
     if not hours or hours[0][1] + HOUR > now_s:
         return set()
     return {row[1] for row in hours if row[0] == "all" and row[1] + HOUR <= now_s}
@@ -594,7 +608,9 @@ def _fenced(driver: Driver, step: tuple[str, str], query: Query) -> Subquery:
     if driver.column == "team":
         ids = select(TEAMS.c.request_id).where(TEAMS.c.team == driver.values[0], *_between(*step, TEAMS.c.request_id))
         few = ids.order_by(_order(TEAMS.c.request_id, query)).offset(0).subquery("few")
-        one = select(REQUESTS).where(REQUESTS.c.request_id == few.c.request_id, *_between(*step)).offset(0).lateral("one")
+        one = (
+            select(REQUESTS).where(REQUESTS.c.request_id == few.c.request_id, *_between(*step)).offset(0).lateral("one")
+        )
         columns = [few.c.request_id, *(column for column in one.c if column.name != "request_id")]
         return select(*columns).select_from(few.join(one, true())).subquery("step")
     column = REQUESTS.c[str(driver.column)]

@@ -396,7 +396,9 @@ async def test_who_may_make_no_tables_can_serve_where_they_are(postgres, record_
         database = url.partition("@/")[2].partition("?")[0]
         rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
         postgres.sql("CREATE ROLE serving LOGIN", f"GRANT {rights} TO serving", database=database)
-        serving = RecordStore(url.replace("//postgres@", "//serving@"), clock=lambda: NOW, deadline_s=20.0, writing_s=20.0)
+        serving = RecordStore(
+            url.replace("//postgres@", "//serving@"), clock=lambda: NOW, deadline_s=20.0, writing_s=20.0
+        )
         try:
             await serving.write([record_of(1), record_of(2, at=NOON + timedelta(days=1, hours=13))])
             await serving.fold()
