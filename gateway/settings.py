@@ -183,8 +183,7 @@ def _database_url(environ: Mapping[str, str]) -> Secret | None:
 
 
 def records_url_from(environ: Mapping[str, str]) -> Secret | None:
-    """Beside the ledger, in a file of its own if that is SQLite's: see `gateway.state.requests.tables`. None: they are not
-    kept."""
+    """Beside the ledger, in a file of its own if that is SQLite's: see `gateway.state.requests.tables`. None: none."""
     chosen = environ.get("GATEWAY_RECORDS_URL") or environ.get("GATEWAY_DATABASE_URL")
     if not chosen or chosen == "none":
         return None

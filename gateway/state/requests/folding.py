@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.state.requests.folds import DAY, HOUR, Gap, Run, down, up
 from gateway.state.requests.tables import BINS, COUNTS, FOLDED, FOLDS, KEY
 
+MOST_ROWS = {"sqlite": 60_000, "postgresql": 250_000}
+"""That are folded at once: those who write records wait as long. Sums of more are read as they were written."""
 MODELS = ("model", "resolved_model")
 
 
@@ -30,6 +32,19 @@ async def _is_due(connection: AsyncConnection, run: Run) -> bool:
     return there.isdisjoint(run.keys) and there.issuperset(run.halves)
 
 
+async def is_small(connection: AsyncConnection, run: Run, kinds: Sequence[str]) -> bool:
+    most = MOST_ROWS[connection.dialect.name]
+    some = select(literal(1)).where(*_made_of(run, kinds)).limit(most + 1).subquery()
+    return int(await connection.scalar(select(func.count()).select_from(some)) or 0) <= most
+
+
+def _made_of(run: Run, kinds: Sequence[str]) -> list[ColumnElement[bool]]:
+    name, length_s, source = run.fold
+    c = (source if source is not None else FOLDS).c
+    half = [] if source is not None else [FOLDS.c.fold == name, FOLDS.c.length_s == length_s // 2]
+    return [c.kind.in_(kinds), *half, c.at >= run.since_s, c.at < run.until_s]
+
+
 def _folded(run: Run, kinds: Sequence[str]) -> Select[Any]:
     name, length_s, source = run.fold
     table = source if source is not None else FOLDS
@@ -38,9 +53,7 @@ def _folded(run: Run, kinds: Sequence[str]) -> Select[Any]:
     key = [told.get(column, table.c[column]) for column in KEY]
     groups = [at, *(table.c[column] for column in KEY if column not in told)]
     sums = [func.nullif(func.sum(table.c[column]), 0) for column in (*COUNTS, *BINS)]
-    query = select(literal(name), literal(length_s), *key, *sums).group_by(*groups)
-    query = query.where(table.c.kind.in_(kinds), table.c.at >= run.since_s, table.c.at < run.until_s)
-    return query if source is not None else query.where(FOLDS.c.fold == name, FOLDS.c.length_s == length_s // 2)
+    return select(literal(name), literal(length_s), *key, *sums).where(*_made_of(run, kinds)).group_by(*groups)
 
 
 def _of(run: Run, kinds: Sequence[str]) -> ColumnElement[bool]:

@@ -124,7 +124,8 @@ class Piece(NamedTuple):
 
 def cover(gap: Gap, folds: Iterable[Fold], bases: Iterable[tuple[Table, int]], folded: Spans) -> list[Piece]:
     """Each moment in one piece, of rows as long as there are; what is shorter than the shortest base is in none."""
-    lengths = [*((fold.length_s, 1, fold) for fold in folds), *((length_s, 0, table) for table, length_s in bases)]
+    lengths: list[tuple[int, int, Fold | Table]] = [(fold.length_s, 1, fold) for fold in folds]
+    lengths += [(length_s, 0, table) for table, length_s in bases]
     pieces: list[Piece] = []
     gaps = [gap]
     for length_s, _, what in sorted(lengths, key=lambda each: each[:2], reverse=True):

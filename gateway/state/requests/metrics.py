@@ -125,9 +125,9 @@ class SumsQuery:
 
     def _grouped(self, pieces: Sequence[Piece], names: Sequence[str]) -> Select[Any]:
         """Each group once."""
-        groups = [column(name) for name in self.groups]
+        groups: list[Any] = [column(name) for name in self.groups]
         keys = [*groups, *([column("step")] if self.question.step_s is not None else [])]
-        step = column("step") if self.question.step_s is not None else literal_column("0").label("step")
+        step: Any = column("step") if self.question.step_s is not None else literal_column("0").label("step")
         query = select(*groups, step, *_sums_of(names)).select_from(self._rows(pieces, names))
         query = query.group_by(*keys) if keys else query
         if self.question.most is None or not groups:
@@ -176,19 +176,6 @@ def _grouped_by(table: Table, dimension: str, is_sqlite: bool) -> Any:
     if dimension != "account":
         return column
     return func.substr(column, 1, func.instr(column + "/", "/") - 1) if is_sqlite else func.split_part(column, "/", 1)
-
-
-def _at(piece: Piece) -> Iterator[Any]:
-    c = piece.table.c
-    if piece.fold is not None:
-        yield c.fold == piece.fold
-        yield c.length_s == piece.length_s
-    moments = range(piece.since_s, piece.until_s, piece.length_s)
-    if len(moments) <= FEW:
-        yield c.at.in_(moments)
-    else:
-        yield c.at >= piece.since_s
-        yield c.at < piece.until_s
 
 
 def summed(question: Question, rows: Iterable[Sequence[Any]]) -> list[Sum]:

@@ -41,7 +41,7 @@ from gateway.state.database.inserting import STAYS, PostgresInserting, SqliteIns
 from gateway.state.database.transaction import IDLE
 from gateway.state.requests.asked import Filter, Page, Query, Question, Sum, Tail
 from gateway.state.requests.filters import Driver, condition_of, driver_of, seen_condition
-from gateway.state.requests.folding import UNFOLD, fold, folded_within
+from gateway.state.requests.folding import UNFOLD, fold, folded_within, is_small
 from gateway.state.requests.folds import FOLDS_OF, HOUR, due
 from gateway.state.requests.metrics import SumsQuery, fold_of, pieces, settled, span_of, summed
 from gateway.state.requests.rows import LEVELS, Batch, Names, batch_of, shown, sum_columns
@@ -241,6 +241,9 @@ class RecordStore:
         count = 0
         now_s = int((now or self._clock()).timestamp())
         for run in due(first_s, now_s, folded) if first_s is not None else ():
+            async with border(self._deadline_s), connected(self._engine) as connection:
+                if not await is_small(connection, run, kinds):
+                    continue
             async with self._writing() as connection:
                 if not self.is_sqlite:
                     await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
@@ -384,7 +387,7 @@ class RecordStore:
             rows = _along(driver, step).where(condition)
             return rows.order_by(_order(_id_of(driver), query)).limit(limit)
         some = _fenced(driver, step, query)
-        rows = select(some.c.record, some.c.request_id).where(ClauseAdapter(some).traverse(condition))
+        rows: Select[Any] = select(some.c.record, some.c.request_id).where(ClauseAdapter(some).traverse(condition))
         return rows.order_by(_order(some.c.request_id, query)).limit(limit)
 
     async def _window_end(

@@ -86,9 +86,9 @@ def told(found):
     }
 
 
-async def assert_adds_up(store, records, random):
-    """By every grouping, each of another time: whole hours, since minutes are not kept for long."""
-    for by in groupings():
+async def assert_adds_up(store, records, random, quarter):
+    """By a quarter of all groupings, each of another time: whole hours, since minutes are not kept for long."""
+    for by in groupings()[quarter::4]:
         since = NOW - timedelta(hours=random.randrange(1, 24 * 20))
         until = random.choice([NOW, since + timedelta(hours=random.randrange(1, 24 * 20))])
         asked = Question(since=since, until=until, by=by, scales=(LATENCY,))
@@ -104,14 +104,14 @@ async def test_sums_are_those_of_the_records(store, record_of):
     random = Random(17)
     records = [*records_of(record_of, random, 400, days=19)]
     await store.write(records[:300])
-    await assert_adds_up(store, records[:300], random)
+    await assert_adds_up(store, records[:300], random, 0)
 
     assert await store.fold() > 0
-    await assert_adds_up(store, records[:300], random)
+    await assert_adds_up(store, records[:300], random, 1)
 
     await store.write(records[300:])
-    await assert_adds_up(store, records, random)
+    await assert_adds_up(store, records, random, 2)
 
     assert await store.fold() > 0
     assert await store.fold() == 0
-    await assert_adds_up(store, records, random)
+    await assert_adds_up(store, records, random, 3)
