@@ -384,8 +384,8 @@ class RecordStore:
         """The records of a step that fit, along the driver."""
         condition = self._condition(query, driver, step)
         if self.is_sqlite or driver.column is None or (driver.is_exact and driver.column != "team"):
-            rows = _along(driver, step).where(condition)
-            return rows.order_by(_order(_id_of(driver), query)).limit(limit)
+            along = _along(driver, step).where(condition)
+            return along.order_by(_order(_id_of(driver), query)).limit(limit)
         some = _fenced(driver, step, query)
         rows: Select[Any] = select(some.c.record, some.c.request_id).where(ClauseAdapter(some).traverse(condition))
         return rows.order_by(_order(some.c.request_id, query)).limit(limit)
