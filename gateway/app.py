@@ -39,6 +39,7 @@ from gateway.dialects import (
     GEMINI_COUNT,
     GEMINI_EMBEDDINGS,
     GEMINI_MODELS,
+    MAKE_RESPONSE,
     MODERATIONS,
     NATIVE,
     NATIVE_SPEECH,
@@ -53,6 +54,7 @@ from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, SpeakingGemini
 from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
+from gateway.endpoints.response_sockets import ResponseSocketsEndpoint
 from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.errors import ConfigError, GatewayError, Stopping
 from gateway.identity.callers import Callers
@@ -114,6 +116,7 @@ from gateway.state.stalls import Stalls
 from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
 from gateway.translators.gemini.embeddings import ToEmbeddings
+from gateway.translators.responses.prepared import prepared
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
@@ -319,7 +322,18 @@ def build_app(
         ]
     )
     realtime = speaking(REALTIME, app)
-    websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
+    turns = logging(ErrorsMiddleware(apart[RESPONSES], dialect=MAKE_RESPONSE))
+    responses = asks(
+        ResponseSocketsEndpoint(
+            turns, dialect=MAKE_RESPONSE, models=live, prepare=prepared, drain=drain, max_open=max_open
+        )
+    )
+    websockets = Paths(
+        [
+            *(UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)),
+            *(UrlPath(["GET"], base + route, responses) for base in BASES for _, route in MAKE_RESPONSE.routes),
+        ]
+    )
     app = Router((*apis, *native), inference=app, websockets=websockets, other=other, apart=apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
