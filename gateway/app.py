@@ -117,6 +117,7 @@ from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
 from gateway.translators.gemini.embeddings import ToEmbeddings
 from gateway.translators.responses.prepared import prepared
+from gateway.translators.shapes import ChatShapes
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
@@ -252,6 +253,7 @@ def build_app(
     max_open, large, disk = max_open or max_open_by_files(), asyncio.Lock(), Disk(settings.upload_disk_bytes)
     draining = partial(DrainMiddleware, drain=drain, max_open=max_open)
     parsing = partial(ParseMiddleware, bodies=bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
+    shapes = {CHAT.name: ChatShapes(MAKE_RESPONSE)}
     shelf = Shelf(objects, seal, days=settings.responses_days)
     storing = RememberMiddleware(app, shelf=shelf)
     logging = partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging)
@@ -263,7 +265,8 @@ def build_app(
     continuing = parsing(ContinueMiddleware(background, models=live, metadata=metadata, shelf=shelf))
     about = partial(KeptMiddleware, ask=dispatcher.ask, cancel=background.cancel)
     keeping = parsing(about(app, models=live, metadata=metadata, shelf=shelf))
-    app = parsing(ModelMiddleware(app, models=live, by_account=by_account, metadata=metadata, storing=storing))
+    app = ModelMiddleware(app, models=live, by_account=by_account, metadata=metadata, storing=storing)
+    app = parsing(app, shapes=shapes)
     apart: dict[str, ASGIApp] = {
         **dict.fromkeys((RESPONSES, TOKENS, COMPACTION), continuing),
         **dict.fromkeys((RESPONSE, COMPLETION), keeping),
