@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.contract import Call, Dialect, JsonBody, Models, Request
 from gateway.contract.route import NO_METADATA
-from gateway.errors import BadRequest, BrokeOff, GatewayError, Overloaded, Stopping, TooLarge
+from gateway.errors import BadRequest, BrokeOff, ClientLeft, GatewayError, Overloaded, Stopping, TooLarge
 from gateway.middleware.auth import SUBPROTOCOL
 from gateway.middleware.parse import json_body, large_json_body
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -40,6 +40,8 @@ from gateway.wire.response_sockets import (
 LASTS_S = 3600.0
 """Source: as in `gateway.wire.response_sockets`."""
 MAX_WAITING = 16
+STALL_S = 60.0
+"""A client that does not read what is told beside responses; for those, the pipeline looks after it."""
 MAX_WAITING_BYTES = 20 * 1024 * 1024
 """Of one connection, while a response is being made: of one at a time, in the order they were asked for."""
 GOING_AWAY, RESTARTS = 1001, 1012
@@ -206,7 +208,7 @@ class _Connection:
         endpoint.models.find(call.ask.name, Exchange.of(self._scope).caller, NO_METADATA, "chat")
         id_, events = endpoint.prepare(call)
         for event in events:
-            await self._say(event, said.stream_id)
+            await self._tell(event, said.stream_id)
         return Last(id_, (), is_good=True)
 
     async def _made(self, said: Create, fields: dict[str, msgspec.Raw], previous: str | None) -> Last | None:
@@ -219,7 +221,11 @@ class _Connection:
             await self._left.wait()
             return {"type": "http.disconnect"}
 
-        await self._endpoint.app(self._request(len(payload[0])), receive, turn.take)
+        scope = self._request(len(payload[0]))
+        await self._endpoint.app(scope, receive, turn.take)
+        if isinstance(error := Exchange.of(scope).error, ClientLeft):  # or does not read
+            self._left.set()
+            raise error
         await turn.end()
         return turn.last
 
@@ -240,7 +246,14 @@ class _Connection:
 
     async def _refuse(self, error: GatewayError, stream_id: str | None = None) -> None:
         again = {} if error.retry_after_s is None else {"retry-after": f"{error.retry_after_s:g}"}
-        await self._say(error_message(error.status, self._endpoint.dialect.error(error), again), stream_id)
+        await self._tell(error_message(error.status, self._endpoint.dialect.error(error), again), stream_id)
+
+    async def _tell(self, message: bytes, stream_id: str | None) -> None:
+        try:
+            async with asyncio.timeout(STALL_S):
+                await self._say(message, stream_id)
+        except TimeoutError:
+            self._left.set()
 
     async def _say(self, message: bytes, stream_id: str | None) -> None:
         await self._send({"type": "websocket.send", "text": in_stream(message, stream_id).decode()})

@@ -9,6 +9,7 @@ import pytest
 from gateway.endpoints.response_sockets import MAX_WAITING
 from gateway.endpoints.router import BASES
 from gateway.errors import BrokeOff
+from gateway.proxy.watch import Timing
 from gateway.testing import FakeUpstream, ResponseGrammar, http_scope
 
 CONNECT = {"type": "websocket.connect"}
@@ -56,7 +57,9 @@ class Client:
 
     def __init__(self, app, auth, path, headers):
         self.codes = []
-        self._app = app
+        self.app = app
+        self.holds = 1_000
+        self._sent = 0
         self._in, self._out = asyncio.Queue(), asyncio.Queue()
         scope = http_scope("GET", path, {**auth, **headers}, 0)
         del scope["method"]
@@ -64,14 +67,20 @@ class Client:
 
     async def __aenter__(self):
         self._in.put_nowait(CONNECT)
-        self._task = asyncio.create_task(self._app(self._scope, self._in.get, self._out.put))
+        self.task = asyncio.create_task(self.app(self._scope, self._in.get, self._take))
         self.opened = await self._out.get()
         return self
 
     async def __aexit__(self, *_):
         self._in.put_nowait(LEAVE)
         async with asyncio.timeout(5):
-            await self._task
+            await self.task
+
+    async def _take(self, message):
+        self._sent += 1
+        if self._sent > self.holds:
+            await asyncio.Event().wait()
+        self._out.put_nowait(message)
 
     def send(self, text):
         kind = "text" if isinstance(text, str) else "bytes"
@@ -126,7 +135,7 @@ async def test_one_record_for_each_response(opened, sink):
     async with opened(chat("one"), chat("two")) as client:
         await client.turn(model="mock/m", input="hi")
         await client.turn(model="mock/m", input="hi")
-    await client._app.close()
+    await client.app.close()
 
     told = [
         (record.method, record.status, record.model, record.usage and record.usage.input) for record in sink.records
@@ -289,20 +298,33 @@ async def test_who_leaves_ends_the_response(opened, sink, until):
         client.create(model="mock/m", input="a")
         while (await client.event())["type"] != "response.output_text.delta":
             pass
-    await client._app.close()
+    await client.app.close()
 
     [left, connection] = sink.records
     assert (left.outcome, connection.outcome) == ("client_left", "complete")
+
+
+async def test_who_does_not_read_is_given_up(opened, sink):
+    """No event could tell it, and the connection must not be kept for that."""
+    timing = Timing(watch_after_s=0.001, keep_alive_s=0.01, write_stall_s=0.02)
+    client = opened(chat("one"), timing=timing)
+    client.holds = 3  # the handshake, and the first two events
+    async with client, asyncio.timeout(5):
+        client.create(model="mock/m", input="a")
+        await client.task
+    await client.app.close()
+
+    assert [record.outcome for record in sink.records] == ["client_left", "complete"]
 
 
 async def test_a_gateway_that_stops_tells_those_that_wait(opened):
     """An idle connection would hold it up for as long as its client likes."""
     async with opened(chat("one")) as client:
         await client.turn(model="mock/m", input="a")
-        client._app.drain.begin()
+        client.app.drain.begin()
         closed = await client.event()
         async with asyncio.timeout(5):
-            await client._app.drain.idle()
+            await client.app.drain.idle()
 
     assert (closed["type"], closed["code"]) == ("websocket.close", 1012)
 
