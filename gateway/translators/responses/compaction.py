@@ -17,10 +17,10 @@ from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff
 from gateway.translators.chat import ChatRequest
 from gateway.translators.messages.extent import Extent
-from gateway.translators.messages.said import completion_of
 from gateway.translators.reading import DocumentReading
 from gateway.translators.responses.request import messages_of
 from gateway.translators.responses.response import usage_fields
+from gateway.translators.said import completion_of
 from gateway.wire.responses import COMPACTION, closed
 
 _ASKED = (
