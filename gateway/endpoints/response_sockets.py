@@ -44,6 +44,8 @@ STALL_S = 60.0
 """A client that does not read what is told beside responses; for those, the pipeline looks after it."""
 MAX_WAITING_BYTES = 20 * 1024 * 1024
 """Of one connection, while a response is being made: of one at a time, in the order they were asked for."""
+SHARE_OF_ONE = 4
+"""One of so many that may be open is the most of one caller: they last whether anything is said or not."""
 GOING_AWAY, RESTARTS = 1001, 1012
 _OF_THE_HANDSHAKE = (b"connection", b"upgrade", b"sec-websocket-", b"content-", b"transfer-encoding", b"openai-beta")
 _TOLD_WITH_ERRORS = (b"retry-after", b"x-should-retry", b"x-request-id", b"x-ratelimit-")
@@ -88,11 +90,16 @@ class ResponseSocketsEndpoint:
             raise Stopping("the gateway is shutting down; ask again", retry_after_s=1)
         if len(self._open) + len(self.drain) >= self.max_open:
             raise Overloaded(f"{self.max_open} connections and requests are open; ask again", retry_after_s=1)
+        caller = Exchange.of(scope).caller
+        owner = caller.subject if caller is not None else ""
+        most = max(1, self.max_open // SHARE_OF_ONE)
+        if sum(each.owner == owner for each in self._open) >= most:
+            raise Overloaded(f"{most} connections of yours are open; close one of them", retry_after_s=1)
         await receive()  # says that there is a client
         # Browsers give up a WebSocket when none of the subprotocols they offer is chosen, one of which is the token.
         chosen = next((name for name in scope.get("subprotocols", ()) if not name.startswith(SUBPROTOCOL)), None)
         await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
-        connection = _Connection(self, scope, receive, send)
+        connection = _Connection(self, scope, receive, send, owner=owner)
         self._open.add(connection)
         try:
             await connection.run()
@@ -105,7 +112,10 @@ class ResponseSocketsEndpoint:
 
 
 class _Connection:
-    def __init__(self, endpoint: ResponseSocketsEndpoint, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, endpoint: ResponseSocketsEndpoint, scope: Scope, receive: Receive, send: Send, *, owner: str
+    ) -> None:
+        self.owner = owner
         self._endpoint = endpoint
         self._scope = scope
         self._receive = receive

@@ -329,6 +329,24 @@ async def test_a_gateway_that_stops_tells_those_that_wait(opened):
     assert (closed["type"], closed["code"]) == ("websocket.close", 1012)
 
 
+async def test_nobody_keeps_all_others_out(opened, auth):
+    """By connections on which nothing is said."""
+    async with opened(chat("one"), max_open=8) as client:
+        async with Client(client.app, auth, "/v1/responses", {}) as second:
+            third = Client(client.app, auth, "/v1/responses", {})
+            async with third:
+                pass
+        async with Client(client.app, auth, "/v1/responses", {}) as fourth:
+            pass
+
+    assert [each.opened["type"] for each in (second, third, fourth)] == [
+        "websocket.accept",
+        "websocket.close",
+        "websocket.accept",
+    ]
+    assert third.opened["reason"] == "2 connections of yours are open; close one of them"
+
+
 async def test_who_has_no_token_is_told_so_before(opened, auth):
     client = opened(chat("one"), headers={"authorization": "Bearer wrong"})
     async with client:
