@@ -9,9 +9,10 @@ import pytest
 
 from gateway.contract import GuardrailSpec, Hook, Subject, Text
 from gateway.guardrails.found import make
-from gateway.guardrails.patterns import LOOKBACK, SLICE, Pattern, PatternGuardrail, Patterns, find_all, user_pattern
+from gateway.guardrails.patterns import LOOKBACK, Pattern, Patterns, user_pattern
 from gateway.guardrails.pii import CATEGORIES, patterns_of
 from gateway.guardrails.presets import PRESETS, TOPICS
+from gateway.guardrails.searching import SLICE, PatternGuardrail, find_all
 from gateway.manifests.guardrail_kinds import (
     PiiConfig,
     PresetPatterns,
