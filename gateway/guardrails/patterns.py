@@ -77,13 +77,13 @@ class Patterns:
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         engine = needed("re2")
         prepare()
-        self._patterns = patterns
-        self._searches = [_Search(engine, pattern) for pattern in patterns]
+        self.patterns = patterns
+        self.searches = [Search(engine, pattern) for pattern in patterns]
         self._lookback = LOOKBACK if any(pattern.looks_back for pattern in patterns) else 0
         self._window = max((pattern.reach for pattern in patterns if pattern.reach is not None), default=0)
         self._has_numbers = any(pattern.is_number for pattern in patterns)
         keys = [pattern for pattern in patterns if pattern.is_key]
-        self._keys = [_Search(engine, pattern) for pattern in keys]
+        self._keys = [Search(engine, pattern) for pattern in keys]
         self._any_key = _any_of(engine, [pattern.source for pattern in keys])
         # Nearly every look finds nothing, so that one expression for all of them saves the others.
         sources = [pattern.source for pattern in patterns]
@@ -96,7 +96,7 @@ class Patterns:
 
     def sure(self) -> "Patterns | None":
         """Those of them that nothing else looks like."""
-        patterns = [pattern for pattern in self._patterns if pattern.is_sure]
+        patterns = [pattern for pattern in self.patterns if pattern.is_sure]
         return Patterns(patterns) if patterns else None
 
     def find(self, text: str, start: int) -> Iterator[Match]:
@@ -127,10 +127,13 @@ class Patterns:
         if self._keys:
             yield from self._encoded(text, start, first)
         done = 0.0
-        for search in self._searches:
+        for search in self.searches:
             pattern = search.pattern
             since = max(0, start - LOOKBACK) if pattern.looks_back else max(start, first)
             done += (len(text) - since) * PASS
+            if done > TURN:
+                yield None
+                done = 0.0
             for found in search.spans(text, since):
                 done += pattern.effort
                 if done > TURN:
@@ -181,7 +184,7 @@ class Patterns:
         return begun.start() if begun is not None else len(text)
 
 
-class _Search:
+class Search:
     """One pattern, and how it is looked for.
 
     Within what was found and rejected another may begin, so that it is looked through again by `re`, which reads where
