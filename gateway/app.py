@@ -278,7 +278,13 @@ def build_app(
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
     gemini = partial(SpeakingGemini, models, dialect=GEMINI_MODELS)
     any_models, gemini_models = gemini(is_known=False), gemini(is_known=True)
-    trials = Trials(rules=lambda: live.snapshot.guards, reach=reach, may_use=live.may_use_guardrails, bodies=bodies)
+    trials = Trials(
+        rules=lambda: live.snapshot.guards,
+        reach=reach,
+        may_use=live.may_use_guardrails,
+        admission=admission,
+        bodies=bodies,
+    )
     hooks = asks(ClaudeCodeEndpoint(trials))
     parts: list[Part] = [
         identities,

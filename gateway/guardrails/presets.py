@@ -125,7 +125,9 @@ PRESETS: Mapping[str, Pattern] = {
     "india_aadhaar": _number("india_aadhaar", r"\b[2-9][0-9]{3}[ \-]?[0-9]{4}[ \-]?[0-9]{4}\b", checksums.aadhaar),
     "india_pan": Pattern("india_pan", r"\b[A-Z]{3}[ABCFGHLJPT][A-Z][0-9]{4}[A-Z]\b"),
     "visa": sure(_number("visa", r"\b4[0-9]{3}[ \-]?[0-9]{4}[ \-]?[0-9]{4}[ \-]?[0-9]{1,7}\b", checksums.card)),
-    "mastercard": sure(_number("mastercard", r"\b(?:5[1-5][0-9]{2}|2[2-7][0-9]{2})(?:[ \-]?[0-9]{4}){3}\b", checksums.card)),
+    "mastercard": sure(
+        _number("mastercard", r"\b(?:5[1-5][0-9]{2}|2[2-7][0-9]{2})(?:[ \-]?[0-9]{4}){3}\b", checksums.card)
+    ),
     "amex": sure(_number("amex", r"\b3[47][0-9]{2}[ \-]?[0-9]{6}[ \-]?[0-9]{5}\b", checksums.card)),
     "discover": sure(_number("discover", r"\b6(?:011|4[4-9][0-9]|5[0-9]{2})(?:[ \-]?[0-9]{4}){3}\b", checksums.card)),
     "credit_card": sure(_number("credit_card", CARD, checksums.card)),

@@ -464,8 +464,28 @@ def test_what_is_found_does_not_depend_on_where_a_text_is_cut(configs):
 
 HOSTILE = [
     *("4111 ", "1 ", "+1 202 555 ", "+12025550123 ", "4111 1111 1111 1112 ", "4111 1111 1111 1111 ", "AKIA", "a@"),
-    *("a@b.co ", "1.1.1.", "a:", "::1", "GB82 WEST ", "DE12 ", "aws key ", "password ", "password=", "passport A1234567 "),
-    *("eyJ", "-----BEGIN PRIVATE KEY-----", "https://a:b", "12/3-4.", "9", "4\u200b1\u200b1\u200b1 ", "а1 4111 ", "%41"),
+    *(
+        "a@b.co ",
+        "1.1.1.",
+        "a:",
+        "::1",
+        "GB82 WEST ",
+        "DE12 ",
+        "aws key ",
+        "password ",
+        "password=",
+        "passport A1234567 ",
+    ),
+    *(
+        "eyJ",
+        "-----BEGIN PRIVATE KEY-----",
+        "https://a:b",
+        "12/3-4.",
+        "9",
+        "4\u200b1\u200b1\u200b1 ",
+        "а1 4111 ",
+        "%41",
+    ),
     *("QUtJQUlPU0ZPRE5ON0VYQU1QTFE ", "tfn 123 456 782 ", "bearer abc123def456ghi789jk ", "kill "),
 ]
 EVERYTHING = [
