@@ -2,7 +2,8 @@
 
     python tests/guardrails/injection_rates.py
 
-Every third text was left aside while the rules were written, and is counted by itself.
+Every third text was left aside while the rules were first written, and is counted by itself. Those in `*_blind.txt`
+were written before the rules were last changed, and not looked at until that was done.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ def rate(results):
 
 async def main():
     for threshold in (0.6, 0.8, 1.0):
-        for name in ("attacks.txt", "harmless.txt"):
+        for name in ("attacks.txt", "harmless.txt", "attacks_blind.txt", "harmless_blind.txt"):
             results = await stopped(name, threshold)
             sys.stdout.write(f"{threshold} {name}: {rate(results)}; of those left aside: {rate(results[2::3])}\n")
     if "-v" in sys.argv:
