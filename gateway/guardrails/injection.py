@@ -9,7 +9,7 @@ import asyncio
 import re
 import unicodedata
 from base64 import b64decode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -24,11 +24,13 @@ SLICE = 4096
 OVERLAP = 400
 EACH = 64
 """Characters: what a text costs besides its length."""
+AT_ONCE = 8
+"""Rules that a large text is looked at with before others have their turn."""
 MAX_HIDDEN = 8
 """Pieces of base64 of one slice that are looked into."""
 
 _INVISIBLE = dict.fromkeys([*range(0x200B, 0x2010), *range(0x2060, 0x2065), 0xFEFF, 0xAD, *range(0xE0000, 0xE0080)])
-_SCORES = {rule.name: (rule.kind or rule.name, rule.score) for rule in RULES}
+_KINDS = {rule.name: rule.kind or rule.name for rule in RULES}
 _SPELLED = re.compile(r"(?<!\w)(?:\w[ ._-]){5,40}\w(?!\w)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{24,2000}={0,2}")
 _LEET = str.maketrans("013457@$", "oieastas")
@@ -48,7 +50,6 @@ class InjectionGuardrail:
 
     async def check(self, subject: Subject) -> Finding:
         worst: dict[str, float] = {}
-        most = 0.0
         unseen = 0
         for text in subject.texts:
             if text.role in ("system", "assistant"):
@@ -58,9 +59,9 @@ class InjectionGuardrail:
                 await asyncio.sleep(0)
                 unseen = 0
             found = await self.found_in(text.text)
-            if (score := score_of(found)) > most:
-                worst, most = found, score
-        if most < self._threshold:
+            if sum(found.values()) > sum(worst.values()):
+                worst = found
+        if sum(worst.values()) < self._threshold:
             return Finding()
         return Finding("block", f"prompt injection: {', '.join(sorted(worst))}", data=worst)
 
@@ -71,20 +72,25 @@ class InjectionGuardrail:
             for number, form in enumerate(forms_of(text[max(0, begin - OVERLAP) : begin + SLICE])):
                 if begin or number:
                     await asyncio.sleep(0)
-                found |= {rule.name: rule.score for rule, regex in self._rules if regex.search(form)}
-        return found
+                for place, (rule, regex) in enumerate(self._rules, 1):
+                    if regex.search(form):
+                        found[rule.name] = rule.score
+                    if place % AT_ONCE == 0 and len(form) > SLICE // 4:
+                        await asyncio.sleep(0)
+        return strongest(found)
 
 
 make = InjectionGuardrail
 
 
-def score_of(found: Iterable[str]) -> float:
-    """Of rules that say the same, the highest counts."""
-    highest: dict[str, float] = {}
-    for name in found:
-        kind, score = _SCORES[name]
-        highest[kind] = max(score, highest.get(kind, 0.0))
-    return sum(highest.values())
+def strongest(found: Mapping[str, float]) -> dict[str, float]:
+    """Of rules that say the same, the one with the highest score."""
+    by_kind: dict[str, str] = {}
+    for name, score in found.items():
+        known = by_kind.get(_KINDS[name])
+        if known is None or found[known] < score:
+            by_kind[_KINDS[name]] = name
+    return {name: found[name] for name in by_kind.values()}
 
 
 @cache

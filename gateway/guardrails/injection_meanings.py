@@ -43,6 +43,7 @@ MEANINGS: tuple[Rule, ...] = (
         r"|rules"
         r"|prompts?|commands|instruct\w+))",
         1.0,
+        "forget",
     ),
     Rule(
         "what was told is void",
@@ -103,6 +104,7 @@ MEANINGS: tuple[Rule, ...] = (
         r"\b(?:ignor\w+|disregard\w*|forget|overrid\w+|bypass\w*) what (?:the|your) (?:system|developers?|operator"
         r"|instruct\w+|creators?) (?:said|says?|told|wants?)",
         1.0,
+        "forget",
     ),
     Rule("say that it worked", r"\b(?:acknowledge|confirm)\b(?: with| by| and continue|\.|,| that you)", 0.4),
     Rule(

@@ -42,12 +42,14 @@ RULES: tuple[Rule, ...] = (
         "ignore instructions",
         rf"\b{_DROP}\b(?:[\s,]+\w+){{0,4}}?[\s,]+{_EARLIER}\b(?:[\s,]+[\w-]+){{0,4}}?[\s,]+{_ORDER}\b",
         1.0,
+        "forget",
     ),
     Rule(
         "ignore what came before",
         rf"\b{_DROP}\b[^.\n]{{0,20}}\b(?:everything|anything|all|what|{_ORDER})\b[^.\n]{{0,30}}\b"
         r"(?:above|before|previously|so far|you were (?:told|given|taught)|you have been (?:told|given|taught))\b",
         1.0,
+        "forget",
     ),
     Rule("reveal what it was told", rf"{_SHOW}{_YOURS}", 1.0, "prompt"),
     Rule("reveal a prompt", rf"{_SHOW}{_SYSTEMS}", 0.7, "prompt"),

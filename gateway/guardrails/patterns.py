@@ -21,8 +21,8 @@ WINDOW = 256
 """Characters: no more is held back because something may begin there."""
 LOOKBACK = 64
 """How far before it the word may stand that makes a number what it is."""
-TURN = 300.0
-"""Looks at what may be something, before others have their turn: some 2 ms."""
+TURN = 100.0
+"""Looks at what may be something, before others have their turn: some 0.5 ms. Who is let in between needs several."""
 PASS = 0.004
 """What it takes to go over one character with one pattern, in such looks."""
 WITHIN = 32 * 1024

@@ -34,9 +34,12 @@ def is_ip(text: str) -> bool:
 def _numbers() -> Any:
     """The library of phone numbers, if it is there."""
     try:
-        return import_module("phonenumbers")
+        library = import_module("phonenumbers")
     except ImportError:
         return None
+    # Otherwise each region is read from its file when the first number of it comes by.
+    import_module("phonenumbers.phonemetadata").PhoneMetadata.load_all()
+    return library
 
 
 def _phone(text: str) -> bool:
@@ -163,6 +166,8 @@ ALIASES = {
 def patterns_of(categories: Iterable[str]) -> tuple[list[Pattern], list[str]]:
     """Of what is asked for; and the categories that take more than a pattern, or are not known."""
     names = [ALIASES.get(name, name) for name in categories]
+    if not names or ALL in names or "PhoneNumber" in names:
+        _numbers()
     if ALL in names or not names:
         return [pattern for patterns in CATEGORIES.values() for pattern in patterns], []
     chosen = dict.fromkeys(name for name in names if name in CATEGORIES)

@@ -11,7 +11,7 @@ from gateway.guardrails.patterns import LOOKBACK, Patterns
 from gateway.guardrails.seams import overlaps, seams_of
 from gateway.wire.redaction import Found, decided, redacted
 
-SLICE = 4096
+SLICE = 2048
 """Characters that are looked through before others have their turn."""
 EACH = 64
 """Characters: what a text costs besides its length."""
