@@ -224,6 +224,11 @@ class Search:
                 at = match.start() + 1
 
 
+def _has_words(source: str) -> bool:
+    """Whether it asks for letters of its own: what is nothing but digits stands in many texts side by side."""
+    return len(re.findall("[A-Za-z]", re.sub(r"\\.|\[[^\]]*\]|\(\?[A-Za-z:<!=]*|\{[^}]*\}", "", source))) > 1
+
+
 def _any_of(engine: Any, sources: Iterable[str]) -> Any:
     return _compiled(engine, "|".join(f"(?:{source})" for source in sources))
 
@@ -240,7 +245,7 @@ def user_pattern(label: str, source: str, replacement: str = REDACTED) -> Patter
     width = width_of(source)
     if spans_whitespace(source):
         return Pattern(label, source, replacement, reach=min(width or WINDOW, WINDOW))
-    return Pattern(label, source, replacement, is_sure=True)
+    return Pattern(label, source, replacement, is_sure=_has_words(source))
 
 
 def _compiled(engine: Any, source: str, *, captures: bool = False) -> Any:

@@ -20,7 +20,7 @@ class Piece(NamedTuple):
 
     place: int
     size: int
-    index: int
+    number: int
     begin: int
 
 
@@ -41,11 +41,11 @@ class Seam:
                 break
             low = max(found.start - piece.place, 0) + piece.begin
             high = min(found.end - piece.place, piece.size) + piece.begin
-            if parts and parts[-1][0] == piece.index:  # and all that stands between its beginning and its end
-                parts[-1] = piece.index, msgspec.structs.replace(parts[-1][1], end=high)
+            if parts and parts[-1][0] == piece.number:  # and all that stands between its beginning and its end
+                parts[-1] = piece.number, msgspec.structs.replace(parts[-1][1], end=high)
             else:
                 words = ("", "") if parts else (found.label, found.replacement)
-                parts.append((piece.index, Found(low, high, *words, found.by)))
+                parts.append((piece.number, Found(low, high, *words, found.by)))
         return parts
 
 

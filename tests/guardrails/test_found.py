@@ -316,6 +316,21 @@ async def test_what_was_found_in_one_text_does_not_grow_into_the_next():
     assert finding.texts == ["mail [EMAIL]", "me and see", "x" * 600 + " [EMAIL]", ""]
 
 
+async def test_numbers_that_stand_side_by_side_are_no_card():
+    """Their digits, put together, would be those of one."""
+    assert (await said(PiiConfig(), "4111", "1111", "1111", "1111")).texts is None
+    assert (await said(PiiConfig(), "4111 1111 11", "11 1111")).texts == ["[CREDITCARDNUMBER]", ""]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts"), [("EMP-[0-9]{6}", ["[REDACTED]", ""]), ("[0-9]{6}", None), (r"\b[A-Z]{2}\d{4}", None)]
+)
+async def test_patterns_of_ones_own_that_are_cut(pattern, texts):
+    config = RegexConfig(custom_patterns=(UserPattern(pattern=pattern),))
+
+    assert (await said(config, "EMP-123", "456")).texts == texts
+
+
 @pytest.mark.parametrize(
     "text",
     [
