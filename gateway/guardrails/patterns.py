@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract import Match
-from gateway.guardrails.encoded import RUNS, decoded_in
+from gateway.guardrails.encoded import LEAST, RUNS, decoded_in
 from gateway.guardrails.needs import needed
 from gateway.guardrails.plain import Plain, is_plain, plain_of, prepare
 from gateway.guardrails.widths import spans_whitespace, width_of
@@ -86,8 +86,7 @@ class Patterns:
         self._keys = [Search(engine, pattern) for pattern in keys]
         self._any_key = _any_of(engine, [pattern.source for pattern in keys])
         # Nearly every look finds nothing, so that one expression for all of them saves the others.
-        sources = [pattern.source for pattern in patterns]
-        self._any = _any_of(engine, [*sources, RUNS] if keys else sources)
+        self._any = _any_of(engine, [pattern.source for pattern in patterns])
         self._runs = _compiled(engine, RUNS)
         begun = "|".join(pattern.begun for pattern in patterns if pattern.begun is not None)
         self._begun = re.compile(rf"(?:{begun})\Z") if begun else None
@@ -121,11 +120,15 @@ class Patterns:
 
     def _scan(self, text: str, start: int) -> Iterable[Match | None]:
         first = self._any.search(text, max(0, start - self._lookback))
-        return () if first is None else self._matches(text, start, first.start())
+        begins = max(0, start - LOOKBACK)
+        has_runs = bool(self._keys) and len(text) - start >= LEAST and self._runs.search(text, begins) is not None
+        if first is None:
+            return self._encoded(text, start) if has_runs else ()
+        return self._matches(text, start, first.start(), has_runs=has_runs)
 
-    def _matches(self, text: str, start: int, first: int) -> Iterator[Match | None]:
-        if self._keys:
-            yield from self._encoded(text, start, first)
+    def _matches(self, text: str, start: int, first: int, *, has_runs: bool) -> Iterator[Match | None]:
+        if has_runs:
+            yield from self._encoded(text, start)
         done = 0.0
         for search in self.searches:
             pattern = search.pattern
@@ -142,9 +145,9 @@ class Patterns:
                 if found is not None and found[0] >= start:
                     yield Match(*found, pattern.label, pattern.replacement)
 
-    def _encoded(self, text: str, start: int, first: int) -> Iterator[Match | None]:
+    def _encoded(self, text: str, start: int) -> Iterator[Match | None]:
         """Keys that are encoded: all of the run, as there is no telling which part of it is the key."""
-        for begin, end, said in decoded_in(text, first, self._runs):
+        for begin, end, said in decoded_in(text, max(0, start - LOOKBACK), self._runs):
             if end <= start or self._any_key.search(said) is None:
                 continue
             for search in self._keys:
