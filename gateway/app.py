@@ -459,6 +459,7 @@ def other_paths(
         rules=lambda: live.snapshot.guards,
         reach=answering.reach,
         may_use=live.may_use_guardrails,
+        admission=answering.admission,
         bodies=core.bodies,
     )
     hooks = asks(ClaudeCodeEndpoint(trials))
