@@ -145,6 +145,16 @@ class Objects(Part, Protocol):
             ValueError: its data or an id is too large.
         """
 
+    async def change(self, known: AccountObject) -> bool:
+        """Gives it other `data`, if it is still there.
+
+        Returns:
+            False: it has been forgotten, and stays so.
+
+        Raises:
+            ValueError: its data is too large.
+        """
+
     async def find(self, kind: ObjectKind, id: str, caller: Caller | None) -> AccountObject:  # noqa: A002
         """Raises NotFound: there is none that the caller may see."""
 

@@ -251,6 +251,8 @@ class Dispatcher:
         try:
             if options is not NO_OPTIONS and (timeout := _timeout_of(call, options)) is not None:
                 attempt.timer = exchange.loop.call_later(timeout.after_s, exchange.interrupt, timeout.error())
+            if exchange.before_sending is not None:
+                await exchange.before_sending()
             reply = await self._reply(call, attempt, route_target)
             try:
                 await relay(exchange, call, attempt, reply, writer)
