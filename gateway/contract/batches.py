@@ -1,6 +1,6 @@
 """Batches that the gateway runs itself, for accounts whose provider has none."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -73,10 +73,15 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A batch, and the account whose models its lines name."""
+    """
+    Args:
+        account: whose models its lines name.
+        owner: the subject that its lines are requests of; empty: an earlier version did not write it down.
+    """
 
     batch: Batch
     account: str
+    owner: str = ""
 
 
 Held = Literal["held", "cancelled", "lost"]
@@ -96,11 +101,23 @@ class Runs(Protocol):
     async def cancel(self, batch_id: str, at: int) -> None:
         """Unless it is over. Whoever works on it, or is the next to, brings it to its end."""
 
-    async def claim(self, by: str, *, now_s: float, lease_s: float) -> Run | None:
-        """The oldest that is not over and that nobody works on; nobody else gets it before the lease is over."""
+    async def claim(self, by: str, *, now_s: float, lease_s: float, without: Collection[str] = ()) -> Run | None:
+        """One that is not over and that nobody works on; nobody else gets it before the lease is over. Owners take
+        turns: it is the oldest of the one whose last turn, at whatever process, was over first.
+
+        Args:
+            without: owners who have had their share.
+        """
+
+    async def is_wanted(self, owner: str, *, now_s: float) -> bool:
+        """Whether somebody else has one that nobody works on."""
 
     async def keep(self, batch: Batch, by: str, *, until_s: float) -> Held:
-        """Writes down how far it is, and holds on to it until then; a moment that has passed gives it away."""
+        """Writes down how far it is, and holds on to it until then."""
+
+    async def leave(self, batch: Batch, by: str, *, due_s: float) -> Held:
+        """Writes down how far it is, and gives it away: from then on anybody may go on with it, and at once if somebody
+        cancels it."""
 
     async def close(self) -> None:
         """After the last call has ended."""

@@ -118,12 +118,10 @@ class AccountResponder:
             assert exchange.account_object is not None
             await self.objects.forget(exchange.account_object)
             return _encoded(fields, exchange.account_object.id)
-        caller, choice = exchange.caller, exchange.choice
+        choice = exchange.choice
         assert choice is not None
         found = exchange.account_object
-        new = found or self._new(
-            asked.type.kind, choice.target.account, caller.subject if caller else "", _id_in(fields)
-        )
+        new = found or self._new(asked.type.kind, choice.target.account, asked.owner, _id_in(fields))
         try:
             return await self._remembered(new, asked.type, fields, asked.files)
         except Unavailable as error:
