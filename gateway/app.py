@@ -11,7 +11,8 @@ from random import Random
 from time import perf_counter
 from typing import Any
 
-from gateway.batches.setup import batches_from
+from gateway.batches.check import InputCheck
+from gateway.batches.setup import batches_from, watching_from
 from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
@@ -90,7 +91,6 @@ from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.finished import BatchBills, target_of
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
 from gateway.proxy.session import SessionTiming
@@ -227,10 +227,14 @@ def build_app(
         estimating, rules=lambda: live.snapshot.guards, reach=reach, may_use=live.may_use_guardrails
     )
     sessions = RealtimeEndpoint(responder=responder, timing=session_timing or SessionTiming(), count=admission.count)
-    batch_bills = BatchBills(
-        admission, caller_of=callers.of_subject, target_of=lambda *of: target_of(live.snapshot.targets, *of)
+    watching = watching_from(control, objects, live, admission, open_=dispatcher.open, responder=lambda: of_account)
+    of_account = AccountResponder(
+        dispatcher,
+        objects=objects,
+        ask=dispatcher.ask,
+        batch_seen=watching.seen,
+        check_batch=InputCheck(objects=objects, open_=dispatcher.open, allows=live.allows),
     )
-    of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask, batch_ended=batch_bills.finished)
     app: ASGIApp = InferenceEndpoint(
         responder=responder, timing=timing or Timing(), by_account=of_account, sessions=sessions
     )
@@ -298,6 +302,7 @@ def build_app(
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
         TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
+        watching,
         *((batches.runner,) if batches is not None else ()),
     ]
     native = (*NATIVE, *NATIVE_SPEECH, PROXY)

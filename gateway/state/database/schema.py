@@ -353,7 +353,6 @@ BATCH_WATCHES = Table(
     Column("account", Name, primary_key=True),
     Column("provider_id", Name, primary_key=True),
     Column("id", Name, nullable=False),
-    Column("looks", Number, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("leased_by", Name),

@@ -19,7 +19,6 @@ def upgrade() -> None:
         sa.Column("account", sa.Text, nullable=False),
         sa.Column("provider_id", sa.Text, nullable=False),
         sa.Column("id", sa.Text, nullable=False),
-        sa.Column("looks", sa.BigInteger, nullable=False),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("due_at", sa.Double, nullable=False),
         sa.Column("leased_by", sa.Text),
