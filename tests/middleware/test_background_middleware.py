@@ -100,14 +100,18 @@ async def test_what_cannot_be_written_down_is_not_sent(start):
 async def test_a_client_that_leaves_before_it_has_an_id_leaves_nothing(start, until):
     """The one before him holds the only place at the provider."""
     gate = asyncio.Event()
-    busy = {**MODEL, "max_concurrent_requests": 1}
-    app = start(held(gate), {**ACCOUNT, "name": "busy", "integrations": [busy]})
-    task = asyncio.create_task(post(app, "/v1/responses", {**ASK, "model": "busy/m"}, headers=ANA))
-    await until(lambda: running(app) == 1)
+    app = start(held(gate), {**ACCOUNT, "name": "busy", "concurrency": {"max_requests": 1, "queue_timeout_ms": 60_000}})
+    ask = {**ASK, "model": "busy/m"}
+    await post(app, "/v1/responses", ask, headers=ANA)
+    task = asyncio.create_task(post(app, "/v1/responses", ask, headers=ANA))
+    await until(lambda: running(app) == 2)
+
     task.cancel()
     await asyncio.wait([task])
+    await until(lambda: running(app) == 1)
 
-    await until(lambda: running(app) == 0)
+    assert await kept(app) == 1
+    gate.set()
 
 
 async def test_deleted_at_another_replica_it_does_not_come_back(start, database, until):
