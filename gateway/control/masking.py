@@ -23,8 +23,10 @@ SHOWN_CHARS = 200
 
 
 def masked(kind: Kind, data: Data) -> Data:
-    """As it may be shown: a reference stays as it is, and a mask of a secret says in which version it was written. So are
-    the values in the query of an address."""
+    """As it may be shown: a reference stays as it is, and a mask of a secret says in which version it was written.
+
+    In an address, the values of its query are masked.
+    """
     hidden = change_secrets(kind, data, lambda text, _: text if is_reference(text) else mask(text))
     shown: Data = change_texts(hidden, lambda text, _: without_values(text))
     return shown
