@@ -85,6 +85,21 @@ async def test_only_models_that_the_caller_may_use(make, who, model, status):
         assert answer.json()["message"].startswith("line 2 of the input file: a has no model that its provider calls")
 
 
+async def test_who_may_use_all_models_of_an_account_may_name_any(app_with, tmp_path):
+    """But not one that is declared for somebody else."""
+    manifest = account()
+    manifest["integrations"].append(
+        {"type": "integration/model/openai", "name": "*", "model_id": "*", "model_types": ["chat"]}
+    )
+    path = tmp_path / "accounts.yaml"
+    path.write_text(json.dumps([manifest]))
+    config = app_with(FakeUpstream(BATCH), path, environ={"GATEWAY_TOKENS": TOKENS}).config
+    bo = config.callers.of_subject("user:bo@example.com")
+
+    assert [config.allows(bo, "a", model) for model in ("gpt-6", "gpt-5-mini", "gpt-5-pro")] == [True, True, False]
+    assert not config.allows(bo, "b", "gpt-6")
+
+
 async def test_files_that_lines_name_are_the_callers_own(make):
     body = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": [{"file": {"file_id": "file-0"}}]}]}
 

@@ -1,6 +1,7 @@
 """Who of several owners gets a place, and when it is given away."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,6 +11,7 @@ from gateway.batches.runs import MemoryRuns
 from gateway.batches.work import Answer
 from gateway.contract import Caller
 from gateway.contract.batches import Batch, Run
+from gateway.contract.objects import AccountObject, ObjectKind
 from gateway.state.objects import MemoryObjects
 
 GOOD = Answer(200, "id", b"{}")
@@ -26,7 +28,12 @@ def runs():
 
 
 @pytest.fixture
-async def start(files, runs):
+def objects():
+    return MemoryObjects()
+
+
+@pytest.fixture
+async def start(files, runs, objects):
     """`await start(ask)`: one that works on all there is until the test ends."""
     parts = []
 
@@ -34,7 +41,7 @@ async def start(files, runs):
         runner = Runner(
             runs,
             files,
-            objects=MemoryObjects(),
+            objects=objects,
             caller_of=Caller,
             ask=ask,
             is_stopping=lambda: False,
@@ -122,3 +129,30 @@ async def test_of_one_owner_only_some_are_open(start, add, runs, until):
     await until(lambda: {f"batch_gwb{number}" for number in range(3)} <= open_)
     assert len([each for each in open_ if each.startswith("batch_gwa")]) <= 4
     gate.set()
+
+
+async def test_what_an_earlier_version_has_made_has_an_owner_too(start, add, runs, objects):
+    """It is looked up; and what nobody owns ends, instead of being taken up for ever."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    of_ana = AccountObject(
+        kind=ObjectKind.BATCH,
+        id="batch_gwa",
+        provider_id="batch_gwa",
+        owner="user:ana",
+        account="main",
+        created_at=at,
+        expires_at=at.replace(year=3000),
+    )
+    await objects.remember(of_ana)
+    subjects = set()
+
+    async def ask(line, batch, account, caller, begin):
+        subjects.add(caller.subject)
+        return GOOD
+
+    await add("", "batch_gwa")
+    await add("", "batch_gwb")
+    await start(ask)
+
+    assert [await status(runs, id_) for id_ in ("batch_gwa", "batch_gwb")] == ["completed", "failed"]
+    assert subjects == {"user:ana"}
