@@ -12,8 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.contract.usage import AMOUNTS
-from gateway.control.control import Ask, Control
-from gateway.control.requests import money, store_of
+from gateway.control.control import Ask, Control, store_of
+from gateway.control.requests import money
 from gateway.control.schema import Metrics, MetricsRow
 from gateway.control.sight import sight_of
 from gateway.errors import BadRequest

@@ -245,6 +245,25 @@ class SideCall(msgspec.Struct, frozen=True, rename="camel"):
     cost: str | None
 
 
+class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What somebody said of a request. `kind`: `thumbs`, `number`, `category`, or `comment` where there is no value.
+
+    `pending`: the request was not in the records when it was given. It counts once it is there, if it was the giver's.
+    """
+
+    id: str = ""
+    request_id: str = ""
+    name: str
+    kind: str
+    value: str | float | None = None
+    comment: str | None = None
+    metadata: Mapping[str, str] = {}
+    by: str = ""
+    created_at: Time | None = None
+    updated_at: Time | None = None
+    pending: bool = False
+
+
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One request, in a list. What it cost, in US dollars, is text: None: nobody knows."""
 
@@ -281,6 +300,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     error_message: str | None = None
     client: str | None = None
     user_agent: str | None = None
+    feedback: tuple[FeedbackRow, ...] = ()
 
 
 class RequestList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -15,8 +15,8 @@ import msgspec
 from gateway._version import __version__
 from gateway.contract import Record, Span
 from gateway.control.answers import subject
-from gateway.control.control import Ask, Control
-from gateway.control.requests import cursor_in, steps_of, store_of
+from gateway.control.control import Ask, Control, store_of
+from gateway.control.requests import cursor_in, steps_of
 from gateway.control.sight import sight_of
 from gateway.errors import BadRequest
 from gateway.state.requests.asked import METADATA, Filter, Query

@@ -24,6 +24,7 @@ from gateway.state.database.errors import border
 from gateway.state.database.inserting import STAYS, PostgresInserting, SqliteInserting, growing
 from gateway.state.database.transaction import IDLE
 from gateway.state.requests.asked import Page, Query, Question, Rule, Sum, Tail
+from gateway.state.requests.feedback_rows import FEEDBACK
 from gateway.state.requests.filters import Driver, condition_of, driver_of, seen_condition
 from gateway.state.requests.metrics import pieces, settled, summed, sums_query
 from gateway.state.requests.rows import LEVELS, Batch, Names, batch_of, shown, sum_columns
@@ -127,6 +128,14 @@ class RecordStore:
         if self._writer is not None:
             await self._writer.close()
 
+    @asynccontextmanager
+    async def connection(self, *, writes: bool = False) -> AsyncIterator[AsyncConnection]:
+        """For what has tables of its own beside these. Whoever writes commits, or nothing was written."""
+        await self.open()
+        deadline_s = self._writing_s if writes else self._deadline_s
+        async with border(deadline_s), connected(self._engine, writes=writes) as connection:
+            yield connection
+
     # --- writing ---
 
     async def write(self, records: Sequence[Record]) -> int:
@@ -171,7 +180,7 @@ class RecordStore:
         deleted = 0
         if not self.is_sqlite:
             await self._drop_partitions(before)
-        for table in (TEAMS, CONTENTS, REQUESTS):
+        for table in (TEAMS, CONTENTS, FEEDBACK, REQUESTS):
             count = await self._delete(table, table.c.request_id < prefix_of(before), batch)
             deleted += count if table is REQUESTS else 0
         for table, kept in ((MINUTES, MINUTES_KEPT), (HOURS, HOURS_KEPT), (LEVELS[-1][0], HOURS_KEPT)):
