@@ -155,7 +155,10 @@ def _show_one(api: "ControlApi", request_id: str, output: str) -> None:
         if rules:
             fields.append((name, ", ".join(rules)))
     for step in found.steps:
-        about = f"{step.status} in {step.duration_ms:.0f} ms" + (f", {step.reason}" if step.reason else "")
+        about = f"{step.result or step.status} in {step.duration_ms:.0f} ms" + (
+            f", {step.reason}" if step.reason else ""
+        )
+        about += f", by {step.rule}" if step.rule else ""
         fields.append((step.kind, f"{step.name}: {about}"))
     if found.bill is not None:
         fields.append(("price", f"{found.bill.price_row} of {found.bill.price_version}"))

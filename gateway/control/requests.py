@@ -249,6 +249,9 @@ def _step(span: Span) -> RequestStep:
         reason=span.reason,
         started_ms=span.started_ms,
         duration_ms=span.duration_ms,
+        hook=span.hook,
+        result=span.result,
+        rule=span.rule,
     )
 
 

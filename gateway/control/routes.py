@@ -12,6 +12,7 @@ from gateway.control import (
     budgets,
     documents,
     feedback,
+    guard_metrics,
     manifests,
     metrics,
     requests,
@@ -198,6 +199,6 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/gateway-feedback", Needs.USER, feedback.rate, feedback.RatingBody),
     Route("PUT", "/gateway-feedback/{id}", Needs.OWNER, feedback.change_rating, feedback.RatingChange),
     Route("DELETE", "/gateway-feedback/{id}", Needs.OWNER, feedback.remove_by_id),
-    Route("POST", "/llm-gateway/metrics/query", Needs.TOKEN, metrics.query, metrics.MetricsBody),
+    Route("POST", "/llm-gateway/metrics/query", Needs.TOKEN, guard_metrics.query, metrics.MetricsBody),
     Route("POST", "/spans/query", Needs.TOKEN, spans.query, spans.SpansBody),
 )

@@ -229,7 +229,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RequestStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One thing that a request waited for. `reason`: why it was no success."""
+    """One thing that a request waited for. `reason`: why it was no success.
+
+    Of guardrails, `result` is what it said, at which `hook`, and by which `rule` it was asked.
+    """
 
     kind: str
     name: str
@@ -237,6 +240,9 @@ class RequestStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str | None
     started_ms: float
     duration_ms: float
+    hook: str | None = None
+    result: str | None = None
+    rule: str | None = None
 
 
 class SideCall(msgspec.Struct, frozen=True, rename="camel"):

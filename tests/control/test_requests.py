@@ -400,7 +400,7 @@ async def test_metrics_for_who_may_list_controls(filled):
         ({"startTs": -62135596800, "endTs": -62135510400, "compare": "previous"}, "is a moment"),
         ({"endTs": 0}, "endTs comes after startTs"),
         ({"startTs": 0}, "endTs comes after startTs, by at most 400 days"),
-        ({"datasource": "mcpMetrics"}, "only modelMetrics are kept"),
+        ({"datasource": "mcpMetrics"}, "the gateway has no MCP proxy yet"),
         ({"groupBy": ["shoeSize"]}, "groupBy and filters know"),
         ({"groupBy": ["team", "userEmail"]}, "are not kept together"),
         ({"aggregations": [{"type": "p99", "column": "costInUSD"}]}, "p99 is there of"),
@@ -421,7 +421,7 @@ async def test_spans(filled):
 
     first = await filled.done(filled.ask("POST", "/spans/query", body))
     second = await filled.done(
-        filled.ask("POST", "/spans/query", {**body, "pageToken": first["pagination"]["nextPageToken"]})
+        filled.ask("POST", "/spans/query", {**body, "limit": 10, "pageToken": first["pagination"]["nextPageToken"]})
     )
     failed = await filled.done(
         filled.ask(
@@ -456,10 +456,16 @@ async def test_spans(filled):
     ("fields", "message"),
     [
         ({"limit": 0}, "limit lies between"),
-        ({"dataRoutingDestination": "eu"}, "the only dataRoutingDestination"),
-        ({"filters": [{"operator": "EQUAL", "value": "x"}]}, "spans can be looked for by"),
-        ({"filters": [{"spanFieldName": "traceId", "operator": "STRING_CONTAINS", "value": "x"}]}, "is not known here"),
+        ({"dataRoutingDestination": "eu"}, "dataRoutingDestination is one of default"),
+        ({"filters": [{"operator": "EQUAL", "value": "x"}]}, "a filter has one of spanFieldName"),
+        ({"filters": [{"spanFieldName": "colour", "operator": "EQUAL", "value": "x"}]}, "there is no spanFieldName"),
+        ({"filters": [{"spanFieldName": "traceId", "operator": "LIKE", "value": "x"}]}, "there is no operator 'LIKE'"),
         ({"filters": [{"spanFieldName": "traceId", "operator": "EQUAL", "value": {}}]}, "the value of a filter"),
+        ({"filters": [{"spanFieldName": "traceId", "operator": "IN", "value": []}]}, "the value of a filter"),
+        ({"filters": [{"spanFieldName": "durationInMs", "operator": "BETWEEN", "value": [1]}]}, "two numbers"),
+        ({"filters": [{"spanFieldName": "durationInMs", "operator": "LESS_THAN", "value": "x"}]}, "takes a number"),
+        ({"filters": [{"spanFieldName": "spanName", "operator": "STRING_CONTAINS", "value": 1}]}, "takes a text"),
+        ({"filters": [{"spanFieldName": "spanName", "operator": "PRESENT"}] * 31}, "at most 30 filters"),
     ],
 )
 async def test_spans_that_cannot_be_looked_for(filled, fields, message):
