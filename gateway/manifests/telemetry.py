@@ -45,13 +45,14 @@ class Traces(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """
     Args:
         additional_resource_attributes: what the gateway says of itself, besides.
-        exclude_request_data: without effect: what is asked and answered is in no trace.
+        exclude_request_data: false puts what is asked and answered into traces, where that may be kept; if it is
+            not said, the environment decides, and by default it is left out.
         when: a trace is sent if all of these fit.
     """
 
     headers: OtelHeaders | None = None
     additional_resource_attributes: dict[str, str] | None = None
-    exclude_request_data: bool = False
+    exclude_request_data: bool | None = None
     when: tuple[TraceWhen, ...] | None = None
 
 
