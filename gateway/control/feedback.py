@@ -70,7 +70,7 @@ class RatingChange(msgspec.Struct, frozen=True, kw_only=True):
 # --- the handlers ------------------------------------------------------------
 
 
-async def put(control: Control, ask: Ask) -> Shown[FeedbackRow]:
+async def give_feedback(control: Control, ask: Ask) -> Shown[FeedbackRow]:
     """In the place of what the caller said under that name before, so that it may be sent again."""
     given = await _given(control, ask, ask.path["request_id"], ask.path["name"], ask.body)
     return Shown(row_of(given))
@@ -86,7 +86,7 @@ async def list_feedback(control: Control, ask: Ask) -> Listing[FeedbackRow]:
     return Listing([row_of(each) for each in given if each.counts_for(record)])
 
 
-async def remove(control: Control, ask: Ask) -> Shown[FeedbackRow]:
+async def take_back_feedback(control: Control, ask: Ask) -> Shown[FeedbackRow]:
     """The caller's own."""
     given = await _feedbacks(control).of_request(ask.path["request_id"])
     mine = [each for each in given if (each.subject, each.name) == (ask.caller.subject, ask.path["name"])]
@@ -96,7 +96,7 @@ async def remove(control: Control, ask: Ask) -> Shown[FeedbackRow]:
     return Shown(row_of(mine[0]))
 
 
-async def rate(control: Control, ask: Ask) -> Shown[FeedbackRow]:
+async def give_rating(control: Control, ask: Ask) -> Shown[FeedbackRow]:
     """As TrueFoundry has it: a rating from 1 to 5."""
     asked: RatingBody = ask.body
     body = FeedbackBody(value=asked.rating, comment=asked.comment, metadata=asked.metadata)
@@ -113,7 +113,7 @@ async def change_rating(control: Control, ask: Ask) -> Shown[FeedbackRow]:
     return Shown(row_of(await _given(control, ask, before.request_id, before.name, body)))
 
 
-async def remove_by_id(control: Control, ask: Ask) -> Shown[FeedbackRow]:
+async def take_back_rating(control: Control, ask: Ask) -> Shown[FeedbackRow]:
     """The caller's own; admins can take back anybody's."""
     given = await _by_id(control, ask, by_all=ask.caller.is_admin)
     await _feedbacks(control).take_back(given)

@@ -415,6 +415,35 @@ async def test_metrics_that_cannot_be_told(filled, fields, message):
     assert (status, message in said) == (400, True), said
 
 
+async def test_an_export_ends_when_the_client_leaves(api):
+    """No page more is looked for, and its place among the streams is free again."""
+    await api.app.control.records.write([record_of(number) for number in range(5000)])
+    leaves, sent = asyncio.Event(), []
+
+    async def receive():
+        if not sent:
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+        leaves.set()
+        await asyncio.sleep(0)
+
+    headers = {"authorization": "Bearer static-token-of-admin", "content-length": "0"}
+    scope = http_scope("GET", "/api/svc/v1/requests/export", headers, 0)
+    scope["query_string"] = b"format=csv"
+
+    async with asyncio.timeout(20):
+        await api.app(scope, receive, send)
+
+    assert len(sent) < 6  # of a head, a line of names, five pages and the end
+    async with asyncio.timeout(5):
+        for _ in range(40):  # more than there are places
+            assert (await api.ask("GET", "/requests/export?limit=1")).status == 200
+
+
 async def test_spans(filled):
     start = (NOW - timedelta(hours=1)).isoformat()
     body = {"startTime": start, "dataRoutingDestination": "default", "limit": 3, "sortDirection": "asc"}
