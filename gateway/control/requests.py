@@ -29,6 +29,7 @@ from gateway.control.streaming import Streamed
 from gateway.control.usage import bill_shown
 from gateway.errors import BadRequest, GatewayError, NotFound
 from gateway.state.requests.asked import Query, Question, Rule, filters_of
+from gateway.wire.cells import safe_cell
 
 if TYPE_CHECKING:
     from gateway.state.requests.store import RecordStore
@@ -320,7 +321,6 @@ def _csv(rows: Iterable[Iterable[str]]) -> bytes:
 
 
 def _cell(value: Any) -> str:
-    """As text that no spreadsheet takes for a formula. Source: OWASP, CSV injection."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -330,4 +330,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     text = value if isinstance(value, str) else _encode(value).decode() if value else ""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "'")) else text
+    return safe_cell(text)

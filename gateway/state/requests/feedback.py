@@ -50,7 +50,7 @@ class Feedbacks:
         """
         insert = sqlite.insert if self._records.is_sqlite else postgresql.insert
         row = insert(FEEDBACK).values(row_of(given))
-        changing = {name: row.excluded[name] for name in CHANGING}
+        changing: dict[str, Any] = {name: row.excluded[name] for name in CHANGING}
         changing["is_checked"] = or_(FEEDBACK.c.is_checked, row.excluded.is_checked)
         mine = and_(FEEDBACK.c.request_id == given.request_id, FEEDBACK.c.subject == given.subject)
         async with self._records.connection(writes=True) as connection:

@@ -6,7 +6,21 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Table, Text, and_, exists, not_, or_, true
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    RowMapping,
+    Table,
+    Text,
+    and_,
+    exists,
+    not_,
+    or_,
+    true,
+)
 
 from gateway.contract import Record
 from gateway.errors import BadRequest
@@ -82,8 +96,8 @@ def row_of(given: Feedback) -> dict[str, Any]:
     return row | {"metadata": msgspec.json.encode(given.metadata).decode()}
 
 
-def shown(row: Mapping[str, Any]) -> Feedback:
-    told = dict(row)
+def shown(row: RowMapping) -> Feedback:
+    told: dict[str, Any] = {**row}
     for name in ("created_at", "updated_at"):
         told[name] = datetime.fromtimestamp(told[name] / 1000, UTC)
     return Feedback(**told | {"metadata": msgspec.json.decode(row["metadata"], type=dict[str, str])})
