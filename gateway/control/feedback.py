@@ -159,7 +159,7 @@ async def page_of(control: Control, query: Query, **budget: float) -> Page:
 
 async def _given(control: Control, ask: Ask, request_id: str, name: str, body: FeedbackBody) -> "Feedback":
     """Raises NotFound, BadRequest, RateLimited."""
-    from gateway.state.requests.feedback import TooMuch
+    from gateway.state.requests.feedback import MOST_NAMES, MOST_PENDING, TooEarly, TooMany
     from gateway.state.requests.feedback_rows import Feedback
 
     if not NAMES.fullmatch(name) or holds_secret(name.encode()):
@@ -185,8 +185,11 @@ async def _given(control: Control, ask: Ask, request_id: str, name: str, body: F
         given = msgspec.structs.replace(given, value=_readable(control, "value", value, MOST_CATEGORY))
     try:
         return await _feedbacks(control).give(given)
-    except TooMuch as error:
-        raise RateLimited(f"you have given feedback for more than {error}", retry_after_s=3600) from error
+    except TooMany as error:
+        raise BadRequest(f"you have said {MOST_NAMES} things of this request, which is all there may be") from error
+    except TooEarly as error:
+        message = f"you have said something of {MOST_PENDING:,} requests that are not in the records yet"
+        raise RateLimited(message, retry_after_s=60) from error
 
 
 def _understood(body: FeedbackBody) -> tuple["Kind", str | None, float | None]:

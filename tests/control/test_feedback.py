@@ -193,6 +193,17 @@ async def test_bytes_that_are_no_feedback(filled, body):
     assert answer.status == 400, answer.body
 
 
+async def test_so_much_may_be_said_of_one_request(filled):
+    """And what was said may still be changed."""
+    for number in range(50):
+        await filled.done(give(filled, 0, f"n{number}", value=number))
+
+    status, message = await filled.refused(give(filled, 0, "one-more", value=1))
+
+    assert (status, message) == (400, "you have said 50 things of this request, which is all there may be")
+    await filled.done(give(filled, 0, "n7", value=1))
+
+
 async def test_no_key_is_kept(filled):
     """Whatever people paste into a comment; and what rules for the log hide is hidden here, too."""
     await filled.done(filled.apply(HIDING))

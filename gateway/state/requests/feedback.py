@@ -32,8 +32,12 @@ CHANGING = ("kind", "value", "score", "comment", "metadata", "updated_at")
 """What is said anew; the rest stays as it was."""
 
 
-class TooMuch(ValueError):
-    """More than one giver may leave behind."""
+class TooMany(ValueError):
+    """More than one giver may leave behind: names for a request."""
+
+
+class TooEarly(ValueError):
+    """The same, of feedback to requests that are not in the records."""
 
 
 class Feedbacks:
@@ -46,7 +50,7 @@ class Feedbacks:
         """In the place of what the same giver said under that name before; as it is kept.
 
         Raises:
-            TooMuch: there is too much by the same giver.
+            TooMany, TooEarly: there is too much by the same giver.
         """
         insert = sqlite.insert if self._records.is_sqlite else postgresql.insert
         row = insert(FEEDBACK).values(row_of(given))
@@ -56,9 +60,9 @@ class Feedbacks:
         async with self._records.connection(writes=True) as connection:
             await connection.execute(row.on_conflict_do_update(index_elements=KEY, set_=changing))
             if (await connection.scalar(select(func.count()).where(mine)) or 0) > MOST_NAMES:
-                raise TooMuch(f"{MOST_NAMES} names")
+                raise TooMany
             if not given.is_checked and await self._pending(connection, given) > MOST_PENDING:
-                raise TooMuch(f"{MOST_PENDING} requests that are not in the records")
+                raise TooEarly
             kept = (await connection.execute(select(FEEDBACK).where(mine, FEEDBACK.c.name == given.name))).mappings()
             found = shown(kept.one())
             await connection.commit()

@@ -39,7 +39,7 @@ class RoutedSink:
 
 def routed(makers: Mapping[str, Make], environ: Mapping[str, str]) -> dict[str, Sink]:
     """All that the environment asks for, by name: `GATEWAY_RECORDS_FILE` for everybody, and
-    `GATEWAY_RECORDS_FILE__EU_BUCKET` for the destination `eu-bucket`. Raises ConfigError: one cannot be used.
+    with `__EU_BUCKET` behind it for the destination `eu-bucket`. Raises ConfigError: one cannot be used.
     """
     own: dict[str, dict[str, str]] = {}
     for name, value in environ.items():

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.errors import BadRequest
 from gateway.state.requests.asked import Filter, Query, filters_of
-from gateway.state.requests.feedback import AT_ONCE, MOST_NAMES, MOST_PENDING, Feedbacks, TooMuch
+from gateway.state.requests.feedback import AT_ONCE, MOST_NAMES, MOST_PENDING, Feedbacks, TooEarly, TooMany
 from gateway.state.requests.feedback_rows import Feedback
 
 ANA, BO = "user:ana@example.com", "user:bo@example.com"
@@ -185,7 +185,7 @@ async def test_one_giver_has_so_many_names(feedbacks, said):
     for at in range(MOST_NAMES):
         await feedbacks.give(said(1, name=f"n{at}"))
 
-    with pytest.raises(TooMuch):
+    with pytest.raises(TooMany):
         await feedbacks.give(said(1, name="one-more"))
 
     await feedbacks.give(said(1, name="n0", value="down"))
@@ -198,7 +198,7 @@ async def test_ids_that_are_made_up_do_not_fill_the_disk(store, feedbacks, recor
     for at in range(MOST_PENDING):
         await feedbacks.give(said(at, is_checked=False))
 
-    with pytest.raises(TooMuch):
+    with pytest.raises(TooEarly):
         await feedbacks.give(said(MOST_PENDING, is_checked=False))
 
     await store.write([record_of(0)])
