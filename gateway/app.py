@@ -39,6 +39,7 @@ from gateway.dialects import (
     GEMINI_COUNT,
     GEMINI_EMBEDDINGS,
     GEMINI_MODELS,
+    MAKE_RESPONSE,
     MODERATIONS,
     NATIVE,
     NATIVE_SPEECH,
@@ -53,6 +54,7 @@ from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, SpeakingGemini
 from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
+from gateway.endpoints.response_sockets import ResponseSocketsEndpoint
 from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
@@ -113,6 +115,8 @@ from gateway.state.stalls import Stalls
 from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
 from gateway.translators.gemini.embeddings import ToEmbeddings
+from gateway.translators.responses.prepared import prepared
+from gateway.translators.shapes import ChatShapes
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
@@ -172,6 +176,7 @@ def build_app(
         settings, config, providers=providers, counters=counters, tokens=tokens, sinks=sinks, network=network
     )
     apis = (*ALL, *dialects)
+    max_open = max_open or max_open_by_files()
     batches = batches_from(
         settings, core.control, core.objects, core.live, core.drain, dialects=apis, app=lambda: way.lines
     )
@@ -182,7 +187,7 @@ def build_app(
         middlewares=[*load_plugins(MIDDLEWARES).values(), *middlewares],
         guards=guards,
         max_body_bytes=max_body_bytes,
-        max_open=max_open or max_open_by_files(),
+        max_open=max_open,
         stand_in=batches.local.standing_in if batches is not None else None,
     )
     lists = ModelLists(core.network, targets=lambda: core.live.snapshot.targets)
@@ -191,8 +196,7 @@ def build_app(
     described = OpenApiEndpoint(
         dialects=apis, passed=native, sessions=(REALTIME,), control=ROUTES if core.control is not None else ()
     )
-    realtime = speaking(REALTIME, way.app)
-    websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
+    websockets = websockets_of(core, way, max_open=max_open)
     other = other_paths(core, answering, parts, lists=lists, described=described)
     app: ASGIApp = Router((*apis, *native), inference=way.app, websockets=websockets, other=other, apart=way.apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
@@ -380,9 +384,12 @@ def way_of(
         return DrainMiddleware(app, drain=core.drain, max_open=max_open)
 
     disk, large = Disk(core.settings.upload_disk_bytes), asyncio.Lock()
+    shapes = {CHAT.name: ChatShapes(MAKE_RESPONSE)}
 
     def parsing(app: ASGIApp) -> ASGIApp:
-        return ParseMiddleware(app, bodies=core.bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
+        return ParseMiddleware(
+            app, bodies=core.bodies, max_body_bytes=max_body_bytes, disk=disk, large=large, shapes=shapes
+        )
 
     def metadata() -> MetadataRules:
         return live.snapshot.metadata
@@ -453,6 +460,7 @@ def other_paths(
         rules=lambda: live.snapshot.guards,
         reach=answering.reach,
         may_use=live.may_use_guardrails,
+        admission=answering.admission,
         bodies=core.bodies,
     )
     hooks = asks(ClaudeCodeEndpoint(trials))
@@ -470,6 +478,26 @@ def other_paths(
             UrlPath(["POST"], f"{BASE}/guardrails/test", asks(GuardrailTestEndpoint(trials))),
             *control_paths(core.control, bodies=core.bodies, wrap=asks),
             *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
+        ]
+    )
+
+
+def websockets_of(core: Core, way: Way, *, max_open: int) -> Paths:
+    """Sessions, and responses, each of which goes the way of a request."""
+    realtime = speaking(REALTIME, way.app)
+    responses = ResponseSocketsEndpoint(
+        core.logging(ErrorsMiddleware(way.apart[RESPONSES], dialect=MAKE_RESPONSE)),
+        dialect=MAKE_RESPONSE,
+        models=core.live,
+        prepare=prepared,
+        drain=core.drain,
+        max_open=max_open,
+    )
+    known = core.asks(responses)
+    return Paths(
+        [
+            *(UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)),
+            *(UrlPath(["GET"], base + route, known) for base in BASES for _, route in MAKE_RESPONSE.routes),
         ]
     )
 

@@ -203,6 +203,7 @@ class Dispatcher:
             session=session_of(route.sticky, _texts(exchange), exchange.metadata, time()) if route.sticky else None,
             metadata=exchange.metadata,
             tier=tier.tier if tier is not None else None,
+            prefers=choice.prefers,
         )
         exchange.applied = {"routing_model_order": [candidate.name for candidate in candidates]}
         if choice.rule is not None:
@@ -237,6 +238,8 @@ class Dispatcher:
         exchange.attempt = attempt
         exchange.attempts.append(attempt)
         target = attempt.target
+        if choice.leads_back:
+            call = msgspec.structs.replace(call, account=target.account)
         if call.dialect.name in self.stand_ins:
             attempt.stand_in = self.stand_ins[call.dialect.name](target.provider)
         if self.tracing is not None:
