@@ -43,18 +43,25 @@ def event_wording(document: Any) -> EventWording:
     match document.get("type"):
         case "content_block_start" | "content_block_delta" as kind:
             holder = document.get("delta" if kind == "content_block_delta" else "content_block")
-            return EventWording([*_pieces(holder, (document.get("index"),))])
+            return EventWording([*_pieces(holder, (_number(document, "index"),))])
         case "content_block_stop":
-            return EventWording([], (document.get("index"),))
+            return EventWording([], (_number(document, "index"),))
         case str(kind) if kind.endswith(".delta") and isinstance(document.get("delta"), str):
-            place = (document.get("output_index"), kind, document.get("content_index"), document.get("summary_index"))
+            content, summary = _number(document, "content_index"), _number(document, "summary_index")
+            place = (_number(document, "output_index"), kind, content, summary)
             spot = Spot("assistant", document["delta"], document, "delta", "arguments" in kind)
             tokens = [*_tokens(document["logprobs"], (*place, "logprobs"))] if document.get("logprobs") else ()
             return EventWording([Piece(place, spot)] if document["delta"] else [], tokens=tokens)
         case str(kind) if kind.endswith(".done"):
             pieces = [Piece(None, spot) for spot in answer_spots(document)]
-            return EventWording(pieces, (document.get("output_index"),))
+            return EventWording(pieces, (_number(document, "output_index"),))
     return EventWording([Piece(None, spot) for spot in answer_spots(document)])
+
+
+def _number(holder: dict[str, Any], name: str, default: int | None = None) -> int | str | None:
+    """What stands there in place of a number is told apart by how it is written: nothing is looked up by a list."""
+    value = holder.get(name, default)
+    return value if value is None or isinstance(value, int | str) else repr(value)
 
 
 def _of_choices(document: dict[str, Any], choices: list[Any]) -> EventWording:
@@ -64,7 +71,7 @@ def _of_choices(document: dict[str, Any], choices: list[Any]) -> EventWording:
     for position, choice in enumerate(choices):
         if not isinstance(choice, dict):
             continue
-        index = choice.get("index", position)
+        index = _number(choice, "index", position)
         delta = choice.get("delta")
         if _is_usual(delta):
             if content := delta["content"]:
@@ -119,5 +126,5 @@ def _pieces(value: Any, place: SlotKey) -> Iterator[Piece]:
                 if inner:
                     yield Piece((*place, position), Spot("assistant", inner, value, position))
             else:
-                index = inner.get("index", position) if isinstance(inner, dict) else position
+                index = _number(inner, "index", position) if isinstance(inner, dict) else position
                 yield from _pieces(inner, (*place, index))
