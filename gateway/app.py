@@ -3,14 +3,16 @@
 import asyncio
 import os
 import resource
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
 from time import perf_counter
 
-from gateway.batches.setup import batches_from
+from gateway.batches.check import InputCheck
+from gateway.batches.setup import batches_from, watching_from
+from gateway.batches.watching import Watching
 from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Target, Tokens, Upstream
@@ -39,6 +41,7 @@ from gateway.dialects import (
     GEMINI_COUNT,
     GEMINI_EMBEDDINGS,
     GEMINI_MODELS,
+    MAKE_RESPONSE,
     MODERATIONS,
     NATIVE,
     NATIVE_SPEECH,
@@ -53,6 +56,7 @@ from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, SpeakingGemini
 from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
+from gateway.endpoints.response_sockets import ResponseSocketsEndpoint
 from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
@@ -84,11 +88,10 @@ from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.checks import Reach
-from gateway.proxy.content import ContentMiddleware
+from gateway.proxy.content import ContentMiddleware, Kept
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
-from gateway.proxy.finished import BatchBills, target_of
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
 from gateway.proxy.session import SessionTiming
@@ -113,6 +116,8 @@ from gateway.state.stalls import Stalls
 from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
 from gateway.translators.gemini.embeddings import ToEmbeddings
+from gateway.translators.responses.prepared import prepared
+from gateway.translators.shapes import ChatShapes
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
@@ -172,6 +177,7 @@ def build_app(
         settings, config, providers=providers, counters=counters, tokens=tokens, sinks=sinks, network=network
     )
     apis = (*ALL, *dialects)
+    max_open = max_open or max_open_by_files()
     batches = batches_from(
         settings, core.control, core.objects, core.live, core.drain, dialects=apis, app=lambda: way.lines
     )
@@ -182,7 +188,7 @@ def build_app(
         middlewares=[*load_plugins(MIDDLEWARES).values(), *middlewares],
         guards=guards,
         max_body_bytes=max_body_bytes,
-        max_open=max_open or max_open_by_files(),
+        max_open=max_open,
         stand_in=batches.local.standing_in if batches is not None else None,
     )
     lists = ModelLists(core.network, targets=lambda: core.live.snapshot.targets)
@@ -191,8 +197,7 @@ def build_app(
     described = OpenApiEndpoint(
         dialects=apis, passed=native, sessions=(REALTIME,), control=ROUTES if core.control is not None else ()
     )
-    realtime = speaking(REALTIME, way.app)
-    websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
+    websockets = websockets_of(core, way, max_open=max_open)
     other = other_paths(core, answering, parts, lists=lists, described=described)
     app: ASGIApp = Router((*apis, *native), inference=way.app, websockets=websockets, other=other, apart=way.apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
@@ -302,6 +307,8 @@ class Answering:
     dispatcher: Dispatcher
     reach: Reach
     endpoint: InferenceEndpoint
+    watching: Watching
+    """Of batches at providers, until they are billed."""
 
 
 def answering_of(core: Core, *, timing: Timing, session_timing: SessionTiming) -> Answering:
@@ -323,18 +330,30 @@ def answering_of(core: Core, *, timing: Timing, session_timing: SessionTiming) -
         reach=reach,
         may_use=live.may_use_guardrails,
     )
-    bills = BatchBills(
-        admission,
-        caller_of=core.callers.of_subject,
-        target_of=lambda *of: target_of(live.snapshot.targets, *of),
+    watching = watching_from(
+        core.control, core.objects, live, admission, open_=dispatcher.open, responder=lambda: by_account
+    )
+    by_account = AccountResponder(
+        dispatcher,
+        objects=core.objects,
+        ask=dispatcher.ask,
+        batch_seen=watching.seen,
+        check_batch=InputCheck(objects=core.objects, open_=dispatcher.open, allows=live.allows),
     )
     endpoint = InferenceEndpoint(
         responder=responder,
         timing=timing,
-        by_account=AccountResponder(dispatcher, objects=core.objects, ask=dispatcher.ask, batch_ended=bills.finished),
+        by_account=by_account,
         sessions=RealtimeEndpoint(responder=responder, timing=session_timing, count=admission.count),
     )
-    return Answering(health=health, admission=admission, dispatcher=dispatcher, reach=reach, endpoint=endpoint)
+    return Answering(
+        health=health,
+        admission=admission,
+        dispatcher=dispatcher,
+        reach=reach,
+        endpoint=endpoint,
+        watching=watching,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -370,8 +389,9 @@ def way_of(
     for middleware in reversed(middlewares):
         app = middleware(app)
     contents = Contents(control.records) if control is not None and control.records is not None else None
-    if contents is not None:
-        app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=contents.add)
+    if contents is not None or core.settings.telemetry.tells_content:
+        keep = partial(kept_by, [core.telemetry.keep, *([contents.add] if contents is not None else ())])
+        app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=keep)
     by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
     app = FileReferencesMiddleware(app, objects=objects)
 
@@ -379,9 +399,12 @@ def way_of(
         return DrainMiddleware(app, drain=core.drain, max_open=max_open)
 
     disk, large = Disk(core.settings.upload_disk_bytes), asyncio.Lock()
+    shapes = {CHAT.name: ChatShapes(MAKE_RESPONSE)}
 
     def parsing(app: ASGIApp) -> ASGIApp:
-        return ParseMiddleware(app, bodies=core.bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
+        return ParseMiddleware(
+            app, bodies=core.bodies, max_body_bytes=max_body_bytes, disk=disk, large=large, shapes=shapes
+        )
 
     def metadata() -> MetadataRules:
         return live.snapshot.metadata
@@ -435,6 +458,7 @@ def parts_of(core: Core, answering: Answering, way: Way, *, lists: ModelLists, r
         Stalls(),  # from now on somebody waits
         LimitFigures(answering.admission),
         TargetFigures(health, is_configured=lambda name: bool(core.catalogue.described(name)[0]), clock=perf_counter),
+        answering.watching,
         *((runner,) if runner is not None else ()),
     ]
 
@@ -452,6 +476,7 @@ def other_paths(
         rules=lambda: live.snapshot.guards,
         reach=answering.reach,
         may_use=live.may_use_guardrails,
+        admission=answering.admission,
         bodies=core.bodies,
     )
     hooks = asks(ClaudeCodeEndpoint(trials))
@@ -473,12 +498,38 @@ def other_paths(
     )
 
 
+def websockets_of(core: Core, way: Way, *, max_open: int) -> Paths:
+    """Sessions, and responses, each of which goes the way of a request."""
+    realtime = speaking(REALTIME, way.app)
+    responses = ResponseSocketsEndpoint(
+        core.logging(ErrorsMiddleware(way.apart[RESPONSES], dialect=MAKE_RESPONSE)),
+        dialect=MAKE_RESPONSE,
+        models=core.live,
+        prepare=prepared,
+        drain=core.drain,
+        max_open=max_open,
+    )
+    known = core.asks(responses)
+    return Paths(
+        [
+            *(UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)),
+            *(UrlPath(["GET"], base + route, known) for base in BASES for _, route in MAKE_RESPONSE.routes),
+        ]
+    )
+
+
 def open_bills(drain: Drain, admission: Admission) -> Iterator[Entry]:
     """Of requests that last; others have ended before anything could be noted of them."""
     now_s = perf_counter()
     for exchange in drain:
         if now_s - exchange.started >= LASTING_S:
             yield from admission.so_far(exchange)
+
+
+def kept_by(keepers: Iterable[Callable[[Kept], None]], kept: Kept) -> None:
+    """What was asked and answered, handed to each."""
+    for keep in keepers:
+        keep(kept)
 
 
 def config_path(chosen: str | Path | None) -> Path | None:

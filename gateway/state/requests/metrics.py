@@ -75,13 +75,12 @@ def span_of(question: Question, now: datetime) -> Gap:
     return since_s, up(until_s, DAY) if until_s > now_s else until_s
 
 
-def pieces(question: Question, gap: Gap, folded: Spans) -> list[Piece]:
+def pieces(question: Question, gap: Gap, folded: Spans = (), bases: Sequence[tuple[Table, int]] = BASES) -> list[Piece]:
     """Of the time as from `span_of`."""
     folds: Iterable[Fold] = FOLDS_OF[fold_of(question)]
-    bases = BASES
     if question.step_s is not None:
         folds = [fold for fold in folds if question.step_s % fold.length_s == 0]
-        bases = (_base_of(question.step_s),)
+        bases = (_base_of(question.step_s, bases),)
     return cover(gap, folds, bases, folded)
 
 
@@ -91,8 +90,8 @@ def fold_of(question: Question) -> str:
     return "full" if OF_MODELS & dimensions else "who"
 
 
-def _base_of(step_s: int) -> tuple[Table, int]:
-    return next(base for base in BASES if step_s % base[1] == 0)
+def _base_of(step_s: int, bases: Sequence[tuple[Table, int]] = BASES) -> tuple[Table, int]:
+    return next(base for base in bases if step_s % base[1] == 0)
 
 
 class SumsQuery:
