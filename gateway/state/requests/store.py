@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -268,9 +268,14 @@ class RecordStore:
 
     def _write_file(self, by_id: Mapping[str, Record], file: sqlite3.Connection) -> int:
         database = _Sqlite(file)
-        new = _new(by_id, database.known(sorted(by_id)))
-        batch = batch_of(new, database.last_seq(), self._names, self.metadata, self._minutes_from_s())
-        return _insert(database, batch)
+        try:
+            return _insert(database, self._batch(database, _new(by_id, frozenset())))
+        except sqlite3.IntegrityError:  # so seldom that nobody looks before
+            database.begin_again()
+            return _insert(database, self._batch(database, _new(by_id, database.known(sorted(by_id)))))
+
+    def _batch(self, database: "_Sqlite", new: Sequence[Record]) -> Batch:
+        return batch_of(new, database.last_seq(), self._names, self.metadata, self._minutes_from_s())
 
     async def _write_server(self, by_id: Mapping[str, Record]) -> int:
         async with connected(self._engine, writes=True) as connection:
@@ -367,7 +372,7 @@ class RecordStore:
                     await connection.commit()
 
 
-def _new(by_id: Mapping[str, Record], known: set[str]) -> list[Record]:
+def _new(by_id: Mapping[str, Record], known: Collection[str]) -> list[Record]:
     return [by_id[id_] for id_ in sorted(by_id) if id_ not in known]
 
 
