@@ -3,14 +3,16 @@
 import asyncio
 import os
 import resource
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
 from time import perf_counter
 
-from gateway.batches.setup import batches_from
+from gateway.batches.check import InputCheck
+from gateway.batches.setup import batches_from, watching_from
+from gateway.batches.watching import Watching
 from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Target, Tokens, Upstream
@@ -86,11 +88,10 @@ from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.checks import Reach
-from gateway.proxy.content import ContentMiddleware
+from gateway.proxy.content import ContentMiddleware, Kept
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
-from gateway.proxy.finished import BatchBills, target_of
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
 from gateway.proxy.session import SessionTiming
@@ -306,6 +307,8 @@ class Answering:
     dispatcher: Dispatcher
     reach: Reach
     endpoint: InferenceEndpoint
+    watching: Watching
+    """Of batches at providers, until they are billed."""
 
 
 def answering_of(core: Core, *, timing: Timing, session_timing: SessionTiming) -> Answering:
@@ -327,18 +330,30 @@ def answering_of(core: Core, *, timing: Timing, session_timing: SessionTiming) -
         reach=reach,
         may_use=live.may_use_guardrails,
     )
-    bills = BatchBills(
-        admission,
-        caller_of=core.callers.of_subject,
-        target_of=lambda *of: target_of(live.snapshot.targets, *of),
+    watching = watching_from(
+        core.control, core.objects, live, admission, open_=dispatcher.open, responder=lambda: by_account
+    )
+    by_account = AccountResponder(
+        dispatcher,
+        objects=core.objects,
+        ask=dispatcher.ask,
+        batch_seen=watching.seen,
+        check_batch=InputCheck(objects=core.objects, open_=dispatcher.open, allows=live.allows),
     )
     endpoint = InferenceEndpoint(
         responder=responder,
         timing=timing,
-        by_account=AccountResponder(dispatcher, objects=core.objects, ask=dispatcher.ask, batch_ended=bills.finished),
+        by_account=by_account,
         sessions=RealtimeEndpoint(responder=responder, timing=session_timing, count=admission.count),
     )
-    return Answering(health=health, admission=admission, dispatcher=dispatcher, reach=reach, endpoint=endpoint)
+    return Answering(
+        health=health,
+        admission=admission,
+        dispatcher=dispatcher,
+        reach=reach,
+        endpoint=endpoint,
+        watching=watching,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -374,8 +389,9 @@ def way_of(
     for middleware in reversed(middlewares):
         app = middleware(app)
     contents = Contents(control.records) if control is not None and control.records is not None else None
-    if contents is not None:
-        app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=contents.add)
+    if contents is not None or core.settings.telemetry.tells_content:
+        keep = partial(kept_by, [core.telemetry.keep, *([contents.add] if contents is not None else ())])
+        app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=keep)
     by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
     app = FileReferencesMiddleware(app, objects=objects)
 
@@ -442,6 +458,7 @@ def parts_of(core: Core, answering: Answering, way: Way, *, lists: ModelLists, r
         Stalls(),  # from now on somebody waits
         LimitFigures(answering.admission),
         TargetFigures(health, is_configured=lambda name: bool(core.catalogue.described(name)[0]), clock=perf_counter),
+        answering.watching,
         *((runner,) if runner is not None else ()),
     ]
 
@@ -459,6 +476,7 @@ def other_paths(
         rules=lambda: live.snapshot.guards,
         reach=answering.reach,
         may_use=live.may_use_guardrails,
+        admission=answering.admission,
         bodies=core.bodies,
     )
     hooks = asks(ClaudeCodeEndpoint(trials))
@@ -506,6 +524,12 @@ def open_bills(drain: Drain, admission: Admission) -> Iterator[Entry]:
     for exchange in drain:
         if now_s - exchange.started >= LASTING_S:
             yield from admission.so_far(exchange)
+
+
+def kept_by(keepers: Iterable[Callable[[Kept], None]], kept: Kept) -> None:
+    """What was asked and answered, handed to each."""
+    for keep in keepers:
+        keep(kept)
 
 
 def config_path(chosen: str | Path | None) -> Path | None:

@@ -113,6 +113,7 @@ class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
         id: of the object; None: it is yet to be made, or all of them are meant.
         files: field -> id of a file that the caller names in it.
         model: which the body names; None: none.
+        owner: the subject whose that will be which is yet to be made; empty: not known yet.
     """
 
     api: str
@@ -121,6 +122,7 @@ class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
     files: Mapping[str, str] = {}
     model: str | None = None
+    owner: str = ""
 
 
 class Objects(Part, Protocol):
@@ -143,6 +145,16 @@ class Objects(Part, Protocol):
 
         Raises:
             ValueError: its data or an id is too large.
+        """
+
+    async def change(self, known: AccountObject) -> bool:
+        """Gives it other `data`, if it is still there.
+
+        Returns:
+            False: it has been forgotten, and stays so.
+
+        Raises:
+            ValueError: its data is too large.
         """
 
     async def find(self, kind: ObjectKind, id: str, caller: Caller | None) -> AccountObject:  # noqa: A002
