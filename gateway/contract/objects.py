@@ -32,6 +32,8 @@ class ObjectKind(StrEnum):
     RESPONSE = "response"
     COMPLETION = "chat.completion"
     TUNING_JOB = "fine_tuning.job"
+    ITEM = "item"
+    """Of a response that a provider keeps."""
 
 
 KEPT_FOR: Mapping[ObjectKind, timedelta] = {
@@ -41,6 +43,7 @@ KEPT_FOR: Mapping[ObjectKind, timedelta] = {
     ObjectKind.RESPONSE: timedelta(days=30),
     ObjectKind.COMPLETION: timedelta(days=30),
     ObjectKind.TUNING_JOB: timedelta(days=365),
+    ObjectKind.ITEM: timedelta(days=30),
 }
 """How long an object is remembered, unless it expires before that. Uploads end after an hour, stored responses and
 completions after 30 days. Source: platform.openai.com/docs/api-reference (uploads, responses), read 2026-11."""
@@ -144,6 +147,11 @@ class Objects(Part, Protocol):
         Raises:
             ValueError: its data or an id is too large.
         """
+
+    async def remember_all(self, new: Sequence[AccountObject]) -> None:
+        """The same of several that were made at once, for whom nobody waits."""
+        for each in new:
+            await self.remember(each)
 
     async def find(self, kind: ObjectKind, id: str, caller: Caller | None) -> AccountObject:  # noqa: A002
         """Raises NotFound: there is none that the caller may see."""

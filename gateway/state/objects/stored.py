@@ -46,6 +46,9 @@ class StoredObjects(Objects):
     async def remember(self, new: AccountObject) -> AccountObject:
         return self._keep(await self._store.remember(new))
 
+    async def remember_all(self, new: Sequence[AccountObject]) -> None:
+        await self._store.remember_all(new)  # and not kept here: few of so many are looked for
+
     async def find(self, kind: ObjectKind, id: str, caller: Caller | None) -> AccountObject:  # noqa: A002
         until, found = self._kept.get((kind, id), (0.0, None))
         if found is None or until <= self._monotonic():
