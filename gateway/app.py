@@ -95,6 +95,7 @@ from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
 from gateway.proxy.session import SessionTiming
 from gateway.proxy.spool import Disk
+from gateway.proxy.standing import Standing
 from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
 from gateway.rules.metadata import MetadataRules
@@ -226,7 +227,13 @@ def build_app(
     responder = GuardResponder(
         estimating, rules=lambda: live.snapshot.guards, reach=reach, may_use=live.may_use_guardrails
     )
-    sessions = RealtimeEndpoint(responder=responder, timing=session_timing or SessionTiming(), count=admission.count)
+    standing = Standing(tokens=known, models=live, admission=admission)
+    sessions = RealtimeEndpoint(
+        responder=responder,
+        timing=session_timing or SessionTiming(),
+        count=admission.count,
+        check=standing.check,
+    )
     batch_bills = BatchBills(
         admission, caller_of=callers.of_subject, target_of=lambda *of: target_of(live.snapshot.targets, *of)
     )

@@ -4,7 +4,7 @@ from gateway.errors import ClientLeft, UpgradeRequired
 from gateway.proxy.asgi import Receive, Scope, Send
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.responder import Responder
-from gateway.proxy.session import Count, SessionTiming, SocketWriter
+from gateway.proxy.session import Check, Count, SessionTiming, SocketWriter
 
 SUBPROTOCOL = "realtime"
 
@@ -14,12 +14,14 @@ class RealtimeEndpoint:
 
     Args:
         count: counts what a session has used while it goes on.
+        check: whether it may go on.
     """
 
-    def __init__(self, *, responder: Responder, timing: SessionTiming, count: Count) -> None:
+    def __init__(self, *, responder: Responder, timing: SessionTiming, count: Count, check: Check) -> None:
         self.responder = responder
         self.timing = timing
         self.count = count
+        self.check = check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
@@ -27,7 +29,9 @@ class RealtimeEndpoint:
         await receive()  # says that there is a client
         # Pages send their token as one of several, and are given up by their browser unless another one is chosen.
         chosen = SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
-        writer = SocketWriter(receive, send, exchange, subprotocol=chosen, timing=self.timing, count=self.count)
+        writer = SocketWriter(
+            *(receive, send, exchange), subprotocol=chosen, timing=self.timing, count=self.count, check=self.check
+        )
         try:
             with exchange.interruptible():
                 await self.responder.respond(exchange, writer)
