@@ -42,9 +42,11 @@ from gateway.dialects import (
     MODERATIONS,
     NATIVE,
     NATIVE_SPEECH,
+    PASSED,
     PROXY,
     REALTIME,
     RESPONSE_TOKENS,
+    TUNED_MODELS,
 )
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
 from gateway.endpoints.guardrails import ClaudeCodeEndpoint, GuardrailTestEndpoint, Trials
@@ -251,8 +253,8 @@ def build_app(
     if contents is not None:
         app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=contents.add)
     stand_in = batches.local.standing_in if batches is not None else None
-    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
     app = FileReferencesMiddleware(app, objects=objects)
+    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
     max_open, large, disk = max_open or max_open_by_files(), asyncio.Lock(), Disk(settings.upload_disk_bytes)
     draining = partial(DrainMiddleware, drain=drain, max_open=max_open)
     parsing = partial(ParseMiddleware, bodies=bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
@@ -307,8 +309,11 @@ def build_app(
         TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
         *((batches.runner,) if batches is not None else ()),
     ]
-    native = (*NATIVE, *NATIVE_SPEECH, PROXY)
-    described = OpenApiEndpoint(dialects=apis, passed=native, sessions=(REALTIME,), control=ROUTES if control else ())
+    native = (*NATIVE, *NATIVE_SPEECH, PASSED, PROXY)
+    tuned = speaking(TUNED_MODELS, app)
+    described = OpenApiEndpoint(
+        dialects=(*apis, TUNED_MODELS), passed=native, sessions=(REALTIME,), control=ROUTES if control else ()
+    )
     figures = telemetry.measured = Figures(parts, drain=drain)
     other = Paths(
         [
@@ -318,6 +323,7 @@ def build_app(
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
             *(UrlPath(["GET"], base + path, any_models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["DELETE"], f"{base}/models/{{id:path}}", tuned) for base in BASES),
             *(UrlPath(["GET"], base + path, gemini_models) for base in BASES for path in GEMINI_PATHS),
             *(UrlPath(["POST"], f"{base}/hooks/claude-code", hooks) for base in BASES),
             UrlPath(["POST"], f"{BASE}/guardrails/test", asks(GuardrailTestEndpoint(trials))),

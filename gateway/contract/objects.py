@@ -32,6 +32,8 @@ class ObjectKind(StrEnum):
     RESPONSE = "response"
     COMPLETION = "chat.completion"
     TUNING_JOB = "fine_tuning.job"
+    MODEL = "model"
+    """That came of a `TUNING_JOB`; its id is its name at the provider."""
     ITEM = "item"
     """Of a response that a provider keeps."""
 
@@ -43,6 +45,7 @@ KEPT_FOR: Mapping[ObjectKind, timedelta] = {
     ObjectKind.RESPONSE: timedelta(days=30),
     ObjectKind.COMPLETION: timedelta(days=30),
     ObjectKind.TUNING_JOB: timedelta(days=365),
+    ObjectKind.MODEL: timedelta(days=3650),
     ObjectKind.ITEM: timedelta(days=30),
 }
 """How long an object is remembered, unless it expires before that. Uploads end after an hour, stored responses and
@@ -88,6 +91,7 @@ class ObjectType(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         given: fields with ids of files that the caller named. Replies have them as he wrote them.
         made: fields with ids of files that came of it, or lists of such ids.
+        models: fields with the name of a model that came of it.
         inner: fields with a whole file.
         final: what `status` is when it changes no more; None: it never changes.
         filters: parameters of lists that compare with the field of that name.
@@ -97,6 +101,7 @@ class ObjectType(msgspec.Struct, frozen=True, kw_only=True):
     kind: ObjectKind
     given: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
     inner: tuple[str, ...] = ()
     final: frozenset[str] | None = None
     filters: tuple[str, ...] = ()

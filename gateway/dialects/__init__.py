@@ -1,7 +1,7 @@
 """Client-facing APIs: how their requests are read and how their errors are written."""
 
 from gateway.contract import Dialect
-from gateway.dialects.accounts import ACCOUNT_APIS
+from gateway.dialects.accounts import ACCOUNT_APIS, TUNED_MODELS
 from gateway.dialects.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from gateway.dialects.gemini import GEMINI, GEMINI_COUNT, GEMINI_MODELS
 from gateway.dialects.gemini_embeddings import GEMINI_EMBEDDINGS
@@ -12,6 +12,7 @@ from gateway.dialects.native import NATIVE
 from gateway.dialects.native_speech import NATIVE_SPEECH
 from gateway.dialects.ocr import OCR
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects.pass_through import PASSED
 from gateway.dialects.proxy import PROXY
 from gateway.dialects.realtime import REALTIME
 from gateway.dialects.rerank import RERANK
@@ -66,6 +67,7 @@ __all__ = [
     "NATIVE",
     "NATIVE_SPEECH",
     "OCR",
+    "PASSED",
     "PROXY",
     "REALTIME",
     "RERANK",
@@ -73,4 +75,5 @@ __all__ = [
     "SPEECH",
     "TRANSCRIPTIONS",
     "TRANSLATIONS",
+    "TUNED_MODELS",
 ]

@@ -8,6 +8,8 @@ api-reference; read 2026-11.
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from gateway.contract import Ask, Call, FormBody, Head, JsonBody, Reading, Request
 from gateway.contract.objects import Action, ObjectAsk, ObjectKind, ObjectType
 from gateway.contract.request import Body
@@ -31,8 +33,10 @@ JOB = ObjectType(
     kind=ObjectKind.TUNING_JOB,
     given=("training_file", "validation_file"),
     made=("result_files",),
+    models=("fine_tuned_model",),
     final=frozenset({"succeeded", "failed", "cancelled"}),
 )
+MODEL = ObjectType(kind=ObjectKind.MODEL)
 
 MAX_OBJECT_BYTES = 64 * 1024
 """Of one of them as JSON, where some hundred to a few thousand are usual."""
@@ -96,6 +100,17 @@ class _FreeObject(HeldReading):
     def usage(self) -> Usage:
         return Usage()
 
+
+class TunedModels(AccountApi):
+    """Models that came of a caller's jobs; by the provider's name, before which that of the account may stand."""
+
+    def parse(self, request: Request) -> Ask:
+        account, slash, id_ = request.path_params["id"].rpartition("/")
+        ask = super().parse(msgspec.structs.replace(request, path_params={"id": id_}))
+        return msgspec.structs.replace(ask, account=account or ask.account) if slash else ask
+
+
+TUNED_MODELS = TunedModels("models", MODEL, {("DELETE", "/models/{id}"): "delete"})
 
 ACCOUNT_APIS = (
     AccountApi(

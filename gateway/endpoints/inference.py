@@ -6,12 +6,13 @@ from gateway.errors import ClientLeft, GatewayError
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.passing import PROXY, PassingWriter
+from gateway.proxy.passing import PROXY, PassedWriter, PassingWriter
 from gateway.proxy.responder import Responder
 from gateway.proxy.watch import Timing, Watch
 from gateway.proxy.writer import ResponseWriter
+from gateway.wire.pass_through import PASS_THROUGH
 
-WRITERS: Mapping[str, type[ResponseWriter]] = {PROXY: PassingWriter}
+WRITERS: Mapping[str, type[ResponseWriter]] = {PROXY: PassingWriter, PASS_THROUGH: PassedWriter}
 
 
 class InferenceEndpoint:

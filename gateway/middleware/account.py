@@ -10,7 +10,7 @@ from gateway.contract.price import Price, Tariff
 from gateway.errors import BadRequest, NotFound
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.exchange import Exchange
-from gateway.wire.account_apis import ACCOUNT_HEADER, with_provider_ids
+from gateway.wire.account_apis import ACCOUNT_HEADER, ROOTS, with_provider_ids
 
 FREE = Price(row="free", version="", tariffs=(Tariff(rates={}),))
 STOOD_IN = frozenset({"files", "batches"})
@@ -52,7 +52,7 @@ class AccountMiddleware:
         target = self._target(call, asked, caller, [*([found] if found else []), *files.values()])
         model = self._model(asked, caller, target.account)
         exchange.account_object = found
-        exchange.choice = Choice(standing_for(target, asked.api))
+        exchange.choice = Choice(standing_for(target, asked.api, is_free=asked.api in ROOTS or not call.request.body))
         call = with_provider_ids(
             call,
             object_id=found.provider_id if found is not None else None,
@@ -126,6 +126,7 @@ class AccountMiddleware:
         return self.models.find(asked.model, caller, {}, None).target.model
 
 
-def standing_for(target: Target, api: str) -> Target:
-    """The account of a target, in the place of one of its models; limits know it as `account/files`."""
-    return msgspec.structs.replace(target, name=f"{target.account}/{api}", model="", price=FREE)
+def standing_for(target: Target, api: str, *, is_free: bool = True) -> Target:
+    """The account of a target, in the place of one of its models; limits know it as `account/files`. Unless it is free,
+    nobody here knows what is used."""
+    return msgspec.structs.replace(target, name=f"{target.account}/{api}", model="", price=FREE if is_free else None)

@@ -7,13 +7,13 @@ import msgspec
 
 from gateway.manifests.accounts import (
     DatabricksAccount,
-    KeyAccount,
     KeyOnlyAccount,
     OllamaAccount,
     OpenAIAccount,
     ProviderAccount,
     SelfHostedAccount,
     SnowflakeAccount,
+    VendorAccount,
     WaferAccount,
 )
 from gateway.wire.account_apis import ROOTS
@@ -82,7 +82,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
         they are declared as `responses`; callers of that API are translated for the rest.
     """
 
-    account: type[ProviderAccount] = KeyAccount
+    account: type[ProviderAccount] = VendorAccount
     base_url: str | None = None
     suffix: str = ""
     key_variable: str | None = None

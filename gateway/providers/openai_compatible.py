@@ -22,7 +22,7 @@ from gateway.contract import (
     Translator,
     UpstreamRequest,
 )
-from gateway.errors import BadRequest, Refused, Unauthorized
+from gateway.errors import BadRequest, Forbidden, Refused, Unauthorized
 from gateway.logs import holds_secret, redact_text, redacted
 from gateway.manifests.accounts import (
     ApiKeyAuth,
@@ -49,6 +49,7 @@ from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.form import upload_of
 from gateway.wire.openai import StreamReading
+from gateway.wire.pass_through import PASS_THROUGH, Passed, passed_request
 from gateway.wire.realtime import query_for
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
 
@@ -83,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True):
         models: where the vendor lists its models.
         refuse_stream_options: names of targets that turned out not to know what that is asked with.
         own: dialect -> between it and what its endpoint speaks, where that is another format.
+        passed: what is passed on as it is, at the endpoint of that name.
     """
 
     endpoints: Mapping[str, Endpoint]
@@ -92,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True):
     models: Endpoint | None = None
     refuse_stream_options: set[str] = msgspec.field(default_factory=set)
     own: Mapping[str, Translator] = _NOTHING_OWN
+    passed: tuple[Passed, ...] = ()
 
 
 class Listed(msgspec.Struct):
@@ -116,6 +119,7 @@ class OpenAICompatible:
         vendor = VENDORS[account.type]
         passes_key_on = isinstance(account, OpenAIAccount) and account.auth_data is None
         signer = signer_of(account)
+        passed = tuple(Passed(each.path, frozenset(each.methods)) for each in getattr(account, "pass_through", ()))
         known: dict[object, Settings] = {}  # most models of an account share them
         types: dict[tuple[str, ...], frozenset[str]] = {}
         for model in account.integrations:
@@ -124,6 +128,8 @@ class OpenAICompatible:
             paths = SERVERS[server] if server else vendor.paths
             if has_responses(account, model, vendor):
                 paths = with_responses(paths)
+            if passed:
+                paths = {**paths, PASS_THROUGH: ""}
             key = (base_url, *headers.items(), tls, server, RESPONSES in paths)
             if key not in known:
                 known[key] = Settings(
@@ -135,6 +141,7 @@ class OpenAICompatible:
                     passes_key_on=passes_key_on,
                     asks_for_usage=account.asks_for_usage,
                     own={each.dialect: each} if (each := TRANSLATORS.get(server)) is not None else _NOTHING_OWN,
+                    passed=passed,
                 )
             settings = known[key]
             if model.name == "*" and vendor.lists_models and "chat" in paths and not passes_key_on:
@@ -151,6 +158,8 @@ class OpenAICompatible:
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
+        if call.dialect.name == PASS_THROUGH:
+            return self._passed_request(call, target)
         if call.ask.object is not None:
             return self._account_request(call, target)
         settings: Settings = target.settings
@@ -182,6 +191,15 @@ class OpenAICompatible:
 
     def serves(self, api: str, target: Target) -> bool:
         return api in target.settings.endpoints
+
+    def _passed_request(self, call: Call, target: Target) -> UpstreamRequest:
+        settings: Settings = target.settings
+        if PASS_THROUGH not in settings.endpoints:
+            raise Forbidden(f"the account {target.account} passes nothing on: it has no pass_through")
+        endpoint = settings.endpoints[PASS_THROUGH]
+        if settings.passes_key_on:
+            endpoint = with_callers_key(endpoint, call, target)
+        return passed_request(call, endpoint, settings.passed, model=target.model, boundary=token_hex(16))
 
     def _account_request(self, call: Call, target: Target) -> UpstreamRequest:
         settings: Settings = target.settings

@@ -148,6 +148,8 @@ class AccountResponder:
         for name in type_.made:
             if name in fields:
                 changed[name] = await self._files(one, fields[name])
+        for name in type_.models:
+            await self._model(one, fields.get(name))
         for name in type_.inner:
             if name in fields and bytes(fields[name]) != b"null":
                 file = _decoded(bytes(fields[name]))
@@ -174,6 +176,16 @@ class AccountResponder:
         if isinstance(ids, str):
             return _raw((await self._file(one, ids)).id)
         return _raw([(await self._file(one, each)).id for each in ids])
+
+    async def _model(self, one: AccountObject, raw: msgspec.Raw | None) -> None:
+        """It is whose job it was that made it."""
+        try:
+            name = _ids.decode(raw or b"null")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return  # for the client to judge
+        if isinstance(name, str) and name:
+            with suppress(ValueError):  # no name that can be asked for
+                await self.objects.remember(self._new(ObjectKind.MODEL, one.account, one.owner, name))
 
     async def _file(self, one: AccountObject, id_: str, data: bytes | None = None) -> AccountObject:
         """Unless it is known to be somebody else's: some servers repeat whatever fields a caller sends."""

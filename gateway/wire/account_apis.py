@@ -21,7 +21,13 @@ ACCOUNT_HEADER = "x-tfy-provider-name"
 """In which callers say which account is meant."""
 
 ROOTS: Mapping[str, str] = MappingProxyType(
-    {"files": "/files", "uploads": "/uploads", "batches": "/batches", "fine_tuning": "/fine_tuning/jobs"}
+    {
+        "files": "/files",
+        "uploads": "/uploads",
+        "batches": "/batches",
+        "fine_tuning": "/fine_tuning/jobs",
+        "models": "/models",
+    }
 )
 """Name of the API, as in `ObjectAsk.api` -> the path that all of its routes begin with."""
 
