@@ -77,6 +77,7 @@ from gateway.middleware import (
     ModelMiddleware,
     ParseMiddleware,
     RememberMiddleware,
+    SessionKeyMiddleware,
 )
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
@@ -95,7 +96,9 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.finished import BatchBills, target_of
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
+from gateway.proxy.minting import MintingResponder
 from gateway.proxy.session import SessionTiming
+from gateway.proxy.session_keys import SessionKeys
 from gateway.proxy.spool import Disk
 from gateway.proxy.standing import Standing
 from gateway.proxy.tracing import Tracing
@@ -120,6 +123,7 @@ from gateway.translators.gemini.embeddings import ToEmbeddings
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
+from gateway.wire.session_config import KEYS
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
@@ -240,8 +244,13 @@ def build_app(
         admission, caller_of=callers.of_subject, target_of=lambda *of: target_of(live.snapshot.targets, *of)
     )
     of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask, batch_ended=batch_bills.finished)
+    session_keys = SessionKeys(pepper)
     app: ASGIApp = InferenceEndpoint(
-        responder=responder, timing=timing or Timing(), by_account=of_account, sessions=sessions
+        responder=responder,
+        timing=timing or Timing(),
+        by_account=of_account,
+        apart={KEYS: MintingResponder(responder, keys=session_keys)},
+        sessions=sessions,
     )
     if guards:
         app = GuardMiddleware(app, guards=guards)
@@ -276,12 +285,14 @@ def build_app(
     }
     lines = logging(ErrorsMiddleware(draining(ByDialect(app, apart=apart)), dialect=CHAT))
 
-    def admitted(app: ASGIApp) -> ASGIApp:
-        return draining(AuthMiddleware(app, tokens=known, failures=failures))
+    asks = partial(AuthMiddleware, tokens=known, failures=failures)
 
+    def admitted(app: ASGIApp) -> ASGIApp:
+        return draining(asks(app))
+
+    by_key = SessionKeyMiddleware(app, other=asks(app), keys=session_keys, tokens=known, failures=failures)
     app, apart = admitted(app), {name: admitted(each) for name, each in apart.items()}
 
-    asks = partial(AuthMiddleware, tokens=known, failures=failures)
     upgrade = asks(UpgradeEndpoint())
     lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
@@ -331,7 +342,7 @@ def build_app(
             *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
         ]
     )
-    realtime = speaking(REALTIME, app)
+    realtime = speaking(REALTIME, draining(by_key))
     websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
     app = Router((*apis, *native), inference=app, websockets=websockets, other=other, apart=apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))

@@ -14,7 +14,7 @@ from gateway.dialects.ocr import OCR
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.pass_through import PASSED
 from gateway.dialects.proxy import PROXY
-from gateway.dialects.realtime import REALTIME
+from gateway.dialects.realtime import REALTIME, REALTIME_KEYS
 from gateway.dialects.rerank import RERANK
 from gateway.dialects.responses import COMPACT, KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
 
@@ -41,6 +41,7 @@ ALL: tuple[Dialect, ...] = (
     COMPACT,
     KEPT_RESPONSES,
     KEPT_COMPLETIONS,
+    REALTIME_KEYS,
     *ACCOUNT_APIS,
 )
 
@@ -70,6 +71,7 @@ __all__ = [
     "PASSED",
     "PROXY",
     "REALTIME",
+    "REALTIME_KEYS",
     "RERANK",
     "RESPONSE_TOKENS",
     "SPEECH",

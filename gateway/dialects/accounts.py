@@ -19,7 +19,7 @@ from gateway.dialects.fields import MAX_MODEL_CHARS, text_of
 from gateway.dialects.forms import MAX_FORM_BYTES
 from gateway.errors import BadRequest
 from gateway.wire.account_apis import ACCOUNT_HEADER
-from gateway.wire.plain import HeldReading, PlainReading
+from gateway.wire.plain import FreeObject, PlainReading
 
 FILE = ObjectType(kind=ObjectKind.FILE, filters=("purpose",), max_listed=1000)
 UPLOAD = ObjectType(kind=ObjectKind.UPLOAD, inner=("file",))
@@ -88,15 +88,10 @@ class AccountApi(OpenAIErrors):
         """What is told is free: what a batch costs is billed apart, once it has ended."""
         asked = call.ask.object
         assert asked is not None
-        return _FreeReading() if asked.action == "pass" else _FreeObject(MAX_OBJECT_BYTES)
+        return _FreeReading() if asked.action == "pass" else FreeObject(MAX_OBJECT_BYTES)
 
 
 class _FreeReading(PlainReading):
-    def usage(self) -> Usage:
-        return Usage()
-
-
-class _FreeObject(HeldReading):
     def usage(self) -> Usage:
         return Usage()
 

@@ -7,14 +7,25 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from gateway.contract import Ask, Call, Head, Reading, Request
+from gateway.contract import Ask, Call, Head, JsonBody, Reading, Request
 from gateway.contract.request import Body
+from gateway.contract.usage import Usage
 from gateway.dialects.errors import OpenAIErrors, details_of
 from gateway.dialects.fields import MAX_MODEL_CHARS
 from gateway.errors import BadRequest, GatewayError
-from gateway.wire.plain import PlainReading
+from gateway.wire.plain import FreeObject, PlainReading
 from gateway.wire.realtime import named_in
+from gateway.wire.session_config import (
+    CLIENT_SECRETS,
+    KEYS,
+    SESSIONS,
+    TRANSCRIPTION_SESSIONS,
+    model_at,
+    model_place,
+)
 
+MAX_KEY_BYTES = 256 * 1024
+"""Of an answer with a key: the configuration of a session is part of it, as it was sent."""
 RESERVED_TOKENS = 500
 """Of output, for the first response. From then on it is known what is used."""
 
@@ -53,4 +64,27 @@ class Realtime(OpenAIErrors):
         return msgspec.json.encode({"type": "error", "error": details_of(error)})
 
 
+class RealtimeKeys(OpenAIErrors):
+    """A `Dialect`: a session is prepared, and a key is made that opens it. What is used is billed with the session."""
+
+    name = KEYS
+    routes: Sequence[tuple[str, str]] = (("POST", CLIENT_SECRETS), ("POST", SESSIONS), ("POST", TRANSCRIPTION_SESSIONS))
+    model_type = "realtime"
+    accepts: type[Body] | None = JsonBody
+    max_body_bytes: int | None = 1024 * 1024
+    headers: Collection[str] = Realtime.headers
+
+    def parse(self, request: Request) -> Ask:
+        body = request.body
+        assert isinstance(body, JsonBody)
+        model = model_at(body.fields, model_place(request.route, body.fields))
+        if len(model) > MAX_MODEL_CHARS:
+            raise BadRequest(f"the name of a model has at most {MAX_MODEL_CHARS} characters", param="model")
+        return Ask(model, has_output=False, expected=(Usage(),))
+
+    def reading(self, call: Call, head: Head) -> Reading:
+        return FreeObject(MAX_KEY_BYTES)
+
+
 REALTIME = Realtime()
+REALTIME_KEYS = RealtimeKeys()

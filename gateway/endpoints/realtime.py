@@ -1,10 +1,13 @@
 """The realtime API: a WebSocket to the client, and one to the provider."""
 
+import msgspec
+
 from gateway.errors import ClientLeft, UpgradeRequired
 from gateway.proxy.asgi import Receive, Scope, Send
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.responder import Responder
 from gateway.proxy.session import Check, Count, SessionTiming, SocketWriter
+from gateway.proxy.session_keys import with_key
 
 SUBPROTOCOL = "realtime"
 
@@ -26,6 +29,10 @@ class RealtimeEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         assert exchange.choice is not None, "ModelMiddleware has to come before this endpoint"
+        if (key := exchange.session_key) is not None and exchange.call is not None:
+            exchange.choice = with_key(exchange.choice, key)
+            # Where it is not accepted, that is no fault of the account's.
+            exchange.call = msgspec.structs.replace(exchange.call, provider_key=key.authorization)
         await receive()  # says that there is a client
         # Pages send their token as one of several, and are given up by their browser unless another one is chosen.
         chosen = SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None

@@ -18,6 +18,7 @@ from gateway.manifests.accounts import (
 )
 from gateway.wire.account_apis import ROOTS
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
+from gateway.wire.session_config import KEYS
 
 ALL = MappingProxyType(
     {
@@ -34,6 +35,7 @@ ALL = MappingProxyType(
         "moderations": "/moderations",
         "ocr": "/ocr",
         "realtime": "/realtime",
+        KEYS: "/realtime",
         **ROOTS,
     }
 )

@@ -52,6 +52,7 @@ from gateway.wire.openai import StreamReading
 from gateway.wire.pass_through import PASS_THROUGH, Passed, passed_request
 from gateway.wire.realtime import query_for
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
+from gateway.wire.session_config import KEYS, model_place, with_model
 
 # For plugins: a vendor that needs more than a row.
 __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
@@ -175,6 +176,8 @@ class OpenAICompatible:
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
         sent = call.request.body
+        if call.dialect.name == KEYS:
+            return _prepared(endpoint, call, target)
         if not isinstance(sent, JsonBody):
             if sent is None:
                 return _handshake(endpoint, call, target)
@@ -339,6 +342,15 @@ def _handshake(endpoint: Endpoint, call: Call, target: Target) -> UpstreamReques
     query = query_for(target.model, call.request.query)
     there = endpoint.at(f"{place}{'&' if '?' in place else '?'}{query}", method="GET")
     return UpstreamRequest(there.with_headers(call.request.headers), b"", opens_socket=True)
+
+
+def _prepared(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
+    """A session, with its model deep in the body."""
+    place = address_in(endpoint.url).target
+    root, mark, query = place.partition("?")
+    there = endpoint.at(root + call.request.route.removeprefix("/realtime") + mark + query)
+    fields = with_model(call.fields, model_place(call.request.route, call.fields), target.model)
+    return UpstreamRequest(there.with_headers(call.request.headers), _encoder.encode(fields))
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

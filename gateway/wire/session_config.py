@@ -1,0 +1,105 @@
+"""Configurations of realtime sessions, in the bodies with which OpenAI's API prepares them: where the model stands.
+
+Source: openai-python 3.57 (types/realtime/client_secret_create_params.py, realtime_session_create_request_param.py,
+realtime_transcription_session_create_request_param.py; types/beta/realtime of 1.109); read 2026-11.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+
+from gateway.contract.request import JsonBody, Request
+from gateway.errors import BadRequest
+
+KEYS = "realtime_keys"
+"""Name of the dialect, and of the endpoint in the settings of a target."""
+CLIENT_SECRETS = "/realtime/client_secrets"
+SESSIONS = "/realtime/sessions"
+TRANSCRIPTION_SESSIONS = "/realtime/transcription_sessions"
+
+Place = tuple[str, ...]
+Fields = Mapping[str, msgspec.Raw]
+SPOKEN, HEARD = ("model",), ("audio", "input", "transcription", "model")
+"""In a configuration: of sessions that answer, and of those that only write down what they hear."""
+_HEARD_EARLIER = ("input_audio_transcription", "model")
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
+
+
+class TellsKey(msgspec.Struct):
+    """A key for sessions, as answers hold it. `expires_at`: seconds since 1970."""
+
+    USUAL_S: ClassVar[float] = 60.0
+
+    value: str = ""
+    expires_at: float | None = None
+
+
+class _Answer(TellsKey):
+    client_secret: TellsKey | None = None
+
+
+_answer = msgspec.json.Decoder(_Answer)
+
+
+def key_in(body: bytes) -> TellsKey | None:
+    """None: there is none, or it is none that can be found again in the bytes."""
+    try:
+        told = _answer.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    key = told if told.value else told.client_secret
+    return key if key is not None and key.value.isascii() and key.value.encode() in body else None
+
+
+def model_place(route: str, fields: Fields) -> Place:
+    """Where in a body the model stands that is asked. Raises BadRequest: it is no configuration."""
+    if route == SESSIONS:
+        return SPOKEN
+    if route == TRANSCRIPTION_SESSIONS:
+        return _HEARD_EARLIER
+    return ("session", *place_in(_object(fields, "session")))
+
+
+def place_in(session: Fields) -> Place:
+    """The same in a configuration."""
+    return HEARD if _string(session, "type") == "transcription" else SPOKEN
+
+
+def transcribes(request: Request) -> bool:
+    fields = request.body.fields if isinstance(request.body, JsonBody) else {}
+    return model_place(request.route, fields)[-2:] == HEARD[-2:] or request.route == TRANSCRIPTION_SESSIONS
+
+
+def model_at(fields: Fields, place: Place) -> str:
+    """Raises BadRequest: none stands there."""
+    for name in place[:-1]:
+        fields = _object(fields, name)
+    model = _string(fields, place[-1])
+    if not model:
+        where = ".".join(place)
+        raise BadRequest(f'the field "{where}" is missing: account/model of the session', param=where)
+    return model
+
+
+def with_model(fields: Fields, place: Place, model: str) -> dict[str, msgspec.Raw]:
+    """Another one in its place; all else stays as it was written."""
+    name, rest = place[0], place[1:]
+    inner = with_model(_object(fields, name), rest, model) if rest else model
+    return {**fields, name: msgspec.Raw(msgspec.json.encode(inner))}
+
+
+def _object(fields: Fields, name: str) -> Fields:
+    try:
+        return _fields.decode(fields.get(name, b"{}"))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest(f'the field "{name}" is no object', param=name) from error
+
+
+def _string(fields: Fields, name: str) -> str:
+    try:
+        return _text.decode(fields.get(name, b'""'))
+    except msgspec.DecodeError as error:
+        raise BadRequest(f'the field "{name}" is no text', param=name) from error
