@@ -87,6 +87,7 @@ from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import Bodies
+from gateway.proxy.calls import CallResponder
 from gateway.proxy.checks import Reach
 from gateway.proxy.content import ContentMiddleware
 from gateway.proxy.dispatch import Dispatcher
@@ -97,6 +98,7 @@ from gateway.proxy.finished import BatchBills, target_of
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
 from gateway.proxy.minting import MintingResponder
+from gateway.proxy.responder import Responder
 from gateway.proxy.session import SessionTiming
 from gateway.proxy.session_keys import SessionKeys
 from gateway.proxy.spool import Disk
@@ -123,7 +125,7 @@ from gateway.translators.gemini.embeddings import ToEmbeddings
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
-from gateway.wire.session_config import KEYS
+from gateway.wire.session_config import CALL, KEYS
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
@@ -245,11 +247,12 @@ def build_app(
     )
     of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask, batch_ended=batch_bills.finished)
     session_keys = SessionKeys(pepper)
+    by_dialect: dict[str, Responder] = {KEYS: MintingResponder(responder, keys=session_keys)}
     app: ASGIApp = InferenceEndpoint(
         responder=responder,
         timing=timing or Timing(),
         by_account=of_account,
-        apart={KEYS: MintingResponder(responder, keys=session_keys)},
+        apart=by_dialect,
         sessions=sessions,
     )
     if guards:
@@ -271,6 +274,8 @@ def build_app(
     storing = RememberMiddleware(app, shelf=shelf)
     logging = partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging)
     background = BackgroundMiddleware(storing, inner=logging(draining(app)), shelf=shelf)
+    calls = CallResponder(responder, logging(draining(app)), dialect=REALTIME, shelf=shelf, ask=dispatcher.ask)
+    by_dialect[CALL] = calls
 
     def metadata() -> MetadataRules:
         return live.snapshot.metadata
@@ -292,6 +297,7 @@ def build_app(
 
     by_key = SessionKeyMiddleware(app, other=asks(app), keys=session_keys, tokens=known, failures=failures)
     app, apart = admitted(app), {name: admitted(each) for name, each in apart.items()}
+    apart[CALL] = draining(by_key)
 
     upgrade = asks(UpgradeEndpoint())
     lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
@@ -315,6 +321,7 @@ def build_app(
         guarded,
         lists,
         background,
+        calls,
         Stalls(),  # from now on somebody waits
         LimitFigures(admission),
         TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),

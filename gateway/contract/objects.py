@@ -34,6 +34,7 @@ class ObjectKind(StrEnum):
     TUNING_JOB = "fine_tuning.job"
     MODEL = "model"
     """That came of a `TUNING_JOB`; its id is its name at the provider."""
+    CALL = "realtime call"
     ITEM = "item"
     """Of a response that a provider keeps."""
 
@@ -46,6 +47,7 @@ KEPT_FOR: Mapping[ObjectKind, timedelta] = {
     ObjectKind.COMPLETION: timedelta(days=30),
     ObjectKind.TUNING_JOB: timedelta(days=365),
     ObjectKind.MODEL: timedelta(days=3650),
+    ObjectKind.CALL: timedelta(days=30),
     ObjectKind.ITEM: timedelta(days=30),
 }
 """How long an object is remembered, unless it expires before that. Uploads end after an hour, stored responses and
@@ -121,6 +123,7 @@ class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
         id: of the object; None: it is yet to be made, or all of them are meant.
         files: field -> id of a file that the caller names in it.
         model: which the body names; None: none.
+        may_be_new: the id may have been told elsewhere; it is for whoever names it, unless somebody has it.
     """
 
     api: str
@@ -129,6 +132,7 @@ class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
     files: Mapping[str, str] = {}
     model: str | None = None
+    may_be_new: bool = False
 
 
 class Objects(Part, Protocol):

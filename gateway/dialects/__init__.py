@@ -14,7 +14,7 @@ from gateway.dialects.ocr import OCR
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from gateway.dialects.pass_through import PASSED
 from gateway.dialects.proxy import PROXY
-from gateway.dialects.realtime import REALTIME, REALTIME_KEYS
+from gateway.dialects.realtime import REALTIME, REALTIME_CALLS, REALTIME_KEYS
 from gateway.dialects.rerank import RERANK
 from gateway.dialects.responses import COMPACT, KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
 
@@ -42,6 +42,7 @@ ALL: tuple[Dialect, ...] = (
     KEPT_RESPONSES,
     KEPT_COMPLETIONS,
     REALTIME_KEYS,
+    REALTIME_CALLS,
     *ACCOUNT_APIS,
 )
 
@@ -71,6 +72,7 @@ __all__ = [
     "PASSED",
     "PROXY",
     "REALTIME",
+    "REALTIME_CALLS",
     "REALTIME_KEYS",
     "RERANK",
     "RESPONSE_TOKENS",

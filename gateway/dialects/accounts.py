@@ -20,6 +20,7 @@ from gateway.dialects.forms import MAX_FORM_BYTES
 from gateway.errors import BadRequest
 from gateway.wire.account_apis import ACCOUNT_HEADER
 from gateway.wire.plain import FreeObject, PlainReading
+from gateway.wire.session_config import ACTIONS, ANY_CALL, HANGUP, REFER, REJECT
 
 FILE = ObjectType(kind=ObjectKind.FILE, filters=("purpose",), max_listed=1000)
 UPLOAD = ObjectType(kind=ObjectKind.UPLOAD, inner=("file",))
@@ -105,6 +106,16 @@ class TunedModels(AccountApi):
         return msgspec.structs.replace(ask, account=account or ask.account) if slash else ask
 
 
+class CallActions(AccountApi):
+    """What is done with a call. Of one that comes in by SIP the provider tells somebody else, who may reject it."""
+
+    def parse(self, request: Request) -> Ask:
+        ask = super().parse(request)
+        if ask.object is None or request.route != REJECT:
+            return ask
+        return msgspec.structs.replace(ask, object=msgspec.structs.replace(ask.object, may_be_new=True))
+
+
 TUNED_MODELS = TunedModels("models", MODEL, {("DELETE", "/models/{id}"): "delete"})
 
 ACCOUNT_APIS = (
@@ -140,6 +151,8 @@ ACCOUNT_APIS = (
         accepts=JsonBody,
     ),
     AccountApi("batches", BATCH, {("POST", "/batches/{id}/cancel"): "read"}),
+    CallActions(ACTIONS, ANY_CALL, {("POST", REJECT): "pass", ("POST", REFER): "pass"}, accepts=JsonBody),
+    CallActions(ACTIONS, ANY_CALL, {("POST", HANGUP): "pass"}),
     AccountApi(
         "fine_tuning",
         JOB,

@@ -47,7 +47,7 @@ class AccountMiddleware:
         assert call is not None
         asked = call.ask.object
         assert asked is not None
-        found = await self.objects.find(asked.type.kind, asked.id, caller) if asked.id is not None else None
+        found = await self._found(asked, caller)
         files = {name: await self.objects.find(ObjectKind.FILE, id_, caller) for name, id_ in asked.files.items()}
         target = self._target(call, asked, caller, [*([found] if found else []), *files.values()])
         model = self._model(asked, caller, target.account)
@@ -61,6 +61,24 @@ class AccountMiddleware:
         )
         exchange.call = msgspec.structs.replace(call, ask=msgspec.structs.replace(call.ask, account=target.account))
         await self.app(scope, receive, send)
+
+    async def _found(self, asked: ObjectAsk, caller: Caller | None) -> AccountObject | None:
+        """Raises NotFound."""
+        if asked.id is None:
+            return None
+        try:
+            return await self.objects.find(asked.type.kind, asked.id, caller)
+        except NotFound:
+            if not asked.may_be_new or await self._is_there(asked.type.kind, asked.id):
+                raise
+            return None
+
+    async def _is_there(self, kind: ObjectKind, id_: str) -> bool:
+        try:
+            await self.objects.find(kind, id_, None)
+        except NotFound:
+            return False
+        return True
 
     def _target(self, call: Call, asked: ObjectAsk, caller: Caller | None, known: list[AccountObject]) -> Target:
         places = {(each.account, each.is_kept_here) for each in known}

@@ -18,7 +18,7 @@ from gateway.manifests.accounts import (
 )
 from gateway.wire.account_apis import ROOTS
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
-from gateway.wire.session_config import KEYS
+from gateway.wire.session_config import CALL, CALLS, KEYS
 
 ALL = MappingProxyType(
     {
@@ -36,6 +36,7 @@ ALL = MappingProxyType(
         "ocr": "/ocr",
         "realtime": "/realtime",
         KEYS: "/realtime",
+        CALL: CALLS,
         **ROOTS,
     }
 )

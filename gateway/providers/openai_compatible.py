@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from secrets import token_hex
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import msgspec
 
@@ -16,6 +16,7 @@ from gateway.contract import (
     FormBody,
     Head,
     JsonBody,
+    RawBody,
     Reading,
     Target,
     Tls,
@@ -52,7 +53,16 @@ from gateway.wire.openai import StreamReading
 from gateway.wire.pass_through import PASS_THROUGH, Passed, passed_request
 from gateway.wire.realtime import query_for
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
-from gateway.wire.session_config import KEYS, model_place, with_model
+from gateway.wire.session_config import (
+    CALL,
+    CALL_ID,
+    CALLS,
+    KEYS,
+    config_of,
+    model_place,
+    place_in,
+    with_model,
+)
 
 # For plugins: a vendor that needs more than a row.
 __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
@@ -178,6 +188,8 @@ class OpenAICompatible:
         sent = call.request.body
         if call.dialect.name == KEYS:
             return _prepared(endpoint, call, target)
+        if call.dialect.name == CALL:
+            return _called(endpoint, call, target)
         if not isinstance(sent, JsonBody):
             if sent is None:
                 return _handshake(endpoint, call, target)
@@ -339,7 +351,8 @@ def _upload(endpoint: Endpoint, form: FormBody) -> UpstreamRequest:
 def _handshake(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
     """For a WebSocket: the model stands in the query."""
     place = address_in(endpoint.url).target
-    query = query_for(target.model, call.request.query)
+    call_id = call.request.path_params.get(CALL_ID)
+    query = query_for(target.model, call.request.query) if call_id is None else urlencode([(CALL_ID, call_id)])
     there = endpoint.at(f"{place}{'&' if '?' in place else '?'}{query}", method="GET")
     return UpstreamRequest(there.with_headers(call.request.headers), b"", opens_socket=True)
 
@@ -351,6 +364,21 @@ def _prepared(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest
     there = endpoint.at(root + call.request.route.removeprefix("/realtime") + mark + query)
     fields = with_model(call.fields, model_place(call.request.route, call.fields), target.model)
     return UpstreamRequest(there.with_headers(call.request.headers), _encoder.encode(fields))
+
+
+def _called(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
+    """A call, with the model of its session where that is told. An offer by itself comes with a key that knows it."""
+    asked, config = call.request, config_of(call.request)
+    root, mark, query = address_in(endpoint.url).target.partition("?")
+    below_it = asked.route.removeprefix(CALLS).replace("{id}", quote(asked.path_params.get("id", ""), safe=""))
+    there = endpoint.at(root + below_it + mark + query).with_headers(asked.headers)
+    if config is None:
+        assert isinstance(asked.body, RawBody)
+        return UpstreamRequest(there.with_headers({"content-type": "application/sdp"}), asked.body.beginning)
+    session = _encoder.encode(with_model(config, place_in(config), target.model))
+    if isinstance(asked.body, FormBody):
+        return _upload(there, asked.body.with_texts({"session": session.decode()}))
+    return UpstreamRequest(there, session)
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

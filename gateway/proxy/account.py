@@ -274,10 +274,11 @@ class HeldAnswer(ResponseWriter):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(_nowhere, exchange)
         self.status = 0
+        self.content_type = ""
         self.body = b""
 
     async def whole(self, status: int, content_type: str, body: bytes) -> None:
-        self.status, self.body = status, body
+        self.status, self.content_type, self.body = status, content_type, body
 
     async def start(self, status: int, headers: Headers) -> None:
         raise BrokeOff("the provider did not answer with an object")

@@ -9,14 +9,26 @@ from typing import ClassVar
 
 import msgspec
 
-from gateway.contract.request import JsonBody, Request
+from gateway.contract.call import Call
+from gateway.contract.objects import ObjectKind, ObjectType
+from gateway.contract.request import FormBody, JsonBody, Request
 from gateway.errors import BadRequest
+from gateway.wire.realtime import named_in
 
 KEYS = "realtime_keys"
 """Name of the dialect, and of the endpoint in the settings of a target."""
 CLIENT_SECRETS = "/realtime/client_secrets"
 SESSIONS = "/realtime/sessions"
 TRANSCRIPTION_SESSIONS = "/realtime/transcription_sessions"
+
+CALL = "realtime_calls"
+"""The same of calls that are begun, and of what is done with one that goes on."""
+ACTIONS = "realtime_call_actions"
+CALLS = "/realtime/calls"
+ACCEPT, REJECT, REFER, HANGUP = (f"{CALLS}/{{id}}/{each}" for each in ("accept", "reject", "refer", "hangup"))
+ANY_CALL = ObjectType(kind=ObjectKind.CALL)
+CALL_ID = "call_id"
+"""Of a call that a session is beside; a place in no path, so that no client can set it."""
 
 Place = tuple[str, ...]
 Fields = Mapping[str, msgspec.Raw]
@@ -71,6 +83,31 @@ def place_in(session: Fields) -> Place:
 def transcribes(request: Request) -> bool:
     fields = request.body.fields if isinstance(request.body, JsonBody) else {}
     return model_place(request.route, fields)[-2:] == HEARD[-2:] or request.route == TRANSCRIPTION_SESSIONS
+
+
+def config_of(request: Request) -> Fields | None:
+    """Of a call that is begun; None: it has none, but what is in its query.
+
+    Raises:
+        BadRequest: it is no object, or there are two.
+    """
+    match request.body:
+        case JsonBody(fields=fields):
+            return fields
+        case FormBody(parts=parts):
+            given = [part for part in parts if part.name == "session"]
+            if len(given) != 1 or not isinstance(given[0].data, bytes):
+                raise BadRequest('a call has one field "session", with its model', param="session")
+            return _object({"session": msgspec.Raw(given[0].data)}, "session")
+    return None
+
+
+def hears_only(call: Call) -> bool:
+    """A call in which nobody answers."""
+    config = config_of(call.request)
+    if config is None:
+        return ("intent", "transcription") in named_in(call.request.query)
+    return place_in(config) == HEARD
 
 
 def model_at(fields: Fields, place: Place) -> str:
