@@ -11,7 +11,7 @@ from msgspec import Meta
 from gateway.manifests.costs import Cost
 from gateway.manifests.marks import Mark
 from gateway.secrecy.secret import Secret, SecretText
-from gateway.wire.pass_through import METHODS, PATH, kept_back
+from gateway.wire.pass_through import PATH, kept_back
 
 AccountName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f/]+\Z", description="a name without whitespace and /")]
 ModelName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f]+\Z", description="a name without whitespace")]
@@ -224,7 +224,7 @@ class PassedPath(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: Annotated[str, Meta(pattern=rf"^{PATH.pattern}\Z", description="a path such as /vector_stores")]
-    methods: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...] = METHODS
+    methods: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
     def __post_init__(self) -> None:
         if self.path.startswith("/v1/"):

@@ -211,7 +211,7 @@ VENDORS: Mapping[str, Vendor] = {
 # Source: router/src/http/server.rs of text-embeddings-inference, infinity_server.py, docs.nvidia.com/nim; read 2026-11.
 SERVERS: Mapping[str, Mapping[str, str]] = {
     "openai-compatible": ALL,
-    "vllm-openai": _only(*(dialect for dialect in ALL if dialect not in ROOTS and dialect != "ocr")),
+    "vllm-openai": _only(*(dialect for dialect in ALL if dialect not in (*ROOTS, "ocr", KEYS, CALL))),
     "tei": _only("embeddings", "rerank"),
     "infinity": _only("embeddings", "rerank"),
     "nemo-retriever": MappingProxyType({"embeddings": ALL["embeddings"], "rerank": "/ranking"}),

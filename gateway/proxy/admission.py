@@ -150,8 +150,8 @@ class Admission:
         if not budgets:
             return
         own: Counter[str] = Counter()
-        for ticket in (exchange.ticket, exchange.target_ticket):
-            for hold in ticket.holds if ticket is not None else ():
+        for ticket in filter(None, (exchange.ticket, exchange.target_ticket)):
+            for hold in ticket.holds:
                 own[hold.key] += ticket.need.of(hold.unit)
         levels = await self.counters.levels(budgets)
         fits = [level.used - own[level.hold.key] < level.hold.limit for level in levels]

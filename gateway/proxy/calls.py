@@ -152,10 +152,12 @@ class CallResponder(Part):
         exchange.dialect, exchange.route, exchange.caller = self.dialect, "/realtime", asked.caller
         exchange.metadata, exchange.choice = asked.metadata, Choice(target)
         exchange.call = Call(self.dialect, ask, request, asked.provider_key)
-        messages = [{"type": "websocket.connect"}]
+        messages: list[Message] = [{"type": "websocket.connect"}]
 
         async def receive() -> Message:
-            return messages.pop() if messages else await asyncio.Event().wait()  # nobody is there who could leave
+            if not messages:
+                await asyncio.Event().wait()  # nobody is there who could leave
+            return messages.pop()
 
         async def send(message: Message) -> None:
             if message["type"] == "websocket.accept" and not begun.done():

@@ -40,6 +40,7 @@ def looked_up(items: Iterable[Mapping[str, msgspec.Raw]]) -> list[str]:
 
 def _string(item: Mapping[str, msgspec.Raw], name: str) -> str | None:
     try:
-        return _text.decode(item.get(name, b"null"))
+        text: str | None = _text.decode(item.get(name, b"null"))
+        return text
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -12,7 +12,7 @@ from gateway.manifests.accounts import (
     Collaborator,
     DatabricksAccount,
     Integration,
-    KeyAccount,
+    VendorAccount,
     KeyOnlyAccount,
     OllamaAccount,
     OllamaHost,
@@ -271,7 +271,7 @@ def test_reads_openai():
 
 def test_reads_other_vendors():
     assert accounts(OTHERS) == [
-        KeyAccount(
+        VendorAccount(
             type="provider-account/mistral-ai",
             name="mistral",
             auth_data=ApiKeyAuth(api_key=Secret(CANARY)),
