@@ -106,8 +106,6 @@ class RealtimeCalls(OpenAIErrors):
     headers: Collection[str] = Realtime.headers
 
     def parse(self, request: Request) -> Ask:
-        if request.route == CALLS and isinstance(request.body, JsonBody):
-            raise BadRequest('a call is begun with an offer: application/sdp, or a form with "sdp" and "session"')
         if request.route == ACCEPT and not isinstance(request.body, JsonBody):
             raise BadRequest("a call is taken with the configuration of its session, as application/json")
         config = config_of(request)

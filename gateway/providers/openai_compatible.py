@@ -373,12 +373,15 @@ def _called(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
     below_it = asked.route.removeprefix(CALLS).replace("{id}", quote(asked.path_params.get("id", ""), safe=""))
     there = endpoint.at(root + below_it + mark + query).with_headers(asked.headers)
     if config is None:
-        assert isinstance(asked.body, RawBody)
-        return UpstreamRequest(there.with_headers({"content-type": "application/sdp"}), asked.body.beginning)
-    session = _encoder.encode(with_model(config, place_in(config), target.model))
+        if isinstance(asked.body, RawBody):
+            return UpstreamRequest(there.with_headers({"content-type": "application/sdp"}), asked.body.beginning)
+        return UpstreamRequest(there, _encoder.encode(call.fields))
+    session = with_model(config, place_in(config), target.model)
     if isinstance(asked.body, FormBody):
-        return _upload(there, asked.body.with_texts({"session": session.decode()}))
-    return UpstreamRequest(there, session)
+        return _upload(there, asked.body.with_texts({"session": _encoder.encode(session).decode()}))
+    return UpstreamRequest(
+        there, _encoder.encode({**call.fields, "session": session} if asked.route == CALLS else session)
+    )
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
-from gateway.contract import Ask, Call, Choice, Dialect, FormBody, RawBody, Request, Target
+from gateway.contract import Ask, Call, Choice, Dialect, FormBody, JsonBody, RawBody, Request, Target
 from gateway.contract.objects import AccountObject, ObjectAsk, ObjectKind, not_found
 from gateway.contract.part import Figure, Part, ending_with, gauge
 from gateway.contract.request import FormPart
@@ -28,7 +28,7 @@ from gateway.proxy.responder import Responder
 from gateway.proxy.session_keys import with_key
 from gateway.proxy.writer import ResponseWriter
 from gateway.wire.headers import HEADER
-from gateway.wire.session_config import ACTIONS, ANY_CALL, CALL_ID, CALLS, HANGUP, hears_only
+from gateway.wire.session_config import ACTIONS, ANY_CALL, CALL_ID, CALLS, HANGUP, config_of, hears_only
 
 MAX_HEARD = 1000
 """Calls at once."""
@@ -97,7 +97,7 @@ class CallResponder(Part):
         if key is not None:
             exchange.choice = with_key(choice, key)
             exchange.call = call = msgspec.structs.replace(call, provider_key=key.authorization)
-        elif isinstance(call.request.body, RawBody):
+        elif config_of(call.request) is None:
             exchange.call = call = _configured(call)
         held = HeldAnswer(exchange)
         await self.responder.respond(exchange, held)
@@ -199,8 +199,9 @@ def _configured(call: Call) -> Call:
     """An offer without anything else, with the model that its query names: as providers take it with a key that is no
     session's."""
     body = call.request.body
-    assert isinstance(body, RawBody)
-    data = body.data
     session = msgspec.json.encode({"type": "realtime", "model": call.ask.name})
-    form = FormBody((FormPart("sdp", data), FormPart("session", session)))
+    if isinstance(body, JsonBody):
+        return call.with_fields({**call.fields, "session": msgspec.Raw(session)})
+    assert isinstance(body, RawBody)
+    form = FormBody((FormPart("sdp", body.data), FormPart("session", session)))
     return msgspec.structs.replace(call, request=msgspec.structs.replace(call.request, body=form))

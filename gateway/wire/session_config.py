@@ -92,6 +92,8 @@ def config_of(request: Request) -> Fields | None:
         BadRequest: it is no object, or there are two.
     """
     match request.body:
+        case JsonBody(fields=fields) if request.route == CALLS:
+            return _object(fields, "session") if "session" in fields else None
         case JsonBody(fields=fields):
             return fields
         case FormBody(parts=parts):

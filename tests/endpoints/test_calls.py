@@ -201,6 +201,18 @@ async def test_an_offer_alone_names_its_model_in_the_query(gateway):
     assert b'{"type":"realtime","model":"gpt-realtime"}' in app.network.bodies[0]
 
 
+@pytest.mark.parametrize(("query", "session"), [("", SESSION), ("?model=oa/talk", None)])
+async def test_an_sdk_sends_its_offer_as_json(gateway, query, session):
+    app = gateway(FakeSocket(closes=(1000, "")))
+    body = {"sdp": "v=0", **({"session": session} if session else {})}
+
+    answer = await request(app, "POST", f"/v1/realtime/calls{query}", body, headers={**ANA, **JSON})
+
+    given = session or {"type": "realtime"}
+    assert answer.status == 201
+    assert json.loads(app.network.bodies[0]) == {"sdp": "v=0", "session": {**given, "model": "gpt-realtime"}}
+
+
 @pytest.mark.parametrize(
     ("who", "session", "status"),
     [
