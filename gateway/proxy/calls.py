@@ -8,7 +8,7 @@ Source: platform.openai.com/docs/guides/realtime-server-controls, /realtime-webr
 
 import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Protocol
 
@@ -48,7 +48,7 @@ class CallResponder(Part):
 
     Args:
         responder: asks the provider.
-        hear: what a session goes through, as a client of its own would, from the model on.
+        hear: gives what a session goes through, as a client of its own would, from the model on.
         dialect: of sessions.
         ask: for hanging up.
     """
@@ -58,7 +58,7 @@ class CallResponder(Part):
     def __init__(
         self,
         responder: Responder,
-        hear: ASGIApp,
+        hear: Callable[[], ASGIApp],
         *,
         dialect: Dialect,
         shelf: Shelf,
@@ -167,7 +167,7 @@ class CallResponder(Part):
         error: BaseException | None = None
         try:
             with exchange.interruptible():
-                await self.hear({**scope, "subprotocols": [], "state": {KEY: exchange}}, receive, send)
+                await self.hear()({**scope, "subprotocols": [], "state": {KEY: exchange}}, receive, send)
         except BaseException as raised:
             error = raised
         error = error or exchange.error
