@@ -3,6 +3,8 @@
 from collections.abc import Awaitable
 from urllib.parse import urlencode
 
+import msgspec
+
 from gateway.contract import Tokens
 from gateway.contract.caller import KnowsStill
 from gateway.errors import BadRequest, Unauthorized
@@ -12,6 +14,8 @@ from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.session_keys import PREFIX, SessionKey, SessionKeys
 from gateway.wire.realtime import named_in
+
+METADATA = b"x-tfy-metadata"
 
 
 class SessionKeyMiddleware:
@@ -51,6 +55,7 @@ class SessionKeyMiddleware:
                 self.failures.add(scope)
             raise Unauthorized("the key for sessions is not known here, or its time is over; make another one")
         exchange.session_key, exchange.caller = key, caller
+        exchange.headers = {**exchange.headers, METADATA: msgspec.json.encode(key.metadata)}  # and not what a page says
         return self.app({**scope, "query_string": _query(scope, key)}, receive, send)
 
 

@@ -28,6 +28,7 @@ class MintingResponder:
     async def respond(self, exchange: Exchange, writer: ResponseWriter) -> None:
         call = exchange.call
         assert call is not None
+        exchange.observers = []  # they would be shown, and keep, the provider's own
         held = HeldAnswer(exchange)
         await self.responder.respond(exchange, held)
         await writer.whole(held.status, JSON, self._with_ours(exchange, call, held.body))

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.contract import Caller
 from gateway.contract.caller import Credential
+from gateway.proxy.exchange import Exchange
 from gateway.proxy.session_keys import PREFIX, SessionKey, SessionKeys
 from gateway.secrecy.secret import Secret
 from gateway.testing import FakeSocket, FakeUpstream, request
@@ -148,6 +149,42 @@ async def test_a_key_opens_a_session_with_the_providers_key(gateway, talk, sink,
         100,
         140_000_000,
     )
+
+
+async def test_nobody_who_looks_at_answers_is_shown_the_providers_key(gateway):
+    """What is kept of bodies would hold it."""
+    seen = []
+
+    class Looks:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            exchange = Exchange.of(scope)
+            exchange.observers = [*exchange.observers, self]
+            await self.app(scope, receive, send)
+
+        def chunk(self, data):
+            seen.append(data)
+
+    app = gateway(told(), middlewares=[Looks])
+
+    assert (await make(app)).status == 200
+    assert SECRET.encode() not in b"".join(seen)
+
+
+async def test_a_page_does_not_say_what_its_requests_are_about(gateway, talk, sink, until):
+    """Limits and budgets may be for metadata: those of who has made the key count."""
+    app = gateway(told(), FakeSocket(closes=(1000, "")))
+    body = {"session": {"type": "realtime", "model": "oa/talk"}}
+    about = {"x-tfy-metadata": '{"project":"a"}'}
+    made = await request(app, "POST", "/v1/realtime/client_secrets", body, headers=by(ANA, **JSON, **about))
+
+    key = made.json()["value"]
+    await talk(app, key, headers=by(key, **{"x-tfy-metadata": '{"project":"b","more":"1"}'}))
+
+    await until(lambda: len(sink.records) == 2)
+    assert [record.metadata for record in sink.records] == [{"project": "a"}] * 2
 
 
 async def test_limits_of_who_has_made_the_key_hold(gateway, talk):
