@@ -12,7 +12,6 @@ from gateway.manifests.accounts import (
     Collaborator,
     DatabricksAccount,
     Integration,
-    VendorAccount,
     KeyOnlyAccount,
     OllamaAccount,
     OllamaHost,
@@ -22,6 +21,7 @@ from gateway.manifests.accounts import (
     SelfHostedModel,
     ServicePrincipalAuth,
     TlsSettings,
+    VendorAccount,
     WaferAccount,
 )
 from gateway.manifests.costs import (
