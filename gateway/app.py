@@ -10,7 +10,9 @@ from pathlib import Path
 from random import Random
 from time import perf_counter
 
-from gateway.batches.setup import batches_from
+from gateway.batches.check import InputCheck
+from gateway.batches.setup import batches_from, watching_from
+from gateway.batches.watching import Watching
 from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Target, Tokens, Upstream
@@ -39,6 +41,7 @@ from gateway.dialects import (
     GEMINI_COUNT,
     GEMINI_EMBEDDINGS,
     GEMINI_MODELS,
+    MAKE_RESPONSE,
     MODERATIONS,
     NATIVE,
     NATIVE_SPEECH,
@@ -55,6 +58,7 @@ from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, SpeakingGemini
 from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
+from gateway.endpoints.response_sockets import ResponseSocketsEndpoint
 from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
@@ -92,7 +96,6 @@ from gateway.proxy.content import ContentMiddleware
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
-from gateway.proxy.finished import BatchBills, target_of
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
 from gateway.proxy.minting import MintingResponder
@@ -120,6 +123,8 @@ from gateway.state.stalls import Stalls
 from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
 from gateway.translators.gemini.embeddings import ToEmbeddings
+from gateway.translators.responses.prepared import prepared
+from gateway.translators.shapes import ChatShapes
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
@@ -180,6 +185,7 @@ def build_app(
         settings, config, providers=providers, counters=counters, tokens=tokens, sinks=sinks, network=network
     )
     apis = (*ALL, *dialects)
+    max_open = max_open or max_open_by_files()
     batches = batches_from(
         settings, core.control, core.objects, core.live, core.drain, dialects=apis, app=lambda: way.lines
     )
@@ -195,7 +201,7 @@ def build_app(
         middlewares=[*load_plugins(MIDDLEWARES).values(), *middlewares],
         guards=guards,
         max_body_bytes=max_body_bytes,
-        max_open=max_open or max_open_by_files(),
+        max_open=max_open,
         stand_in=batches.local.standing_in if batches is not None else None,
     )
     lists = ModelLists(core.network, targets=lambda: core.live.snapshot.targets)
@@ -207,8 +213,7 @@ def build_app(
         sessions=(REALTIME,),
         control=ROUTES if core.control is not None else (),
     )
-    realtime = speaking(REALTIME, way.by_key)
-    websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
+    websockets = websockets_of(core, way, max_open=max_open)
     tuned = speaking(TUNED_MODELS, way.app)
     other = other_paths(core, answering, parts, lists=lists, described=described, tuned=tuned)
     app: ASGIApp = Router((*apis, *native), inference=way.app, websockets=websockets, other=other, apart=way.apart)
@@ -331,6 +336,8 @@ class Answering:
     reach: Reach
     calls: CallResponder
     endpoint: InferenceEndpoint
+    watching: Watching
+    """Of batches at providers, until they are billed."""
 
 
 def answering_of(
@@ -355,24 +362,35 @@ def answering_of(
         reach=reach,
         may_use=live.may_use_guardrails,
     )
-    bills = BatchBills(
-        admission,
-        caller_of=core.callers.of_subject,
-        target_of=lambda *of: target_of(live.snapshot.targets, *of),
+    watching = watching_from(
+        core.control, core.objects, live, admission, open_=dispatcher.open, responder=lambda: by_account
+    )
+    by_account = AccountResponder(
+        dispatcher,
+        objects=core.objects,
+        ask=dispatcher.ask,
+        batch_seen=watching.seen,
+        check_batch=InputCheck(objects=core.objects, open_=dispatcher.open, allows=live.allows),
     )
     calls = CallResponder(responder, hear, dialect=REALTIME, shelf=core.shelf, ask=dispatcher.ask)
     standing = Standing(tokens=core.tokens, models=live, admission=admission)
     endpoint = InferenceEndpoint(
         responder=responder,
         timing=timing,
-        by_account=AccountResponder(dispatcher, objects=core.objects, ask=dispatcher.ask, batch_ended=bills.finished),
+        by_account=by_account,
         apart={KEYS: MintingResponder(responder, keys=core.session_keys), CALL: calls},
         sessions=RealtimeEndpoint(
             responder=responder, timing=session_timing, count=admission.count, check=standing.check
         ),
     )
     return Answering(
-        health=health, admission=admission, dispatcher=dispatcher, reach=reach, calls=calls, endpoint=endpoint
+        health=health,
+        admission=admission,
+        dispatcher=dispatcher,
+        reach=reach,
+        calls=calls,
+        endpoint=endpoint,
+        watching=watching,
     )
 
 
@@ -422,9 +440,12 @@ def way_of(
         return DrainMiddleware(app, drain=core.drain, max_open=max_open)
 
     disk, large = Disk(core.settings.upload_disk_bytes), asyncio.Lock()
+    shapes = {CHAT.name: ChatShapes(MAKE_RESPONSE)}
 
     def parsing(app: ASGIApp) -> ASGIApp:
-        return ParseMiddleware(app, bodies=core.bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
+        return ParseMiddleware(
+            app, bodies=core.bodies, max_body_bytes=max_body_bytes, disk=disk, large=large, shapes=shapes
+        )
 
     def metadata() -> MetadataRules:
         return live.snapshot.metadata
@@ -482,6 +503,7 @@ def parts_of(core: Core, answering: Answering, way: Way, *, lists: ModelLists, r
         Stalls(),  # from now on somebody waits
         LimitFigures(answering.admission),
         TargetFigures(health, is_configured=lambda name: bool(core.catalogue.described(name)[0]), clock=perf_counter),
+        answering.watching,
         *((runner,) if runner is not None else ()),
     ]
 
@@ -505,6 +527,7 @@ def other_paths(
         rules=lambda: live.snapshot.guards,
         reach=answering.reach,
         may_use=live.may_use_guardrails,
+        admission=answering.admission,
         bodies=core.bodies,
     )
     hooks = asks(ClaudeCodeEndpoint(trials))
@@ -523,6 +546,26 @@ def other_paths(
             UrlPath(["POST"], f"{BASE}/guardrails/test", asks(GuardrailTestEndpoint(trials))),
             *control_paths(core.control, bodies=core.bodies, wrap=asks),
             *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
+        ]
+    )
+
+
+def websockets_of(core: Core, way: Way, *, max_open: int) -> Paths:
+    """Sessions, and responses, each of which goes the way of a request."""
+    realtime = speaking(REALTIME, way.by_key)
+    responses = ResponseSocketsEndpoint(
+        core.logging(ErrorsMiddleware(way.apart[RESPONSES], dialect=MAKE_RESPONSE)),
+        dialect=MAKE_RESPONSE,
+        models=core.live,
+        prepare=prepared,
+        drain=core.drain,
+        max_open=max_open,
+    )
+    known = core.asks(responses)
+    return Paths(
+        [
+            *(UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)),
+            *(UrlPath(["GET"], base + route, known) for base in BASES for _, route in MAKE_RESPONSE.routes),
         ]
     )
 

@@ -124,6 +124,7 @@ class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
         files: field -> id of a file that the caller names in it.
         model: which the body names; None: none.
         may_be_new: the id may have been told elsewhere; it is for whoever names it, unless somebody has it.
+        owner: the subject whose that will be which is yet to be made; empty: not known yet.
     """
 
     api: str
@@ -133,6 +134,7 @@ class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
     files: Mapping[str, str] = {}
     model: str | None = None
     may_be_new: bool = False
+    owner: str = ""
 
 
 class Objects(Part, Protocol):
@@ -161,6 +163,16 @@ class Objects(Part, Protocol):
         """The same of several that were made at once, for whom nobody waits."""
         for each in new:
             await self.remember(each)
+
+    async def change(self, known: AccountObject) -> bool:
+        """Gives it other `data`, if it is still there.
+
+        Returns:
+            False: it has been forgotten, and stays so.
+
+        Raises:
+            ValueError: its data is too large.
+        """
 
     async def find(self, kind: ObjectKind, id: str, caller: Caller | None) -> AccountObject:  # noqa: A002
         """Raises NotFound: there is none that the caller may see."""

@@ -59,7 +59,9 @@ class AccountMiddleware:
             files={name: file.provider_id for name, file in files.items()},
             model=model,
         )
-        exchange.call = msgspec.structs.replace(call, ask=msgspec.structs.replace(call.ask, account=target.account))
+        asked = msgspec.structs.replace(asked, owner=caller.subject if caller is not None else "")
+        ask = msgspec.structs.replace(call.ask, account=target.account, object=asked)
+        exchange.call = msgspec.structs.replace(call, ask=ask)
         await self.app(scope, receive, send)
 
     async def _found(self, asked: ObjectAsk, caller: Caller | None) -> AccountObject | None:

@@ -22,7 +22,7 @@ from gateway.proxy.kept import HERE, Item, Kept, Shelf, beside, items_of, page
 from gateway.rules.metadata import MetadataRules
 from gateway.wire.item_references import looked_up, may_refer
 from gateway.wire.items import MAX_ITEMS, has_more_items
-from gateway.wire.responses import COMPLETION, RESPONSE, is_own, response_of
+from gateway.wire.responses import COMPLETION, RESPONSE, accounts_in, is_own, response_of
 
 KINDS: Mapping[str, ObjectKind] = {RESPONSE: ObjectKind.RESPONSE, COMPLETION: ObjectKind.COMPLETION}
 TYPES = frozenset({"chat", "responses"})
@@ -68,7 +68,9 @@ class ContinueMiddleware:
             raise BadRequest(
                 f"{call.ask.name} is declared neither as chat nor as responses (model_types)", param="model"
             )
-        exchange.choice = choice if before is None or before.account == HERE else at_account(choice, before)
+        if before is not None and before.account != HERE:
+            choice = at_account(choice, before)
+        exchange.choice = leading_back(choice, call) if choice.route is not None else choice
         await self._check_items(call, exchange.choice, caller)
         await self.app(scope, receive, send)
 
@@ -328,6 +330,23 @@ def at_account(choice: Choice, before: AccountObject) -> Choice:
     kept_to = {before.target} if before.target in names else set(names)
     candidates = tuple(each for each in route.candidates if each.route_target.target.name in kept_to)
     return msgspec.structs.replace(choice, route=msgspec.structs.replace(route, candidates=candidates))
+
+
+def leading_back(choice: Choice, call: Call) -> Choice:
+    """What one account has encrypted, the others of a route cannot read: it is asked first, and alone where there is
+    nothing else to go on from.
+
+    Source: platform.openai.com/docs/guides/reasoning (encrypted reasoning items), read 2026-11.
+    """
+    route = choice.route
+    accounts = {each.account for each in route.candidates} if route is not None else set()
+    if route is None or len(accounts) < 2:
+        return choice
+    account, is_needed = accounts_in(call.fields.get("input"), accounts)
+    if is_needed:
+        candidates = tuple(each for each in route.candidates if each.account == account)
+        route = msgspec.structs.replace(route, candidates=candidates)
+    return msgspec.structs.replace(choice, route=route, leads_back=True, prefers=account)
 
 
 def place_of(found: AccountObject, models: Models, caller: Caller | None) -> Choice:

@@ -197,7 +197,7 @@ class OpenAICompatible:
             return _upload(endpoint, sent.with_texts({"model": target.model}))
         vendor = settings.vendor
         if call.dialect.name in RESPONSE_BODIES and call.dialect.name in settings.endpoints:
-            _leave_out_own(fields)
+            dropped += _leave_out_own(fields, target.account)
         elif vendor.rejects or vendor.renames:
             dropped += _adapt(fields, vendor)
         if self._asks_for_usage(call, target):
@@ -300,9 +300,9 @@ def _about_kept(endpoint: Endpoint, call: Call, target: Target) -> UpstreamReque
     return UpstreamRequest(endpoint.at(f"{path}?{query}" if query else path, method=method), body)
 
 
-def _leave_out_own(fields: dict[str, Any]) -> None:
+def _leave_out_own(fields: dict[str, Any], account: str) -> tuple[str, ...]:
     try:
-        for_provider(fields)
+        return for_provider(fields, account)
     except RecursionError as error:  # here, further inside, less is too deep than where the body was parsed
         raise BadRequest("the request body is nested too deeply", param="input") from error
 

@@ -151,6 +151,9 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     observers: list[Observer] = []
     # guard responder
     guard_spans: list[Span] = []
+    # whoever makes a request that nobody waits for
+    before_sending: Callable[[], Awaitable[None]] | None = None
+    """Awaited before each attempt, when only the provider is left to be asked. Whatever it raises ends the request."""
     # dispatch
     attempt: Attempt | None = None
     attempts: list[Attempt] = []

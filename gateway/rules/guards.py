@@ -173,6 +173,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
 NOTHING_CHOSEN = Chosen()
 _chosen = msgspec.json.Decoder(Chosen)
+_names = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def chosen_in(header: bytes | None) -> Chosen:
@@ -182,9 +183,14 @@ def chosen_in(header: bytes | None) -> Chosen:
     if len(header) > MAX_HEADER:
         raise BadRequest(f"x-tfy-guardrails is over {MAX_HEADER:,} bytes")
     try:
-        return _chosen.decode(header)
+        chosen = _chosen.decode(header)
+        misspelt = [name for name in _names.decode(header) if "guardrail" in name and not hasattr(chosen, name)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"x-tfy-guardrails cannot be read: {error}") from error
+    if misspelt:  # who wants to pass some must not be left to think so
+        lists = ", ".join(chosen.__struct_fields__)
+        raise BadRequest(f"x-tfy-guardrails has {misspelt[0][:200]!r}, which is none of its lists: {lists}")
+    return chosen
 
 
 def checks_by_name(rules: GuardRules, hook: Hook, names: Iterable[str], may_use: Callable[[str], bool]) -> list[Check]:

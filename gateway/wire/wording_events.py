@@ -1,6 +1,6 @@
 """Where the texts are in one event of a stream, and which of them go on from one event to the next."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 from gateway.wire.wording import FREE, JSON_TEXTS, MAX_DEPTH, UNTOUCHED, Spot, answer_spots, free_spots, too_deep
@@ -17,10 +17,15 @@ class Piece(NamedTuple):
 
 
 class EventWording(NamedTuple):
-    """`closed`: the choices, or blocks, whose texts have come to their end."""
+    """
+    Args:
+        closed: the choices, or blocks, whose texts have come to their end.
+        tokens: which repeat what is said, for the log probabilities. They need not stand in the same event.
+    """
 
     pieces: list[Piece]
     closed: tuple[Any, ...] = ()
+    tokens: Sequence[Piece] = ()
 
 
 def event_wording(document: Any) -> EventWording:
@@ -44,7 +49,8 @@ def event_wording(document: Any) -> EventWording:
         case str(kind) if kind.endswith(".delta") and isinstance(document.get("delta"), str):
             place = (document.get("output_index"), kind, document.get("content_index"), document.get("summary_index"))
             spot = Spot("assistant", document["delta"], document, "delta", "arguments" in kind)
-            return EventWording([Piece(place, spot)] if document["delta"] else [])
+            tokens = [*_tokens(document["logprobs"], (*place, "logprobs"))] if document.get("logprobs") else ()
+            return EventWording([Piece(place, spot)] if document["delta"] else [], tokens=tokens)
         case str(kind) if kind.endswith(".done"):
             pieces = [Piece(None, spot) for spot in answer_spots(document)]
             return EventWording(pieces, (document.get("output_index"),))
@@ -54,6 +60,7 @@ def event_wording(document: Any) -> EventWording:
 def _of_choices(document: dict[str, Any], choices: list[Any]) -> EventWording:
     pieces: list[Piece] = []
     closed: list[Any] = []
+    tokens: list[Piece] = []
     for position, choice in enumerate(choices):
         if not isinstance(choice, dict):
             continue
@@ -64,9 +71,24 @@ def _of_choices(document: dict[str, Any], choices: list[Any]) -> EventWording:
                 pieces.append(Piece((index, "delta", "content"), Spot("assistant", content, delta, "content")))
         else:
             pieces += _pieces(choice, (index,))
+        if logprobs := choice.get("logprobs"):
+            tokens += _tokens(logprobs, (index, "logprobs"))
         if choice.get("finish_reason") or choice.get("finishReason"):
             closed.append(index)
-    return EventWording(pieces, tuple(closed))
+    return EventWording(pieces, tuple(closed), tokens)
+
+
+def _tokens(logprobs: Any, place: SlotKey) -> Iterator[Piece]:
+    """Of OpenAI's APIs: lists of `{"token": ...}`, of what was said and of what was refused, or `tokens` alone."""
+    if isinstance(logprobs, dict):
+        for name in ("content", "refusal", "tokens"):
+            yield from _tokens(logprobs.get(name), (*place, name))
+    elif isinstance(logprobs, list):
+        for position, each in enumerate(logprobs):
+            if isinstance(each, str):
+                yield Piece(place, Spot("assistant", each, logprobs, position))
+            elif isinstance(each, dict) and isinstance(each.get("token"), str):
+                yield Piece(place, Spot("assistant", each["token"], each, "token"))
 
 
 def _is_usual(delta: Any) -> TypeGuard[dict[str, str]]:

@@ -83,6 +83,16 @@ class ObjectStore:
         await connection.execute(insert(OBJECTS).values(msgspec.structs.asdict(new)))
         return new
 
+    async def change(self, known: AccountObject) -> bool:
+        """As `Objects.change`."""
+        check_size(known)
+        there = (OBJECTS.c.owner == known.owner, OBJECTS.c.account == known.account)
+        same = and_(_is(known), *there, OBJECTS.c.expires_at > self._clock())
+        async with self._writing() as connection:
+            done = await connection.execute(update(OBJECTS).where(same).values(data=known.data))
+            await connection.commit()
+        return done.rowcount > 0
+
     async def get(self, kind: ObjectKind, id: str) -> AccountObject | None:  # noqa: A002
         """Whosever it is."""
         query = _ROWS.where(OBJECTS.c.kind == kind, OBJECTS.c.id == id, OBJECTS.c.expires_at > self._clock())
