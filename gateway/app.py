@@ -3,7 +3,7 @@
 import asyncio
 import os
 import resource
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -92,7 +92,7 @@ from gateway.proxy.asgi import ASGIApp
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.calls import CallResponder
 from gateway.proxy.checks import Reach
-from gateway.proxy.content import ContentMiddleware
+from gateway.proxy.content import ContentMiddleware, Kept
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
@@ -431,8 +431,9 @@ def way_of(
     for middleware in reversed(middlewares):
         app = middleware(app)
     contents = Contents(control.records) if control is not None and control.records is not None else None
-    if contents is not None:
-        app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=contents.add)
+    if contents is not None or core.settings.telemetry.tells_content:
+        keep = partial(kept_by, [core.telemetry.keep, *([contents.add] if contents is not None else ())])
+        app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=keep)
     app = FileReferencesMiddleware(app, objects=objects)
     by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
 
@@ -576,6 +577,12 @@ def open_bills(drain: Drain, admission: Admission) -> Iterator[Entry]:
     for exchange in drain:
         if now_s - exchange.started >= LASTING_S:
             yield from admission.so_far(exchange)
+
+
+def kept_by(keepers: Iterable[Callable[[Kept], None]], kept: Kept) -> None:
+    """What was asked and answered, handed to each."""
+    for keep in keepers:
+        keep(kept)
 
 
 def config_path(chosen: str | Path | None) -> Path | None:

@@ -80,6 +80,7 @@ class GuardRule(msgspec.Struct, frozen=True, eq=False):
         models: about the names of a call's models, as in `names_of`.
         subjects: one of them has to fit.
         message: for who is refused; with placeholders.
+        id: as the manifest has it.
     """
 
     models: Filter
@@ -87,6 +88,7 @@ class GuardRule(msgspec.Struct, frozen=True, eq=False):
     metadata: Mapping[str, str]
     checks: tuple[Check, ...]
     message: str | None = None
+    id: str = ""
 
     def fits(self, names: Iterable[frozenset[str]], caller: Caller | None, metadata: Mapping[str, str]) -> bool:
         """`names`: for each model that may answer, all that it is called."""

@@ -166,10 +166,11 @@ class GuardCompiler:
                 continue
             if models is None:
                 if not is_for_tools:
-                    message = "nobody has to pass it: name models in when.target.conditions.model, or * for all"
-                    self.warnings.append(names.manifest.fault((*at, field), message))
+                    warning = "nobody has to pass it: name models in when.target.conditions.model, or * for all"
+                    self.warnings.append(names.manifest.fault((*at, field), warning))
                 continue
-            yield hook, GuardRule(models, subjects, rule.when.metadata, tuple(chosen), rule.custom_error_message)
+            metadata, message = rule.when.metadata, rule.custom_error_message
+            yield hook, GuardRule(models, subjects, metadata, tuple(chosen), message, rule.id)
 
     def _chosen(
         self, manifest: Manifest, at: Steps, hook: Hook, selectors: Sequence[str], checks: Mapping[str, Check | None]

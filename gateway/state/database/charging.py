@@ -13,6 +13,7 @@ from gateway.contract.entry import Entry
 from gateway.contract.limits import Hold
 from gateway.contract.usage import AMOUNTS, Usage
 from gateway.contract.windows import Span, span_of
+from gateway.logs import redact_text
 from gateway.state.database.ledger_rows import Alert, Alerting
 from gateway.state.database.schema import LEDGER, NAME_MAX_BYTES
 
@@ -55,6 +56,12 @@ def fitting(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def _told(text: str) -> str:
+    """Of metadata, which may hold a key by mistake."""
+    return fitting(redact_text(text))
+
+
+@lru_cache(maxsize=4096)
 def _teams(teams: frozenset[str]) -> str:
     return _json(sorted(map(fitting, teams)))
 
@@ -78,7 +85,7 @@ def ledger_row(entry: Entry) -> Row:
         entry.token_id and fitting(entry.token_id),
         fitting(entry.model),
         entry.resolved_model and fitting(entry.resolved_model),
-        _json({fitting(name): fitting(entry.metadata[name]) for name in entry.metadata}) if entry.metadata else "{}",
+        _json({_told(name): _told(entry.metadata[name]) for name in entry.metadata}) if entry.metadata else "{}",
         entry.outcome,
         _json(entry.usage) if entry.usage else None,
         bill.cost if bill else None,

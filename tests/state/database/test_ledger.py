@@ -509,3 +509,11 @@ async def test_a_request_that_was_billed_for_a_dead_process_counts_once(replica)
     assert await other.write([entry_of("r1", cost=30)], at=NOW) == 0
 
     assert await amounts(one) == {("org|cost|month", MONTH_S): 10}
+
+
+async def test_a_key_in_metadata_is_not_kept(ledger):
+    """As it is not in the records."""
+    key = "sk-0123456789abcdef0123"
+    await ledger.write([entry_of("r1", metadata={"app": f"x {key}", key: "y"})], at=NOW)
+
+    assert (await ledger.entry("r1")).metadata == {"app": "x ***", "***": "y"}
