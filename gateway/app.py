@@ -45,9 +45,11 @@ from gateway.dialects import (
     MODERATIONS,
     NATIVE,
     NATIVE_SPEECH,
+    PASSED,
     PROXY,
     REALTIME,
     RESPONSE_TOKENS,
+    TUNED_MODELS,
 )
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
 from gateway.endpoints.guardrails import ClaudeCodeEndpoint, GuardrailTestEndpoint, Trials
@@ -78,6 +80,7 @@ from gateway.middleware import (
     ModelMiddleware,
     ParseMiddleware,
     RememberMiddleware,
+    SessionKeyMiddleware,
 )
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
@@ -87,6 +90,7 @@ from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp
 from gateway.proxy.bodies import Bodies
+from gateway.proxy.calls import CallResponder
 from gateway.proxy.checks import Reach
 from gateway.proxy.content import ContentMiddleware, Kept
 from gateway.proxy.dispatch import Dispatcher
@@ -94,8 +98,11 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
+from gateway.proxy.minting import MintingResponder
 from gateway.proxy.session import SessionTiming
+from gateway.proxy.session_keys import SessionKeys
 from gateway.proxy.spool import Disk
+from gateway.proxy.standing import Standing
 from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
 from gateway.rules.metadata import MetadataRules
@@ -121,6 +128,7 @@ from gateway.translators.shapes import ChatShapes
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
+from gateway.wire.session_config import CALL, KEYS
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
@@ -181,7 +189,12 @@ def build_app(
     batches = batches_from(
         settings, core.control, core.objects, core.live, core.drain, dialects=apis, app=lambda: way.lines
     )
-    answering = answering_of(core, timing=timing or Timing(), session_timing=session_timing or SessionTiming())
+    answering = answering_of(
+        core,
+        timing=timing or Timing(),
+        session_timing=session_timing or SessionTiming(),
+        hear=lambda: way.hearing,
+    )
     way = way_of(
         core,
         answering,
@@ -193,12 +206,16 @@ def build_app(
     )
     lists = ModelLists(core.network, targets=lambda: core.live.snapshot.targets)
     parts = parts_of(core, answering, way, lists=lists, runner=batches.runner if batches is not None else None)
-    native = (*NATIVE, *NATIVE_SPEECH, PROXY)
+    native = (*NATIVE, *NATIVE_SPEECH, PASSED, PROXY)
     described = OpenApiEndpoint(
-        dialects=apis, passed=native, sessions=(REALTIME,), control=ROUTES if core.control is not None else ()
+        dialects=(*apis, TUNED_MODELS),
+        passed=native,
+        sessions=(REALTIME,),
+        control=ROUTES if core.control is not None else (),
     )
     websockets = websockets_of(core, way, max_open=max_open)
-    other = other_paths(core, answering, parts, lists=lists, described=described)
+    tuned = speaking(TUNED_MODELS, way.app)
+    other = other_paths(core, answering, parts, lists=lists, described=described, tuned=tuned)
     app: ASGIApp = Router((*apis, *native), inference=way.app, websockets=websockets, other=other, apart=way.apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
@@ -221,6 +238,7 @@ class Core:
     control: Control | None
     ledger: Ledger | None
     objects: Objects
+    shelf: Shelf
     drain: Drain
     catalogue: Catalogue
     telemetry: Telemetry
@@ -230,8 +248,12 @@ class Core:
     guarded: HttpUpstream
     """For addresses that users chose."""
     network: Upstream
+    tokens: Tokens
+    session_keys: SessionKeys
     asks: Callable[[ASGIApp], ASGIApp]
     """Lets those through who are known."""
+    asks_for_key: Callable[..., ASGIApp]
+    """Those who have a key for sessions."""
     logging: Callable[..., ASGIApp]
 
 
@@ -275,6 +297,8 @@ def core_of(
         lasting=sinks_from(settings, control),
         spool=settings.spool_dir / "records" if settings.spool_dir is not None else None,
     )
+    objects = objects_from(control)
+    known, failures, session_keys = tokens or callers, Failures(), SessionKeys(pepper)
     return Core(
         settings=settings,
         seal=seal,
@@ -284,7 +308,8 @@ def core_of(
         counters=kept,
         control=control,
         ledger=ledger,
-        objects=objects_from(control),
+        objects=objects,
+        shelf=Shelf(objects, seal, days=settings.responses_days),
         drain=drain,
         catalogue=catalogue,
         telemetry=telemetry,
@@ -293,7 +318,10 @@ def core_of(
         http=http,
         guarded=guarded,
         network=network or http,
-        asks=partial(AuthMiddleware, tokens=tokens or callers, failures=Failures()),
+        tokens=known,
+        session_keys=session_keys,
+        asks=partial(AuthMiddleware, tokens=known, failures=failures),
+        asks_for_key=partial(SessionKeyMiddleware, keys=session_keys, tokens=known, failures=failures),
         logging=partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging),
     )
 
@@ -306,12 +334,16 @@ class Answering:
     admission: Admission
     dispatcher: Dispatcher
     reach: Reach
+    calls: CallResponder
     endpoint: InferenceEndpoint
     watching: Watching
     """Of batches at providers, until they are billed."""
 
 
-def answering_of(core: Core, *, timing: Timing, session_timing: SessionTiming) -> Answering:
+def answering_of(
+    core: Core, *, timing: Timing, session_timing: SessionTiming, hear: Callable[[], ASGIApp]
+) -> Answering:
+    """`hear`: what sessions beside calls go through."""
     live, telling = core.live, core.settings.telemetry
     health = Health(Random())
     admission = Admission(counters=core.counters, policies=lambda: live.snapshot.policies, ledger=core.ledger)
@@ -340,17 +372,23 @@ def answering_of(core: Core, *, timing: Timing, session_timing: SessionTiming) -
         batch_seen=watching.seen,
         check_batch=InputCheck(objects=core.objects, open_=dispatcher.open, allows=live.allows),
     )
+    calls = CallResponder(responder, hear, dialect=REALTIME, shelf=core.shelf, ask=dispatcher.ask)
+    standing = Standing(tokens=core.tokens, models=live, admission=admission)
     endpoint = InferenceEndpoint(
         responder=responder,
         timing=timing,
         by_account=by_account,
-        sessions=RealtimeEndpoint(responder=responder, timing=session_timing, count=admission.count),
+        apart={KEYS: MintingResponder(responder, keys=core.session_keys), CALL: calls},
+        sessions=RealtimeEndpoint(
+            responder=responder, timing=session_timing, count=admission.count, check=standing.check
+        ),
     )
     return Answering(
         health=health,
         admission=admission,
         dispatcher=dispatcher,
         reach=reach,
+        calls=calls,
         endpoint=endpoint,
         watching=watching,
     )
@@ -363,8 +401,12 @@ class Way:
     app: ASGIApp
     apart: Mapping[str, ASGIApp]
     """Name of a dialect -> what its requests go through instead."""
+    by_key: ASGIApp
+    """For who may have a key for sessions in place of a token."""
     lines: ASGIApp
     """For the lines of batches, whose caller is known."""
+    hearing: ASGIApp
+    """For sessions beside calls, whose model is known as well."""
     background: BackgroundMiddleware
     contents: Contents | None
 
@@ -392,8 +434,8 @@ def way_of(
     if contents is not None or core.settings.telemetry.tells_content:
         keep = partial(kept_by, [core.telemetry.keep, *([contents.add] if contents is not None else ())])
         app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=keep)
-    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
     app = FileReferencesMiddleware(app, objects=objects)
+    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
 
     def draining(app: ASGIApp) -> ASGIApp:
         return DrainMiddleware(app, drain=core.drain, max_open=max_open)
@@ -409,9 +451,9 @@ def way_of(
     def metadata() -> MetadataRules:
         return live.snapshot.metadata
 
-    shelf = Shelf(objects, core.seal, days=core.settings.responses_days)
+    shelf, inner = core.shelf, core.logging(draining(app))
     storing = RememberMiddleware(app, shelf=shelf)
-    background = BackgroundMiddleware(storing, inner=core.logging(draining(app)), shelf=shelf)
+    background = BackgroundMiddleware(storing, inner=inner, shelf=shelf)
     continuing = ContinueMiddleware(background, models=live, metadata=metadata, shelf=shelf)
     keeping = KeptMiddleware(
         app,
@@ -426,10 +468,13 @@ def way_of(
         **dict.fromkeys((RESPONSES, TOKENS, COMPACTION), parsing(continuing)),
         **dict.fromkeys((RESPONSE, COMPLETION), parsing(keeping)),
     }
+    by_key = draining(core.asks_for_key(app, other=core.asks(app)))
     return Way(
         app=draining(core.asks(app)),
-        apart={name: draining(core.asks(each)) for name, each in apart.items()},
+        apart={**{name: draining(core.asks(each)) for name, each in apart.items()}, CALL: by_key},
+        by_key=by_key,
         lines=core.logging(ErrorsMiddleware(draining(ByDialect(app, apart=apart)), dialect=CHAT)),
+        hearing=inner,
         background=background,
         contents=contents,
     )
@@ -455,6 +500,7 @@ def parts_of(core: Core, answering: Answering, way: Way, *, lists: ModelLists, r
         core.guarded,
         lists,
         way.background,
+        answering.calls,
         Stalls(),  # from now on somebody waits
         LimitFigures(answering.admission),
         TargetFigures(health, is_configured=lambda name: bool(core.catalogue.described(name)[0]), clock=perf_counter),
@@ -464,9 +510,15 @@ def parts_of(core: Core, answering: Answering, way: Way, *, lists: ModelLists, r
 
 
 def other_paths(
-    core: Core, answering: Answering, parts: Sequence[Part], *, lists: ModelLists, described: OpenApiEndpoint
+    core: Core,
+    answering: Answering,
+    parts: Sequence[Part],
+    *,
+    lists: ModelLists,
+    described: OpenApiEndpoint,
+    tuned: ASGIApp,
 ) -> Paths:
-    """What is no inference."""
+    """What is no inference, and has paths of its own. `tuned`: deletes models."""
     live, asks = core.live, core.asks
     upgrade = asks(UpgradeEndpoint())
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
@@ -489,6 +541,7 @@ def other_paths(
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=core.drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
             *(UrlPath(["GET"], base + path, any_models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["DELETE"], f"{base}/models/{{id:path}}", tuned) for base in BASES),
             *(UrlPath(["GET"], base + path, gemini_models) for base in BASES for path in GEMINI_PATHS),
             *(UrlPath(["POST"], f"{base}/hooks/claude-code", hooks) for base in BASES),
             UrlPath(["POST"], f"{BASE}/guardrails/test", asks(GuardrailTestEndpoint(trials))),
@@ -500,7 +553,7 @@ def other_paths(
 
 def websockets_of(core: Core, way: Way, *, max_open: int) -> Paths:
     """Sessions, and responses, each of which goes the way of a request."""
-    realtime = speaking(REALTIME, way.app)
+    realtime = speaking(REALTIME, way.by_key)
     responses = ResponseSocketsEndpoint(
         core.logging(ErrorsMiddleware(way.apart[RESPONSES], dialect=MAKE_RESPONSE)),
         dialect=MAKE_RESPONSE,

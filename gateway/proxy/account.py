@@ -168,6 +168,8 @@ class AccountResponder:
         for name in type_.made:
             if name in fields:
                 changed[name] = await self._files(one, fields[name])
+        for name in type_.models:
+            await self._model(one, fields.get(name))
         for name in type_.inner:
             if name in fields and bytes(fields[name]) != b"null":
                 file = _decoded(bytes(fields[name]))
@@ -197,6 +199,16 @@ class AccountResponder:
         if isinstance(ids, str):
             return _raw((await self._file(one, ids)).id)
         return _raw([(await self._file(one, each)).id for each in ids])
+
+    async def _model(self, one: AccountObject, raw: msgspec.Raw | None) -> None:
+        """It is whose job it was that made it."""
+        try:
+            name = _ids.decode(raw or b"null")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return  # for the client to judge
+        if isinstance(name, str) and name:
+            with suppress(ValueError):  # no name that can be asked for
+                await self.objects.remember(self._new(ObjectKind.MODEL, one.account, one.owner, name))
 
     async def _file(self, one: AccountObject, id_: str, data: bytes | None = None) -> AccountObject:
         """Unless it is known to be somebody else's: some servers repeat whatever fields a caller sends."""
@@ -284,10 +296,11 @@ class HeldAnswer(ResponseWriter):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(_nowhere, exchange)
         self.status = 0
+        self.content_type = ""
         self.body = b""
 
     async def whole(self, status: int, content_type: str, body: bytes) -> None:
-        self.status, self.body = status, body
+        self.status, self.content_type, self.body = status, content_type, body
 
     async def start(self, status: int, headers: Headers) -> None:
         raise BrokeOff("the provider did not answer with an object")

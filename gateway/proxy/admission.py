@@ -22,6 +22,7 @@ from gateway.proxy.exchange import Attempt, Exchange, outcome_of
 from gateway.rules.limits import Policies
 from gateway.rules.limits.estimates import Estimates
 from gateway.rules.limits.refusals import limit_headers, refusal, rule_header
+from gateway.rules.limits.verdict import refusing
 
 NOTHING = Amounts()
 _USED_UP = frozenset({Unit.TOKENS, Unit.COST})
@@ -137,6 +138,27 @@ class Admission:
             raise self._error(exchange, verdict, more)
         exchange.counted = used
         self.counters.settle(verdict.ticket, more)
+
+    async def check(self, exchange: Exchange) -> None:
+        """Whether a session may go on, whoever has used what there was. What it has reserved itself is its own.
+
+        Raises:
+            RateLimited: a budget is used up.
+            Unavailable: nobody can say just now.
+        """
+        budgets = [hold for hold in self.holds(exchange) if hold.is_budget and hold.unit in _USED_UP]
+        if not budgets:
+            return
+        own: Counter[str] = Counter()
+        for ticket in filter(None, (exchange.ticket, exchange.target_ticket)):
+            for hold in ticket.holds:
+                own[hold.key] += ticket.need.of(hold.unit)
+        levels = await self.counters.levels(budgets)
+        fits = [level.used - own[level.hold.key] < level.hold.limit for level in levels]
+        if (place := refusing(budgets, fits)) is not None:
+            verdict = Verdict(None, levels, levels[place], levels[place].resets_s)
+            self.refused[budgets[place].rule] += 1
+            raise self._error(exchange, verdict, NOTHING)
 
     def leave(self, exchange: Exchange, error: BaseException | None) -> None:
         """Settles, and writes down what it costs. Waits for nothing, so that no end of a request can keep it from that.

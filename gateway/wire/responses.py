@@ -53,6 +53,13 @@ class _Response(msgspec.Struct):
     usage: Any = None
     error: Any = None
     service_tier: Any = None
+    output: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+    """Of a list of items."""
+
+
+class _Item(msgspec.Struct):
+    id: str | None = None
 
 
 class _Event(msgspec.Struct):
@@ -62,6 +69,7 @@ class _Event(msgspec.Struct):
 
 
 _response = msgspec.json.Decoder(_Response | None)
+_told_items = msgspec.json.Decoder(list[_Item])
 _event = msgspec.json.Decoder(_Event)
 
 
@@ -244,6 +252,11 @@ class ResponseReading(WholeReading):
         self.response_id = self._said.id
         return body
 
+    @property
+    def item_ids(self) -> list[str]:
+        """Of the items that were told of, once all of it has passed."""
+        return _item_ids(self._said)
+
     def usage(self) -> Usage | None:
         return Usage() if self._is_free else Usage.from_openai(self._said.usage)
 
@@ -268,6 +281,11 @@ class ResponseStreamReading(JudgedStream):
         self._response = msgspec.Raw(b"null")
         """As it was told last."""
         self._said = _Response()
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Of the items that were told of, once all of it has passed."""
+        return _item_ids(self._said)
 
     def usage(self) -> Usage | None:
         return Usage() if self._is_free else Usage.from_openai(self._said.usage)
@@ -390,6 +408,14 @@ def _trouble(body: bytes) -> UpstreamError:
     if failure_as(value).message is None:
         return BrokeOff(_NOT_ONE)
     return told(value if isinstance(value, dict) and value.get("error") else {"error": value}, None)
+
+
+def _item_ids(said: _Response) -> list[str]:
+    told = said.output or said.data
+    try:
+        return [each.id for each in _told_items.decode(told) if each.id] if told else []
+    except (msgspec.DecodeError, RecursionError):
+        return []  # of a shape that is not known here
 
 
 def _tier_of(said: _Response) -> str | None:

@@ -402,3 +402,49 @@ async def test_a_file_that_nobody_has_made_here_is_the_operators(app):
     )
 
     assert (answer.status, len(upstream.requests)) == (200, 1)
+
+
+# --- models that came of a job ---------------------------------------------------------------------------------------
+
+
+TUNED = "ft:gpt-4o-mini:acme::abc"
+JOB = {"id": "ftjob-1", "status": "succeeded", "fine_tuned_model": TUNED}
+
+
+@pytest.mark.parametrize("name", [TUNED, f"a/{TUNED}"])
+async def test_a_model_is_deleted_by_whose_job_made_it(app, name):
+    upstream = FakeUpstream(told(**JOB), told(id=TUNED, object="model", deleted=True))
+    gateway = app(upstream, account("a"), account("b"))
+    await request(gateway, "POST", "/v1/fine_tuning/jobs", {"model": "a/m"}, headers={**ANA, **at("a")})
+
+    theirs = await request(gateway, "DELETE", f"/v1/models/{name}", headers=BO)
+    hers = await request(gateway, "DELETE", f"/v1/models/{name}", headers=ANA)
+    again = await request(gateway, "DELETE", f"/models/{name}", headers=ANA)
+
+    assert (theirs.status, again.status) == (404, 404)
+    assert (hers.status, hers.json()) == (200, {"id": TUNED, "object": "model", "deleted": True})
+    assert upstream.requests[1].endpoint.head.startswith(
+        b"DELETE /v1/models/ft%3Agpt-4o-mini%3Aacme%3A%3Aabc?team=a HTTP/1.1\r\nhost: a.internal\r\n"
+    )
+
+
+async def test_no_other_model_is_deleted(app):
+    """Least of all one that is in a manifest."""
+    upstream = FakeUpstream(told(id="m", deleted=True))
+    gateway = app(upstream, account("a"))
+
+    answers = [
+        await request(gateway, "DELETE", f"/v1/models/{name}", headers=ANA)
+        for name in ("m", "a/m", "gpt-4o", "a/", "..")
+    ]
+
+    assert ([answer.status for answer in answers], upstream.requests) == ([404] * 5, [])
+
+
+async def test_lists_of_models_are_where_they_were(app):
+    gateway = app(FakeUpstream(told()), account("a"))
+
+    answers = [await request(gateway, "GET", f"/v1/models{name}", headers=ANA) for name in ("", "/a/m")]
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert (await request(gateway, "PUT", "/v1/models/a/m", headers=ANA)).status == 405

@@ -46,11 +46,17 @@ class ObjectStore:
 
     async def remember(self, new: AccountObject) -> AccountObject:
         """As `Objects.remember`."""
-        check_size(new)
+        [kept] = await self.remember_all([new])
+        return kept
+
+    async def remember_all(self, new: Sequence[AccountObject]) -> Sequence[AccountObject]:
+        """In one step."""
+        for each in new:
+            check_size(each)
         for attempts_left in reversed(range(ATTEMPTS)):
             try:
                 async with self._writing() as connection:
-                    kept = await self._remember(connection, new)
+                    kept = [await self._remember(connection, each) for each in new]
                     await connection.commit()
                     return kept
             except Conflict:

@@ -47,6 +47,9 @@ class StoredObjects(Objects):
     async def remember(self, new: AccountObject) -> AccountObject:
         return self._keep(await self._store.remember(new))
 
+    async def remember_all(self, new: Sequence[AccountObject]) -> None:
+        await self._store.remember_all(new)  # and not kept here: few of so many are looked for
+
     async def change(self, known: AccountObject) -> bool:
         is_there = await self._store.change(known)
         if is_there:

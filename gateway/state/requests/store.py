@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -360,10 +360,17 @@ class RecordStore:
 
     def _write_file(self, by_id: Mapping[str, Record], file: sqlite3.Connection) -> int:
         database = _Sqlite(file)
-        new = _new(by_id, database.known(sorted(by_id)))
-        batch = batch_of(new, database.last_seq(), self._names, self.metadata, self._minutes_from_s())
+        try:
+            return self._write_new(database, _new(by_id, frozenset()))
+        except sqlite3.IntegrityError:  # so seldom that nobody looks before
+            database.begin_again()
+            return self._write_new(database, _new(by_id, database.known(sorted(by_id))))
+
+    def _write_new(self, database: "_Sqlite", new: Sequence[Record]) -> int:
+        minutes_from_s = self._minutes_from_s()
+        batch = batch_of(new, database.last_seq(), self._names, self.metadata, minutes_from_s)
         written = _insert(database, batch, self._clock())
-        insert_guards(database, guard_batch(new, self._names, self._minutes_from_s()))
+        insert_guards(database, guard_batch(new, self._names, minutes_from_s))
         return written
 
     async def _write_server(self, by_id: Mapping[str, Record]) -> int:
@@ -475,7 +482,7 @@ class RecordStore:
                     await connection.commit()
 
 
-def _new(by_id: Mapping[str, Record], known: set[str]) -> list[Record]:
+def _new(by_id: Mapping[str, Record], known: Collection[str]) -> list[Record]:
     return [by_id[id_] for id_ in sorted(by_id) if id_ not in known]
 
 
