@@ -271,8 +271,7 @@ def is_background(call: Call) -> bool:
 
 def _begun(call: Call, choice: Choice) -> dict[str, Any] | None:
     """The response as the gateway would begin it; None: the providers make it themselves."""
-    targets = [each.route_target.target for each in choice.route.candidates] if choice.route else [choice.target]
-    for target in targets:
+    for target in choice.targets:
         reading = target.provider.reading(call, target, Head(200, {}))
         if reading is not None:
             begun: dict[str, Any] | None = getattr(reading, "response", None)

@@ -161,8 +161,7 @@ class ContinueMiddleware:
 
 def is_spoken(call: Call, choice: Choice) -> bool:
     """Whether any of the providers that may be asked has the caller's own API."""
-    targets = [each.route_target.target for each in choice.route.candidates] if choice.route else [choice.target]
-    return any(target.provider.reading(call, target, Head(200, {})) is None for target in targets)
+    return any(target.provider.reading(call, target, Head(200, {})) is None for target in choice.targets)
 
 
 class Asks(Protocol):
@@ -315,8 +314,7 @@ def at_account(choice: Choice, before: AccountObject) -> Choice:
 
     Raises BadRequest: none of those it may go to is there.
     """
-    targets = [each.route_target.target for each in choice.route.candidates] if choice.route else [choice.target]
-    there = [target for target in targets if target.account == before.account]
+    there = [target for target in choice.targets if target.account == before.account]
     if not there:
         raise BadRequest(
             f"the previous response is kept by the account {before.account}, where {choice.target.name} is not: ask a "
@@ -354,12 +352,9 @@ def place_of(found: AccountObject, models: Models, caller: Caller | None) -> Cho
     if found.target is not None:
         with suppress(UnknownModel):
             choice = models.find(found.target, caller, NO_METADATA, None)
-            targets = (
-                [each.route_target.target for each in choice.route.candidates] if choice.route else [choice.target]
-            )
-            own: list[Target] = [target for target in targets if target.name == found.target]
-            if own:
-                return Choice(own[0])
+            own = next((target for target in choice.targets if target.name == found.target), None)
+            if own is not None:
+                return Choice(own)
     with suppress(UnknownModel):
         return models.find_account(found.account, caller, "chat")
     try:

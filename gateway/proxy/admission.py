@@ -83,7 +83,7 @@ class Admission:
         Raises:
             RateLimited: there is no room.
         """
-        targets = _targets(exchange.choice)
+        targets = exchange.choice.targets if exchange.choice is not None else ()
         need = self._need(exchange, targets)
         verdict = await self.counters.reserve(exchange.holds, need)
         while verdict.refused is not None and (fewer := self._fewer(exchange, targets, need, verdict.refused)):
@@ -336,13 +336,6 @@ def _was_asked(exchange: Exchange) -> bool:
 def _is_final(choice: Choice) -> bool:
     """Where the request goes is known without asking any target."""
     return choice.route is None or choice.route.strategy == "only"
-
-
-def _targets(choice: Choice | None) -> Sequence[Target]:
-    """All that a request may go to."""
-    if choice is None:
-        return ()
-    return (choice.target,) if choice.route is None else [each.route_target.target for each in choice.route.candidates]
 
 
 def _entries(exchange: Exchange, tickets: Sequence[Ticket], used: Amounts, outcome: Outcome) -> list[Entry]:

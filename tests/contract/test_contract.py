@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from gateway.contract import Caller, Endpoint, Outcome, Record, Tls
+from gateway.contract import Caller, Choice, Endpoint, Outcome, Record, Target, Tls
+from gateway.contract.route import Candidate, Route, RouteTarget
 from gateway.contract.usage import Usage
+from gateway.providers.demo import Demo
 
 
 @pytest.mark.parametrize(
@@ -135,3 +137,16 @@ def test_an_endpoint_leads_nowhere_else(target, method):
 def test_keys_in_an_address_are_hidden(url, said, hidden):
     """Some servers repeat in an error what they were asked."""
     assert Endpoint(url).hidden(said) == hidden
+
+
+def test_all_targets_of_a_route_may_be_asked():
+    """What a virtual model is called is none of them."""
+    first, second = (
+        Target(name=name, model=name, model_types=frozenset({"chat"}), provider=Demo()) for name in ("a/m", "a/n")
+    )
+    candidates = tuple(
+        Candidate(name=each.name, account=each.account, route_target=RouteTarget(each)) for each in (first, second)
+    )
+
+    assert Choice(first).targets == (first,)
+    assert [*Choice(first, Route("v/all", "weight", candidates)).targets] == [first, second]
