@@ -13,6 +13,7 @@ from contextlib import suppress
 import msgspec
 
 from gateway.contract import Call, Dialect, JsonBody, Models, Request
+from gateway.contract.objects import owner_of
 from gateway.contract.route import NO_METADATA
 from gateway.errors import BadRequest, BrokeOff, ClientLeft, GatewayError, Overloaded, Stopping, TooLarge
 from gateway.middleware.auth import SUBPROTOCOL
@@ -90,8 +91,7 @@ class ResponseSocketsEndpoint:
             raise Stopping("the gateway is shutting down; ask again", retry_after_s=1)
         if len(self._open) + len(self.drain) >= self.max_open:
             raise Overloaded(f"{self.max_open} connections and requests are open; ask again", retry_after_s=1)
-        caller = Exchange.of(scope).caller
-        owner = caller.subject if caller is not None else ""
+        owner = owner_of(Exchange.of(scope).caller)
         most = max(1, self.max_open // SHARE_OF_ONE)
         if sum(each.owner == owner for each in self._open) >= most:
             raise Overloaded(f"{most} connections of yours are open; close one of them", retry_after_s=1)

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from gateway.contract import Call, Choice, Head
-from gateway.contract.objects import AccountObject, ObjectKind
+from gateway.contract.objects import AccountObject, ObjectKind, owner_of
 from gateway.contract.part import Figure, Part, ending_with, gauge
 from gateway.errors import BadRequest, GatewayError, Overloaded, Stopping, TimedOut, Unavailable, Unexpected
 from gateway.logs import traceback_text
@@ -103,7 +103,7 @@ class BackgroundMiddleware(Part):
             )
         if not self.shelf.days:
             raise BadRequest("this gateway keeps no responses, and makes none in the background", param="background")
-        owner = exchange.caller.subject if exchange.caller is not None else ""
+        owner = owner_of(exchange.caller)
         if sum(each.owner == owner for each in self._running.values()) >= self.max_of_one:
             raise Overloaded(
                 f"{self.max_of_one} responses of yours are being made in the background; wait for one of them, or "
