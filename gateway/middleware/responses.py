@@ -22,7 +22,8 @@ from gateway.proxy.kept import HERE, Item, Kept, Shelf, beside, items_of, page
 from gateway.rules.metadata import MetadataRules
 from gateway.wire.item_references import looked_up, may_refer
 from gateway.wire.items import MAX_ITEMS, has_more_items
-from gateway.wire.responses import COMPLETION, RESPONSE, accounts_in, is_own, response_of
+from gateway.wire.response_items import accounts_in, is_own, response_of
+from gateway.wire.responses import COMPLETION, RESPONSE
 
 KINDS: Mapping[str, ObjectKind] = {RESPONSE: ObjectKind.RESPONSE, COMPLETION: ObjectKind.COMPLETION}
 TYPES = frozenset({"chat", "responses"})

@@ -52,7 +52,8 @@ from gateway.wire.form import upload_of
 from gateway.wire.openai import StreamReading
 from gateway.wire.pass_through import PASS_THROUGH, Passed, passed_request
 from gateway.wire.realtime import query_for
-from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
+from gateway.wire.response_items import for_provider
+from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
 from gateway.wire.session_config import (
     CALL,
     CALL_ID,
