@@ -1,18 +1,16 @@
 """The door to the batches that the gateway runs itself."""
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Select, and_, case, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.batches import Batch, Held, Run
 from gateway.state.database.engine import connected, engine_of
 from gateway.state.database.errors import border
 from gateway.state.database.schema import BATCH_RUNS
-from gateway.state.database.transaction import IDLE
+from gateway.state.database.writing import writing
 
 
 class StoredRuns:
@@ -36,7 +34,7 @@ class StoredRuns:
     async def add(self, run: Run) -> None:
         created_at = run.batch.created_at
         row = {"id": run.batch.id, "account": run.account, "owner": run.owner, "created_at": created_at}
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             await connection.execute(insert(BATCH_RUNS).values(row | _columns(run.batch) | {"leased_until": 0.0}))
             await connection.commit()
 
@@ -48,7 +46,7 @@ class StoredRuns:
 
     async def cancel(self, batch_id: str, at: int) -> None:
         open_ = and_(BATCH_RUNS.c.id == batch_id, BATCH_RUNS.c.is_over.is_(False), BATCH_RUNS.c.cancelled_at.is_(None))
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             nobodys = case((BATCH_RUNS.c.leased_by.is_(None), 0.0), else_=BATCH_RUNS.c.leased_until)
             await connection.execute(update(BATCH_RUNS).where(open_).values(cancelled_at=at, leased_until=nobodys))
             await connection.commit()
@@ -61,7 +59,7 @@ class StoredRuns:
             owner = await connection.scalar(_next_owner(due))
         own = and_(due, BATCH_RUNS.c.owner == owner)
         first = select(BATCH_RUNS).where(own).order_by(BATCH_RUNS.c.created_at, BATCH_RUNS.c.id).limit(1)
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             row = (await connection.execute(first.with_for_update(skip_locked=True))).first()
             if row is None:
                 return None
@@ -84,19 +82,12 @@ class StoredRuns:
     async def _written(self, batch: Batch, by: str, lease: dict[str, Any]) -> Held:
         mine = and_(BATCH_RUNS.c.id == batch.id, BATCH_RUNS.c.leased_by == by, BATCH_RUNS.c.is_over.is_(False))
         changes = update(BATCH_RUNS).where(mine).values(_columns(batch) | lease)
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             row = (await connection.execute(changes.returning(BATCH_RUNS.c.cancelled_at))).first()
             await connection.commit()
         if row is None:
             return "lost"
         return "cancelled" if row.cancelled_at is not None else "held"
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with border(self._deadline_s), connected(self._engine, writes=True) as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
-            yield connection
 
 
 def _due(now_s: float) -> ColumnElement[bool]:

@@ -1,18 +1,15 @@
 """The door to the batches at providers that are not billed yet."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, and_, case, delete, insert, select, update
 
 from gateway.contract.batches import Watch
 from gateway.errors import Conflict
 from gateway.state.database.engine import connected, engine_of
 from gateway.state.database.errors import border
 from gateway.state.database.schema import BATCH_WATCHES as WATCHES
-from gateway.state.database.transaction import IDLE
+from gateway.state.database.writing import writing
 
 
 class StoredWatches:
@@ -50,7 +47,7 @@ class StoredWatches:
         async with border(self._deadline_s), connected(self._engine) as connection:
             if not (await connection.execute(first)).first():
                 return None  # as nearly always, and nobody was locked out for it
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             row = (await connection.execute(first.with_for_update(skip_locked=True))).first()
             if row is None:
                 return None
@@ -72,17 +69,10 @@ class StoredWatches:
 
     async def _run(self, statement: Any) -> int:
         """How many rows that was about."""
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             done = await connection.execute(statement)
             await connection.commit()
             return int(done.rowcount)
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with border(self._deadline_s), connected(self._engine, writes=True) as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
-            yield connection
 
 
 def _is(watch: Watch) -> ColumnElement[bool]:

@@ -1,13 +1,11 @@
 """The door to the ledger: what requests used and cost, the totals of budgets, and alerts that are to be sent."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, Select, Table, and_, delete, func, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import RowMapping, Select, Table, and_, delete, insert, select, tuple_, update
 
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Hold, Unit
@@ -19,8 +17,8 @@ from gateway.state.database.inserting import STAYS, Inserting, PostgresInserting
 from gateway.state.database.ledger_rows import Alerting, DueAlert, Total, UsageRow
 from gateway.state.database.reading import Row
 from gateway.state.database.schema import LEDGER, OPEN_REQUESTS, OUTBOX, TOTALS, USAGE_DAYS
-from gateway.state.database.transaction import IDLE
 from gateway.state.database.usage_queries import usage_query, usage_row
+from gateway.state.database.writing import writing
 
 LEADERS = 500
 AT_ONCE = 100
@@ -82,7 +80,7 @@ class LedgerStore:
         if self._writer is not None:
             async with border(self._deadline_s):
                 return await self._writer.run(lambda file: self._add(SqliteInserting(file), by_id, at))
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             written = await connection.run_sync(lambda sync: self._add(PostgresInserting(sync), by_id, at))
             await connection.commit()
         return written
@@ -142,7 +140,7 @@ class LedgerStore:
     async def note_open(self, replica: str, note: int, entries: Sequence[Entry]) -> None:
         """What the requests under way of a process come to by now; `note` is higher than that which it replaces."""
         row = {"note": note, "entries": msgspec.json.encode(entries)}
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             replacing = update(OPEN_REQUESTS).where(OPEN_REQUESTS.c.replica == replica).values(row)
             if not (await connection.execute(replacing)).rowcount:
                 await connection.execute(insert(OPEN_REQUESTS).values(replica=replica, **row))
@@ -163,7 +161,7 @@ class LedgerStore:
 
     async def forget_open(self, replica: str, note: int) -> None:
         """Unless it has been replaced since."""
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             await connection.execute(delete(OPEN_REQUESTS).where(_is_note(replica, note)))
             await connection.commit()
 
@@ -178,7 +176,7 @@ class LedgerStore:
         async with border(self._deadline_s), connected(self._engine) as connection:
             if not (await connection.execute(due)).first():
                 return []  # as nearly always, and nobody was locked out for it
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             keys = [tuple(row) for row in await connection.execute(due.with_for_update(skip_locked=True))]
             claimed = await connection.execute(
                 update(OUTBOX)
@@ -203,7 +201,7 @@ class LedgerStore:
         alert = due.alert
         same = (OUTBOX.c.key == alert.key, OUTBOX.c.begins == alert.begins_s, OUTBOX.c.threshold == alert.threshold)
         query = update(OUTBOX).where(*same, OUTBOX.c.attempts == due.attempts)
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             await connection.execute(query.values(state=state, targets=targets, due_at=due_at, problem=problem))
             await connection.commit()
 
@@ -233,7 +231,7 @@ class LedgerStore:
         keys = tuple_(*table.primary_key)
         deleted = 0
         while True:
-            async with self._writing() as connection:
+            async with writing(self._engine, self._deadline_s) as connection:
                 some = select(*table.primary_key).where(where).limit(batch).with_for_update(skip_locked=True)
                 rows = [tuple(row) for row in await connection.execute(some)]
                 if rows:
@@ -246,13 +244,6 @@ class LedgerStore:
     async def _rows(self, row_type: type[Row], query: Select[Any]) -> list[Row]:
         async with border(self._deadline_s), connected(self._engine) as connection:
             return [_struct(row_type, row) for row in (await connection.execute(query)).mappings()]
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with border(self._deadline_s), connected(self._engine, writes=True) as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
-            yield connection
 
 
 def _is_note(replica: str, note: int) -> Any:

@@ -1,12 +1,11 @@
 """The door to what callers have made at accounts: files, uploads, batches, responses."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, and_, delete, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.objects import AccountObject, ObjectKind, check_size
@@ -15,7 +14,7 @@ from gateway.errors import Conflict
 from gateway.state.database.engine import connected, engine_of
 from gateway.state.database.errors import border
 from gateway.state.database.schema import OBJECTS
-from gateway.state.database.transaction import IDLE
+from gateway.state.database.writing import writing
 from gateway.state.objects.memory import merged, other_id
 
 ATTEMPTS = 4
@@ -55,7 +54,7 @@ class ObjectStore:
             check_size(each)
         for attempts_left in reversed(range(ATTEMPTS)):
             try:
-                async with self._writing() as connection:
+                async with writing(self._engine, self._deadline_s) as connection:
                     kept = [await self._remember(connection, each) for each in new]
                     await connection.commit()
                     return kept
@@ -88,7 +87,7 @@ class ObjectStore:
         check_size(known)
         there = (OBJECTS.c.owner == known.owner, OBJECTS.c.account == known.account)
         same = and_(_is(known), *there, OBJECTS.c.expires_at > self._clock())
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             done = await connection.execute(update(OBJECTS).where(same).values(data=known.data))
             await connection.commit()
         return done.rowcount > 0
@@ -126,7 +125,7 @@ class ObjectStore:
             return [_object(row) for row in rows]
 
     async def forget(self, gone: AccountObject) -> None:
-        async with self._writing() as connection:
+        async with writing(self._engine, self._deadline_s) as connection:
             await connection.execute(delete(OBJECTS).where(_is(gone)))
             await connection.commit()
 
@@ -135,7 +134,7 @@ class ObjectStore:
         expired = select(OBJECTS.c.kind, OBJECTS.c.id).where(OBJECTS.c.expires_at <= self._clock()).limit(batch)
         forgotten = 0
         while True:
-            async with self._writing() as connection:
+            async with writing(self._engine, self._deadline_s) as connection:
                 keys = [tuple(row) for row in await connection.execute(expired.with_for_update(skip_locked=True))]
                 if keys:
                     await connection.execute(delete(OBJECTS).where(tuple_(*OBJECTS.primary_key).in_(keys)))
@@ -143,13 +142,6 @@ class ObjectStore:
             forgotten += len(keys)
             if len(keys) < batch:
                 return forgotten
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with border(self._deadline_s), connected(self._engine, writes=True) as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
-            yield connection
 
 
 def _is(one: AccountObject) -> Any:
