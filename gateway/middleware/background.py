@@ -17,7 +17,7 @@ from gateway.contract.objects import AccountObject, ObjectKind, owner_of
 from gateway.contract.part import Figure, Part, ending_with, gauge
 from gateway.errors import BadRequest, GatewayError, Overloaded, Stopping, TimedOut, Unavailable, Unexpected
 from gateway.logs import traceback_text
-from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
+from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, receiving, send_body
 from gateway.proxy.exchange import KEY, Exchange
 from gateway.proxy.kept import LONGEST_S, Shelf
 from gateway.wire.responses import RESPONSES, error_fields
@@ -177,13 +177,9 @@ class BackgroundMiddleware(Part):
         async def send(message: Message) -> None:
             parts.append(message.get("body", b""))
 
-        async def receive() -> Message:
-            await asyncio.Event().wait()  # nobody is there who could leave
-            return {"type": "http.disconnect"}
-
         try:
             with exchange.interruptible():
-                await self.inner({**scope, "state": {KEY: exchange}}, receive, send)
+                await self.inner({**scope, "state": {KEY: exchange}}, receiving(), send)
         finally:
             asked.limit_headers = exchange.limit_headers
         return b"".join(parts)

@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -21,7 +21,7 @@ from gateway.contract.part import Figure, Part, ending_with, gauge
 from gateway.contract.request import FormPart
 from gateway.errors import BrokeOff, GatewayError, NotFound, Overloaded
 from gateway.proxy.account import HeldAnswer
-from gateway.proxy.asgi import ASGIApp, Message
+from gateway.proxy.asgi import ASGIApp, Message, receiving
 from gateway.proxy.exchange import KEY, Exchange
 from gateway.proxy.kept import Shelf
 from gateway.proxy.responder import Responder
@@ -152,22 +152,17 @@ class CallResponder(Part):
         exchange.dialect, exchange.route, exchange.caller = self.dialect, "/realtime", asked.caller
         exchange.metadata, exchange.choice = asked.metadata, Choice(target)
         exchange.call = Call(self.dialect, ask, request, asked.provider_key)
-        messages: list[Message] = [{"type": "websocket.connect"}]
-
-        async def receive() -> Message:
-            if not messages:
-                await asyncio.Event().wait()  # nobody is there who could leave
-            return messages.pop()
 
         async def send(message: Message) -> None:
             if message["type"] == "websocket.accept" and not begun.done():
                 begun.set_result(None)
 
-        scope: dict[str, Any] = {"type": "websocket", "path": "/v1/realtime", "headers": [], "query_string": b""}
+        about = {"type": "websocket", "path": "/v1/realtime", "headers": [], "query_string": b"", "subprotocols": []}
+        receive = receiving({"type": "websocket.connect"})
         error: BaseException | None = None
         try:
             with exchange.interruptible():
-                await self.hear()({**scope, "subprotocols": [], "state": {KEY: exchange}}, receive, send)
+                await self.hear()({**about, "state": {KEY: exchange}}, receive, send)
         except BaseException as raised:
             error = raised
         error = error or exchange.error
