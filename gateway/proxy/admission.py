@@ -258,10 +258,7 @@ class Admission:
             tokens, cost = usage.input_tokens + usage.output_tokens, exchange.cost or 0
         for judge, its_usage in exchange.side_calls:
             tokens += its_usage.input_tokens + its_usage.output_tokens
-            if its_usage.stated_cost is not None and judge.states_cost:
-                cost += its_usage.stated_cost
-            elif judge.price is not None:
-                cost += judge.price.cost(its_usage, exchange.at)
+            cost += judge.cost(its_usage, exchange.at) or 0
         return Amounts(tokens, cost)
 
     def _usage(self, ask: Ask, attempt: Attempt, outcome: Outcome) -> Usage | None:

@@ -7,9 +7,12 @@ import msgspec
 import pytest
 
 from gateway.contract import Caller, Choice, Endpoint, Outcome, Record, Target, Tls
+from gateway.contract.price import Price, Rate, Tariff
 from gateway.contract.route import Candidate, Route, RouteTarget
 from gateway.contract.usage import Usage
 from gateway.providers.demo import Demo
+
+PRICE = Price(row="a/m", version="private", tariffs=(Tariff(rates={"input": Rate(1_000, 1)}),))
 
 
 @pytest.mark.parametrize(
@@ -150,3 +153,21 @@ def test_all_targets_of_a_route_may_be_asked():
 
     assert Choice(first).targets == (first,)
     assert [*Choice(first, Route("v/all", "weight", candidates)).targets] == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("states_cost", "price", "nano"),
+    [(True, PRICE, 5), (False, PRICE, 3_000), (False, None, None)],
+)
+def test_what_a_call_costs_is_said_by_its_provider_or_its_price(states_cost, price, nano):
+    """A provider is believed only where the account says so."""
+    target = Target(
+        name="a/m",
+        model="m",
+        model_types=frozenset({"chat"}),
+        provider=Demo(),
+        price=price,
+        states_cost=states_cost,
+    )
+
+    assert target.cost(Usage(input=3, stated_cost=5), 0.0) == nano
