@@ -20,13 +20,12 @@ from gateway.contract.objects import AccountObject, ObjectAsk, ObjectKind, not_f
 from gateway.contract.part import Figure, Part, ending_with, gauge
 from gateway.contract.request import FormPart
 from gateway.errors import BrokeOff, GatewayError, NotFound, Overloaded
-from gateway.proxy.account import HeldAnswer
 from gateway.proxy.asgi import ASGIApp, Message, receiving
 from gateway.proxy.exchange import KEY, Exchange
 from gateway.proxy.kept import Shelf
 from gateway.proxy.responder import Responder
 from gateway.proxy.session_keys import with_key
-from gateway.proxy.writer import ResponseWriter
+from gateway.proxy.writer import HeldAnswer, ResponseWriter
 from gateway.wire.headers import HEADER
 from gateway.wire.session_config import ACTIONS, ANY_CALL, CALL_ID, CALLS, HANGUP, config_of, hears_only
 
