@@ -170,7 +170,7 @@ class CallResponder(Part):
         elif error is not None:
             await self._hang_up(target, id_)
             log.info("call hung up", call=id_, account=target.account, reason=str(error) or type(error).__name__)
-        if isinstance(error, asyncio.CancelledError) or (error is not None and not isinstance(error, GatewayError)):
+        if error is not None and not isinstance(error, GatewayError):
             raise error
 
     async def _hang_up(self, target: Target, id_: str) -> None:
