@@ -8,10 +8,12 @@ from gateway.proxy.exchange import Exchange
 
 
 class Drain:
-    """The requests under way. They end in three steps: `begin` (take no more), `idle` (wait), `cut` (tell the rest)."""
+    """The requests under way. They end in four steps: `announce` (it will stop, but goes on), `begin` (take no more),
+    `idle` (wait), `cut` (tell the rest)."""
 
     def __init__(self) -> None:
         self.is_stopping = False
+        self.is_refusing = False
         self._open: set[Exchange] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -33,8 +35,12 @@ class Drain:
         if not self._open:
             self._idle.set()
 
-    def begin(self) -> None:
+    def announce(self) -> None:
+        """Whoever looks is told that others have to be asked from now on; who asks all the same is served."""
         self.is_stopping = True
+
+    def begin(self) -> None:
+        self.is_stopping = self.is_refusing = True
 
     async def idle(self) -> None:
         """Returns when nobody is being served."""

@@ -71,11 +71,14 @@ class Http1(Wire):
         self._deadlines: Deadlines[Http1] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def shutdown(self) -> None:
+    def part(self) -> None:
         """Closes now, or once the request is answered that is being answered."""
         self._is_ending = True
         if self._turn is None and not self._is_over:
             self.close()
+
+    def shutdown(self) -> None:
+        self.part()
 
     def close(self) -> None:
         self._is_over = True
