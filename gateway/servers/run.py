@@ -25,6 +25,9 @@ from gateway.servers.lifespan import LifespanFailed, lifespan
 
 MAX_OPEN_FILES = 1_048_576
 SPARE_FILES = 256
+FEW_FILES = 1024
+"""Fewer are no choice of anybody's, but a limit that was not thought of."""
+FEWEST_CONNECTIONS = 16
 CUT_S = 5.0
 """How long a stream may take to send its last event when the drain has run out."""
 LIFESPAN_END_S = 15.0
@@ -69,7 +72,13 @@ def run(
     sys.setswitchinterval(SWITCH_S)
     try:
         serving = servers.find(server)
-        limits = servers.Limits(max_connections=(raise_open_files() - SPARE_FILES) // 2)
+        files = raise_open_files()
+        limits = servers.Limits(max_connections=connections_for(files))
+        if files < FEW_FILES:
+            _say(
+                f"only {files} files may be open, room for {limits.max_connections} connections; raise the limit "
+                "(ulimit -n, LimitNOFILE in systemd, nofile of a container)"
+            )
         with _listen(host, port, limits.backlog) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             end = partial(_end, drain, linger_s, drain_s)
             runner.run(_serve(app, drain, sock, serving, limits, end, on_started))
@@ -182,6 +191,11 @@ def _listen(host: str, port: int, backlog: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             reason = "another program listens there; stop it, or choose another port with --port"
         raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from error
+
+
+def connections_for(files: int) -> int:
+    """How many there may be at once with so many open files: each may be a client's and a provider's."""
+    return max(FEWEST_CONNECTIONS, (files - SPARE_FILES) // 2)
 
 
 def raise_open_files() -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway import servers
+from gateway.servers.run import connections_for
 
 IN_TIME_S = 30
 STREAMS = 50
@@ -101,13 +102,14 @@ sys.exit(
 class Served:
     """A process that serves APP."""
 
-    def __init__(self, folder, stack, server, linger_s, drain_s, fault, port):
+    def __init__(self, folder, stack, server, linger_s, drain_s, fault, port, limits):
         self.port = port
         self._writers = []
         self._folder = folder
         (folder / "app.py").write_text(APP)
         out, err = (stack.enter_context((folder / name).open("wb")) for name in ("out", "err"))
         command = [sys.executable, folder / "app.py", server, str(port), str(linger_s), str(drain_s), fault]
+        command = ["sh", "-c", f'{limits} exec "$@"', "sh", *command]
         self.process = subprocess.Popen(command, stdout=out, stderr=err, cwd=folder)
         stack.callback(self.process.wait)
         stack.callback(self.process.kill)
@@ -179,8 +181,8 @@ def free_port():
 async def start(tmp_path, free_port):
     with ExitStack() as stack:
 
-        def start(server="hypercorn", *, linger_s=0, drain_s=IN_TIME_S, fault="", port=free_port):
-            return Served(tmp_path, stack, server, linger_s, drain_s, fault, port)
+        def start(server="hypercorn", *, linger_s=0, drain_s=IN_TIME_S, fault="", port=free_port, limits=""):
+            return Served(tmp_path, stack, server, linger_s, drain_s, fault, port, limits)
 
         yield start
     await asyncio.sleep(0)  # connections end a turn of the loop after they were closed
@@ -291,6 +293,19 @@ async def test_idle_connections_do_not_hold_the_end(start, server):
 
     assert await served.exit_code() == 0
     assert served.err == []
+
+
+@pytest.mark.parametrize(("files", "connections"), [(1_048_576, 524_160), (1024, 384), (256, 16), (64, 16)])
+def test_few_open_files_are_room_for_few_connections(files, connections):
+    """With 256 of them and less, every connection was closed without a word."""
+    assert connections_for(files) == connections
+
+
+async def test_it_is_told_that_few_files_may_be_open(start):
+    served = start(limits="ulimit -n 200;")
+
+    assert (await served.get(b"/ping"))[0] == 200
+    assert "only 200 files may be open, room for 16 connections" in served.err[0]
 
 
 async def test_sighup_changes_nothing(start, server):
