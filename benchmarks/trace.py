@@ -61,8 +61,8 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             await reader.readexactly(length)
             writer.write(HEAD)
             for event in STREAM.split(b"\n\n")[:-1]:
-                writer.write(b"%x\r\n%b\n\n\r\n" % (len(event) + 2, event))
                 await asyncio.sleep(0.01)
+                writer.write(b"%x\r\n%b\n\n\r\n" % (len(event) + 2, event))
             writer.write(b"0\r\n\r\n")
     except asyncio.IncompleteReadError:
         writer.close()
@@ -92,6 +92,7 @@ async def follow(*, is_routed: bool) -> Trace:
                 got = await post(app, "/v1/chat/completions", body, headers=headers)
             finally:
                 sys.setprofile(None)
+        await asyncio.sleep(0.1)  # until the provider has seen that its connections are closed
     server.close()
     if got.status != 200 or not got.body.endswith(b"data: [DONE]\n\n"):
         raise SystemExit(f"no answer: {got.status} {got.body!r}")

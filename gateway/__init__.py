@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gateway._version import __version__
 
 if TYPE_CHECKING:
-    from gateway.app import Gateway, build_app
+    from gateway.app import build_app
+    from gateway.servers.gateway import Gateway
 
 __all__ = ["Gateway", "__version__", "build_app"]
 

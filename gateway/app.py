@@ -3,20 +3,20 @@
 import asyncio
 import os
 import resource
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
 from time import perf_counter
-from typing import Any
 
 from gateway.batches.setup import batches_from
 from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
-from gateway.contract import Dialect, Guard, Provider, Sink, Tokens, Upstream
+from gateway.contract import Dialect, Guard, Provider, Sink, Target, Tokens, Upstream
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Counters
+from gateway.contract.objects import Objects
 from gateway.contract.part import Part
 from gateway.control.about import OpenApiEndpoint, RootEndpoint
 from gateway.control.control import Control
@@ -54,7 +54,6 @@ from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, SpeakingGemini
 from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
 from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
-from gateway.errors import ConfigError, GatewayError, Stopping
 from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
 from gateway.identity.jwt.jwks import HttpFetch
@@ -82,14 +81,13 @@ from gateway.plugins import MIDDLEWARES, load_plugins
 from gateway.providers.translated import Translated
 from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
-from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
+from gateway.proxy.asgi import ASGIApp
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.checks import Reach
 from gateway.proxy.content import ContentMiddleware
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
-from gateway.proxy.exchange import Exchange
 from gateway.proxy.finished import BatchBills, target_of
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
@@ -101,11 +99,12 @@ from gateway.rules.metadata import MetadataRules
 from gateway.rules.routing import Health
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
-from gateway.settings import settings_from
+from gateway.servers.gateway import Gateway
+from gateway.settings import Settings, settings_from
 from gateway.state.bus import HEALTH, bus_from
 from gateway.state.contents import Contents
 from gateway.state.counters import counters_from
-from gateway.state.ledger import restore
+from gateway.state.ledger import Ledger, restore
 from gateway.state.model_lists import ModelLists
 from gateway.state.records import Records
 from gateway.state.shared_health import SharedHealth
@@ -146,7 +145,7 @@ def build_app(
     cors_origins: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
     max_open: int | None = None,
-) -> "Gateway":
+) -> Gateway:
     """The gateway as an ASGI app, to be served alone or mounted into another.
 
     Args:
@@ -169,6 +168,78 @@ def build_app(
         ConfigError: the configuration cannot be used.
     """
     settings = settings_from(os.environ if environ is None else environ)
+    core = core_of(
+        settings, config, providers=providers, counters=counters, tokens=tokens, sinks=sinks, network=network
+    )
+    apis = (*ALL, *dialects)
+    batches = batches_from(
+        settings, core.control, core.objects, core.live, core.drain, dialects=apis, app=lambda: way.lines
+    )
+    answering = answering_of(core, timing=timing or Timing(), session_timing=session_timing or SessionTiming())
+    way = way_of(
+        core,
+        answering,
+        middlewares=[*load_plugins(MIDDLEWARES).values(), *middlewares],
+        guards=guards,
+        max_body_bytes=max_body_bytes,
+        max_open=max_open or max_open_by_files(),
+        stand_in=batches.local.standing_in if batches is not None else None,
+    )
+    lists = ModelLists(core.network, targets=lambda: core.live.snapshot.targets)
+    parts = parts_of(core, answering, way, lists=lists, runner=batches.runner if batches is not None else None)
+    native = (*NATIVE, *NATIVE_SPEECH, PROXY)
+    described = OpenApiEndpoint(
+        dialects=apis, passed=native, sessions=(REALTIME,), control=ROUTES if core.control is not None else ()
+    )
+    realtime = speaking(REALTIME, way.app)
+    websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
+    other = other_paths(core, answering, parts, lists=lists, described=described)
+    app: ASGIApp = Router((*apis, *native), inference=way.app, websockets=websockets, other=other, apart=way.apart)
+    largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
+    app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
+    app = ErrorsMiddleware(app, dialect=CHAT)
+    app = cors(app, cors_origins or settings.cors_origins)
+    app = core.logging(app, quiet=PROBES)
+    return Gateway(app, parts, drain=core.drain, config=core.live, admission=answering.admission, control=core.control)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """What all requests share: what is configured, who is known, what lasts, what is written down."""
+
+    settings: Settings
+    seal: Seal
+    identities: Identities
+    callers: Callers
+    live: Config
+    counters: Counters
+    control: Control | None
+    ledger: Ledger | None
+    objects: Objects
+    drain: Drain
+    catalogue: Catalogue
+    telemetry: Telemetry
+    records: Records
+    bodies: Bodies
+    http: HttpUpstream
+    guarded: HttpUpstream
+    """For addresses that users chose."""
+    network: Upstream
+    asks: Callable[[ASGIApp], ASGIApp]
+    """Lets those through who are known."""
+    logging: Callable[..., ASGIApp]
+
+
+def core_of(
+    settings: Settings,
+    config: str | Path | None,
+    *,
+    providers: Sequence[Provider],
+    counters: Counters | None,
+    tokens: Tokens | None,
+    sinks: Sequence[Sink] | None,
+    network: Upstream | None,
+) -> Core:
     ways = Ways(settings.egress, settings.proxies)
     pepper = settings.pepper.reveal().encode() if settings.pepper is not None else b""
     seal = Seal(pepper)
@@ -187,8 +258,9 @@ def build_app(
     kept: Counters = counters or counters_from(settings.redis_url, restore=lambda: restore(ledger, kept))
     control = control_from(settings, live, seal, callers.pepper, kept)
     ledger = ledger_from(settings, control)
-    objects = objects_from(control)
     drain = Drain()
+    if control is not None:
+        control.streams.is_stopping = lambda: drain.is_stopping
     catalogue = Catalogue(live)
     telling = settings.telemetry
     tally = Tally(catalogue.described, metadata_keys=telling.metadata_keys, by_user=telling.by_user)
@@ -198,247 +270,207 @@ def build_app(
         lasting=sinks_from(settings, control),
         spool=settings.spool_dir / "records" if settings.spool_dir is not None else None,
     )
-    if control is not None:
-        control.streams.is_stopping = lambda: drain.is_stopping
-    known = tokens or callers
-    failures = Failures()
-    bodies = Bodies()
-    apis = (*ALL, *dialects)
-    third_party: list[Middleware] = [*load_plugins(MIDDLEWARES).values(), *middlewares]
+    return Core(
+        settings=settings,
+        seal=seal,
+        identities=identities,
+        callers=callers,
+        live=live,
+        counters=kept,
+        control=control,
+        ledger=ledger,
+        objects=objects_from(control),
+        drain=drain,
+        catalogue=catalogue,
+        telemetry=telemetry,
+        records=records,
+        bodies=Bodies(),
+        http=http,
+        guarded=guarded,
+        network=network or http,
+        asks=partial(AuthMiddleware, tokens=tokens or callers, failures=Failures()),
+        logging=partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging),
+    )
 
-    batches = batches_from(settings, control, objects, live, drain, dialects=apis, app=lambda: lines)
 
-    # From the inside out.
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """Who answers requests that were let in."""
+
+    health: Health
+    admission: Admission
+    dispatcher: Dispatcher
+    reach: Reach
+    endpoint: InferenceEndpoint
+
+
+def answering_of(core: Core, *, timing: Timing, session_timing: SessionTiming) -> Answering:
+    live, telling = core.live, core.settings.telemetry
     health = Health(Random())
-    bus = bus_from(settings.redis_url, HEALTH)
-    admission = Admission(counters=kept, policies=lambda: live.snapshot.policies, ledger=ledger)
-    tracing = Tracing(telling.traced_accounts, sampling=telling.sampling) if telling.traced_accounts else None
+    admission = Admission(counters=core.counters, policies=lambda: live.snapshot.policies, ledger=core.ledger)
     dispatcher = Dispatcher(
-        network or http,
+        core.network,
         health=health,
         random=Random(),
         admit=admission.enter_target,
-        tracing=tracing,
+        tracing=Tracing(telling.traced_accounts, sampling=telling.sampling) if telling.traced_accounts else None,
         stand_ins={GEMINI_EMBEDDINGS.name: partial(Translated, through=ToEmbeddings(), dialect=EMBEDDINGS)},
     )
-    estimating = EstimateResponder(dispatcher, estimates=ESTIMATES)
-    reach = Reach(network or http, ask=dispatcher.ask, find=live.find_real, dialects=ASKED_FOR)
+    reach = Reach(core.network, ask=dispatcher.ask, find=live.find_real, dialects=ASKED_FOR)
     responder = GuardResponder(
-        estimating, rules=lambda: live.snapshot.guards, reach=reach, may_use=live.may_use_guardrails
+        EstimateResponder(dispatcher, estimates=ESTIMATES),
+        rules=lambda: live.snapshot.guards,
+        reach=reach,
+        may_use=live.may_use_guardrails,
     )
-    sessions = RealtimeEndpoint(responder=responder, timing=session_timing or SessionTiming(), count=admission.count)
-    batch_bills = BatchBills(
-        admission, caller_of=callers.of_subject, target_of=lambda *of: target_of(live.snapshot.targets, *of)
+    bills = BatchBills(
+        admission,
+        caller_of=core.callers.of_subject,
+        target_of=lambda *of: target_of(live.snapshot.targets, *of),
     )
-    of_account = AccountResponder(dispatcher, objects=objects, ask=dispatcher.ask, batch_ended=batch_bills.finished)
-    app: ASGIApp = InferenceEndpoint(
-        responder=responder, timing=timing or Timing(), by_account=of_account, sessions=sessions
+    endpoint = InferenceEndpoint(
+        responder=responder,
+        timing=timing,
+        by_account=AccountResponder(dispatcher, objects=core.objects, ask=dispatcher.ask, batch_ended=bills.finished),
+        sessions=RealtimeEndpoint(responder=responder, timing=session_timing, count=admission.count),
     )
+    return Answering(health=health, admission=admission, dispatcher=dispatcher, reach=reach, endpoint=endpoint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """What a request goes through behind the router."""
+
+    app: ASGIApp
+    apart: Mapping[str, ASGIApp]
+    """Name of a dialect -> what its requests go through instead."""
+    lines: ASGIApp
+    """For the lines of batches, whose caller is known."""
+    background: BackgroundMiddleware
+    contents: Contents | None
+
+
+def way_of(
+    core: Core,
+    answering: Answering,
+    *,
+    middlewares: Sequence[Middleware],
+    guards: Sequence[Guard],
+    max_body_bytes: int,
+    max_open: int,
+    stand_in: Callable[[Target], Target] | None,
+) -> Way:
+    """From the inside out."""
+    live, control, objects, admission = core.live, core.control, core.objects, answering.admission
+    app: ASGIApp = answering.endpoint
     if guards:
         app = GuardMiddleware(app, guards=guards)
     app = BudgetMiddleware(app, admission=admission)
     app = LimitMiddleware(app, rules=admission.holds)
-    for middleware in reversed(third_party):
+    for middleware in reversed(middlewares):
         app = middleware(app)
     contents = Contents(control.records) if control is not None and control.records is not None else None
     if contents is not None:
         app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=contents.add)
-    stand_in = batches.local.standing_in if batches is not None else None
     by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
     app = FileReferencesMiddleware(app, objects=objects)
-    max_open, large, disk = max_open or max_open_by_files(), asyncio.Lock(), Disk(settings.upload_disk_bytes)
-    draining = partial(DrainMiddleware, drain=drain, max_open=max_open)
-    parsing = partial(ParseMiddleware, bodies=bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
-    shelf = Shelf(objects, seal, days=settings.responses_days)
-    storing = RememberMiddleware(app, shelf=shelf)
-    logging = partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging)
-    background = BackgroundMiddleware(storing, inner=logging(draining(app)), shelf=shelf)
+
+    def draining(app: ASGIApp) -> ASGIApp:
+        return DrainMiddleware(app, drain=core.drain, max_open=max_open)
+
+    disk, large = Disk(core.settings.upload_disk_bytes), asyncio.Lock()
+
+    def parsing(app: ASGIApp) -> ASGIApp:
+        return ParseMiddleware(app, bodies=core.bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
 
     def metadata() -> MetadataRules:
         return live.snapshot.metadata
 
-    continuing = parsing(ContinueMiddleware(background, models=live, metadata=metadata, shelf=shelf))
-    about = partial(KeptMiddleware, ask=dispatcher.ask, cancel=background.cancel)
-    keeping = parsing(about(app, models=live, metadata=metadata, shelf=shelf))
+    shelf = Shelf(objects, core.seal, days=core.settings.responses_days)
+    storing = RememberMiddleware(app, shelf=shelf)
+    background = BackgroundMiddleware(storing, inner=core.logging(draining(app)), shelf=shelf)
+    continuing = ContinueMiddleware(background, models=live, metadata=metadata, shelf=shelf)
+    keeping = KeptMiddleware(
+        app,
+        models=live,
+        metadata=metadata,
+        shelf=shelf,
+        ask=answering.dispatcher.ask,
+        cancel=background.cancel,
+    )
     app = parsing(ModelMiddleware(app, models=live, by_account=by_account, metadata=metadata, storing=storing))
-    apart: dict[str, ASGIApp] = {
-        **dict.fromkeys((RESPONSES, TOKENS, COMPACTION), continuing),
-        **dict.fromkeys((RESPONSE, COMPLETION), keeping),
+    apart = {
+        **dict.fromkeys((RESPONSES, TOKENS, COMPACTION), parsing(continuing)),
+        **dict.fromkeys((RESPONSE, COMPLETION), parsing(keeping)),
     }
-    lines = logging(ErrorsMiddleware(draining(ByDialect(app, apart=apart)), dialect=CHAT))
+    return Way(
+        app=draining(core.asks(app)),
+        apart={name: draining(core.asks(each)) for name, each in apart.items()},
+        lines=core.logging(ErrorsMiddleware(draining(ByDialect(app, apart=apart)), dialect=CHAT)),
+        background=background,
+        contents=contents,
+    )
 
-    def admitted(app: ASGIApp) -> ASGIApp:
-        return draining(AuthMiddleware(app, tokens=known, failures=failures))
 
-    app, apart = admitted(app), {name: admitted(each) for name, each in apart.items()}
-
-    asks = partial(AuthMiddleware, tokens=known, failures=failures)
-    upgrade = asks(UpgradeEndpoint())
-    lists = ModelLists(network or http, targets=lambda: live.snapshot.targets)
-    models = asks(ModelsEndpoint(models=live, listed=lists.names))
-    gemini = partial(SpeakingGemini, models, dialect=GEMINI_MODELS)
-    any_models, gemini_models = gemini(is_known=False), gemini(is_known=True)
-    trials = Trials(rules=lambda: live.snapshot.guards, reach=reach, may_use=live.may_use_guardrails, bodies=bodies)
-    hooks = asks(ClaudeCodeEndpoint(trials))
-    parts: list[Part] = [
-        identities,
+def parts_of(core: Core, answering: Answering, way: Way, *, lists: ModelLists, runner: Part | None) -> list[Part]:
+    """In the order in which they are opened."""
+    settings, control, health = core.settings, core.control, answering.health
+    bus = bus_from(settings.redis_url, HEALTH)
+    bills = partial(open_bills, core.drain, answering.admission)
+    return [
+        core.identities,
         *following(control),
-        objects,
-        *bookkeeping(settings, kept, control, ledger, bills=partial(open_bills, drain, admission)),
+        core.objects,
+        *bookkeeping(settings, core.counters, control, core.ledger, bills=bills),
         *((SharedHealth(health, bus),) if bus is not None else ()),
-        live,
-        telemetry,  # before the records, which are closed first and hand it the last of them
-        records,
-        *([contents] if contents is not None else ()),
+        core.live,
+        core.telemetry,  # before the records, which are closed first and hand it the last of them
+        core.records,
+        *((way.contents,) if way.contents is not None else ()),
         *remembering(settings, control),
-        http,
-        guarded,
+        core.http,
+        core.guarded,
         lists,
-        background,
+        way.background,
         Stalls(),  # from now on somebody waits
-        LimitFigures(admission),
-        TargetFigures(health, is_configured=lambda name: bool(catalogue.described(name)[0]), clock=perf_counter),
-        *((batches.runner,) if batches is not None else ()),
+        LimitFigures(answering.admission),
+        TargetFigures(health, is_configured=lambda name: bool(core.catalogue.described(name)[0]), clock=perf_counter),
+        *((runner,) if runner is not None else ()),
     ]
-    native = (*NATIVE, *NATIVE_SPEECH, PROXY)
-    described = OpenApiEndpoint(dialects=apis, passed=native, sessions=(REALTIME,), control=ROUTES if control else ())
-    figures = telemetry.measured = Figures(parts, drain=drain)
-    other = Paths(
+
+
+def other_paths(
+    core: Core, answering: Answering, parts: Sequence[Part], *, lists: ModelLists, described: OpenApiEndpoint
+) -> Paths:
+    """What is no inference."""
+    live, asks = core.live, core.asks
+    upgrade = asks(UpgradeEndpoint())
+    models = asks(ModelsEndpoint(models=live, listed=lists.names))
+    any_models = SpeakingGemini(models, dialect=GEMINI_MODELS, is_known=False)
+    gemini_models = SpeakingGemini(models, dialect=GEMINI_MODELS, is_known=True)
+    trials = Trials(
+        rules=lambda: live.snapshot.guards,
+        reach=answering.reach,
+        may_use=live.may_use_guardrails,
+        bodies=core.bodies,
+    )
+    hooks = asks(ClaudeCodeEndpoint(trials))
+    figures = core.telemetry.measured = Figures(parts, drain=core.drain)
+    return Paths(
         [
             UrlPath(["GET"], "/", RootEndpoint()),
             UrlPath(["GET"], "/openapi.json", described),
             *(UrlPath(["GET"], path, AliveEndpoint()) for path in PROBES[1:4]),
-            UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=drain, config=live.report)),
+            UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=core.drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
             *(UrlPath(["GET"], base + path, any_models) for base in BASES for path in ("/models", "/models/{id:path}")),
             *(UrlPath(["GET"], base + path, gemini_models) for base in BASES for path in GEMINI_PATHS),
             *(UrlPath(["POST"], f"{base}/hooks/claude-code", hooks) for base in BASES),
             UrlPath(["POST"], f"{BASE}/guardrails/test", asks(GuardrailTestEndpoint(trials))),
-            *control_paths(control, bodies=bodies, wrap=asks),
+            *control_paths(core.control, bodies=core.bodies, wrap=asks),
             *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
         ]
     )
-    realtime = speaking(REALTIME, app)
-    websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
-    app = Router((*apis, *native), inference=app, websockets=websockets, other=other, apart=apart)
-    largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
-    app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
-    app = ErrorsMiddleware(app, dialect=CHAT)
-    app = cors(app, cors_origins or settings.cors_origins)
-    app = logging(app, quiet=PROBES)
-    return Gateway(app, parts, drain=drain, config=live, admission=admission, control=control)
-
-
-class Gateway:
-    """The pipeline, and the parts that have to be opened and closed around it.
-
-    Whoever serves it runs its lifespan. Mounted into an app that does not pass the lifespan on, it opens with the first
-    request; `lifespan` can then be used as, or in, the outer app's own.
-
-    Args:
-        parts: opened in this order, and closed the other way round.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        parts: Sequence[Part],
-        *,
-        drain: Drain,
-        config: Config,
-        admission: Admission,
-        control: Control | None = None,
-    ) -> None:
-        self.app = app
-        self.parts = parts
-        self.drain = drain
-        self.models = config
-        self.config = config
-        self.admission = admission
-        self.control = control
-        self._starting: asyncio.Task[AsyncExitStack] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._serve_lifespan(receive, send)
-            return
-        if self._loop is not Exchange.of(scope).loop:
-            await self._opened()
-        await self.app(scope, receive, send)
-
-    async def open(self) -> None:
-        """For whoever closes it, too; given up when it is cancelled. Raises as `_opened` does."""
-        try:
-            await self._opened()
-        except asyncio.CancelledError:
-            await self.close()
-            raise
-
-    async def _opened(self) -> None:
-        """Who comes while it is being opened waits for that, and has its error; the next to come tries again.
-
-        Raises:
-            ConfigError, Unavailable: what keeps it from starting.
-            Stopping: it was closed meanwhile.
-            RuntimeError: it is open in another event loop, where all that it holds on to stays.
-        """
-        if self._starting is None:
-            self._starting = asyncio.create_task(self._start())
-        starting = self._starting
-        if starting.get_loop() is not asyncio.get_running_loop():
-            where = "one is needed for each loop; in tests, `with TestClient(app) as client` keeps to one loop"
-            raise RuntimeError(f"this gateway is open in another event loop: {where}")
-        try:
-            await asyncio.shield(starting)  # the first to come may leave before the others
-        except asyncio.CancelledError:
-            if starting.cancelled():
-                raise Stopping("the gateway was closed while it started; ask again", retry_after_s=1) from None
-            raise
-
-    async def _start(self) -> AsyncExitStack:
-        stack = AsyncExitStack()
-        try:
-            for part in self.parts:
-                await stack.enter_async_context(part.running())
-        except BaseException:
-            await stack.aclose()
-            self._starting = None
-            raise
-        self._loop = asyncio.get_running_loop()
-        return stack
-
-    async def close(self) -> None:
-        starting = self._starting
-        if starting is None:
-            return
-        if not starting.done():
-            starting.cancel()
-            await asyncio.wait([starting])
-        self._starting = self._loop = None
-        if not starting.cancelled() and starting.exception() is None:
-            await starting.result().aclose()
-
-    @asynccontextmanager
-    async def lifespan(self, _: Any = None) -> AsyncIterator[None]:
-        """For an outer app: `Starlette(..., lifespan=gateway.lifespan)`."""
-        await self.open()
-        try:
-            yield
-        finally:
-            await self.close()
-
-    async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            await self.open()
-        except (ConfigError, GatewayError) as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self.close()
-        await send({"type": "lifespan.shutdown.complete"})
 
 
 def open_bills(drain: Drain, admission: Admission) -> Iterator[Entry]:

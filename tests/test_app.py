@@ -10,8 +10,8 @@ import structlog
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from gateway import build_app
-from gateway.app import Gateway, config_path
+from gateway import Gateway, build_app
+from gateway.app import config_path
 from gateway.contract import Endpoint, UpstreamRequest
 from gateway.contract.part import Part
 from gateway.errors import BrokeOff, ConfigError, Stopping, Unavailable, Unreachable

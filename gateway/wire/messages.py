@@ -13,9 +13,8 @@ from gateway.logs import holds_secret, redacted
 from gateway.wire import sse
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
 from gateway.wire.failure import lenient_json
+from gateway.wire.judged import JudgedStream
 from gateway.wire.whole import WholeReading
-
-MAX_EVENT = sse.MAX_EVENT
 
 _NOT_A_MESSAGE = "the provider's answer is not a message of Anthropic's API"
 
@@ -75,56 +74,13 @@ class MessageReading(WholeReading):
         return tier_of(self._counts)
 
 
-class MessageStreamReading:
-    """A `Reading` of an event stream. No byte of it is changed; what comes behind `message_stop` is left out."""
-
-    content_type: str | None = None
-    is_stream = True
+class MessageStreamReading(JudgedStream):
+    """A `Reading` of an event stream."""
 
     def __init__(self) -> None:
-        self.events = 0
-        self.has_begun = False
-        self.is_over = False
-        self._splitter = sse.EventSplitter()
+        super().__init__(b"message_")
         self._counts: TokenUsage | None = None
         self._is_counted = False
-        self._error: UpstreamError | None = None
-
-    def feed(self, data: bytes) -> bytes:
-        if (
-            self.has_begun
-            and data.endswith(b"\n\n")
-            and not self._splitter
-            and b"message_" not in data
-            and b"error" not in data
-        ):  # as nearly always
-            self.events += data.count(b"\ndata:") + data.startswith(b"data:")
-            return data
-        events = self._splitter.feed(data)
-        if len(self._splitter) > MAX_EVENT:
-            raise BrokeOff(f"the provider sent an event of over {MAX_EVENT:,} bytes")
-        for number, event in enumerate(events):
-            if b"data:" in event:  # else it is a comment
-                self.events += 1
-            if not self.has_begun or b"message_" in event or b"error" in event:
-                self._judge(event)
-                if self.is_over:
-                    behind = len(self._splitter) + sum(map(len, events[number + 1 :]))
-                    return data[: len(data) - behind] if behind else data
-        return data
-
-    def end(self) -> bytes:
-        if rest := self._splitter.end():
-            self._judge(rest)
-        if not self.events and not self.has_begun:
-            raise BrokeOff("the provider ended its stream before it began")
-        return b""
-
-    def is_complete(self) -> bool:
-        return self.is_over
-
-    def told_error(self) -> UpstreamError | None:
-        return self._error
 
     def usage(self) -> Usage | None:
         if self._counts is None:
@@ -138,13 +94,10 @@ class MessageStreamReading:
     def service_tier(self) -> str | None:
         return tier_of(self._counts)
 
-    def _judge(self, event: bytes) -> None:
-        """Raises UpstreamError: an error comes first."""
-        data = sse.data_of(event.removeprefix(sse.BOM))
-        if not data:
-            if event.lstrip().startswith((b"{", b"<")):  # no event at all, but a body
-                raise _with_body(event)
-            return
+    def trouble(self, body: bytes) -> UpstreamError:
+        return _with_body(body)
+
+    def judge(self, data: bytes) -> None:
         try:
             said = _event.decode(data)
         except (msgspec.DecodeError, RecursionError):
@@ -160,17 +113,11 @@ class MessageStreamReading:
             case "message_stop":
                 self.is_over = True
             case "error":
-                self._fail(data)
+                self.fail(_with_body(data))
             case "content_block_start" | "content_block_delta":
                 self.has_begun = True
             case "" if said.error:
-                self._fail(data)
-
-    def _fail(self, data: bytes) -> None:
-        error = _with_body(data)
-        if not self.has_begun:
-            raise error
-        self._error = BrokeOff(error.message, code=error.code)
+                self.fail(_with_body(data))
 
 
 def _leniently(body: bytes) -> _Told:

@@ -13,6 +13,7 @@ from gateway.errors import BrokeOff, GatewayError, UpstreamError
 from gateway.logs import redact_text
 from gateway.wire import sse
 from gateway.wire.failure import failure_as, failure_in, lenient_json
+from gateway.wire.judged import JudgedStream
 from gateway.wire.openai import told
 from gateway.wire.whole import WholeReading
 
@@ -140,8 +141,8 @@ class ResponseReading(WholeReading):
         return _tier_of(self._said)
 
 
-class ResponseStreamReading:
-    """A `Reading` of an event stream. No byte of it is changed; what comes behind its last event is left out.
+class ResponseStreamReading(JudgedStream):
+    """A `Reading` of an event stream.
 
     Args:
         is_free: as in `ResponseReading`.
@@ -149,60 +150,14 @@ class ResponseStreamReading:
             background, where its id is what the caller waits for.
     """
 
-    content_type: str | None = None
-    is_stream = True
-
     def __init__(self, *, is_free: bool = False, begins_at_once: bool = False) -> None:
-        self.events = 0
-        self.has_begun = False
-        self.is_over = False
+        super().__init__(b'"response":', MAX_EVENT)
         self.response_id: str | None = None
         self._is_free = is_free
         self._begins_at_once = begins_at_once
-        self._splitter = sse.EventSplitter()
         self._response = msgspec.Raw(b"null")
         """As it was told last."""
         self._said = _Response()
-        self._last = b""
-        """The end of what has passed, with the number of the last event in it."""
-        self._error: UpstreamError | None = None
-
-    def feed(self, data: bytes) -> bytes:
-        if (
-            self.has_begun
-            and data.endswith(b"\n\n")
-            and not self._splitter
-            and b'"response":' not in data
-            and b"error" not in data
-        ):  # as nearly always
-            self.events += data.count(b"\ndata:") + data.startswith(b"data:")
-            self._last = data
-            return data
-        events = self._splitter.feed(data)
-        if len(self._splitter) > MAX_EVENT:
-            raise BrokeOff(f"the provider sent an event of over {MAX_EVENT:,} bytes")
-        for number, event in enumerate(events):
-            if b"data:" in event:  # else it is a comment
-                self.events += 1
-                self._last = event
-                self._judge(event)
-                if self.is_over:
-                    behind = len(self._splitter) + sum(map(len, events[number + 1 :]))
-                    return data[: len(data) - behind] if behind else data
-        return data
-
-    def end(self) -> bytes:
-        if rest := self._splitter.end():
-            self._judge(rest)
-        if not self.events and not self.has_begun:
-            raise BrokeOff("the provider ended its stream before it began")
-        return b""
-
-    def is_complete(self) -> bool:
-        return self.is_over
-
-    def told_error(self) -> UpstreamError | None:
-        return self._error
 
     def usage(self) -> Usage | None:
         return Usage() if self._is_free else Usage.from_openai(self._said.usage)
@@ -218,13 +173,10 @@ class ResponseStreamReading:
         number = max((int(each) for each in _NUMBER.findall(self._last)), default=0) + 1
         return failed_event(number, response)
 
-    def _judge(self, event: bytes) -> None:
-        """Raises UpstreamError: an error comes first."""
-        data = sse.data_of(event.removeprefix(sse.BOM))
-        if not data:
-            if event.lstrip().startswith((b"{", b"<")):  # no event at all, but a body
-                raise _trouble(event)
-            return
+    def trouble(self, body: bytes) -> UpstreamError:
+        return _trouble(body)
+
+    def judge(self, data: bytes) -> None:
         try:
             said = _event.decode(data)
             response = _response.decode(said.response)
@@ -242,19 +194,16 @@ class ResponseStreamReading:
             case "response.completed" | "response.incomplete" | "response.cancelled":
                 self.has_begun = self.is_over = True
             case "response.failed":
-                self._fail(response.error if response is not None else None, data)
+                self._told(response.error if response is not None else None)
                 self.is_over = True
             case "error" | "":
                 value = lenient_json(data)
-                self._fail(value.get("error") or value if isinstance(value, dict) else value, data)
+                self._told(value.get("error") or value if isinstance(value, dict) else value)
             case _:
                 self.has_begun = True
 
-    def _fail(self, error: Any, data: bytes) -> None:
-        told_error = told({"error": error or {"message": "the provider failed"}}, None)
-        if not self.has_begun:
-            raise told_error
-        self._error = BrokeOff(told_error.message)
+    def _told(self, error: Any) -> None:
+        self.fail(told({"error": error or {"message": "the provider failed"}}, None))
 
 
 _NUMBER = re.compile(rb'"sequence_number"\s*:\s*([0-9]{1,9})')

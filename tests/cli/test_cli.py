@@ -51,6 +51,28 @@ def test_check_counts_what_it_found(run):
     assert run("check", "--strict", "gateway.yaml").exit_code == 0
 
 
+def test_check_counts_a_model_once(run):
+    """However many names it has."""
+    virtual = """---
+type: provider-account/virtual-model
+name: models
+integrations:
+  - type: integration/model/virtual
+    name: any
+    model_types: [chat]
+    slug: acme-any
+    alias: [any, small]
+    routing_config:
+      type: priority-based-routing
+      load_balance_targets:
+        - {target: main/small, priority: 0}
+"""
+
+    result = run("check", "gateway.yaml", files={"gateway.yaml": GOOD + virtual})
+
+    assert result.output.splitlines()[0] == "2 accounts, 3 models"
+
+
 def test_check_shows_warnings(run):
     """They do not fail it: a newer gateway may know the field."""
     result = run("check", "gateway.yaml", files={"gateway.yaml": GOOD + "nmae: main\n"})

@@ -6,7 +6,8 @@ import pytest
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, Refused
 from gateway.wire.anthropic import headers_for
-from gateway.wire.messages import MAX_EVENT, MessageReading, MessageStreamReading
+from gateway.wire.messages import MessageReading, MessageStreamReading
+from gateway.wire.sse import MAX_EVENT
 
 USAGE = {
     "input_tokens": 7,

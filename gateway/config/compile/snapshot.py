@@ -499,7 +499,7 @@ class Report(msgspec.Struct, frozen=True):
     """What `gateway check` found.
 
     Args:
-        models: by all their names.
+        models: each by one name, however many it has.
         accounts: of whom they are.
         without_alias: those that have no name but `account/model`.
     """
@@ -521,7 +521,7 @@ def check(path: Path, settings: Settings, *, has_secrets: bool = True) -> Report
     snapshot = compile_snapshot(load(path), providers_by_type(), secrets, egress=settings.egress)
     refuse_without_models(snapshot, str(path))
     return Report(
-        models=tuple(snapshot.targets),
+        models=tuple(dict.fromkeys(target.name for target in snapshot.targets.values())),
         accounts=frozenset(target.account for target in snapshot.targets.values()),
         without_alias=_without_alias(snapshot),
         warnings=snapshot.warnings,

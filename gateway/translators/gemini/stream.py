@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract.usage import Usage
-from gateway.errors import BrokeOff, UpstreamError
+from gateway.errors import BrokeOff
 from gateway.translators.chat import FunctionCall
+from gateway.translators.chunked import CallPlaces, ChunkReading
 from gateway.translators.gemini.reply import (
     MALFORMED,
     Part,
@@ -24,12 +24,9 @@ from gateway.translators.gemini.reply import (
     pictures_of,
     usage_fields,
 )
-from gateway.translators.messages.said import Call, Choice, Said, completion_of
-from gateway.translators.reading import EventReading
-from gateway.wire.sse import DONE
+from gateway.translators.said import Call, Choice, Completion, Said
 from gateway.wire.whole import MAX_DOCUMENT
 
-MAX_CALLS = 1000
 MAX_CANDIDATES = 128
 _EVENT = b'data: {"candidates":[{"content":{"parts":[%b],"role":"model"},"index":%d}],%b}\n\n'
 _encode = msgspec.json.Encoder().encode
@@ -50,27 +47,18 @@ class _Calling:
 class _Candidate:
     """How far one answer has come."""
 
-    __slots__ = ("annotations", "calls", "finish", "is_refused", "numbers", "thoughts")
+    __slots__ = ("annotations", "calls", "finish", "is_refused", "places", "thoughts")
 
     def __init__(self) -> None:
         self.thoughts = Thoughts()
         self.calls: list[_Calling] = []
-        self.numbers: dict[int, _Calling] = {}
-        """Index of a call with the provider -> the call."""
+        self.places = CallPlaces()
         self.annotations: list[dict[str, Any]] = []
         self.finish: str | None = None
         self.is_refused = False
 
-    def calling(self, call: Call) -> _Calling | None:
-        """The one of which this is a piece; None: a new one."""
-        if call.index is not None:
-            return self.numbers.get(call.index)
-        if id_ := str(call.id or ""):
-            return next((each for each in self.calls if each.id == id_), None)
-        return None if call.function.name or not self.calls else self.calls[-1]
 
-
-class StreamedReply(EventReading):
+class StreamedReply(ChunkReading):
     def __init__(self, shown: Shown) -> None:
         super().__init__()
         self._shown = shown
@@ -79,38 +67,22 @@ class StreamedReply(EventReading):
         self._candidates: dict[int, _Candidate] = {}
         self._size = 0
         """Bytes of arguments that are held."""
-        self._tier: str | None = None
 
-    def event(self, data: bytes) -> bytes:
-        if data == DONE:
-            return self._end()
-        try:
-            chunk = completion_of(data)
-        except UpstreamError as error:
-            if not self.has_begun:
-                raise
-            raise BrokeOff(error.message, code=error.code) from error
+    def chunk(self, chunk: Completion) -> bytes:
         if not self._about:
             self._about = _encode(self._shown.about(chunk.id))[1:-1]
-        if chunk.usage is not None and (usage := Usage.from_openai(chunk.usage)) is not None:
-            self.told_usage = usage.over(self.told_usage)
-        self._tier = chunk.service_tier or self._tier
         return b"".join(map(self._choice, chunk.choices or ()))
 
-    def end(self) -> bytes:
-        """Some leave out `[DONE]`; a finish reason is as good."""
-        out = super().end()
-        if rest := bytes(self._held).strip():
-            self._held.clear()
-            out += self.feed(b"%b\n\n" % rest) if rest.startswith(b"data:") else self.event(rest)
-        if self.events == 0 and not self.has_begun:
-            raise BrokeOff("the provider ended its stream before it began")
+    def has_finished(self) -> bool:
         candidates = self._candidates.values()
-        is_whole = bool(candidates) and all(each.finish is not None for each in candidates)
-        return out + self._end() if is_whole and not self.is_over else out
+        return bool(candidates) and all(each.finish is not None for each in candidates)
 
-    def service_tier(self) -> str | None:
-        return self._tier
+    def last(self) -> bytes:
+        told = {
+            "candidates": [self._last(index, each) for index, each in sorted(self._candidates.items())],
+            **usage_fields(self.told_usage),
+        }
+        return b"data: %b,%b}\n\n" % (_encode(told)[:-1], self._about)
 
     def _choice(self, choice: Choice) -> bytes:
         candidate = self._candidates.get(choice.index)
@@ -151,35 +123,19 @@ class StreamedReply(EventReading):
         return parts
 
     def _call(self, call: Call, candidate: _Candidate) -> None:
-        calling = candidate.calling(call)
-        if calling is None:
+        number = candidate.places.of(call)
+        if number is None:
             if not call.function.name:
                 return  # nothing that could be called
-            if len(candidate.calls) >= MAX_CALLS:
-                raise BrokeOff(f"the provider made more than {MAX_CALLS:,} calls")
             id_ = str(call.id or f"call_{self._shown.new_id()}")
-            calling = _Calling(id_, call.function.name, call.extra_content)
-            candidate.calls.append(calling)
-            if call.index is not None:
-                candidate.numbers[call.index] = calling
+            number = candidate.places.add(call, id_)
+            candidate.calls.append(_Calling(id_, call.function.name, call.extra_content))
         self.has_begun = True
-        arguments = call.function.arguments
-        if arguments:
-            text = arguments if isinstance(arguments, str) else _encode(arguments).decode()
-            self._size += len(text)
+        if fragment := call.fragment:
+            self._size += len(fragment)
             if self._size > MAX_DOCUMENT:
                 raise BrokeOff("the provider's calls are too large to be translated")
-            calling.arguments.append(text)
-
-    def _end(self) -> bytes:
-        if not self.has_begun:
-            raise BrokeOff("the provider ended its stream before it began")
-        self.is_over = True
-        told = {
-            "candidates": [self._last(index, each) for index, each in sorted(self._candidates.items())],
-            **usage_fields(self.told_usage),
-        }
-        return b"data: %b,%b}\n\n" % (_encode(told)[:-1], self._about)
+            candidate.calls[number].arguments.append(fragment)
 
     def _last(self, index: int, candidate: _Candidate) -> dict[str, Any]:
         """What of it has waited for its end, and why that came."""

@@ -17,8 +17,8 @@ from gateway.translators.gemini.reply import (
     pictures_of,
     usage_fields,
 )
-from gateway.translators.messages.said import Choice, Said, completion_of
 from gateway.translators.reading import DocumentReading
+from gateway.translators.said import Choice, Said, completion_of
 
 
 class ReplyReading(DocumentReading):

@@ -10,8 +10,8 @@ import msgspec
 
 from gateway.contract.usage import Usage
 from gateway.translators.growing import Growing
-from gateway.translators.messages.said import usage_fields
 from gateway.translators.messages.sealed import UNSIGNED
+from gateway.translators.messages.words import usage_fields
 
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])

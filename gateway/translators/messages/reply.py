@@ -10,9 +10,10 @@ import msgspec
 
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff
-from gateway.translators.messages.said import Said, citation_of, completion_of, picture_of, stop_of, usage_fields
 from gateway.translators.messages.sealed import UNSIGNED, sealed
+from gateway.translators.messages.words import citation_of, stop_of, usage_fields
 from gateway.translators.reading import DocumentReading
+from gateway.translators.said import Said, completion_of, picture_of
 
 
 class ReplyReading(DocumentReading):

@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, GatewayError
-from gateway.translators.messages.said import Call, Choice, Said, picture_of
+from gateway.translators.chunked import CallPlaces
 from gateway.translators.responses.events import ResponseEvents
 from gateway.translators.responses.sealed import seal
 from gateway.translators.responses.tools import Offered
+from gateway.translators.said import Call, Choice, Said, picture_of
 
-MAX_CALLS = 1000
 _CUT_BY: Mapping[str, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _DATA_URI = ";base64,"
 
@@ -28,16 +26,12 @@ class Narrator:
     def __init__(self, events: ResponseEvents, tools: Mapping[str, Offered], hexadecimal: str) -> None:
         self.events = events
         self.finish_reason: str | None = None
-        self.tier: str | None = None
         self._tools = tools
         self._hexadecimal = hexadecimal
         self._blocks: list[dict[str, Any]] = []
         """Of thinking, whole: what the provider wants back."""
         self._has_thought = False
-        self._ids: list[str] = []
-        """Of the calls, in their order."""
-        self._numbers: dict[int, int] = {}
-        """Index of a call with the provider -> its place among them."""
+        self._calls = CallPlaces()
 
     @property
     def has_ended(self) -> bool:
@@ -52,10 +46,10 @@ class Narrator:
                 raise BrokeOff("the provider ended its answer with an error")
         return out
 
-    def end(self, usage: Usage | None, at: int) -> bytes:
+    def end(self, usage: Usage | None, tier: str | None, at: int) -> bytes:
         rest = self._sealed()
-        if self.tier is not None:
-            self.events.response["service_tier"] = self.tier
+        if tier is not None:
+            self.events.response["service_tier"] = tier
         return rest + self.events.end(usage, cut_by=_CUT_BY.get(self.finish_reason or ""), completed_at=at)
 
     def fail(self, error: GatewayError, usage: Usage | None) -> bytes:
@@ -108,34 +102,20 @@ class Narrator:
         return self._sealed() + self.events.text(shown) if shown else b""
 
     def _call(self, call: Call) -> bytes:
-        number = self._numbers.get(call.index) if call.index is not None else self._place_of(call)
+        number = self._calls.of(call)
         out = b""
         if number is None:
-            if not call.function.name:
+            name = call.function.name
+            if not name:
                 return b""  # nothing that could be called
-            number = len(self._ids)
-            if number >= MAX_CALLS:
-                raise BrokeOff(f"the provider made more than {MAX_CALLS:,} calls")
-            id_ = str(call.id or f"call_{self._hexadecimal}_{number}")
-            self._ids.append(id_)
-            if call.index is not None:
-                self._numbers[call.index] = number
+            id_ = str(call.id or f"call_{self._hexadecimal}_{len(self._calls.ids)}")
+            number = self._calls.add(call, id_)
             out = self._sealed()
             if call.extra_content is not None:
                 out += self.events.seal(seal([], {id_: call.extra_content}))
-            name = call.function.name
             out += self.events.call(number, id_, self._tools.get(name) or Offered(name))
-        arguments = call.function.arguments
-        if not arguments:
-            return out
-        fragment = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
-        return out + self.events.arguments(number, fragment)
-
-    def _place_of(self, call: Call) -> int | None:
-        """Of a call without an index: a new one has a name, and an id of its own."""
-        if (id_ := str(call.id or "")) in self._ids:
-            return self._ids.index(id_)
-        return None if call.function.name else len(self._ids) - 1 if self._ids else None
+        fragment = call.fragment
+        return out + self.events.arguments(number, fragment) if fragment else out
 
 
 def _annotation(annotation: Mapping[str, Any]) -> dict[str, Any] | None:

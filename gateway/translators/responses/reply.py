@@ -5,12 +5,12 @@ import msgspec
 from gateway.contract import Call
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff
-from gateway.translators.messages.said import completion_of
 from gateway.translators.reading import DocumentReading
 from gateway.translators.responses.chunks import Narrator
 from gateway.translators.responses.events import ResponseEvents
 from gateway.translators.responses.response import response_to
 from gateway.translators.responses.tools import offered_in
+from gateway.translators.said import completion_of
 
 
 class ReplyReading(DocumentReading):
@@ -25,16 +25,17 @@ class ReplyReading(DocumentReading):
         self.response = response_to(call, hexadecimal, created_at)
         self._narrator = Narrator(ResponseEvents(self.response), offered_in(call.fields), hexadecimal)
         self._at = created_at
+        self._tier: str | None = None
 
     def document(self, body: bytes) -> bytes:
         said = completion_of(body)
         if not said.choices or said.choices[0].message is None:
             raise BrokeOff("the provider's answer has no message in it")
         self.told_usage = Usage.from_openai(said.usage)
-        self._narrator.tier = said.service_tier
+        self._tier = said.service_tier
         self._narrator.choice(said.choices[0])
-        self._narrator.end(self.told_usage, self._at)
+        self._narrator.end(self.told_usage, self._tier, self._at)
         return msgspec.json.encode(self.response)
 
     def service_tier(self) -> str | None:
-        return self._narrator.tier
+        return self._tier

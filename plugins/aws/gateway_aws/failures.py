@@ -12,7 +12,7 @@ from gateway.contract import Head, Target
 from gateway.errors import BrokeOff, Refused
 from gateway.wire.failure import failure_of
 from gateway_aws.frames import Frame
-from gateway_aws.signers import KeySigner
+from gateway_aws.key_signer import KeySigner
 
 STATUSES: Mapping[str, int] = {
     "AccessDeniedException": 403,

@@ -8,24 +8,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gateway.contract import Upstream, UpstreamRequest
 from gateway_aws.accounts import AccessKeyAuth, KeysAuth
+from gateway_aws.key_signer import KeySigner
 
 if TYPE_CHECKING:
     from gateway_aws.identity import OwnIdentity
-
-
-class KeySigner:
-    """A `Signer` whose keys AWS may refuse. `is_renewed`: there may be others then."""
-
-    is_renewed = True
-
-    def drop(self) -> None:
-        """The next request has other keys fetched, unless some were dropped just before."""
-        raise NotImplementedError
-
-    async def sign(self, request: UpstreamRequest, network: Upstream) -> UpstreamRequest:
-        raise NotImplementedError
 
 
 class Signers:

@@ -17,7 +17,7 @@ from botocore.credentials import ReadOnlyCredentials
 from gateway.contract import Upstream, UpstreamRequest
 from gateway.providers.credentials import Fresh
 from gateway.secrecy.secret import Secret
-from gateway_aws.signers import KeySigner
+from gateway_aws.key_signer import KeySigner
 
 _SIGNED = frozenset({"content-type", "host"})
 """Besides what begins with `x-amz`."""

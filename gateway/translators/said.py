@@ -4,27 +4,15 @@ Source: platform.openai.com/docs/api-reference/chat/object and /streaming; `reas
 hub, `reasoning` of OpenRouter and newer vLLM, lists of parts of Mistral, `stop_reason` of vLLM; read 2026-11.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.chat import FunctionCall
 from gateway.wire.failure import failure_in, lenient_json
 from gateway.wire.openai import told
-
-STOPS: Mapping[str, str] = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
-    "content_filter": "refusal",
-}
-"""Finish reason -> stop reason."""
-
-_PLACES = ("start_index", "end_index")
 
 
 class Call(msgspec.Struct):
@@ -35,6 +23,14 @@ class Call(msgspec.Struct):
     """Some count them."""
     function: FunctionCall = msgspec.field(default_factory=FunctionCall)
     extra_content: dict[str, Any] | None = None
+
+    @property
+    def fragment(self) -> str:
+        """A piece of the arguments' JSON text; some send the object itself."""
+        arguments = self.function.arguments
+        if not arguments:
+            return ""
+        return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
 
 
 class Said(msgspec.Struct):
@@ -99,54 +95,8 @@ def completion_of(data: bytes) -> Completion:
     return said
 
 
-def stop_of(choice: Choice, *, has_calls: bool) -> tuple[str, str | None]:
-    """Stop reason, and the text that stopped it, where the provider tells. Raises BrokeOff: it was an error."""
-    reason = (choice.finish_reason or "stop").lower()
-    if reason == "error":
-        raise BrokeOff("the provider ended its answer with an error")
-    if reason == "stop" and isinstance(choice.stop_reason, str):
-        return "stop_sequence", choice.stop_reason
-    stop = STOPS.get(reason, "end_turn")
-    return ("tool_use" if has_calls and stop == "end_turn" else stop), None
-
-
-def usage_fields(usage: Usage | None) -> dict[str, Any]:
-    """As the Messages API tells it: what was read from a cache, or written to one, is no part of `input_tokens`.
-
-    Source: platform.claude.com/docs/en/api/messages, read 2026-11.
-    """
-    used = usage or Usage()
-    written = used.cache_write + used.cache_write_1h
-    fields: dict[str, Any] = {
-        "input_tokens": used.input_tokens - used.cache_read - written,
-        "cache_creation_input_tokens": written,
-        "cache_read_input_tokens": used.cache_read,
-        "output_tokens": used.output_tokens,
-    }
-    if used.reasoning:
-        fields["output_tokens_details"] = {"thinking_tokens": used.reasoning}
-    if used.searches:
-        fields["server_tool_use"] = {"web_search_requests": used.searches}
-    return fields
-
-
-def citation_of(annotation: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where something is from, as Anthropic has it; None: it says nothing of that.
-
-    Source: platform.claude.com/docs/en/build-with-claude/citations and /agents-and-tools/tool-use/web-search-tool.
-    """
-    match annotation:
-        case {"url_citation": {"url": str(url), **more}}:
-            about = {"url": url, "title": more.get("title"), "cited_text": "", "encrypted_index": ""}
-            return {"type": "web_search_result_location", **about}
-        case {"file_citation": {"type": str(), **citation}}:
-            kept: dict[str, Any] = {str(name): value for name, value in citation.items() if name not in _PLACES}
-            return {"type": annotation["file_citation"]["type"], **kept}
-    return None
-
-
 def picture_of(image: Any) -> str:
-    """A picture that was made, as text: callers of the Messages API know no other way to be shown one."""
+    """A picture that was made, as text: for callers who know no other way to be shown one."""
     match image:
         case {"image_url": {"url": str(url)}}:
             return f"![image]({url})"

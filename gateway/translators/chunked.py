@@ -1,0 +1,90 @@
+"""What the other APIs have in common when a chat completion comes to them chunk by chunk."""
+
+from gateway.contract.usage import Usage
+from gateway.errors import BrokeOff, UpstreamError
+from gateway.translators.reading import EventReading
+from gateway.translators.said import Call, Completion, completion_of
+from gateway.wire.sse import DONE
+
+MAX_CALLS = 1000
+
+
+class ChunkReading(EventReading):
+    """Chunks of a chat completion, put into the caller's API. Its own has `chunk`, `last` and `has_finished`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tier: str | None = None
+
+    def chunk(self, chunk: Completion) -> bytes:
+        """What it is to the caller; sets `has_begun` with the first content."""
+        raise NotImplementedError
+
+    def last(self) -> bytes:
+        """What comes when the answer has come to its end."""
+        raise NotImplementedError
+
+    def has_finished(self) -> bool:
+        """Whether a finish reason was told: some leave out `[DONE]`."""
+        raise NotImplementedError
+
+    def event(self, data: bytes) -> bytes:
+        if data == DONE:
+            return self._over()
+        try:
+            chunk = completion_of(data)
+        except UpstreamError as error:
+            if not self.has_begun:
+                raise
+            raise BrokeOff(error.message, code=error.code) from error
+        if chunk.usage is not None and (usage := Usage.from_openai(chunk.usage)) is not None:
+            self.told_usage = usage.over(self.told_usage)
+        self.tier = chunk.service_tier or self.tier
+        return self.chunk(chunk)
+
+    def end(self) -> bytes:
+        out = super().end()
+        if rest := bytes(self._held).strip():
+            self._held.clear()
+            out += self.feed(b"%b\n\n" % rest) if rest.startswith(b"data:") else self.event(rest)
+        if self.events == 0 and not self.has_begun:
+            raise BrokeOff("the provider ended its stream before it began")
+        return out + self._over() if self.has_finished() and not self.is_over else out
+
+    def service_tier(self) -> str | None:
+        return self.tier
+
+    def _over(self) -> bytes:
+        if not self.has_begun and not self.has_finished():
+            raise BrokeOff("the provider ended its stream before it began")
+        self.is_over = True
+        return self.last()
+
+
+class CallPlaces:
+    """Which call a piece belongs to. Providers tell by an index, by an id, or by nothing but their order."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        """Of the calls, in their order."""
+        self._numbers: dict[int, int] = {}
+        """Index of a call with the provider -> its place among them."""
+
+    def of(self, call: Call) -> int | None:
+        """The place of the call of which this is a piece. None: it begins a new one, or, without a name, is nothing
+        that could be called."""
+        if call.index is not None:
+            return self._numbers.get(call.index)
+        if (id_ := str(call.id or "")) in self.ids:
+            return self.ids.index(id_)
+        return None if call.function.name or not self.ids else len(self.ids) - 1
+
+    def add(self, call: Call, id_: str) -> int:
+        """The place of a new call. Raises BrokeOff: there are too many."""
+        number = len(self.ids)
+        if number >= MAX_CALLS:
+            raise BrokeOff(f"the provider made more than {MAX_CALLS:,} calls")
+        self.ids.append(id_)
+        if call.index is not None:
+            self._numbers[call.index] = number
+        return number
