@@ -23,7 +23,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from wsproto.events import Message
 
 from gateway.proxy.asgi import ASGIApp
-from gateway.servers import Limits, Part
+from gateway.servers import Limits, Retire
 from gateway.servers.http1 import Http1
 from gateway.servers.service import Handshake, Service
 from gateway.servers.turn import head_of
@@ -40,7 +40,7 @@ STREAM_ID = 1
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Limits) -> AsyncIterator[Part]:
+async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Limits) -> AsyncIterator[Retire]:
     config = _config()
     context = WorkerContext(None)
     wrapped = ASGIWrapper(cast("Any", app))
@@ -57,7 +57,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
     service = Service(app, state, limits, open_websocket, set(), set())
     server = await service.loop.create_server(partial(Http1, service), sock=sock, backlog=limits.backlog)
     try:
-        yield service.part
+        yield service.retire
     finally:
         server.close()
         await context.terminated.set()
@@ -78,7 +78,7 @@ class WebSocket:
         self._writer = asyncio.StreamWriter(transport, protocol, self._reader, service.loop)
         self._has_ended = False
 
-    def part(self) -> None:
+    def retire(self) -> None:
         """It is one that is under way."""
 
     def shutdown(self) -> None:

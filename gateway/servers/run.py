@@ -122,27 +122,27 @@ async def _serve(
     try:
         async with (
             lifespan(app, end_s=LIFESPAN_END_S) as state,
-            serving(_parting(app, drain), sock, state, limits) as part,
+            serving(_parting(app, drain), sock, state, limits) as retire,
         ):
             starting = None
             freeze()
             if on_started:
                 on_started()
             await stopping.wait()
-            await end(part)
+            await end(retire)
     except asyncio.CancelledError:
         if not stopping.is_set():
             raise
 
 
-async def _end(drain: Drain, linger_s: float, drain_s: float, part: Callable[[], None]) -> None:
+async def _end(drain: Drain, linger_s: float, drain_s: float, retire: Callable[[], None]) -> None:
     drain.announce()
     if linger_s:
         # A client that keeps its connection learns by an answer that it has to open another, and not by a refusal.
         _say(f"stopping: requests are taken for {linger_s:g} s more; a second signal ends all now")
         await asyncio.sleep(linger_s)
     drain.begin()
-    part()
+    retire()
     if drain:
         _say(f"stopping: {len(drain)} requests under way may take {drain_s:g} s more; a second signal ends them now")
     if not await _is_idle(drain, drain_s):

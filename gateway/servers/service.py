@@ -19,7 +19,7 @@ class Handshake(NamedTuple):
 
 
 class Service:
-    """Connections have a `transport`, `part` and `shutdown` for their end, and `close` if they have deadlines.
+    """Connections have a `transport`, `retire` and `shutdown` for their end, and `close` if they have deadlines.
 
     Args:
         open_websocket: takes over a transport.
@@ -50,10 +50,10 @@ class Service:
         self.connections.discard(connection)
         self._left.set()
 
-    def part(self) -> None:
+    def retire(self) -> None:
         """Each closes once nothing is under way on it: a client that would use it again has to open another."""
         for connection in tuple(self.connections):
-            connection.part()
+            connection.retire()
 
     async def end(self) -> None:
         """Returns when all that is under way is over; what takes longer than `Limits.end_s` is cut."""

@@ -269,6 +269,22 @@ async def test_connections_close_once_nothing_is_under_way_on_them(start, server
     assert await stream[0].read() == b""
 
 
+@pytest.mark.parametrize("server", ["hypercorn", "uvicorn"])
+async def test_a_connection_that_is_new_is_left_for_its_first_request(start, server):
+    """It was closed with that on its way, and the client had a reset instead of a refusal."""
+    served = start(server)
+    stream, new = await served.open(b"/some"), await served.connect()
+
+    served.send(signal.SIGTERM)
+    await served.is_stopping()
+    new[1].write(b"GET /ping" + HEAD)
+    refused = await new[0].read()
+    await served.get(b"/release")
+
+    assert refused.startswith(b"HTTP/1.1 503")
+    assert await rest(stream) == b"last."
+
+
 async def test_a_second_signal_ends_at_once(start, server):
     served = start(server)
     await served.open(b"/endless")
