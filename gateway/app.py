@@ -3,14 +3,16 @@
 import asyncio
 import os
 import resource
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
 from time import perf_counter
 
-from gateway.batches.setup import batches_from
+from gateway.batches.check import InputCheck
+from gateway.batches.setup import batches_from, watching_from
+from gateway.batches.watching import Watching
 from gateway.config.catalogue import Catalogue
 from gateway.config.live import Config
 from gateway.contract import Dialect, Guard, Provider, Sink, Target, Tokens, Upstream
@@ -39,12 +41,15 @@ from gateway.dialects import (
     GEMINI_COUNT,
     GEMINI_EMBEDDINGS,
     GEMINI_MODELS,
+    MAKE_RESPONSE,
     MODERATIONS,
     NATIVE,
     NATIVE_SPEECH,
+    PASSED,
     PROXY,
     REALTIME,
     RESPONSE_TOKENS,
+    TUNED_MODELS,
 )
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
 from gateway.endpoints.guardrails import ClaudeCodeEndpoint, GuardrailTestEndpoint, Trials
@@ -53,6 +58,7 @@ from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
 from gateway.endpoints.models import GEMINI_PATHS, ModelsEndpoint, SpeakingGemini
 from gateway.endpoints.realtime import RealtimeEndpoint, UpgradeEndpoint
+from gateway.endpoints.response_sockets import ResponseSocketsEndpoint
 from gateway.endpoints.router import BASES, ByDialect, Paths, Router, UrlPath, speaking, websocket_paths
 from gateway.identity.callers import Callers
 from gateway.identity.jwt import Identities
@@ -74,6 +80,7 @@ from gateway.middleware import (
     ModelMiddleware,
     ParseMiddleware,
     RememberMiddleware,
+    SessionKeyMiddleware,
 )
 from gateway.middleware.cors import cors
 from gateway.middleware.failures import Failures
@@ -83,16 +90,19 @@ from gateway.proxy.account import AccountResponder
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import ASGIApp
 from gateway.proxy.bodies import Bodies
+from gateway.proxy.calls import CallResponder
 from gateway.proxy.checks import Reach
-from gateway.proxy.content import ContentMiddleware
+from gateway.proxy.content import ContentMiddleware, Kept
 from gateway.proxy.dispatch import Dispatcher
 from gateway.proxy.drain import Drain
 from gateway.proxy.estimates import EstimateResponder
-from gateway.proxy.finished import BatchBills, target_of
 from gateway.proxy.guard import GuardResponder
 from gateway.proxy.kept import Shelf
+from gateway.proxy.minting import MintingResponder
 from gateway.proxy.session import SessionTiming
+from gateway.proxy.session_keys import SessionKeys
 from gateway.proxy.spool import Disk
+from gateway.proxy.standing import Standing
 from gateway.proxy.tracing import Tracing
 from gateway.proxy.watch import Timing
 from gateway.rules.metadata import MetadataRules
@@ -113,9 +123,12 @@ from gateway.state.stalls import Stalls
 from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
 from gateway.translators.gemini.embeddings import ToEmbeddings
+from gateway.translators.responses.prepared import prepared
+from gateway.translators.shapes import ChatShapes
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
+from gateway.wire.session_config import CALL, KEYS
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 LASTING_S = 1.0
@@ -172,28 +185,37 @@ def build_app(
         settings, config, providers=providers, counters=counters, tokens=tokens, sinks=sinks, network=network
     )
     apis = (*ALL, *dialects)
+    max_open = max_open or max_open_by_files()
     batches = batches_from(
         settings, core.control, core.objects, core.live, core.drain, dialects=apis, app=lambda: way.lines
     )
-    answering = answering_of(core, timing=timing or Timing(), session_timing=session_timing or SessionTiming())
+    answering = answering_of(
+        core,
+        timing=timing or Timing(),
+        session_timing=session_timing or SessionTiming(),
+        hear=lambda: way.hearing,
+    )
     way = way_of(
         core,
         answering,
         middlewares=[*load_plugins(MIDDLEWARES).values(), *middlewares],
         guards=guards,
         max_body_bytes=max_body_bytes,
-        max_open=max_open or max_open_by_files(),
+        max_open=max_open,
         stand_in=batches.local.standing_in if batches is not None else None,
     )
     lists = ModelLists(core.network, targets=lambda: core.live.snapshot.targets)
     parts = parts_of(core, answering, way, lists=lists, runner=batches.runner if batches is not None else None)
-    native = (*NATIVE, *NATIVE_SPEECH, PROXY)
+    native = (*NATIVE, *NATIVE_SPEECH, PASSED, PROXY)
     described = OpenApiEndpoint(
-        dialects=apis, passed=native, sessions=(REALTIME,), control=ROUTES if core.control is not None else ()
+        dialects=(*apis, TUNED_MODELS),
+        passed=native,
+        sessions=(REALTIME,),
+        control=ROUTES if core.control is not None else (),
     )
-    realtime = speaking(REALTIME, way.app)
-    websockets = Paths([UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)])
-    other = other_paths(core, answering, parts, lists=lists, described=described)
+    websockets = websockets_of(core, way, max_open=max_open)
+    tuned = speaking(TUNED_MODELS, way.app)
+    other = other_paths(core, answering, parts, lists=lists, described=described, tuned=tuned)
     app: ASGIApp = Router((*apis, *native), inference=way.app, websockets=websockets, other=other, apart=way.apart)
     largest = max(max_body_bytes, *(dialect.max_body_bytes or 0 for dialect in apis))
     app = EdgeMiddleware(app, max_body_bytes=largest, hosts=hosts)
@@ -216,6 +238,7 @@ class Core:
     control: Control | None
     ledger: Ledger | None
     objects: Objects
+    shelf: Shelf
     drain: Drain
     catalogue: Catalogue
     telemetry: Telemetry
@@ -225,8 +248,12 @@ class Core:
     guarded: HttpUpstream
     """For addresses that users chose."""
     network: Upstream
+    tokens: Tokens
+    session_keys: SessionKeys
     asks: Callable[[ASGIApp], ASGIApp]
     """Lets those through who are known."""
+    asks_for_key: Callable[..., ASGIApp]
+    """Those who have a key for sessions."""
     logging: Callable[..., ASGIApp]
 
 
@@ -270,6 +297,8 @@ def core_of(
         lasting=sinks_from(settings, control),
         spool=settings.spool_dir / "records" if settings.spool_dir is not None else None,
     )
+    objects = objects_from(control)
+    known, failures, session_keys = tokens or callers, Failures(), SessionKeys(pepper)
     return Core(
         settings=settings,
         seal=seal,
@@ -279,7 +308,8 @@ def core_of(
         counters=kept,
         control=control,
         ledger=ledger,
-        objects=objects_from(control),
+        objects=objects,
+        shelf=Shelf(objects, seal, days=settings.responses_days),
         drain=drain,
         catalogue=catalogue,
         telemetry=telemetry,
@@ -288,7 +318,10 @@ def core_of(
         http=http,
         guarded=guarded,
         network=network or http,
-        asks=partial(AuthMiddleware, tokens=tokens or callers, failures=Failures()),
+        tokens=known,
+        session_keys=session_keys,
+        asks=partial(AuthMiddleware, tokens=known, failures=failures),
+        asks_for_key=partial(SessionKeyMiddleware, keys=session_keys, tokens=known, failures=failures),
         logging=partial(LogMiddleware, record=records.add, rules=lambda: live.snapshot.logging),
     )
 
@@ -301,10 +334,16 @@ class Answering:
     admission: Admission
     dispatcher: Dispatcher
     reach: Reach
+    calls: CallResponder
     endpoint: InferenceEndpoint
+    watching: Watching
+    """Of batches at providers, until they are billed."""
 
 
-def answering_of(core: Core, *, timing: Timing, session_timing: SessionTiming) -> Answering:
+def answering_of(
+    core: Core, *, timing: Timing, session_timing: SessionTiming, hear: Callable[[], ASGIApp]
+) -> Answering:
+    """`hear`: what sessions beside calls go through."""
     live, telling = core.live, core.settings.telemetry
     health = Health(Random())
     admission = Admission(counters=core.counters, policies=lambda: live.snapshot.policies, ledger=core.ledger)
@@ -323,18 +362,36 @@ def answering_of(core: Core, *, timing: Timing, session_timing: SessionTiming) -
         reach=reach,
         may_use=live.may_use_guardrails,
     )
-    bills = BatchBills(
-        admission,
-        caller_of=core.callers.of_subject,
-        target_of=lambda *of: target_of(live.snapshot.targets, *of),
+    watching = watching_from(
+        core.control, core.objects, live, admission, open_=dispatcher.open, responder=lambda: by_account
     )
+    by_account = AccountResponder(
+        dispatcher,
+        objects=core.objects,
+        ask=dispatcher.ask,
+        batch_seen=watching.seen,
+        check_batch=InputCheck(objects=core.objects, open_=dispatcher.open, allows=live.allows),
+    )
+    calls = CallResponder(responder, hear, dialect=REALTIME, shelf=core.shelf, ask=dispatcher.ask)
+    standing = Standing(tokens=core.tokens, models=live, admission=admission)
     endpoint = InferenceEndpoint(
         responder=responder,
         timing=timing,
-        by_account=AccountResponder(dispatcher, objects=core.objects, ask=dispatcher.ask, batch_ended=bills.finished),
-        sessions=RealtimeEndpoint(responder=responder, timing=session_timing, count=admission.count),
+        by_account=by_account,
+        apart={KEYS: MintingResponder(responder, keys=core.session_keys), CALL: calls},
+        sessions=RealtimeEndpoint(
+            responder=responder, timing=session_timing, count=admission.count, check=standing.check
+        ),
     )
-    return Answering(health=health, admission=admission, dispatcher=dispatcher, reach=reach, endpoint=endpoint)
+    return Answering(
+        health=health,
+        admission=admission,
+        dispatcher=dispatcher,
+        reach=reach,
+        calls=calls,
+        endpoint=endpoint,
+        watching=watching,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,8 +401,12 @@ class Way:
     app: ASGIApp
     apart: Mapping[str, ASGIApp]
     """Name of a dialect -> what its requests go through instead."""
+    by_key: ASGIApp
+    """For who may have a key for sessions in place of a token."""
     lines: ASGIApp
     """For the lines of batches, whose caller is known."""
+    hearing: ASGIApp
+    """For sessions beside calls, whose model is known as well."""
     background: BackgroundMiddleware
     contents: Contents | None
 
@@ -370,25 +431,29 @@ def way_of(
     for middleware in reversed(middlewares):
         app = middleware(app)
     contents = Contents(control.records) if control is not None and control.records is not None else None
-    if contents is not None:
-        app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=contents.add)
-    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
+    if contents is not None or core.settings.telemetry.tells_content:
+        keep = partial(kept_by, [core.telemetry.keep, *([contents.add] if contents is not None else ())])
+        app = ContentMiddleware(app, rules=lambda: live.snapshot.logging, keep=keep)
     app = FileReferencesMiddleware(app, objects=objects)
+    by_account = AccountMiddleware(app, models=live, objects=objects, stand_in=stand_in)
 
     def draining(app: ASGIApp) -> ASGIApp:
         return DrainMiddleware(app, drain=core.drain, max_open=max_open)
 
     disk, large = Disk(core.settings.upload_disk_bytes), asyncio.Lock()
+    shapes = {CHAT.name: ChatShapes(MAKE_RESPONSE)}
 
     def parsing(app: ASGIApp) -> ASGIApp:
-        return ParseMiddleware(app, bodies=core.bodies, max_body_bytes=max_body_bytes, disk=disk, large=large)
+        return ParseMiddleware(
+            app, bodies=core.bodies, max_body_bytes=max_body_bytes, disk=disk, large=large, shapes=shapes
+        )
 
     def metadata() -> MetadataRules:
         return live.snapshot.metadata
 
-    shelf = Shelf(objects, core.seal, days=core.settings.responses_days)
+    shelf, inner = core.shelf, core.logging(draining(app))
     storing = RememberMiddleware(app, shelf=shelf)
-    background = BackgroundMiddleware(storing, inner=core.logging(draining(app)), shelf=shelf)
+    background = BackgroundMiddleware(storing, inner=inner, shelf=shelf)
     continuing = ContinueMiddleware(background, models=live, metadata=metadata, shelf=shelf)
     keeping = KeptMiddleware(
         app,
@@ -403,10 +468,13 @@ def way_of(
         **dict.fromkeys((RESPONSES, TOKENS, COMPACTION), parsing(continuing)),
         **dict.fromkeys((RESPONSE, COMPLETION), parsing(keeping)),
     }
+    by_key = draining(core.asks_for_key(app, other=core.asks(app)))
     return Way(
         app=draining(core.asks(app)),
-        apart={name: draining(core.asks(each)) for name, each in apart.items()},
+        apart={**{name: draining(core.asks(each)) for name, each in apart.items()}, CALL: by_key},
+        by_key=by_key,
         lines=core.logging(ErrorsMiddleware(draining(ByDialect(app, apart=apart)), dialect=CHAT)),
+        hearing=inner,
         background=background,
         contents=contents,
     )
@@ -432,17 +500,25 @@ def parts_of(core: Core, answering: Answering, way: Way, *, lists: ModelLists, r
         core.guarded,
         lists,
         way.background,
+        answering.calls,
         Stalls(),  # from now on somebody waits
         LimitFigures(answering.admission),
         TargetFigures(health, is_configured=lambda name: bool(core.catalogue.described(name)[0]), clock=perf_counter),
+        answering.watching,
         *((runner,) if runner is not None else ()),
     ]
 
 
 def other_paths(
-    core: Core, answering: Answering, parts: Sequence[Part], *, lists: ModelLists, described: OpenApiEndpoint
+    core: Core,
+    answering: Answering,
+    parts: Sequence[Part],
+    *,
+    lists: ModelLists,
+    described: OpenApiEndpoint,
+    tuned: ASGIApp,
 ) -> Paths:
-    """What is no inference."""
+    """What is no inference, and has paths of its own. `tuned`: deletes models."""
     live, asks = core.live, core.asks
     upgrade = asks(UpgradeEndpoint())
     models = asks(ModelsEndpoint(models=live, listed=lists.names))
@@ -452,6 +528,7 @@ def other_paths(
         rules=lambda: live.snapshot.guards,
         reach=answering.reach,
         may_use=live.may_use_guardrails,
+        admission=answering.admission,
         bodies=core.bodies,
     )
     hooks = asks(ClaudeCodeEndpoint(trials))
@@ -464,11 +541,32 @@ def other_paths(
             UrlPath(["GET"], "/readyz", ReadyEndpoint(parts, drain=core.drain, config=live.report)),
             UrlPath(["GET"], "/metrics", MetricsEndpoint(figures)),
             *(UrlPath(["GET"], base + path, any_models) for base in BASES for path in ("/models", "/models/{id:path}")),
+            *(UrlPath(["DELETE"], f"{base}/models/{{id:path}}", tuned) for base in BASES),
             *(UrlPath(["GET"], base + path, gemini_models) for base in BASES for path in GEMINI_PATHS),
             *(UrlPath(["POST"], f"{base}/hooks/claude-code", hooks) for base in BASES),
             UrlPath(["POST"], f"{BASE}/guardrails/test", asks(GuardrailTestEndpoint(trials))),
             *control_paths(core.control, bodies=core.bodies, wrap=asks),
             *(UrlPath(["GET"], path, upgrade) for path in websocket_paths(REALTIME)),
+        ]
+    )
+
+
+def websockets_of(core: Core, way: Way, *, max_open: int) -> Paths:
+    """Sessions, and responses, each of which goes the way of a request."""
+    realtime = speaking(REALTIME, way.by_key)
+    responses = ResponseSocketsEndpoint(
+        core.logging(ErrorsMiddleware(way.apart[RESPONSES], dialect=MAKE_RESPONSE)),
+        dialect=MAKE_RESPONSE,
+        models=core.live,
+        prepare=prepared,
+        drain=core.drain,
+        max_open=max_open,
+    )
+    known = core.asks(responses)
+    return Paths(
+        [
+            *(UrlPath(["GET"], path, realtime) for path in websocket_paths(REALTIME)),
+            *(UrlPath(["GET"], base + route, known) for base in BASES for _, route in MAKE_RESPONSE.routes),
         ]
     )
 
@@ -479,6 +577,12 @@ def open_bills(drain: Drain, admission: Admission) -> Iterator[Entry]:
     for exchange in drain:
         if now_s - exchange.started >= LASTING_S:
             yield from admission.so_far(exchange)
+
+
+def kept_by(keepers: Iterable[Callable[[Kept], None]], kept: Kept) -> None:
+    """What was asked and answered, handed to each."""
+    for keep in keepers:
+        keep(kept)
 
 
 def config_path(chosen: str | Path | None) -> Path | None:

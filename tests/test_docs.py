@@ -6,7 +6,7 @@ yaml    The blocks of a page are one configuration: each loads with those above 
         no whole manifest stands `<!-- fragment of: TYPE -->`, above one for Kubernetes `<!-- for: Kubernetes -->`.
 sh      Each `gateway ...` has that command and those options. With a `text` block right below, it is run, and answers
         that; `...` stands for anything. A `gateway serve` is not run: what it shows is compared with the running one.
-toml    It is parsed.
+toml, json  It is parsed.
 python  It is run, in a folder with a `.gateway/admin-token` of a running gateway. Below `<!-- needs: PACKAGE -->`,
         where that is installed; elsewhere it is parsed.
 js      It is parsed, where there is node.
@@ -42,6 +42,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*/*.md"))]
 ADDRESS = "127.0.0.1:8787"
 IN_TIME_S = 60
+KINDS = ("yaml", "sh", "python", "toml", "json", "js")
 FRAGMENT = "fragment of: "
 KUBERNETES = "for: Kubernetes"
 NEEDS = "needs: "
@@ -142,7 +143,7 @@ def environ(**more):
 @each_page
 def test_has_blocks_of_known_kinds(page):
     """A block of another kind would be looked at by nobody."""
-    assert [block.place for block in blocks(page) if block.kind not in ("yaml", "sh", "python", "toml", "js")] == []
+    assert [block.place for block in blocks(page) if block.kind not in KINDS] == []
 
 
 @each_page
@@ -150,6 +151,8 @@ def test_can_read_what_is_for_other_programs(page):
     """Codex itself is run with its block by `tests/e2e/test_e2e_codex.py`."""
     for block in of_kind(page, "toml"):
         assert tomllib.loads(block.text), block.place
+    for block in of_kind(page, "json"):
+        assert msgspec.json.decode(block.text), block.place
 
 
 @each_page
@@ -160,7 +163,7 @@ def test_runs_what_it_shows(page, running, tmp_path):
     (tmp_path / ".gateway").symlink_to(running.folder / ".gateway")
     for block in blocks(page):
         script = block.text.replace(ADDRESS, running.address)
-        if block.kind == "js":
+        if block.kind in ("js", "json"):
             continue
         if block.mark.startswith(NEEDS) and find_spec(block.mark.removeprefix(NEEDS)) is None:
             compile(script, block.place, "exec")

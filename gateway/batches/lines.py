@@ -78,8 +78,10 @@ class Validation:
             return "invalid_method", "the method has to be POST", "method"
         if line.url not in (None, self.endpoint):
             return "mismatched_url", f"the url has to be the endpoint of the batch, {self.endpoint}", "url"
-        if _streams(line.body.get("stream")):
+        if _says_yes(line.body.get("stream")):
             return "invalid_request", "a request of a batch cannot be streamed: leave stream out", "body.stream"
+        if _says_yes(line.body.get("background")):
+            return "invalid_request", "a batch is in the background already: leave background out", "body.background"
         return None
 
 
@@ -118,7 +120,7 @@ def answer(id_: str, custom_id: str, *, response: Any = None, error: dict[str, s
     return msgspec.json.encode({"id": id_, "custom_id": custom_id, "response": response, "error": error}) + b"\n"
 
 
-def _streams(raw: msgspec.Raw | None) -> bool:
+def _says_yes(raw: msgspec.Raw | None) -> bool:
     try:
         return raw is not None and bool(_flag.decode(raw))
     except msgspec.DecodeError:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.batches.files import LocalFile, LocalFiles
+from gateway.batches.work import ON_INTERRUPTION, REPEAT, REPORT
 from gateway.contract import Call, Endpoint, FormBody, Head, JsonBody, Reading, Reply, Target, UpstreamRequest
 from gateway.contract.batches import Batch, Run, Runs
 from gateway.errors import BadRequest, BrokeOff, NotFound, Refused
@@ -113,7 +114,9 @@ class LocalAccounts:
                 return LocalReply(headers, self.files.pieces(file.id))
             case "POST", "/batches":
                 assert isinstance(asked.body, JsonBody)
-                return _told(await self._create(asked.body, request.account))
+                about = request.call.ask.object
+                owner = about.owner if about is not None else ""
+                return _told(await self._create(asked.body, request.account, owner))
             case "GET" | "HEAD", "/batches/{id}":
                 return _told(await self._batch(id_))
             case "POST", "/batches/{id}/cancel":
@@ -144,7 +147,7 @@ class LocalAccounts:
             raise NotFound(f"the file {id_[:100]!r} is not there any more")
         return file
 
-    async def _create(self, body: JsonBody, account: str) -> Batch:
+    async def _create(self, body: JsonBody, account: str, owner: str) -> Batch:
         try:
             fields = msgspec.json.decode(msgspec.json.encode(body.fields), type=BatchFields)
         except (msgspec.DecodeError, ValueError) as error:
@@ -162,6 +165,8 @@ class LocalAccounts:
                 f"a key of metadata has at most {MAX_KEY_CHARS} characters, and a value {MAX_VALUE_CHARS}",
                 param="metadata",
             )
+        if (fields.metadata or {}).get(ON_INTERRUPTION, REPORT) not in (REPORT, REPEAT):
+            raise BadRequest(f"{ON_INTERRUPTION} in metadata is {REPORT} or {REPEAT}", param="metadata")
         await self._file(fields.input_file_id)
         now = int(self._clock())
         batch = Batch(
@@ -172,7 +177,7 @@ class LocalAccounts:
             expires_at=now + WINDOW_S,
             metadata=fields.metadata,
         )
-        await self.runs.add(Run(batch, account))
+        await self.runs.add(Run(batch, account, owner))
         self._wake()
         return batch
 

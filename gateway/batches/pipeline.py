@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gateway.batches.lines import Line
-from gateway.batches.work import Answer
+from gateway.batches.work import Answer, Begin
 from gateway.contract import Caller, Dialect, JsonBody
 from gateway.contract.batches import Batch
 from gateway.proxy.asgi import ASGIApp, Message
@@ -44,7 +44,7 @@ class Pipeline:
         }
         self._name_of = name_of
 
-    async def ask(self, line: Line, batch: Batch, account: str, caller: Caller) -> Answer:
+    async def ask(self, line: Line, batch: Batch, account: str, caller: Caller, begin: Begin) -> Answer:
         dialect, route = self.endpoints[batch.endpoint]
         body = msgspec.json.encode(self._named(line.body, account))
         headers = {
@@ -54,6 +54,7 @@ class Pipeline:
             b"x-tfy-metadata": msgspec.json.encode({"batch_id": batch.id}),
         }
         exchange = Exchange(headers=headers, task=asyncio.current_task(), caller=caller, dialect=dialect, route=route)
+        exchange.before_sending = begin
         scope = {
             "type": "http",
             "method": "POST",

@@ -1,17 +1,19 @@
 """How far a batch is: what was begun, and what came of it. In files, so that a process that is killed loses nothing.
 
-`journal` has a line for each request that was begun, written before it was: after a crash, those without a result may
-have been answered, and are not made again. A result is one whole line of `output.jsonl` or `errors.jsonl`.
+`journal` has a line for each request that was begun, written when only the provider is left to be asked: after a crash,
+those without a result may have been answered, and those that are not in it have not. A result is one whole line of
+`output.jsonl` or `errors.jsonl`.
 """
 
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 JOURNAL, OUTPUT, ERRORS = "journal", "output.jsonl", "errors.jsonl"
-_BEGUN = re.compile(rb"(begun|not) ([0-9]+)\n")
+_NOTE = re.compile(rb"(begun|not|refused) ([0-9]+)\n")
 _NUMBER = re.compile(rb'\{"id":"batch_req_[0-9a-z]+_([0-9]+)"')
 """As `gateway.batches.lines.answer` writes it."""
 
@@ -29,8 +31,10 @@ class Progress:
         self.failed = 0
         self.done: set[int] = set()
         """Numbers of the requests with a result."""
-        self.interrupted: set[int] = set()
-        """Those that were begun, and whose result is lost."""
+        self.interrupted: Counter[int] = Counter()
+        """Those that were begun, and whose result is lost -> how often."""
+        self.refused: Counter[int] = Counter()
+        """Those that were refused for a while -> how often."""
 
     def open(self) -> None:
         """Reads what those have written who worked on it before. A line that was cut short is taken away."""
@@ -38,18 +42,22 @@ class Progress:
         completed = _numbers(self.folder / OUTPUT)
         failed = _numbers(self.folder / ERRORS)
         self.completed, self.failed, self.done = len(completed), len(failed), completed | failed
-        begun: set[int] = set()
+        begun, self.refused = Counter[int](), Counter[int]()
         for line in _whole_lines(self.folder / JOURNAL):
-            if match := _BEGUN.fullmatch(line):
-                (begun.add if match[1] == b"begun" else begun.discard)(int(match[2]))
-        self.interrupted = begun - self.done
+            if match := _NOTE.fullmatch(line):
+                note, number = match[1], int(match[2])
+                begun[number] += (note == b"begun") - (note == b"not")
+                if note != b"begun":
+                    self.refused[number] += 1
+        self.interrupted = Counter({number: begun[number] for number in +begun if number not in self.done})
 
     def begin(self, number: int) -> None:
         self._append(JOURNAL, b"begun %d\n" % number)
 
-    def undo(self, number: int) -> None:
-        """It was not made after all, and may be."""
-        self._append(JOURNAL, b"not %d\n" % number)
+    def undo(self, number: int, *, was_begun: bool) -> None:
+        """It was refused for a while, and so not made after all."""
+        self._append(JOURNAL, b"%b %d\n" % (b"not" if was_begun else b"refused", number))
+        self.refused[number] += 1
 
     def end(self, number: int, answer: bytes, *, is_good: bool) -> None:
         """`answer`: one line, with its end."""

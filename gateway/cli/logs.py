@@ -155,12 +155,18 @@ def _show_one(api: "ControlApi", request_id: str, output: str) -> None:
         if rules:
             fields.append((name, ", ".join(rules)))
     for step in found.steps:
-        about = f"{step.status} in {step.duration_ms:.0f} ms" + (f", {step.reason}" if step.reason else "")
+        about = f"{step.result or step.status} in {step.duration_ms:.0f} ms" + (
+            f", {step.reason}" if step.reason else ""
+        )
+        about += f", by {step.rule}" if step.rule else ""
         fields.append((step.kind, f"{step.name}: {about}"))
     if found.bill is not None:
         fields.append(("price", f"{found.bill.price_row} of {found.bill.price_version}"))
         fields += [(line.name, line.sum) for line in found.bill.lines]
     fields.append(("cost", f"${row.cost}" if row.cost is not None else "not known"))
+    for given in row.feedback:
+        said = " ".join(filter(None, (_value(given.value), given.comment)))
+        fields.append(("feedback", f"{given.name}: {said} ({given.by})"))
     show_fields(fields)
 
 
@@ -172,6 +178,10 @@ def _took(row: "RequestRow") -> str:
 
 def _tokens(row: "RequestRow") -> str:
     return f"{row.input_tokens} -> {row.output_tokens}" if row.input_tokens is not None else ""
+
+
+def _value(value: str | float | None) -> str:
+    return f"{value:g}" if isinstance(value, float) else value or ""
 
 
 def _text(row: "RequestRow") -> str:
@@ -187,8 +197,9 @@ def _text(row: "RequestRow") -> str:
         f"${row.cost}" if row.cost is not None else "",
         row.request_id,
     )
-    line = _line(cells)
-    return f"{line}  {_printable(row.error_message)}" if row.error_message else line
+    more = [*((row.error_message,) if row.error_message else ())]
+    more += [f"{given.name}: {_value(given.value)}".rstrip(": ") for given in row.feedback]
+    return "  ".join((_line(cells), *map(_printable, more)))
 
 
 def _line(cells: Sequence[str]) -> str:

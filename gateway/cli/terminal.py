@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from gateway.wire.cells import safe_cell
+
 GAP = "  "
 
 
@@ -48,12 +50,8 @@ def show_fields(fields: Sequence[tuple[str, str]], *, err: bool = False) -> None
 def show_csv(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """With no cell that a spreadsheet would take for a formula."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([head, *([_safe_cell(cell) for cell in row] for row in rows)])
+    csv.writer(out, lineterminator="\n").writerows([head, *([safe_cell(cell) for cell in row] for row in rows)])
     click.echo(out.getvalue(), nl=False)
-
-
-def _safe_cell(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def show_json(data: Any) -> None:

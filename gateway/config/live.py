@@ -12,7 +12,7 @@ import structlog
 
 from gateway.config.compile.snapshot import compile_snapshot, manifests_from, refuse_without_models
 from gateway.config.release import release
-from gateway.config.snapshot import Snapshot
+from gateway.config.snapshot import ANY_MODEL, Snapshot
 from gateway.contract import Caller, Choice, Credential, Provider, ServesAccounts, Target, Upstream
 from gateway.contract.part import Figure, Part, counter, gauge
 from gateway.contract.route import NO_METADATA, Retry, Route
@@ -163,6 +163,13 @@ class Config(Part):
             own = (target.name for target in self.snapshot.accounts.get(account, ()) if target.model == model)
             return next(own, named)
         return named
+
+    def allows(self, caller: Caller | None, account: str, model: str) -> bool:
+        """Whether a caller may use what the provider of an account calls so. None: somebody who may use everything."""
+        own = [target for target in self.snapshot.accounts.get(account, ()) if target.model == model]
+        if not own and (found := self.snapshot.find(f"{account}/{ANY_MODEL}")) is not None:
+            own = [found]
+        return any(caller is None or may_use(caller, target) for target in own)
 
     def _choice(self, name: str, caller: Caller | None, metadata: Mapping[str, str], model_type: str | None) -> Choice:
         snapshot = self.snapshot

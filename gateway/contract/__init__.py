@@ -26,6 +26,7 @@ from gateway.contract.guard import (
     Outside,
     Subject,
     Text,
+    ToolUse,
 )
 from gateway.contract.models import Choice, Classifier, Models
 from gateway.contract.provider import (
@@ -93,6 +94,7 @@ __all__ = [
     "Text",
     "Tls",
     "Tokens",
+    "ToolUse",
     "Translator",
     "Upstream",
     "UpstreamRequest",

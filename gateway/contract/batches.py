@@ -1,6 +1,7 @@
-"""Batches that the gateway runs itself, for accounts whose provider has none."""
+"""Batches that the gateway runs itself, for accounts whose provider has none; and those at providers, until they are
+billed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -73,10 +74,15 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A batch, and the account whose models its lines name."""
+    """
+    Args:
+        account: whose models its lines name.
+        owner: the subject that its lines are requests of; empty: an earlier version did not write it down.
+    """
 
     batch: Batch
     account: str
+    owner: str = ""
 
 
 Held = Literal["held", "cancelled", "lost"]
@@ -96,11 +102,63 @@ class Runs(Protocol):
     async def cancel(self, batch_id: str, at: int) -> None:
         """Unless it is over. Whoever works on it, or is the next to, brings it to its end."""
 
-    async def claim(self, by: str, *, now_s: float, lease_s: float) -> Run | None:
-        """The oldest that is not over and that nobody works on; nobody else gets it before the lease is over."""
+    async def claim(self, by: str, *, now_s: float, lease_s: float, without: Collection[str] = ()) -> Run | None:
+        """One that is not over and that nobody works on; nobody else gets it before the lease is over. Owners take
+        turns: it is the oldest of the one whose last turn, at whatever process, was over first.
+
+        Args:
+            without: owners who have had their share.
+        """
+
+    async def is_wanted(self, owner: str, *, now_s: float) -> bool:
+        """Whether somebody else has one that nobody works on."""
 
     async def keep(self, batch: Batch, by: str, *, until_s: float) -> Held:
-        """Writes down how far it is, and holds on to it until then; a moment that has passed gives it away."""
+        """Writes down how far it is, and holds on to it until then."""
+
+    async def leave(self, batch: Batch, by: str, *, due_s: float) -> Held:
+        """Writes down how far it is, and gives it away: from then on anybody may go on with it, and at once if somebody
+        cancels it."""
+
+    async def close(self) -> None:
+        """After the last call has ended."""
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """A batch at its provider that is not billed yet.
+
+    Args:
+        id: as its owner knows it.
+        created_s: in seconds since 1970.
+    """
+
+    account: str
+    provider_id: str
+    id: str
+    created_s: float
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.account, self.provider_id
+
+
+class Watches(Protocol):
+    """All of them. One process looks at one at a time: who holds its lease. Each method may raise Unavailable."""
+
+    async def add(self, watch: Watch, *, due_s: float) -> None:
+        """To be looked at by then; if it is there already, no later than that."""
+
+    async def claim(self, by: str, *, now_s: float, lease_s: float) -> Watch | None:
+        """The one that is due first; nobody else gets it before the lease is over."""
+
+    async def keep(self, watch: Watch, by: str, *, until_s: float) -> bool:
+        """Holds on to it until then. False: another process has it, or it is done."""
+
+    async def later(self, watch: Watch, by: str, *, due_s: float) -> None:
+        """Gives it back, to be looked at again, unless another process has it."""
+
+    async def done(self, watch: Watch) -> None:
+        """It is looked at no more."""
 
     async def close(self) -> None:
         """After the last call has ended."""

@@ -53,13 +53,15 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 class Call(msgspec.Struct, frozen=True, gc=False):
     """One request, decoded once.
 
-    `provider_key` is the Authorization which the caller sent for the provider, scheme included.
+    `provider_key` is the Authorization which the caller sent for the provider, scheme included. `account`: of several
+    that may be asked, the one that is, where the next turn has to find it; None: no such thing.
     """
 
     dialect: "Dialect"
     ask: Ask
     request: Request
     provider_key: Secret | None = None
+    account: str | None = None
 
     @property
     def fields(self) -> Mapping[str, msgspec.Raw]:

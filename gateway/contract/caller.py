@@ -1,7 +1,7 @@
 """Who calls."""
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -47,3 +47,11 @@ class Tokens(Protocol):
         Raises:
             Unavailable: just now nobody can say whose it is.
         """
+
+
+@runtime_checkable
+class KnowsStill(Protocol):
+    """What a `Tokens` may have besides, for sessions that go on for longer than what they began with."""
+
+    def still(self, caller: Caller) -> Caller | None:
+        """Who that is by now; None: the token is no longer valid, or its owner has left."""

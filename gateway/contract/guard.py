@@ -55,6 +55,14 @@ class Outside(Protocol):
         """
 
 
+class ToolUse(msgspec.Struct, frozen=True, gc=False):
+    """A tool that is to be used, or was: of which MCP server, and with what."""
+
+    server: str
+    name: str
+    arguments: Mapping[str, Any] = {}
+
+
 class Subject(msgspec.Struct, frozen=True, gc=False):
     """What a guardrail looks at.
 
@@ -63,6 +71,7 @@ class Subject(msgspec.Struct, frozen=True, gc=False):
         metadata: of the request, as limits and routes see it.
         texts: of the request, or of the answer: what is said, and not names, addresses of pictures or settings.
         answer: the whole answer as JSON, as far as there is one: an answer that is a stream has texts alone.
+        tool: of hooks about tools, as far as it is known.
     """
 
     hook: Hook
@@ -72,6 +81,7 @@ class Subject(msgspec.Struct, frozen=True, gc=False):
     texts: Sequence[Text] = ()
     answer: Any = None
     outside: Outside | None = None
+    tool: ToolUse | None = None
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):

@@ -23,6 +23,10 @@ class Unit(StrEnum):
     CONCURRENT = "concurrent_requests"
 
 
+_TOKENS, _COST = Unit.TOKENS, Unit.COST
+"""Each request asks for them: to compare by `match` takes three times as long."""
+
+
 class Mode(StrEnum):
     """What happens to a request that does not fit.
 
@@ -76,13 +80,9 @@ class Amounts(msgspec.Struct, frozen=True, gc=False):
     cost: int = 0
 
     def of(self, unit: Unit) -> int:
-        match unit:
-            case Unit.TOKENS:
-                return self.tokens
-            case Unit.COST:
-                return self.cost
-            case _:
-                return 1
+        if unit is _TOKENS:
+            return self.tokens
+        return self.cost if unit is _COST else 1
 
 
 class Level(msgspec.Struct, frozen=True, gc=False):

@@ -33,6 +33,8 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
         route: the real models to choose from; None: the target is real, and alone.
         rule: the id of the rule that decided this.
         priority: who of those that wait for an account goes first: the highest.
+        leads_back: what one of several accounts has encrypted is marked, so that the next turn finds it.
+        prefers: the account that is asked first, if it is well.
     """
 
     target: Target
@@ -40,6 +42,8 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     rule: str | None = None
     priority: float = 0
     classifier: Classifier | None = None
+    leads_back: bool = False
+    prefers: str | None = None
     alone: Candidate | None = None
     """Derived: the target as the only candidate; None: there is a route."""
 

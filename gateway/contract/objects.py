@@ -32,6 +32,11 @@ class ObjectKind(StrEnum):
     RESPONSE = "response"
     COMPLETION = "chat.completion"
     TUNING_JOB = "fine_tuning.job"
+    MODEL = "model"
+    """That came of a `TUNING_JOB`; its id is its name at the provider."""
+    CALL = "realtime call"
+    ITEM = "item"
+    """Of a response that a provider keeps."""
 
 
 KEPT_FOR: Mapping[ObjectKind, timedelta] = {
@@ -41,6 +46,9 @@ KEPT_FOR: Mapping[ObjectKind, timedelta] = {
     ObjectKind.RESPONSE: timedelta(days=30),
     ObjectKind.COMPLETION: timedelta(days=30),
     ObjectKind.TUNING_JOB: timedelta(days=365),
+    ObjectKind.MODEL: timedelta(days=3650),
+    ObjectKind.CALL: timedelta(days=30),
+    ObjectKind.ITEM: timedelta(days=30),
 }
 """How long an object is remembered, unless it expires before that. Uploads end after an hour, stored responses and
 completions after 30 days. Source: platform.openai.com/docs/api-reference (uploads, responses), read 2026-11."""
@@ -85,6 +93,7 @@ class ObjectType(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         given: fields with ids of files that the caller named. Replies have them as he wrote them.
         made: fields with ids of files that came of it, or lists of such ids.
+        models: fields with the name of a model that came of it.
         inner: fields with a whole file.
         final: what `status` is when it changes no more; None: it never changes.
         filters: parameters of lists that compare with the field of that name.
@@ -94,6 +103,7 @@ class ObjectType(msgspec.Struct, frozen=True, kw_only=True):
     kind: ObjectKind
     given: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
     inner: tuple[str, ...] = ()
     final: frozenset[str] | None = None
     filters: tuple[str, ...] = ()
@@ -113,6 +123,8 @@ class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
         id: of the object; None: it is yet to be made, or all of them are meant.
         files: field -> id of a file that the caller names in it.
         model: which the body names; None: none.
+        may_be_new: the id may have been told elsewhere; it is for whoever names it, unless somebody has it.
+        owner: the subject whose that will be which is yet to be made; empty: not known yet.
     """
 
     api: str
@@ -121,6 +133,8 @@ class ObjectAsk(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
     files: Mapping[str, str] = {}
     model: str | None = None
+    may_be_new: bool = False
+    owner: str = ""
 
 
 class Objects(Part, Protocol):
@@ -143,6 +157,21 @@ class Objects(Part, Protocol):
 
         Raises:
             ValueError: its data or an id is too large.
+        """
+
+    async def remember_all(self, new: Sequence[AccountObject]) -> None:
+        """The same of several that were made at once, for whom nobody waits."""
+        for each in new:
+            await self.remember(each)
+
+    async def change(self, known: AccountObject) -> bool:
+        """Gives it other `data`, if it is still there.
+
+        Returns:
+            False: it has been forgotten, and stays so.
+
+        Raises:
+            ValueError: its data is too large.
         """
 
     async def find(self, kind: ObjectKind, id: str, caller: Caller | None) -> AccountObject:  # noqa: A002

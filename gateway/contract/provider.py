@@ -1,6 +1,7 @@
 """How a vendor is spoken to, and how it is reached."""
 
-from collections.abc import AsyncIterable, Awaitable, Collection, Iterable, Mapping, Set
+import re
+from collections.abc import AsyncIterable, Awaitable, Collection, Iterable, Iterator, Mapping, Set
 from copy import copy
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote
@@ -23,6 +24,7 @@ class Tls(msgspec.Struct, frozen=True):
 
 
 _DOTS = frozenset({".", ".."})
+_KEY_NAMES = re.compile(r"key|token|secret|sig|password|passwd|auth|code|credential", re.IGNORECASE)
 _NO_SECRETS = frozenset({b"host", b"accept-encoding", b"content-type"})
 
 SHORTEST_SECRET = 8
@@ -104,7 +106,10 @@ class Endpoint:
         return other
 
     def hidden(self, data: bytes) -> bytes:
-        """Without the values of its headers, the key among them: some servers repeat them in errors."""
+        """Without the values of its headers, the key among them, nor keys in its URL: some servers repeat them in
+        errors."""
+        for secret in _in_query(self.url):
+            data = data.replace(secret, MASK.encode())
         for line in self.head.split(b"\r\n")[1:-1]:
             name, _, value = line.partition(b": ")
             for part in (value, value.rpartition(b" ")[2]) if name not in _NO_SECRETS else ():
@@ -114,6 +119,14 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"Endpoint({self.url!r})"  # the head holds the key
+
+
+def _in_query(url: str) -> Iterator[bytes]:
+    """What looks like a key by its name, as it is written there and as it is meant."""
+    for pair in url.partition("?")[2].partition("#")[0].split("&"):
+        name, _, value = pair.partition("=")
+        if len(value) >= SHORTEST_SECRET and _KEY_NAMES.search(name):
+            yield from {value.encode(), unquote(value).encode()}
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):

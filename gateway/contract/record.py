@@ -26,7 +26,7 @@ class Span(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     `reason`: why it was no success. `started_ms` is counted from the request's own start. Of guardrails, `hook` is when
     it was asked, as in `Hook`, `result` what it said (`passed`, `mutated`, `flagged`, `failed`, `error`), and `found`
-    what it found: names and numbers, nothing of a text.
+    what it found: names and numbers, nothing of a text. `rule`: by which rule it was asked; None: the caller chose it.
     """
 
     kind: Literal["model", "guardrail", "mcp", "cache"]
@@ -38,6 +38,7 @@ class Span(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     hook: str | None = None
     result: str | None = None
     found: Any = None
+    rule: str | None = None
 
 
 class SideCall(msgspec.Struct, frozen=True, gc=False):

@@ -8,13 +8,14 @@ from typing import Any, get_origin, get_type_hints
 import msgspec
 
 from gateway._version import __version__
-from gateway.contract import Dialect, FormBody, JsonBody
+from gateway.contract import Dialect, FormBody, JsonBody, RawBody
 from gateway.control.routes import BASE, Needs, Permission, Route
 from gateway.endpoints.models import Model
 from gateway.middleware.parse import WITH_BODY
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 from gateway.wire.native import ANTHROPIC, BEDROCK, GEMINI, SAGEMAKER
 from gateway.wire.native_speech import STT, TTS
+from gateway.wire.session_config import CALL, KEYS
 
 ABOUT = "An AI gateway: one API for the models of many providers, with tokens, limits and budgets."
 BEARER = {"token": {"type": "http", "scheme": "bearer"}}
@@ -26,8 +27,10 @@ _VENDORS = {"rerank": "Cohere", "ocr": "Mistral", "messages": "Anthropic", "coun
 Operation = dict[str, Any]
 _Refs = Mapping[Any, Any]
 """Struct -> where its schema stands in the document."""
-_KINDS: Mapping[type, str] = {JsonBody: "application/json", FormBody: "multipart/form-data"}
 _ANY = "*/*"
+_KINDS: Mapping[type, str] = {JsonBody: "application/json", FormBody: "multipart/form-data", RawBody: _ANY}
+_DEEPER = frozenset({KEYS, CALL})
+"""Dialects whose bodies have the model somewhere inside."""
 _ERROR = {"$ref": "#/components/schemas/ErrorBody"}
 
 
@@ -171,10 +174,10 @@ class OpenApiEndpoint:
                 names, error = _names_in(_plain(route)), _error_of(dialect, ref_of)
                 about = _operation(f"As {vendor}'s {route}", "inference", names=names, error=error)
                 if dialect.accepts is not None and (kind := _KINDS.get(dialect.accepts)) and method in WITH_BODY:
-                    has_model = dialect.model_type and "{" not in route
+                    has_model = dialect.model_type and "{" not in route and dialect.name not in _DEEPER
                     about["requestBody"] = {
                         "required": True,
-                        "content": {kind: {"schema": model if has_model else anything}},
+                        "content": {kind: {"schema": {} if kind == _ANY else model if has_model else anything}},
                     }
                 yield _plain(route) if route.startswith(("/v2/", "/{version}/")) else f"/v1{route}", method, about
         listed, one = ref_of[ModelList], {"$ref": "#/components/schemas/Model"}

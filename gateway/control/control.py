@@ -14,7 +14,7 @@ from gateway.contract import Caller, Credential
 from gateway.contract.limits import Counters
 from gateway.contract.windows import utc_now
 from gateway.control.streaming import Streams
-from gateway.errors import Unavailable
+from gateway.errors import NotFound, Unavailable
 from gateway.rules.access import Access
 from gateway.secrecy.sealing import Seal
 from gateway.secrecy.tokens import Pepper
@@ -86,3 +86,10 @@ def actor(caller: Caller, access: Access) -> Caller:
         return caller
     teams = caller.teams if caller.credential is Credential.JWT else ()
     return access.caller(caller.subject, more_teams=teams, credential=caller.credential, token_id=caller.token_id)
+
+
+def store_of(control: Control) -> "RecordStore":
+    """Raises NotFound: nobody keeps records."""
+    if control.records is None:
+        raise NotFound("records of requests are not kept; that is what GATEWAY_RECORDS_URL=none asks for")
+    return control.records

@@ -27,6 +27,7 @@ from gateway.state.background import Chore
 from gateway.state.bus import CHANGED, bus_from
 from gateway.state.ledger import Ledger, OpenRequests, Restoring
 from gateway.state.objects import MemoryObjects, StoredObjects
+from gateway.state.sinks.routed import routed
 from gateway.upstream.outgoing import Ways
 
 ROTATE_EVERY_S = 600.0
@@ -155,7 +156,8 @@ def remembering(settings: Settings, control: Control | None) -> list[Part]:
 
 
 def sinks_from(settings: Settings, control: Control | None) -> Mapping[str, Sink]:
-    """Where request records go besides the log, by name: what the environment asks for, of all that is installed.
+    """Where request records go besides the log, by name: what the environment asks for, of all that is installed. The
+    database has them all, as what requests come to is added up there.
 
     Raises:
         ConfigError: one of them cannot be used as it is set up.
@@ -165,11 +167,7 @@ def sinks_from(settings: Settings, control: Control | None) -> Mapping[str, Sink
         from gateway.state.sinks.database import DatabaseSink
 
         found["database"] = DatabaseSink(control.records)
-    for name, make in load_plugins(SINKS).items():
-        sink = make(settings.environ)
-        if sink is not None:
-            found[name] = sink
-    return found
+    return found | routed(load_plugins(SINKS), settings.environ)
 
 
 class Database(Part):

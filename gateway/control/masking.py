@@ -9,6 +9,7 @@ import msgspec
 from gateway.errors import BadRequest
 from gateway.manifests.builder import Steps, steps_text
 from gateway.manifests.destinations import Moves, Place, decides, place_of, place_text
+from gateway.manifests.queries import change_texts, has_mask, without_values
 from gateway.manifests.references import references
 from gateway.manifests.secret_fields import change_secrets, is_reference
 from gateway.manifests.shapes import holds
@@ -22,8 +23,13 @@ SHOWN_CHARS = 200
 
 
 def masked(kind: Kind, data: Data) -> Data:
-    """As it may be shown: a reference stays as it is, and a mask of a secret says in which version it was written."""
-    return change_secrets(kind, data, lambda text, _: text if is_reference(text) else mask(text))
+    """As it may be shown: a reference stays as it is, and a mask of a secret says in which version it was written.
+
+    In an address, the values of its query are masked.
+    """
+    hidden = change_secrets(kind, data, lambda text, _: text if is_reference(text) else mask(text))
+    shown: Data = change_texts(hidden, lambda text, _: without_values(text))
+    return shown
 
 
 def sealed(kind: Kind, data: Data, before: Data | None, seal: Seal, version: int) -> Data:
@@ -62,7 +68,7 @@ def sealed(kind: Kind, data: Data, before: Data | None, seal: Seal, version: int
         kept[place] = path
         return secret
 
-    after = change_secrets(kind, data, seal_or_keep)
+    after = _with_queries(change_secrets(kind, data, seal_or_keep), before)
     if before is not None and kept and _sends(kind):
         moves = Moves(kind, before, after)
         for place, path in kept.items():
@@ -72,6 +78,34 @@ def sealed(kind: Kind, data: Data, before: Data | None, seal: Seal, version: int
                     "where the secret goes; write the secret itself"
                 )
     return after
+
+
+def _with_queries(data: Data, before: Data | None) -> Data:
+    """Each address with masks in its query being the one that is shown so.
+
+    Raises:
+        BadRequest: there is no such, or it has changed: what is masked must not be sent elsewhere.
+    """
+    known: dict[Place, str] = {}
+
+    def note(text: str, path: Steps) -> str:
+        known[place_of(before, path)] = text
+        return text
+
+    def restored(text: str, path: Steps) -> str:
+        if not has_mask(text):
+            return text
+        if not known and before is not None:
+            change_texts(before, note)
+        stored = known.get(place_of(data, path), text)
+        if stored == text or without_values(stored) != text:
+            raise BadRequest(
+                f"{_shown(path)} has a mask in its query, and is not the address that is shown; write it out in full"
+            )
+        return stored
+
+    whole: Data = change_texts(data, restored)
+    return whole
 
 
 def newly_sent(kind: Kind, after: Data, before: Data | None, seal: Seal) -> set[tuple[str, str]]:

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.contract.usage import AMOUNTS
-from gateway.control.control import Ask, Control
-from gateway.control.requests import money, store_of
+from gateway.control.control import Ask, Control, store_of
+from gateway.control.requests import money
 from gateway.control.schema import Metrics, MetricsRow
 from gateway.control.sight import sight_of
 from gateway.errors import BadRequest
@@ -93,14 +93,10 @@ class MetricsBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def query(control: Control, ask: Ask) -> Metrics:
+    """Of requests."""
     body: MetricsBody = ask.body
-    if body.datasource != "modelMetrics":
-        raise BadRequest("only modelMetrics are kept as yet", param="datasource")
     records, now = store_of(control), control.now()
-    until = _moment("endTs", body.end_ts) if body.end_ts is not None else now
-    since = _moment("startTs", body.start_ts)
-    if not timedelta() < until - since <= timedelta(days=MOST_DAYS):
-        raise BadRequest(f"endTs comes after startTs, by at most {MOST_DAYS} days", param="endTs")
+    since, until = span_of(body, now)
     sight = sight_of(control.config.snapshot, ask.caller, "metrics")
     question = records.settled(
         Question(
@@ -108,7 +104,7 @@ async def query(control: Control, ask: Ask) -> Metrics:
             until=until,
             by=tuple(map(_dimension, body.group_by)),
             only=(*map(_only, body.filters), *_kinds(body.group_by)),
-            step_s=_step_s(body, until - since),
+            step_s=step_of(body, until - since),
             subjects=sight.subjects,
             scales=_scales(body.aggregations),
             counts=_counts(body.aggregations),
@@ -222,13 +218,22 @@ def _shown(name: str, value: str) -> str:
     return value.removeprefix(KINDS[name]) if name in KINDS else value
 
 
-def _step_s(body: MetricsBody, span: timedelta) -> int | None:
+def step_of(body: MetricsBody, span: timedelta) -> int | None:
     """About a hundred points, unless it is said."""
     if body.type == "distribution":
         return None
     if body.interval_in_seconds is not None and body.interval_in_seconds <= 0:
         raise BadRequest("intervalInSeconds is above 0", param="intervalInSeconds")
     return body.interval_in_seconds or max(60, int(span.total_seconds() / 100))
+
+
+def span_of(body: MetricsBody, now: datetime) -> tuple[datetime, datetime]:
+    """Raises BadRequest: there is none, or more than is kept."""
+    until = _moment("endTs", body.end_ts) if body.end_ts is not None else now
+    since = _moment("startTs", body.start_ts)
+    if not timedelta() < until - since <= timedelta(days=MOST_DAYS):
+        raise BadRequest(f"endTs comes after startTs, by at most {MOST_DAYS} days", param="endTs")
+    return since, until
 
 
 def _moment(name: str, said: str | int | float) -> datetime:

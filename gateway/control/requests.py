@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,24 @@ import msgspec
 from gateway.contract import Record, Span
 from gateway.contract.money import exact_dollars
 from gateway.control.answers import number
-from gateway.control.control import Ask, Control
-from gateway.control.schema import Facet, RequestDetails, RequestList, RequestRow, RequestStep, Shown, SideCall
+from gateway.control.control import Ask, Control, store_of
+from gateway.control.feedback import page_of, rows_for
+from gateway.control.schema import (
+    Facet,
+    FeedbackRow,
+    RequestDetails,
+    RequestList,
+    RequestRow,
+    RequestStep,
+    Shown,
+    SideCall,
+)
 from gateway.control.sight import sight_of
 from gateway.control.streaming import Streamed
 from gateway.control.usage import bill_shown
 from gateway.errors import BadRequest, GatewayError, NotFound
 from gateway.state.requests.asked import Query, Question, Rule, filters_of
+from gateway.wire.cells import safe_cell
 
 if TYPE_CHECKING:
     from gateway.state.requests.store import RecordStore
@@ -42,12 +53,11 @@ _encode = msgspec.json.encode
 
 async def list_requests(control: Control, ask: Ask) -> RequestList:
     """The newest first. A filter is a field and what it has to be; the same one twice is one or the other."""
-    records = store_of(control)
     limit = number(ask.query, "limit", 50)
     if not 1 <= limit <= MOST_ROWS:
         raise BadRequest(f"limit lies between 1 and {MOST_ROWS}", param="limit")
-    page = await records.page(query_of(control, ask, limit=limit))
-    return RequestList(data=tuple(map(row_of, page.records)), next_cursor=page.next)
+    page = await page_of(control, query_of(control, ask, limit=limit))
+    return RequestList(data=await _rows_of(control, page.records), next_cursor=page.next)
 
 
 async def get_request(control: Control, ask: Ask) -> Shown[RequestDetails]:
@@ -62,7 +72,7 @@ async def get_request(control: Control, ask: Ask) -> Shown[RequestDetails]:
     entry = await control.ledger.entry(id_)
     return Shown(
         RequestDetails(
-            request=row_of(record),
+            request=(await _rows_of(control, [record]))[0],
             applied=record.applied,
             steps=tuple(map(_step, steps_of(record))),
             side_calls=tuple(
@@ -86,7 +96,6 @@ async def stream(control: Control, ask: Ask) -> Streamed:
 
 async def export(control: Control, ask: Ask) -> Streamed:
     """All that fit, a million at most, as lines of JSON or as CSV."""
-    records = store_of(control)
     kind = ask.query.get("format", "jsonl")
     if kind not in ("jsonl", "csv"):
         raise BadRequest("format is jsonl or csv", param="format")
@@ -95,7 +104,7 @@ async def export(control: Control, ask: Ask) -> Streamed:
     name = f'attachment; filename="requests.{kind}"'.encode()
     content_type = "text/csv; charset=utf-8" if kind == "csv" else "application/x-ndjson"
     lines = csv_lines if kind == "csv" else json_lines
-    chunks = lines(_rows(control, records, query, most))
+    chunks = lines(_rows(control, query, most))
     return Streamed(content_type, chunks, [(b"content-disposition", name)])
 
 
@@ -116,13 +125,6 @@ async def facets(control: Control, ask: Ask) -> dict[str, Any]:
 
 
 # --- what is asked for -------------------------------------------------------
-
-
-def store_of(control: Control) -> "RecordStore":
-    """Raises NotFound: nobody keeps records."""
-    if control.records is None:
-        raise NotFound("records of requests are not kept; that is what GATEWAY_RECORDS_URL=none asks for")
-    return control.records
 
 
 def query_of(control: Control, ask: Ask, *, limit: int) -> Query:
@@ -172,7 +174,13 @@ _PERIODS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(d
 # --- what is shown -----------------------------------------------------------
 
 
-def row_of(record: Record) -> RequestRow:
+async def _rows_of(control: Control, records: Sequence[Record]) -> tuple[RequestRow, ...]:
+    """With what was said of each."""
+    feedback = await rows_for(control, records)
+    return tuple(row_of(record, feedback.get(record.request_id, ())) for record in records)
+
+
+def row_of(record: Record, feedback: tuple[FeedbackRow, ...] = ()) -> RequestRow:
     usage = record.usage
     return RequestRow(
         request_id=record.request_id,
@@ -208,6 +216,7 @@ def row_of(record: Record) -> RequestRow:
         error_message=record.error_message,
         client=record.client,
         user_agent=record.user_agent,
+        feedback=feedback,
     )
 
 
@@ -241,6 +250,9 @@ def _step(span: Span) -> RequestStep:
         reason=span.reason,
         started_ms=span.started_ms,
         duration_ms=span.duration_ms,
+        hook=span.hook,
+        result=span.result,
+        rule=span.rule,
     )
 
 
@@ -276,15 +288,15 @@ async def _events(control: Control, records: "RecordStore", query: Query, after:
         yield b"event: end\ndata: {}\n\n"
 
 
-async def _rows(control: Control, records: "RecordStore", query: Query, most: int) -> AsyncIterator[list[RequestRow]]:
+async def _rows(control: Control, query: Query, most: int) -> AsyncIterator[list[RequestRow]]:
     """All pages."""
     with control.streams.one_more():
         left = most
         while left > 0 and not control.streams.is_stopping():
             query = msgspec.structs.replace(query, limit=min(left, EXPORT_PAGE))
-            page = await records.page(query, budget_s=EXPORT_BUDGET_S)
+            page = await page_of(control, query, budget_s=EXPORT_BUDGET_S)
             left -= len(page.records)
-            yield [row_of(record) for record in page.records]
+            yield [*await _rows_of(control, page.records)]
             if page.next is None:
                 return
             query = msgspec.structs.replace(query, before=page.next)
@@ -309,7 +321,6 @@ def _csv(rows: Iterable[Iterable[str]]) -> bytes:
 
 
 def _cell(value: Any) -> str:
-    """As text that no spreadsheet takes for a formula. Source: OWASP, CSV injection."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -319,4 +330,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     text = value if isinstance(value, str) else _encode(value).decode() if value else ""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "'")) else text
+    return safe_cell(text)

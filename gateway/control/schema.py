@@ -229,7 +229,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RequestStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One thing that a request waited for. `reason`: why it was no success."""
+    """One thing that a request waited for. `reason`: why it was no success.
+
+    Of guardrails, `result` is what it said, at which `hook`, and by which `rule` it was asked.
+    """
 
     kind: str
     name: str
@@ -237,12 +240,34 @@ class RequestStep(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str | None
     started_ms: float
     duration_ms: float
+    hook: str | None = None
+    result: str | None = None
+    rule: str | None = None
 
 
 class SideCall(msgspec.Struct, frozen=True, rename="camel"):
     resolved_model: str
     usage: Any
     cost: str | None
+
+
+class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What somebody said of a request. `kind`: `thumbs`, `number`, `category`, or `comment` where there is no value.
+
+    `pending`: the request was not in the records when it was given. It counts once it is there, if it was the giver's.
+    """
+
+    id: str = ""
+    request_id: str = ""
+    name: str
+    kind: str
+    value: str | float | None = None
+    comment: str | None = None
+    metadata: Mapping[str, str] = {}
+    by: str = ""
+    created_at: Time | None = None
+    updated_at: Time | None = None
+    pending: bool = False
 
 
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -281,6 +306,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     error_message: str | None = None
     client: str | None = None
     user_agent: str | None = None
+    feedback: tuple[FeedbackRow, ...] = ()
 
 
 class RequestList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,13 +1,15 @@
 """Records as spans: `POST /spans/query`, as TrueFoundry's SDK asks for them.
 
 A request is one trace, whose id is that of the request; its first span is the request itself, and below it is one for
-each model and guardrail that it waited for. Pages are of requests, so one may have more spans than were asked for.
+each model and guardrail that it waited for. Pages hold whole requests, so one may have some spans more than were asked
+for. Who said what of a request is a list of lists: id, name, value and comment.
 
 Source: types of truefoundry-sdk 0.6.0; section 5 of the project's compatibility notes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 from typing import Any, Literal
 
 import msgspec
@@ -16,49 +18,21 @@ from gateway._version import __version__
 from gateway.contract import Record, Span
 from gateway.control.answers import subject
 from gateway.control.control import Ask, Control
-from gateway.control.requests import cursor_in, steps_of, store_of
+from gateway.control.feedback import page_of, rows_for
+from gateway.control.requests import cursor_in, steps_of
 from gateway.control.sight import sight_of
+from gateway.control.span_filters import SpanFilter, understood
 from gateway.errors import BadRequest
-from gateway.state.requests.asked import METADATA, Filter, Query
+from gateway.rules.logging import DEFAULT_DESTINATION
+from gateway.state.requests.asked import Filter, Query
+from gateway.state.telemetry.tally import FAILED, VERDICTS
 
 MOST_SPANS = 1000
-DESTINATION = "default"
+AT_ONCE = 200
+"""Requests of one look."""
+BUDGET_S = 0.25
 SERVICE = "tfy-llm-gateway"
 SPAN_TYPES = {"chat": "ChatCompletion", "completions": "Completion", "embeddings": "Embedding", "rerank": "Rerank"}
-
-ATTRIBUTES: Mapping[str, str] = {
-    "tfy.request.model_name": "model",
-    "tfy.request.created_by_subject": "subject",
-    "tfy.request.created_by_subject_teams": "team",
-    "tfy.model.name": "resolved_model",
-    "tfy.model.fqn": "resolved_model",
-    "tfy.model.request_type": "type",
-    "tfy.model.streaming": "stream",
-    "http.response.status_code": "status",
-    "tfy.model.metric.latency_in_ms": "duration_ms",
-    "tfy.model.metric.time_to_first_token_in_ms": "ttft_ms",
-    "tfy.model.metric.input_tokens": "input_tokens",
-    "tfy.model.metric.output_tokens": "output_tokens",
-    "tfy.model.metric.cost_in_usd": "cost",
-}
-"""Attribute -> the filter of records. They are those of the whole request."""
-FIELDS: Mapping[str, str] = {
-    "traceId": "id",
-    "createdBySubjectSlug": "subject",
-    "durationInMs": "duration_ms",
-    "spanStatusCode": "status",
-}
-COMPARED = {"GREATER_THAN": ">", "GREATER_THAN_EQUAL": ">=", "LESS_THAN": "<", "LESS_THAN_EQUAL": "<="}
-
-
-class SpanFilter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One of the three names says what it is about."""
-
-    operator: str
-    value: Any = None
-    span_field_name: str | None = None
-    span_attribute_key: str | None = None
-    gateway_request_metadata_key: str | None = None
 
 
 class SpansBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -80,30 +54,66 @@ class SpansBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def query(control: Control, ask: Ask) -> dict[str, Any]:
-    """Those of whole requests."""
+    """Those that fit, looked for no longer than `BUDGET_S`: a page may have few of them, and still not be the last."""
     body: SpansBody = ask.body
-    records = store_of(control)
     if not 1 <= body.limit <= MOST_SPANS:
         raise BadRequest(f"limit lies between 1 and {MOST_SPANS}", param="limit")
-    if body.data_routing_destination not in (None, DESTINATION):
-        raise BadRequest("the only dataRoutingDestination is default", param="dataRoutingDestination")
-    empty = {"data": [], "pagination": {"limit": body.limit}}
-    if body.application_names and SERVICE not in body.application_names:
-        return empty
-    page = await records.page(
-        Query(
-            filters=(*_own_filters(body), *map(_filter, body.filters)),
-            seen=sight_of(control.config.snapshot, ask.caller, "traces").rules,
-            since=_aware(body.start_time),
-            until=_aware(body.end_time) if body.end_time is not None else control.now(),
-            before=cursor_in(body.page_token),
-            limit=body.limit,
-            oldest_first=body.sort_direction == "asc",
-        )
+    destination = _destination(control, body)
+    filters = understood(body.filters)
+    asked = Query(
+        filters=(*_own_filters(body), *filters.of_requests),
+        seen=sight_of(control.config.snapshot, ask.caller, "traces").rules,
+        since=_aware(body.start_time),
+        until=_aware(body.end_time) if body.end_time is not None else control.now(),
+        before=cursor_in(body.page_token),
+        limit=AT_ONCE,
+        oldest_first=body.sort_direction == "asc",
     )
-    spans = [span for record in page.records for span in spans_of(record) if _fits(span, body)]
-    pagination = {"limit": body.limit} | ({"nextPageToken": page.next} if page.next is not None else {})
-    return {"data": spans, "pagination": pagination}
+    wants_feedback = body.include_feedbacks or any(each.span_field_name == "feedbacks" for each in body.filters)
+    found: list[dict[str, Any]] = []
+    next_token = None
+    async for record, said, rest in _records(control, asked, wants_feedback):
+        if record is not None and destination in (None, record.destination or DEFAULT_DESTINATION):
+            spans = (span | {"feedbacks": said} for span in spans_of(record))
+            found += [span for span in spans if _fits(span, body) and filters.fits(span, record)]
+        next_token = rest
+        if len(found) >= body.limit:
+            break
+    if not body.include_feedbacks:
+        found = [span | {"feedbacks": []} for span in found]
+    pagination = {"limit": body.limit} | ({"nextPageToken": next_token} if next_token is not None else {})
+    return {"data": found, "pagination": pagination}
+
+
+async def _records(
+    control: Control, query: Query, wants_feedback: bool
+) -> AsyncIterator[tuple[Record | None, list[list[Any]], str | None]]:
+    """Each with what was said of it, and where it goes on behind it; None: nothing more was found in time."""
+    until_s = perf_counter() + BUDGET_S
+    while True:
+        page = await page_of(control, query)
+        feedback = await rows_for(control, page.records) if wants_feedback else {}
+        last = page.records[-1].request_id if page.records else None
+        for record in page.records:
+            said = [[each.id, each.name, each.value, each.comment] for each in feedback.get(record.request_id, ())]
+            is_last = page.next is None and record.request_id == last
+            yield record, said, None if is_last else record.request_id
+        yield None, [], page.next
+        if page.next is None or perf_counter() >= until_s:
+            return
+        query = msgspec.structs.replace(query, before=page.next)
+
+
+def _destination(control: Control, body: SpansBody) -> str | None:
+    """None: whichever. Raises BadRequest: there is none of that name."""
+    asked = body.data_routing_destination
+    destinations = control.config.snapshot.logging.destinations
+    if asked is None or (destinations is None and asked == DEFAULT_DESTINATION):
+        return None
+    known = (DEFAULT_DESTINATION, *(each.name for each in destinations or ()))
+    if asked not in known:
+        raise BadRequest(f"dataRoutingDestination is one of {', '.join(known)}", param="dataRoutingDestination")
+    return asked
 
 
 def spans_of(record: Record) -> Iterator[dict[str, Any]]:
@@ -127,6 +137,7 @@ def _root(record: Record) -> dict[str, Any]:
         "http.response.status_code": record.status,
         "tfy.error_message": record.error_message,
         "tfy.model.name": record.resolved_model,
+        "tfy.model.fqn": record.resolved_model,
         "tfy.model.streaming": record.stream,
         "tfy.model.request_type": record.request_type,
         "tfy.model.metric.latency_in_ms": record.duration_ms,
@@ -149,11 +160,16 @@ def _root(record: Record) -> dict[str, Any]:
 
 def _child(record: Record, number: int, step: Span) -> dict[str, Any]:
     prefix = "tfy.guardrail" if step.kind == "guardrail" else "tfy.model"
+    is_guardrail = step.kind == "guardrail"
     attributes = {
-        "tfy.span_type": "Guardrail" if step.kind == "guardrail" else "Model",
+        "tfy.span_type": "Guardrail" if is_guardrail else "Model",
         f"{prefix}.name": step.name,
+        f"{prefix}.fqn": step.name,
         f"{prefix}.metric.latency_in_ms": step.duration_ms,
         "http.response.status_code": step.status,
+        "tfy.guardrail.result": VERDICTS.get(step.reason, FAILED) if is_guardrail else None,
+        "tfy.guardrail.applied_on_entity.scope": step.hook,
+        "gateway.guardrail.rule": step.rule,
     }
     begins = record.timestamp + timedelta(milliseconds=step.started_ms)
     id_ = f"{(int(root_id(record), 16) + number + 1) % (1 << 64):016x}" if _is_hex(root_id(record)) else str(number)
@@ -215,50 +231,11 @@ def _kind(type_: str) -> str:
     return "virtualaccount" if type_ in ("virtualaccount", "virtual-account", "serviceaccount") else type_
 
 
-def _filter(asked: SpanFilter) -> Filter:
-    """Raises BadRequest: records cannot be looked for by that."""
-    field = _field_of(asked)
-    values = asked.value if isinstance(asked.value, list) else [asked.value]
-    texts = tuple(_text(field, value) for value in values)
-    if field == "subject":
-        texts = tuple(_subjects(texts, None)) if not any(":" in text for text in texts) else texts
-    match asked.operator:
-        case "EQUAL" | "IN" | "ARRAY_HAS_ANY":
-            return Filter(field, texts)
-        case "NOT_EQUAL" | "NOT_IN" | "ARRAY_HAS_NONE":
-            return Filter(field, texts, is_not=True)
-        case "BETWEEN" if len(texts) == 2:
-            return Filter(field, (f">={texts[0]}", f"<={texts[1]}"))
-        case operator if operator in COMPARED and len(texts) == 1:
-            return Filter(field, (f"{COMPARED[operator]}{texts[0]}",))
-    known = f"EQUAL, NOT_EQUAL, IN, NOT_IN, ARRAY_HAS_ANY, ARRAY_HAS_NONE, BETWEEN, {', '.join(COMPARED)}"
-    raise BadRequest(f"{asked.operator} with such a value is not known here; it can be {known}", param="filters")
-
-
-def _field_of(asked: SpanFilter) -> str:
-    if asked.gateway_request_metadata_key is not None:
-        return f"{METADATA}{asked.gateway_request_metadata_key}"
-    if (key := asked.span_attribute_key) is not None and key in ATTRIBUTES:
-        return ATTRIBUTES[key]
-    if (name := asked.span_field_name) is not None and name in FIELDS:
-        return FIELDS[name]
-    known = f"spanFieldName {', '.join(FIELDS)}; spanAttributeKey {', '.join(ATTRIBUTES)}; gatewayRequestMetadataKey"
-    raise BadRequest(f"spans can be looked for by {known}", param="filters")
-
-
-def _text(field: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str | int | float):
-        raise BadRequest("the value of a filter is text, a number, true or false, or a list of them", param="filters")
-    if field == "status" and value in ("OK", "ERROR"):
-        return "<400" if value == "OK" else ">=400"
-    return str(value)
-
-
 def _fits(span: Mapping[str, Any], body: SpansBody) -> bool:
-    return (not body.span_ids or span["spanId"] in body.span_ids) and (
-        not body.parent_span_ids or span["parentSpanId"] in body.parent_span_ids
+    return (
+        (not body.span_ids or span["spanId"] in body.span_ids)
+        and (not body.parent_span_ids or span["parentSpanId"] in body.parent_span_ids)
+        and (not body.application_names or SERVICE in body.application_names)
     )
 
 

@@ -1,7 +1,7 @@
 """Client-facing APIs: how their requests are read and how their errors are written."""
 
 from gateway.contract import Dialect
-from gateway.dialects.accounts import ACCOUNT_APIS
+from gateway.dialects.accounts import ACCOUNT_APIS, TUNED_MODELS
 from gateway.dialects.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from gateway.dialects.gemini import GEMINI, GEMINI_COUNT, GEMINI_MODELS
 from gateway.dialects.gemini_embeddings import GEMINI_EMBEDDINGS
@@ -12,8 +12,9 @@ from gateway.dialects.native import NATIVE
 from gateway.dialects.native_speech import NATIVE_SPEECH
 from gateway.dialects.ocr import OCR
 from gateway.dialects.openai import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects.pass_through import PASSED
 from gateway.dialects.proxy import PROXY
-from gateway.dialects.realtime import REALTIME
+from gateway.dialects.realtime import REALTIME, REALTIME_CALLS, REALTIME_KEYS
 from gateway.dialects.rerank import RERANK
 from gateway.dialects.responses import COMPACT, KEPT_COMPLETIONS, KEPT_RESPONSES, MAKE_RESPONSE, RESPONSE_TOKENS
 
@@ -40,6 +41,8 @@ ALL: tuple[Dialect, ...] = (
     COMPACT,
     KEPT_RESPONSES,
     KEPT_COMPLETIONS,
+    REALTIME_KEYS,
+    REALTIME_CALLS,
     *ACCOUNT_APIS,
 )
 
@@ -66,11 +69,15 @@ __all__ = [
     "NATIVE",
     "NATIVE_SPEECH",
     "OCR",
+    "PASSED",
     "PROXY",
     "REALTIME",
+    "REALTIME_CALLS",
+    "REALTIME_KEYS",
     "RERANK",
     "RESPONSE_TOKENS",
     "SPEECH",
     "TRANSCRIPTIONS",
     "TRANSLATIONS",
+    "TUNED_MODELS",
 ]

@@ -8,6 +8,8 @@ api-reference; read 2026-11.
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from gateway.contract import Ask, Call, FormBody, Head, JsonBody, Reading, Request
 from gateway.contract.objects import Action, ObjectAsk, ObjectKind, ObjectType
 from gateway.contract.request import Body
@@ -17,7 +19,8 @@ from gateway.dialects.fields import MAX_MODEL_CHARS, text_of
 from gateway.dialects.forms import MAX_FORM_BYTES
 from gateway.errors import BadRequest
 from gateway.wire.account_apis import ACCOUNT_HEADER
-from gateway.wire.plain import HeldReading, PlainReading
+from gateway.wire.plain import FreeObject, PlainReading
+from gateway.wire.session_config import ACTIONS, ANY_CALL, HANGUP, REFER, REJECT
 
 FILE = ObjectType(kind=ObjectKind.FILE, filters=("purpose",), max_listed=1000)
 UPLOAD = ObjectType(kind=ObjectKind.UPLOAD, inner=("file",))
@@ -31,8 +34,10 @@ JOB = ObjectType(
     kind=ObjectKind.TUNING_JOB,
     given=("training_file", "validation_file"),
     made=("result_files",),
+    models=("fine_tuned_model",),
     final=frozenset({"succeeded", "failed", "cancelled"}),
 )
+MODEL = ObjectType(kind=ObjectKind.MODEL)
 
 MAX_OBJECT_BYTES = 64 * 1024
 """Of one of them as JSON, where some hundred to a few thousand are usual."""
@@ -84,7 +89,7 @@ class AccountApi(OpenAIErrors):
         """What is told is free: what a batch costs is billed apart, once it has ended."""
         asked = call.ask.object
         assert asked is not None
-        return _FreeReading() if asked.action == "pass" else _FreeObject(MAX_OBJECT_BYTES)
+        return _FreeReading() if asked.action == "pass" else FreeObject(MAX_OBJECT_BYTES)
 
 
 class _FreeReading(PlainReading):
@@ -92,10 +97,26 @@ class _FreeReading(PlainReading):
         return Usage()
 
 
-class _FreeObject(HeldReading):
-    def usage(self) -> Usage:
-        return Usage()
+class TunedModels(AccountApi):
+    """Models that came of a caller's jobs; by the provider's name, before which that of the account may stand."""
 
+    def parse(self, request: Request) -> Ask:
+        account, slash, id_ = request.path_params["id"].rpartition("/")
+        ask = super().parse(msgspec.structs.replace(request, path_params={"id": id_}))
+        return msgspec.structs.replace(ask, account=account or ask.account) if slash else ask
+
+
+class CallActions(AccountApi):
+    """What is done with a call. Of one that comes in by SIP the provider tells somebody else, who may reject it."""
+
+    def parse(self, request: Request) -> Ask:
+        ask = super().parse(request)
+        if ask.object is None or request.route != REJECT:
+            return ask
+        return msgspec.structs.replace(ask, object=msgspec.structs.replace(ask.object, may_be_new=True))
+
+
+TUNED_MODELS = TunedModels("models", MODEL, {("DELETE", "/models/{id}"): "delete"})
 
 ACCOUNT_APIS = (
     AccountApi(
@@ -130,6 +151,8 @@ ACCOUNT_APIS = (
         accepts=JsonBody,
     ),
     AccountApi("batches", BATCH, {("POST", "/batches/{id}/cancel"): "read"}),
+    CallActions(ACTIONS, ANY_CALL, {("POST", REJECT): "pass", ("POST", REFER): "pass"}, accepts=JsonBody),
+    CallActions(ACTIONS, ANY_CALL, {("POST", HANGUP): "pass"}),
     AccountApi(
         "fine_tuning",
         JOB,

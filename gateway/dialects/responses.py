@@ -20,6 +20,8 @@ from gateway.wire.responses import (
     RESPONSE,
     RESPONSES,
     TOKENS,
+    MarkedReading,
+    MarkedStreamReading,
     ResponseReading,
     ResponseStreamReading,
 )
@@ -45,10 +47,13 @@ class ResponsesDialect(ResponseErrors, OpenAIDialect):
         return msgspec.structs.replace(ask, wants_usage=ask.stream)
 
     def reading(self, call: Call, head: Head) -> Reading:
+        account = call.account
         if not head.is_stream:
-            return ResponseReading()
+            return ResponseReading() if account is None else MarkedReading(account)
         background = "background" in call.fields and bool(read(call.fields, "background", FLAG))
-        return ResponseStreamReading(begins_at_once=background)
+        if account is None:
+            return ResponseStreamReading(begins_at_once=background)
+        return MarkedStreamReading(account, begins_at_once=background)
 
 
 class CompactionDialect(ResponsesDialect):
@@ -65,7 +70,8 @@ class CompactionDialect(ResponsesDialect):
         return msgspec.structs.replace(super().parse(request), stream=False, wants_usage=False)
 
     def reading(self, call: Call, head: Head) -> Reading:
-        return ResponseReading("response.compaction")
+        name = "response.compaction"
+        return ResponseReading(name) if call.account is None else MarkedReading(call.account, name)
 
 
 class ResponseTokens(ResponseErrors):

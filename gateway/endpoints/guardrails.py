@@ -8,19 +8,23 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract import Caller, Hook, Text
+from gateway.contract import Caller, Hook, Text, ToolUse
 from gateway.errors import BadRequest
+from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 from gateway.proxy.bodies import Bodies
-from gateway.proxy.checks import Reach
+from gateway.proxy.checks import AskModel, Reach
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import metadata_of
+from gateway.proxy.side_bills import BilledAsk
 from gateway.proxy.trial import Trial, trial
 from gateway.rules.guards import GuardRules, checks_by_name, checks_of, chosen_in, refusal
 from gateway.wire.wording import Spot, TooManyTexts, free_spots, put_all
 
 MAX_BODY_BYTES = 1024 * 1024
 CHOSEN = b"x-tfy-guardrails"
+OWN_TOOLS = "claude-code"
+"""What counts as the server of tools that Claude Code has itself."""
 MayUse = Callable[[Caller | None, str], bool]
 
 
@@ -28,8 +32,15 @@ class Trials:
     """What both need: the guardrails in force, and what they may reach."""
 
     def __init__(
-        self, *, rules: Callable[[], GuardRules], reach: Reach, may_use: MayUse, bodies: Bodies | None = None
+        self,
+        *,
+        rules: Callable[[], GuardRules],
+        reach: Reach,
+        may_use: MayUse,
+        admission: Admission,
+        bodies: Bodies | None = None,
     ) -> None:
+        self.admission = admission
         self.rules = rules
         self.reach = reach
         self.may_use = may_use
@@ -40,27 +51,43 @@ class Trials:
 
     async def run(
         self,
-        caller: Caller | None,
+        exchange: Exchange,
         hook: Hook,
         names: tuple[str, ...],
         texts: list[Text],
         metadata: Mapping[str, str],
         *,
+        tool: ToolUse | None = None,
         is_strict: bool = False,
     ) -> Trial:
-        """Raises BadRequest: one of them is not there."""
-        rules = self.rules()
+        """
+        Raises:
+            BadRequest: one of them is not there.
+            RateLimited: the caller has no room for what a model would cost that one of them asks.
+        """
+        caller, rules = exchange.caller, self.rules()
+        asks: list[BilledAsk] = []
+
+        def billed(ask: AskModel) -> AskModel:
+            asks.append(BilledAsk(ask, self.admission, exchange, metadata))
+            return asks[0]
+
         checks = checks_of((), checks_by_name(rules, hook, names, lambda group: self.may_use(caller, group)))
-        return await trial(
+        said = await trial(
             checks,
             hook,
             texts,
             caller=caller,
             metadata=metadata,
-            reach=self.reach,
+            reach=self.reach.asking(billed),
             timeout_s=rules.timeout_s,
+            tool=tool,
+            exchange=exchange,
             is_strict=is_strict,
         )
+        if asks[0].refused is not None:
+            raise asks[0].refused
+        return said
 
 
 # --- to try them -----------------------------------------------------------------------------------------------------
@@ -78,6 +105,7 @@ class TestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     texts: tuple[str | TestedText, ...]
     hook: Hook = Hook.LLM_INPUT
     metadata: dict[str, str] = {}
+    tool: ToolUse | None = None
 
 
 _test_body = msgspec.json.Decoder(TestBody)
@@ -96,7 +124,7 @@ class GuardrailTestEndpoint:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadRequest(f"the request body cannot be used: {error}") from error
         texts = [Text("user", text) if isinstance(text, str) else Text(text.role, text.content) for text in asked.texts]
-        said = await self.trials.run(exchange.caller, asked.hook, asked.guardrails, texts, asked.metadata)
+        said = await self.trials.run(exchange, asked.hook, asked.guardrails, texts, asked.metadata, tool=asked.tool)
         await send_body(send, 200, msgspec.json.encode(report_of(said)))
 
 
@@ -155,9 +183,20 @@ class ClaudeCodeEndpoint:
             hook, field = _HOOKS[name]
             spots = _spots(event, field, _ROLES[hook])
             texts = [Text(spot.role, spot.text) for spot in spots]
-            said = await self.trials.run(exchange.caller, hook, chosen.of(hook), texts, metadata, is_strict=True)
+            names, tool = chosen.of(hook), _tool_in(event)
+            said = await self.trials.run(exchange, hook, names, texts, metadata, tool=tool, is_strict=True)
             answer = _answer(name, hook, event, field, spots, said)
         await send_body(send, 200, msgspec.json.encode(answer))
+
+
+def _tool_in(event: Mapping[str, Any]) -> ToolUse | None:
+    """Those of MCP servers are called `mcp__github__create_issue`; others are Claude Code's own."""
+    name, arguments = event.get("tool_name"), event.get("tool_input")
+    if not isinstance(name, str):
+        return None
+    mark, _, rest = name.partition("__")
+    server, _, tool = rest.partition("__") if mark == "mcp" else (OWN_TOOLS, "", name)
+    return ToolUse(server, tool, arguments if isinstance(arguments, dict) else {})
 
 
 def _spots(event: dict[str, Any], field: str, role: str) -> list[Spot]:

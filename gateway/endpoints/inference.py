@@ -6,12 +6,13 @@ from gateway.errors import ClientLeft, GatewayError
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.deadlines import Deadlines
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.passing import PROXY, PassingWriter
+from gateway.proxy.passing import PROXY, PassedWriter, PassingWriter
 from gateway.proxy.responder import Responder
 from gateway.proxy.watch import Timing, Watch
 from gateway.proxy.writer import ResponseWriter
+from gateway.wire.pass_through import PASS_THROUGH
 
-WRITERS: Mapping[str, type[ResponseWriter]] = {PROXY: PassingWriter}
+WRITERS: Mapping[str, type[ResponseWriter]] = {PROXY: PassingWriter, PASS_THROUGH: PassedWriter}
 
 
 class InferenceEndpoint:
@@ -19,6 +20,7 @@ class InferenceEndpoint:
 
     Args:
         by_account: answers what is about something of an account, as files are.
+        apart: name of a dialect -> what answers its calls in place of `responder`.
         sessions: takes WebSockets.
     """
 
@@ -28,10 +30,12 @@ class InferenceEndpoint:
         responder: Responder,
         timing: Timing,
         by_account: Responder | None = None,
+        apart: Mapping[str, Responder] = {},
         sessions: ASGIApp | None = None,
     ) -> None:
         self.responder = responder
         self.by_account = by_account
+        self.apart = apart
         self.sessions = sessions
         self.timing = timing
         self.waiting = Deadlines(timing.watch_after_s, Watch.begin)
@@ -45,7 +49,9 @@ class InferenceEndpoint:
         assert call is not None, "ParseMiddleware has to come before this endpoint"
         assert exchange.choice is not None, "ModelMiddleware has to come before this endpoint"
         writer = WRITERS.get(call.dialect.name, ResponseWriter)(send, exchange)
-        responder = self.responder if call.ask.object is None else self.by_account or self.responder
+        responder = self.apart.get(call.dialect.name, self.responder)
+        if call.ask.object is not None:
+            responder = self.by_account or responder
         try:
             with Watch(exchange, receive, writer, self.timing, self.waiting):
                 await responder.respond(exchange, writer)

@@ -170,5 +170,13 @@ class Paths:
         if self.other is not None:
             await self.other(scope, receive, send)
             return
-        where = "chat is at /v1/chat/completions, models are at /v1/models, and all else is in /openapi.json"
-        raise NotFound(f"nothing is at {scope['path'][:200]}; {where}")
+        raise NotFound(f"nothing is at {scope['path'][:200]}; {_where(written)}")
+
+
+def _where(path: str) -> str:
+    """What to do about a path that is none."""
+    if "/v1/v1/" in path:
+        return "this client adds /v1 by itself: leave it out of the base URL"
+    if path.endswith("/"):
+        return "leave out the slash at its end"
+    return "chat is at /v1/chat/completions, models are at /v1/models, and all else is in /openapi.json"

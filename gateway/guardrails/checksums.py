@@ -25,22 +25,30 @@ _CODICE_ODD = dict(
     )
 )
 
+_NO_DIGITS = dict.fromkeys(code for code in range(128) if not 48 <= code <= 57)
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+
+
+def plain_digits(text: str) -> str:
+    return text.translate(_NO_DIGITS)
+
 
 def digits(text: str) -> list[int]:
     return [int(char) for char in text if "0" <= char <= "9"]
 
 
 def luhn(text: str) -> bool:
-    total = 0
-    for position, digit in enumerate(reversed(digits(text))):
-        doubled = digit * 2 if position % 2 else digit
-        total += doubled - 9 if doubled > 9 else doubled
-    return total % 10 == 0
+    return _luhn(plain_digits(text))
+
+
+def _luhn(found: str) -> bool:
+    doubled = found[-2::-2].translate(_DOUBLED)
+    return (sum(found[::-2].encode()) + sum(doubled.encode()) - 48 * len(found)) % 10 == 0
 
 
 def card(text: str) -> bool:
-    found = digits(text)
-    return 13 <= len(found) <= 19 and len(set(found)) > 1 and luhn(text)
+    found = plain_digits(text)
+    return 13 <= len(found) <= 19 and found.count(found[0]) < len(found) and _luhn(found)
 
 
 def iban(text: str) -> bool:

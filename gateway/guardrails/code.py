@@ -4,7 +4,8 @@ It reads text, not a language: who hides a call will not be found, and who write
 """
 
 from gateway.contract import GuardrailSpec
-from gateway.guardrails.patterns import Pattern, PatternGuardrail, Patterns
+from gateway.guardrails.patterns import Pattern, Patterns
+from gateway.guardrails.searching import PatternGuardrail
 
 PATTERNS: tuple[Pattern, ...] = (
     Pattern("eval", r"(?:^|[^A-Za-z0-9_.])(?:eval|exec)\s*\(", reach=16),

@@ -6,9 +6,10 @@ from functools import lru_cache
 import msgspec
 
 from gateway.contract import Guardrail, GuardrailSpec
-from gateway.guardrails.patterns import Pattern, PatternGuardrail, Patterns, user_pattern
+from gateway.guardrails.patterns import Pattern, Patterns, user_pattern
 from gateway.guardrails.pii import patterns_of
 from gateway.guardrails.presets import PRESETS, words
+from gateway.guardrails.searching import PatternGuardrail
 from gateway.guardrails.secrets import SECRETS
 from gateway.manifests.guardrail_kinds import PiiConfig, RegexConfig, SecretsConfig, WordListConfig
 

@@ -3,7 +3,13 @@
 from importlib import import_module
 from typing import Any
 
-PACKAGES = {"re2": "google-re2", "phonenumbers": "phonenumbers", "sqlglot": "sqlglot", "jsonschema": "jsonschema"}
+PACKAGES = {
+    "re2": "google-re2",
+    "cedarpy": "cedarpy",
+    "phonenumbers": "phonenumbers",
+    "sqlglot": "sqlglot",
+    "jsonschema": "jsonschema",
+}
 
 
 def needed(module: str) -> Any:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from gateway.contract import Finding, GuardrailSpec, Hook, Subject
 from gateway.errors import UpstreamError
 from gateway.guardrails.services import endpoint, post
@@ -61,5 +63,6 @@ def _input(subject: Subject) -> dict[str, Any]:
         "model": call.ask.name if call is not None else None,
         "api": call.dialect.name if call is not None else None,
         "metadata": dict(subject.metadata),
+        "tool": msgspec.to_builtins(subject.tool) if subject.tool is not None else None,
         "messages": [{"role": text.role, "content": text.text} for text in subject.texts],
     }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from gateway.guardrails import checksums
 from gateway.guardrails.patterns import Pattern
-from gateway.guardrails.pii import CARD, EMAIL, IPV4, IPV6, SSN, is_ip
+from gateway.guardrails.pii import CARD, EMAIL, IPV4, IPV6, SSN, is_ip, sure
 from gateway.guardrails.secrets import SECRETS
 
 _SECRET = {pattern.label: pattern for pattern in SECRETS}
@@ -118,17 +118,19 @@ TOPICS: Mapping[str, str] = {
 PRESETS: Mapping[str, Pattern] = {
     "us_ssn": _number("us_ssn", SSN, checksums.ssn),
     "us_ssn_no_dash": _number("us_ssn_no_dash", r"\b[0-9]{9}\b", checksums.ssn),
-    "email": Pattern("email", EMAIL),
+    "email": sure(Pattern("email", EMAIL)),
     "us_phone": _number(
         "us_phone", r"(?:\+?1[ .\-]?)?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .\-]?)[2-9][0-9]{2}[ .\-]?[0-9]{4}\b"
     ),
     "india_aadhaar": _number("india_aadhaar", r"\b[2-9][0-9]{3}[ \-]?[0-9]{4}[ \-]?[0-9]{4}\b", checksums.aadhaar),
     "india_pan": Pattern("india_pan", r"\b[A-Z]{3}[ABCFGHLJPT][A-Z][0-9]{4}[A-Z]\b"),
-    "visa": _number("visa", r"\b4[0-9]{3}[ \-]?[0-9]{4}[ \-]?[0-9]{4}[ \-]?[0-9]{1,7}\b", checksums.card),
-    "mastercard": _number("mastercard", r"\b(?:5[1-5][0-9]{2}|2[2-7][0-9]{2})(?:[ \-]?[0-9]{4}){3}\b", checksums.card),
-    "amex": _number("amex", r"\b3[47][0-9]{2}[ \-]?[0-9]{6}[ \-]?[0-9]{5}\b", checksums.card),
-    "discover": _number("discover", r"\b6(?:011|4[4-9][0-9]|5[0-9]{2})(?:[ \-]?[0-9]{4}){3}\b", checksums.card),
-    "credit_card": _number("credit_card", CARD, checksums.card),
+    "visa": sure(_number("visa", r"\b4[0-9]{3}[ \-]?[0-9]{4}[ \-]?[0-9]{4}[ \-]?[0-9]{1,7}\b", checksums.card)),
+    "mastercard": sure(
+        _number("mastercard", r"\b(?:5[1-5][0-9]{2}|2[2-7][0-9]{2})(?:[ \-]?[0-9]{4}){3}\b", checksums.card)
+    ),
+    "amex": sure(_number("amex", r"\b3[47][0-9]{2}[ \-]?[0-9]{6}[ \-]?[0-9]{5}\b", checksums.card)),
+    "discover": sure(_number("discover", r"\b6(?:011|4[4-9][0-9]|5[0-9]{2})(?:[ \-]?[0-9]{4}){3}\b", checksums.card)),
+    "credit_card": sure(_number("credit_card", CARD, checksums.card)),
     "aws_access_key": _SECRET["aws_access_key"],
     "aws_secret_key": _SECRET["aws_secret_key"],
     "github_token": _SECRET["github_token"],

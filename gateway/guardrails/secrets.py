@@ -5,6 +5,8 @@ Sources: the formats that GitHub's secret scanning, detect-secrets 1.5 and the v
 
 from math import log2
 
+import msgspec
+
 from gateway.guardrails.patterns import Pattern
 
 _KEY = r"[A-Za-z0-9_\-]"
@@ -22,7 +24,7 @@ def is_random(text: str) -> bool:
     return -sum(share * log2(share) for share in counts) >= LEAST_ENTROPY
 
 
-SECRETS: tuple[Pattern, ...] = (
+_FORMS: tuple[Pattern, ...] = (
     Pattern(
         "private_key",
         r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[^\-]*-{0,5}(?:END [A-Z0-9 ]*-{0,5}|END|EN|E)?",
@@ -50,7 +52,7 @@ SECRETS: tuple[Pattern, ...] = (
     Pattern("mailgun_key", r"\bkey-[0-9a-f]{32}\b"),
     Pattern("telegram_token", rf"\b[0-9]{{8,10}}:AA{_KEY}{{33}}"),
     Pattern("discord_token", rf"\b[MNO]{_KEY}{{23,25}}\.{_KEY}{{6}}\.{_KEY}{{27,38}}"),
-    Pattern("jwt", rf"\beyJ{_KEY}{{10,}}\.eyJ{_KEY}{{10,}}\.{_KEY}{{5,}}"),
+    Pattern("jwt", rf"\beyJ{_KEY}{{10,}}\.eyJ{_KEY}{{10,}}\.{_KEY}{{5,}}", long=r"\beyJ"),
     Pattern("azure_key", r"(?i)AccountKey=[A-Za-z0-9+/]{60,}={0,2}"),
     Pattern(
         "url_credentials",
@@ -79,4 +81,8 @@ SECRETS: tuple[Pattern, ...] = (
         looks_back=True,
         takes_group=True,
     ),
+)
+
+SECRETS: tuple[Pattern, ...] = tuple(
+    msgspec.structs.replace(pattern, is_key=True, is_sure=not pattern.takes_group) for pattern in _FORMS
 )

@@ -52,6 +52,8 @@ class Callers:
         self._inactive: frozenset[str] = frozenset()
         self._used: set[str] = set()
         self._tokens: dict[bytes, StoredToken] = {}
+        self._digests: dict[str, bytes] = {}
+        """Of those, by their ids."""
         self._known: dict[bytes, _Known] = {}
         self._forget()
 
@@ -94,12 +96,14 @@ class Callers:
             are_all: there are no others.
         """
         if are_all:
-            self._tokens = {}
+            self._tokens, self._digests = {}, {}
         for token in tokens:
             if token.revoked_at is None:
                 self._tokens[token.digest] = token
+                self._digests[token.id] = token.digest
             else:
                 self._tokens.pop(token.digest, None)
+                self._digests.pop(token.id, None)
         self._inactive = frozenset(inactive)
         self._forget()
 
@@ -134,6 +138,19 @@ class Callers:
         if fixed is None and kind != "user" and name not in access.virtual_accounts:
             return None
         return _resolved(fixed, access) if fixed is not None else access.caller(subject)
+
+    def still(self, caller: Caller) -> Caller | None:
+        """A JWT is not asked for again: who has one may go on with it until he leaves."""
+        if caller.token_id is None:
+            now = self.of_subject(caller.subject)
+            if now is None or caller.credential is not Credential.JWT:
+                return now
+            return self._access.caller(caller.subject, more_teams=caller.teams, credential=Credential.JWT)
+        digest = self._digests.get(caller.token_id)
+        known = (self._known.get(digest) or self._recognise(digest)) if digest is not None else None
+        if known is None or (known.expires_at is not None and known.expires_at <= self._clock()):
+            return None
+        return known.caller
 
     def take_used(self) -> set[str]:
         """The ids of the tokens that were used since this was asked last."""

@@ -11,6 +11,7 @@ from msgspec import Meta
 from gateway.manifests.costs import Cost
 from gateway.manifests.marks import Mark
 from gateway.secrecy.secret import Secret, SecretText
+from gateway.wire.pass_through import PATH, kept_back
 
 AccountName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f/]+\Z", description="a name without whitespace and /")]
 ModelName = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f]+\Z", description="a name without whitespace")]
@@ -214,13 +215,49 @@ class KeyAccount(ProviderAccount, frozen=True, kw_only=True):
     auth_data: ApiKeyAuth
 
 
-class KeyOnlyAccount(KeyAccount, frozen=True, kw_only=True):
+class PassedPath(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls that are passed on as they are. What they read and make at the account is shared by all who may use it.
+
+    Args:
+        path: below the account's address, as in `/vector_stores`; what lies below it is passed on as well.
+        methods: all unless given.
+    """
+
+    path: Annotated[str, Meta(pattern=rf"^{PATH.pattern}\Z", description="a path such as /vector_stores")]
+    methods: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+    def __post_init__(self) -> None:
+        if self.path.startswith("/v1/"):
+            raise ValueError("path: leave out /v1: it is the account's address that ends in it")
+        if why := kept_back(self.path):
+            raise ValueError(f"path: {why}")
+
+
+class CompatibleAccount(ProviderAccount, frozen=True, kw_only=True):
+    """What accounts have that speak OpenAI's API.
+
+    Args:
+        pass_through: APIs that the gateway does not know, and passes on at `/openai/<account>/proxy/...`; none unless
+            given.
+    """
+
+    pass_through: tuple[PassedPath, ...] = ()
+
+
+class VendorAccount(CompatibleAccount, frozen=True, kw_only=True):
+    """One of whom nothing but the key has to be known."""
+
+    integrations: tuple[Integration, ...]
+    auth_data: ApiKeyAuth
+
+
+class KeyOnlyAccount(VendorAccount, frozen=True, kw_only=True):
     """The same; the list of models may be left out."""
 
     integrations: tuple[Integration, ...] = ()
 
 
-class OpenAIAccount(ProviderAccount, frozen=True, kw_only=True):
+class OpenAIAccount(CompatibleAccount, frozen=True, kw_only=True):
     """
     Args:
         base_url: of another server that speaks this API; OpenAI's own unless given.
@@ -231,7 +268,7 @@ class OpenAIAccount(ProviderAccount, frozen=True, kw_only=True):
     base_url: Url | None = None
 
 
-class OllamaAccount(ProviderAccount, frozen=True, kw_only=True):
+class OllamaAccount(CompatibleAccount, frozen=True, kw_only=True):
     integrations: tuple[Integration, ...]
     auth_data: OllamaHost
 
@@ -247,7 +284,7 @@ class WaferAccount(KeyOnlyAccount, frozen=True, kw_only=True):
     zero_data_retention: bool = True
 
 
-class DatabricksAccount(ProviderAccount, frozen=True, kw_only=True):
+class DatabricksAccount(CompatibleAccount, frozen=True, kw_only=True):
     """
     Args:
         base_url: of the workspace, as in `https://adb-1234.azuredatabricks.net`.
@@ -258,7 +295,7 @@ class DatabricksAccount(ProviderAccount, frozen=True, kw_only=True):
     auth_data: ServicePrincipalAuth | ApiKeyAuth
 
 
-class SnowflakeAccount(ProviderAccount, frozen=True, kw_only=True):
+class SnowflakeAccount(CompatibleAccount, frozen=True, kw_only=True):
     """
     Args:
         account_identifier: what the address begins with, as in `orgname-accountname`.
@@ -275,5 +312,5 @@ class SnowflakeAccount(ProviderAccount, frozen=True, kw_only=True):
         return f"https://{self.account_identifier}.snowflakecomputing.com/api/v2/cortex/v1"
 
 
-class SelfHostedAccount(ProviderAccount, frozen=True, kw_only=True):
+class SelfHostedAccount(CompatibleAccount, frozen=True, kw_only=True):
     integrations: tuple[SelfHostedModel, ...]

@@ -131,7 +131,7 @@ class SqlConfig(Config, frozen=True, kw_only=True):
 class CedarConfig(Config, frozen=True, kw_only=True):
     """
     Args:
-        policy: without effect: Cedar is not asked.
+        policy: who may use which tool, in the language of Cedar. What nothing permits is refused.
     """
 
     policy: Text

@@ -45,13 +45,14 @@ class Traces(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """
     Args:
         additional_resource_attributes: what the gateway says of itself, besides.
-        exclude_request_data: without effect: what is asked and answered is in no trace.
+        exclude_request_data: false puts what is asked and answered into traces, where that may be kept; if it is
+            not said, the environment decides, and by default it is left out.
         when: a trace is sent if all of these fit.
     """
 
     headers: OtelHeaders | None = None
     additional_resource_attributes: dict[str, str] | None = None
-    exclude_request_data: bool = False
+    exclude_request_data: bool | None = None
     when: tuple[TraceWhen, ...] | None = None
 
 
@@ -178,7 +179,7 @@ class ManagedStorage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
 class CustomerStorage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="customer-managed"):
     """
     Args:
-        storage_integration_fqn: kept, and without effect: the gateway brings nothing there.
+        storage_integration_fqn: kept, and without effect: where records are brought is for the environment to say.
     """
 
     storage_integration_fqn: Text
@@ -217,7 +218,7 @@ class CreatedByIn(msgspec.Struct, frozen=True, kw_only=True, tag_field="field", 
 class DefaultDestination(msgspec.Struct, frozen=True, kw_only=True):
     """
     Args:
-        storage: kept, and without effect: the gateway brings nothing there.
+        storage: kept, and without effect: where records are brought is for the environment to say.
         traces_retention_period_days: kept, and without effect.
     """
 
@@ -229,7 +230,7 @@ class RoutedDestination(DefaultDestination, frozen=True, kw_only=True):
     """Takes the requests that all of `when` fits.
 
     Args:
-        name: what the record says of where it belongs.
+        name: what the record says of where it belongs; sinks of that name get it, and others do not.
         enabled: whether it takes any.
     """
 

@@ -15,6 +15,7 @@ from gateway.middleware.model import ModelMiddleware
 from gateway.middleware.parse import ParseMiddleware
 from gateway.middleware.remember import RememberMiddleware
 from gateway.middleware.responses import ContinueMiddleware, KeptMiddleware
+from gateway.middleware.session_key import SessionKeyMiddleware
 
 __all__ = [
     "AccountMiddleware",
@@ -33,4 +34,5 @@ __all__ = [
     "ModelMiddleware",
     "ParseMiddleware",
     "RememberMiddleware",
+    "SessionKeyMiddleware",
 ]

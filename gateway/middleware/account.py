@@ -10,7 +10,7 @@ from gateway.contract.price import Price, Tariff
 from gateway.errors import BadRequest, NotFound
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.exchange import Exchange
-from gateway.wire.account_apis import ACCOUNT_HEADER, with_provider_ids
+from gateway.wire.account_apis import ACCOUNT_HEADER, ROOTS, with_provider_ids
 
 FREE = Price(row="free", version="", tariffs=(Tariff(rates={}),))
 STOOD_IN = frozenset({"files", "batches"})
@@ -47,20 +47,40 @@ class AccountMiddleware:
         assert call is not None
         asked = call.ask.object
         assert asked is not None
-        found = await self.objects.find(asked.type.kind, asked.id, caller) if asked.id is not None else None
+        found = await self._found(asked, caller)
         files = {name: await self.objects.find(ObjectKind.FILE, id_, caller) for name, id_ in asked.files.items()}
         target = self._target(call, asked, caller, [*([found] if found else []), *files.values()])
         model = self._model(asked, caller, target.account)
         exchange.account_object = found
-        exchange.choice = Choice(standing_for(target, asked.api))
+        exchange.choice = Choice(standing_for(target, asked.api, is_free=asked.api in ROOTS or not call.request.body))
         call = with_provider_ids(
             call,
             object_id=found.provider_id if found is not None else None,
             files={name: file.provider_id for name, file in files.items()},
             model=model,
         )
-        exchange.call = msgspec.structs.replace(call, ask=msgspec.structs.replace(call.ask, account=target.account))
+        asked = msgspec.structs.replace(asked, owner=caller.subject if caller is not None else "")
+        ask = msgspec.structs.replace(call.ask, account=target.account, object=asked)
+        exchange.call = msgspec.structs.replace(call, ask=ask)
         await self.app(scope, receive, send)
+
+    async def _found(self, asked: ObjectAsk, caller: Caller | None) -> AccountObject | None:
+        """Raises NotFound."""
+        if asked.id is None:
+            return None
+        try:
+            return await self.objects.find(asked.type.kind, asked.id, caller)
+        except NotFound:
+            if not asked.may_be_new or await self._is_there(asked.type.kind, asked.id):
+                raise
+            return None
+
+    async def _is_there(self, kind: ObjectKind, id_: str) -> bool:
+        try:
+            await self.objects.find(kind, id_, None)
+        except NotFound:
+            return False
+        return True
 
     def _target(self, call: Call, asked: ObjectAsk, caller: Caller | None, known: list[AccountObject]) -> Target:
         places = {(each.account, each.is_kept_here) for each in known}
@@ -126,6 +146,7 @@ class AccountMiddleware:
         return self.models.find(asked.model, caller, {}, None).target.model
 
 
-def standing_for(target: Target, api: str) -> Target:
-    """The account of a target, in the place of one of its models; limits know it as `account/files`."""
-    return msgspec.structs.replace(target, name=f"{target.account}/{api}", model="", price=FREE)
+def standing_for(target: Target, api: str, *, is_free: bool = True) -> Target:
+    """The account of a target, in the place of one of its models; limits know it as `account/files`. Unless it is free,
+    nobody here knows what is used."""
+    return msgspec.structs.replace(target, name=f"{target.account}/{api}", model="", price=FREE if is_free else None)

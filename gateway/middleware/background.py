@@ -5,6 +5,7 @@ They end with the process that makes them. Source: platform.openai.com/docs/guid
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -14,7 +15,7 @@ import structlog
 from gateway.contract import Call, Choice, Head
 from gateway.contract.objects import AccountObject, ObjectKind
 from gateway.contract.part import Figure, Part, ending_with, gauge
-from gateway.errors import BadRequest, GatewayError, Overloaded, TimedOut, Unavailable, Unexpected
+from gateway.errors import BadRequest, GatewayError, Overloaded, Stopping, TimedOut, Unavailable, Unexpected
 from gateway.logs import traceback_text
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
 from gateway.proxy.exchange import KEY, Exchange
@@ -24,9 +25,13 @@ from gateway.wire.responses import RESPONSES, error_fields
 MAX_RUNNING = 100
 MAX_OF_ONE = 25
 """Of one owner, so that nobody keeps all the others out."""
+BEGINS_S = 5.0
+"""Who has not been refused by then gets an id, though it may still be refused: it waits for its turn at a provider."""
 _flag = msgspec.json.Decoder(bool | None)
 _response = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.encode
+
+Put = Callable[[AccountObject, Call, dict[str, Any]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -80,11 +85,16 @@ class BackgroundMiddleware(Part):
         if making is None:
             return False
         making.stop()
-        await asyncio.wait([making.task])
+        await making.ended()
         return True
 
     async def _start(self, exchange: Exchange, call: Call, queued: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """Raises Overloaded, and Unavailable: nobody could find it later."""
+        """Returns once limits have let it in, and it is written down.
+
+        Raises:
+            Overloaded, Unavailable: nobody could find it later.
+            GatewayError: it was refused. Then nothing is left of it.
+        """
         if call.ask.stream:
             raise BadRequest("a response of this model is streamed or made in the background, not both", param="stream")
         if len(self._running) >= self.max_running:
@@ -102,40 +112,62 @@ class BackgroundMiddleware(Part):
             )
         id_, target = str(queued["id"]), exchange.choice.target.name if exchange.choice is not None else ""
         place = self.shelf.place(ObjectKind.RESPONSE, id_, exchange.caller, target=target)
-        await self._write(place, call, {**queued, "status": "in_progress"})
-        task = asyncio.create_task(self._run(exchange, call, place, queued, scope))
-        self._running[id_] = _Making(task, owner)
-        task.add_done_callback(lambda _: self._running.pop(id_, None))
-        await asyncio.sleep(0)  # one that was cancelled before it began could not write that down
+        making = _Making(owner, lambda: self._put(self.shelf.keep, place, call, {**queued, "status": "in_progress"}))
+        self._running[id_] = making
+        making.task = asyncio.create_task(self._run(exchange, call, place, queued, scope, making))
+        making.task.add_done_callback(lambda _: self._ended(id_, making))
+        try:
+            await making.has_begun()
+        except BaseException:
+            making.stop()  # nobody has its id
+            raise
         return queued
 
+    def _ended(self, id_: str, making: "_Making") -> None:
+        self._running.pop(id_, None)
+        making.refuse(Stopping("the gateway is stopping", retry_after_s=1))  # it was cancelled before its first step
+
     async def _run(
-        self, asked: Exchange, call: Call, place: AccountObject, queued: dict[str, Any], scope: Scope
+        self,
+        asked: Exchange,
+        call: Call,
+        place: AccountObject,
+        queued: dict[str, Any],
+        scope: Scope,
+        making: "_Making",
     ) -> None:
         """To its end, however it ends."""
-        status = "failed"
+        error: GatewayError | None = None
+        ended: dict[str, Any] = {**queued, "status": "failed"}
         try:
             async with asyncio.timeout(LONGEST_S):
-                body = await self._answer(asked, call, scope)
+                body = await self._answer(asked, call, scope, making)
+            await making.begin()
             ended = _renamed(body, place.id)
         except TimeoutError:
-            ended = {**queued, "status": status, "error": error_fields(TimedOut("it took too long"))}
-        except GatewayError as error:
-            ended = {**queued, "status": status, "error": error_fields(error)}
+            error = TimedOut("it took too long")
+        except GatewayError as raised:
+            error = raised
         except asyncio.CancelledError:
-            ended = {**queued, "status": "cancelled"}
+            error = Stopping("the gateway is stopping", retry_after_s=1)
+            ended["status"] = "cancelled"
         except Exception:
             log.error("background response failed", response=place.id, traceback=traceback_text())
-            ended = {**queued, "status": status, "error": error_fields(Unexpected("the gateway failed"))}
-        self._running[place.id].is_ending = True
+            error = Unexpected("the gateway failed")
+        making.is_ending = True
+        if making.refuse(error):
+            return
+        if error is not None and ended["status"] == "failed":
+            ended["error"] = error_fields(error)
         try:
-            await self._write(place, call, ended)
-        except (Unavailable, BadRequest) as error:
-            log.warning("background response lost", response=place.id, reason=error.message)
+            await self._put(self.shelf.change, place, call, ended)
+        except (Unavailable, BadRequest) as problem:
+            log.warning("background response lost", response=place.id, reason=problem.message)
 
-    async def _answer(self, asked: Exchange, call: Call, scope: Scope) -> bytes:
+    async def _answer(self, asked: Exchange, call: Call, scope: Scope, making: "_Making") -> bytes:
         """Raises GatewayError: there is none."""
         exchange = Exchange(headers=asked.headers, task=asyncio.current_task(), body_is_read=True)
+        exchange.before_sending = making.begin
         exchange.dialect, exchange.route = asked.dialect, asked.route
         exchange.caller, exchange.provider_key = asked.caller, asked.provider_key
         exchange.metadata, exchange.options, exchange.choice = asked.metadata, asked.options, asked.choice
@@ -149,13 +181,16 @@ class BackgroundMiddleware(Part):
             await asyncio.Event().wait()  # nobody is there who could leave
             return {"type": "http.disconnect"}
 
-        with exchange.interruptible():
-            await self.inner({**scope, "state": {KEY: exchange}}, receive, send)
+        try:
+            with exchange.interruptible():
+                await self.inner({**scope, "state": {KEY: exchange}}, receive, send)
+        finally:
+            asked.limit_headers = exchange.limit_headers
         return b"".join(parts)
 
-    async def _write(self, place: AccountObject, call: Call, response: dict[str, Any]) -> None:
+    async def _put(self, put: Put, place: AccountObject, call: Call, response: dict[str, Any]) -> None:
         try:
-            await self.shelf.keep(place, call, response)
+            await put(place, call, response)
         except ValueError as error:
             raise BadRequest(f"the response is too large to be kept: {error}", param="background") from error
 
@@ -163,22 +198,61 @@ class BackgroundMiddleware(Part):
         running = list(self._running.values())
         for making in running:
             making.stop()
-        if running:
-            await asyncio.wait([making.task for making in running])
+        for making in running:
+            await making.ended()
 
 
 class _Making:
-    """One that is being made. How it ends is written down last, and nothing may keep it from that."""
+    """One that is being made. It is written down when it begins, and how it ends last; nothing may keep it from that.
 
-    def __init__(self, task: asyncio.Task[None], owner: str) -> None:
-        self.task = task
+    Args:
+        write: says that it has begun, where it can be found later.
+    """
+
+    def __init__(self, owner: str, write: Callable[[], Awaitable[None]]) -> None:
         self.owner = owner
+        self.task: asyncio.Task[None] | None = None
         self.is_ending = False
+        self._write = write
+        self._writing = asyncio.Lock()
+        self._is_written = False
+        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def begin(self) -> None:
+        """Once, however often it is called. Raises Unavailable, BadRequest."""
+        async with self._writing:
+            if self._begun.done() or self.is_ending:
+                return
+            self._is_written = True  # also if it is cancelled meanwhile
+            try:
+                await self._write()
+            except (Unavailable, BadRequest):
+                self._is_written = False
+                raise
+            self._begun.set_result(None)
+
+    async def has_begun(self) -> None:
+        """Raises GatewayError: it was refused."""
+        await asyncio.wait([self._begun], timeout=BEGINS_S)
+        if not self._begun.done():
+            await self.begin()
+        await self._begun
+
+    def refuse(self, error: GatewayError | None) -> bool:
+        """Whether there is nothing to write down: it has not begun, and the caller is told why."""
+        if error is not None and not self._begun.done():
+            self._begun.set_exception(error)
+            self._begun.exception()  # nobody may be there any more to ask for it
+        return not self._is_written
 
     def stop(self) -> None:
-        if not self.is_ending:
+        if not self.is_ending and self.task is not None:
             self.is_ending = True
             self.task.cancel()
+
+    async def ended(self) -> None:
+        if self.task is not None:
+            await asyncio.wait([self.task])
 
 
 def is_background(call: Call) -> bool:

@@ -1,7 +1,7 @@
 """Keeps callers from using each other's files: providers see one key for all of them, and would not mind."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 
 from gateway.contract import Caller, JsonBody
 from gateway.contract.objects import ObjectKind, Objects, not_found
@@ -28,16 +28,24 @@ class FileReferencesMiddleware:
         return self._checked(body.data, exchange.caller, scope, receive, send)
 
     async def _checked(self, data: bytes, caller: Caller | None, scope: Scope, receive: Receive, send: Send) -> None:
-        for id_ in files_in(data) if len(data) <= LARGE else await asyncio.to_thread(files_in, data):
-            try:
-                file = await self.objects.find(ObjectKind.FILE, id_, None)
-            except NotFound:
-                continue
-            if not file.is_seen_by(caller):
-                raise not_found(ObjectKind.FILE, id_)
-            if file.provider_id != id_:
-                problem = (
-                    f"the file {id_[:80]!r} has another id at {file.account}; upload it again to name it in a call"
-                )
-                raise BadRequest(problem, code="file_ambiguous")
+        named = files_in(data) if len(data) <= LARGE else await asyncio.to_thread(files_in, data)
+        await refuse_others_files(self.objects, named, caller)
         await self.app(scope, receive, send)
+
+
+async def refuse_others_files(objects: Objects, named: Iterable[str], caller: Caller | None) -> None:
+    """
+    Raises:
+        NotFound: one of them is somebody else's.
+        BadRequest: one has another id at its provider.
+    """
+    for id_ in named:
+        try:
+            file = await objects.find(ObjectKind.FILE, id_, None)
+        except NotFound:
+            continue
+        if not file.is_seen_by(caller):
+            raise not_found(ObjectKind.FILE, id_)
+        if file.provider_id != id_:
+            problem = f"the file {id_[:80]!r} has another id at {file.account}; upload it again to name it in a call"
+            raise BadRequest(problem, code="file_ambiguous")

@@ -15,7 +15,7 @@ from gateway.contract.route import NO_METADATA
 from gateway.errors import ClientLeft, GatewayError, Unexpected
 from gateway.logs import redact_text, traceback_text
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path
-from gateway.proxy.exchange import Attempt, Exchange, outcome_of
+from gateway.proxy.exchange import ACCEPTED, Attempt, Exchange, outcome_of
 from gateway.rules.logging import LoggingRules
 from gateway.wire.trace_context import traceparent_of
 
@@ -200,7 +200,7 @@ def _overhead_ms(exchange: Exchange, ended: float) -> float | None:
     after its last byte."""
     attempt = exchange.attempt
     if attempt is None or attempt.sent_at is None:
-        return _ms(exchange.started, ended)
+        return _ms(exchange.started, ended) if exchange.status != ACCEPTED else None  # as long as its client likes
     own = attempt.sent_at - exchange.started
     if len(exchange.attempts) > 1:
         own -= attempt.began_at - exchange.attempts[0].began_at

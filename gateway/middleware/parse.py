@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -24,6 +24,7 @@ WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 MAX_FIELDS = 1000
 """At the top level, where the APIs know some dozens. A million take a second to decode, and 400 MB."""
 
+NO_SHAPES: Mapping[str, Callable[[JsonBody], JsonBody]] = {}
 _KINDS: Mapping[str, type[Body]] = {"application/json": JsonBody, "multipart/form-data": FormBody}
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _value = msgspec.json.Decoder(msgspec.Raw)
@@ -41,6 +42,8 @@ class ParseMiddleware:
     Args:
         disk: where uploads may be while they are too large for memory.
         large: held while a large one is read; the same for all that take turns.
+        shapes: name of a dialect -> makes its own of bodies that clients send in another shape: those without
+            `messages`, or with `tools`.
     """
 
     def __init__(
@@ -51,8 +54,10 @@ class ParseMiddleware:
         max_body_bytes: int,
         disk: Disk | None = None,
         large: asyncio.Lock | None = None,
+        shapes: Mapping[str, Callable[[JsonBody], JsonBody]] = NO_SHAPES,
     ) -> None:
         self.app = app
+        self.shapes = shapes
         self.disk = disk
         self.bodies = bodies
         self.max_body_bytes = max_body_bytes
@@ -79,11 +84,18 @@ class ParseMiddleware:
                     return
                 pieces = await self.bodies.read(exchange, receive, max_bytes=max_bytes)
             if (len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))) <= LARGE:
-                request = _request(scope, exchange, _body(pieces))
+                body = _body(pieces)
+                shape = self.shapes.get(dialect.name) if self.shapes else None
+                if shape is not None and body is not None and ("tools" in body.fields or "messages" not in body.fields):
+                    body = shape(body)
+                request = _request(scope, exchange, body)
                 ask = dialect.parse(request)
             else:
                 async with self.large:
-                    request = _request(scope, exchange, await large_json_body(pieces))
+                    large = await large_json_body(pieces)
+                    if self.shapes and dialect.name in self.shapes:
+                        large = await asyncio.to_thread(self.shapes[dialect.name], large)
+                    request = _request(scope, exchange, large)
                     await asyncio.sleep(0)
                     ask = dialect.parse(request)
                     await asyncio.sleep(0)
@@ -167,7 +179,7 @@ def _headers(scope: Scope, names: Collection[str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in left_out} if left_out else found
 
 
-def _body(pieces: list[bytes]) -> Body | None:
+def _body(pieces: list[bytes]) -> JsonBody | None:
     """What a small body holds; None: there is none."""
     return json_body(pieces[0] if len(pieces) == 1 else b"".join(pieces)) if pieces else None
 

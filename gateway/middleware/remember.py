@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from gateway.contract import Call
-from gateway.contract.objects import ObjectKind
+from gateway.contract.objects import AccountObject, ObjectKind
 from gateway.errors import Unavailable
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send
 from gateway.proxy.exchange import Attempt, Exchange
@@ -19,6 +19,8 @@ CHAT = "chat"
 """The dialect of completions."""
 LOOKED_AT = 8
 """So many pieces of an answer are searched for its id."""
+MAX_MADE = 200
+"""Items of one response that can be referred to."""
 _KEPT_WHEN = frozenset({"completed", "incomplete"})
 
 log = structlog.get_logger(__name__)
@@ -61,6 +63,8 @@ class RememberMiddleware:
                 elif not message.get("more_body", False):
                     left = 0
                     await self._keep(exchange, attempt, call, response)
+            if attempt is not None and message["type"] == "http.response.body" and not message.get("more_body", False):
+                await remember_items(exchange, attempt, self.shelf)
             await send(message)
 
         return send_and_remember
@@ -84,6 +88,25 @@ class RememberMiddleware:
         id_, caller = str(response["id"]), exchange.caller
         place = self.shelf.place(ObjectKind.RESPONSE, id_, caller, target=attempt.target.name)
         await _or_log(exchange, self.shelf.keep(place, call, response))
+
+
+async def remember_items(
+    exchange: Exchange, attempt: Attempt, shelf: Shelf, *, like: AccountObject | None = None
+) -> None:
+    """Those of an answer that has passed: they may be referred to, and then the provider asks nobody whose they are.
+
+    Args:
+        like: what they belong to; None: what has just been made.
+    """
+    ids = getattr(attempt.reading, "item_ids", ())
+    if exchange.status != 200 or not ids or "store" in attempt.dropped_params:
+        return
+    target = attempt.target
+    place = shelf.place(ObjectKind.ITEM, "", exchange.caller, target=target.name, account=target.account)
+    if like is not None:
+        place = msgspec.structs.replace(place, owner=like.owner, expires_at=like.expires_at)
+    items = [msgspec.structs.replace(place, id=id_, provider_id=id_) for id_ in ids[:MAX_MADE]]
+    await _or_log(exchange, shelf.objects.remember_all(items))
 
 
 async def _or_log(exchange: Exchange, remembered: Awaitable[object]) -> None:

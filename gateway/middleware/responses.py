@@ -9,18 +9,20 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from gateway.contract import Ask, Call, Caller, Choice, JsonBody, Models, Request, Target
+from gateway.contract import Ask, Call, Caller, Choice, Head, JsonBody, Models, Request, Target
 from gateway.contract.objects import AccountObject, ObjectKind, not_found
 from gateway.contract.route import NO_METADATA
 from gateway.errors import BadRequest, Forbidden, NotFound, Refused, UnknownModel
 from gateway.middleware.model import NO_RULES
+from gateway.middleware.remember import remember_items
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
 from gateway.proxy.bodies import LARGE
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.kept import HERE, Item, Kept, Shelf, beside, items_of, page
 from gateway.rules.metadata import MetadataRules
+from gateway.wire.item_references import looked_up, may_refer
 from gateway.wire.items import MAX_ITEMS, has_more_items
-from gateway.wire.responses import COMPLETION, RESPONSE, is_own, response_of
+from gateway.wire.responses import COMPLETION, RESPONSE, accounts_in, is_own, response_of
 
 KINDS: Mapping[str, ObjectKind] = {RESPONSE: ObjectKind.RESPONSE, COMPLETION: ObjectKind.COMPLETION}
 TYPES = frozenset({"chat", "responses"})
@@ -33,6 +35,8 @@ DONE = frozenset({"completed", "incomplete"})
 AT_ONCE = 8
 """So many are asked for at the same time, of those that a list shows."""
 MAX_SHOWN_BYTES = 4 * 1024 * 1024
+MAX_LOOKED_UP = 500
+"""Items that one call may refer to."""
 _REFERENCE = b'"item_reference"'
 _text = msgspec.json.Decoder(str | None)
 _encode = msgspec.json.encode
@@ -64,7 +68,10 @@ class ContinueMiddleware:
             raise BadRequest(
                 f"{call.ask.name} is declared neither as chat nor as responses (model_types)", param="model"
             )
-        exchange.choice = choice if before is None or before.account == HERE else at_account(choice, before)
+        if before is not None and before.account != HERE:
+            choice = at_account(choice, before)
+        exchange.choice = leading_back(choice, call) if choice.route is not None else choice
+        await self._check_items(call, exchange.choice, caller)
         await self.app(scope, receive, send)
 
     async def _before(self, call: Call, caller: Caller | None) -> AccountObject | None:
@@ -137,6 +144,26 @@ class ContinueMiddleware:
             found[reference] = item
         return found
 
+    async def _check_items(self, call: Call, choice: Choice, caller: Caller | None) -> None:
+        """Raises NotFound: an item that the provider would look up is not the caller's. It knows one key for all."""
+        given = call.fields.get("input")
+        if given is None or not may_refer(bytes(given)) or not is_spoken(call, choice):
+            return
+        ids = await beside(len(memoryview(given)), lambda: looked_up(items_of(given)))
+        ids = [id_ for id_ in ids if not is_own(id_)]  # which no provider is shown
+        if len(ids) > MAX_LOOKED_UP:
+            raise BadRequest(f"input refers to more than {MAX_LOOKED_UP} items; send some as they are", param="input")
+        for begin in range(0, len(ids), AT_ONCE):
+            await asyncio.gather(
+                *[self.shelf.objects.find(ObjectKind.ITEM, id_, caller) for id_ in ids[begin : begin + AT_ONCE]]
+            )
+
+
+def is_spoken(call: Call, choice: Choice) -> bool:
+    """Whether any of the providers that may be asked has the caller's own API."""
+    targets = [each.route_target.target for each in choice.route.candidates] if choice.route else [choice.target]
+    return any(target.provider.reading(call, target, Head(200, {})) is None for target in targets)
+
 
 class Asks(Protocol):
     def __call__(self, call: Call, target: Target, *, max_bytes: int) -> Awaitable[bytes]:
@@ -187,15 +214,21 @@ class KeptMiddleware:
         request = msgspec.structs.replace(call.request, path_params={"id": found.provider_id})
         ask = msgspec.structs.replace(call.ask, account=found.account)
         exchange.call = msgspec.structs.replace(call, request=request, ask=ask)
-        await self.app(scope, receive, self._forgetting(exchange, found, send) if request.method == "DELETE" else send)
+        await self.app(scope, receive, self._noting(exchange, found, send))
 
-    def _forgetting(self, exchange: Exchange, gone: AccountObject, send: Send) -> Send:
-        async def send_and_forget(message: Message) -> None:
+    def _noting(self, exchange: Exchange, found: AccountObject, send: Send) -> Send:
+        """What was deleted is forgotten, and the items are remembered that were told of."""
+
+        async def send_and_note(message: Message) -> None:
+            attempt = exchange.attempt
             if message["type"] == "http.response.body" and exchange.status < 300 and not message.get("more_body"):
-                await self.shelf.objects.forget(gone)
+                if exchange.call is not None and exchange.call.request.method == "DELETE":
+                    await self.shelf.objects.forget(found)
+                elif attempt is not None and found.kind is ObjectKind.RESPONSE:
+                    await remember_items(exchange, attempt, self.shelf, like=found)
             await send(message)
 
-        return send_and_forget
+        return send_and_note
 
     async def _list(self, kind: ObjectKind, call: Call, caller: Caller | None) -> dict[str, Any]:
         """What the caller has made, as its accounts show it: they would list what others have, too."""
@@ -297,6 +330,23 @@ def at_account(choice: Choice, before: AccountObject) -> Choice:
     kept_to = {before.target} if before.target in names else set(names)
     candidates = tuple(each for each in route.candidates if each.route_target.target.name in kept_to)
     return msgspec.structs.replace(choice, route=msgspec.structs.replace(route, candidates=candidates))
+
+
+def leading_back(choice: Choice, call: Call) -> Choice:
+    """What one account has encrypted, the others of a route cannot read: it is asked first, and alone where there is
+    nothing else to go on from.
+
+    Source: platform.openai.com/docs/guides/reasoning (encrypted reasoning items), read 2026-11.
+    """
+    route = choice.route
+    accounts = {each.account for each in route.candidates} if route is not None else set()
+    if route is None or len(accounts) < 2:
+        return choice
+    account, is_needed = accounts_in(call.fields.get("input"), accounts)
+    if is_needed:
+        candidates = tuple(each for each in route.candidates if each.account == account)
+        route = msgspec.structs.replace(route, candidates=candidates)
+    return msgspec.structs.replace(choice, route=route, leads_back=True, prefers=account)
 
 
 def place_of(found: AccountObject, models: Models, caller: Caller | None) -> Choice:

@@ -7,17 +7,18 @@ import msgspec
 
 from gateway.manifests.accounts import (
     DatabricksAccount,
-    KeyAccount,
     KeyOnlyAccount,
     OllamaAccount,
     OpenAIAccount,
     ProviderAccount,
     SelfHostedAccount,
     SnowflakeAccount,
+    VendorAccount,
     WaferAccount,
 )
 from gateway.wire.account_apis import ROOTS
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
+from gateway.wire.session_config import CALL, CALLS, KEYS
 
 ALL = MappingProxyType(
     {
@@ -34,6 +35,8 @@ ALL = MappingProxyType(
         "moderations": "/moderations",
         "ocr": "/ocr",
         "realtime": "/realtime",
+        KEYS: "/realtime",
+        CALL: CALLS,
         **ROOTS,
     }
 )
@@ -82,7 +85,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
         they are declared as `responses`; callers of that API are translated for the rest.
     """
 
-    account: type[ProviderAccount] = KeyAccount
+    account: type[ProviderAccount] = VendorAccount
     base_url: str | None = None
     suffix: str = ""
     key_variable: str | None = None
@@ -208,7 +211,7 @@ VENDORS: Mapping[str, Vendor] = {
 # Source: router/src/http/server.rs of text-embeddings-inference, infinity_server.py, docs.nvidia.com/nim; read 2026-11.
 SERVERS: Mapping[str, Mapping[str, str]] = {
     "openai-compatible": ALL,
-    "vllm-openai": _only(*(dialect for dialect in ALL if dialect not in ROOTS and dialect != "ocr")),
+    "vllm-openai": _only(*(dialect for dialect in ALL if dialect not in (*ROOTS, "ocr", KEYS, CALL))),
     "tei": _only("embeddings", "rerank"),
     "infinity": _only("embeddings", "rerank"),
     "nemo-retriever": MappingProxyType({"embeddings": ALL["embeddings"], "rerank": "/ranking"}),

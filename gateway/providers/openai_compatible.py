@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from secrets import token_hex
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import msgspec
 
@@ -16,13 +16,14 @@ from gateway.contract import (
     FormBody,
     Head,
     JsonBody,
+    RawBody,
     Reading,
     Target,
     Tls,
     Translator,
     UpstreamRequest,
 )
-from gateway.errors import BadRequest, Refused, Unauthorized
+from gateway.errors import BadRequest, Forbidden, Refused, Unauthorized
 from gateway.logs import holds_secret, redact_text, redacted
 from gateway.manifests.accounts import (
     ApiKeyAuth,
@@ -49,8 +50,19 @@ from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.form import upload_of
 from gateway.wire.openai import StreamReading
+from gateway.wire.pass_through import PASS_THROUGH, Passed, passed_request
 from gateway.wire.realtime import query_for
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
+from gateway.wire.session_config import (
+    CALL,
+    CALL_ID,
+    CALLS,
+    KEYS,
+    config_of,
+    model_place,
+    place_in,
+    with_model,
+)
 
 # For plugins: a vendor that needs more than a row.
 __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
@@ -83,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True):
         models: where the vendor lists its models.
         refuse_stream_options: names of targets that turned out not to know what that is asked with.
         own: dialect -> between it and what its endpoint speaks, where that is another format.
+        passed: what is passed on as it is, at the endpoint of that name.
     """
 
     endpoints: Mapping[str, Endpoint]
@@ -92,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True):
     models: Endpoint | None = None
     refuse_stream_options: set[str] = msgspec.field(default_factory=set)
     own: Mapping[str, Translator] = _NOTHING_OWN
+    passed: tuple[Passed, ...] = ()
 
 
 class Listed(msgspec.Struct):
@@ -116,6 +130,7 @@ class OpenAICompatible:
         vendor = VENDORS[account.type]
         passes_key_on = isinstance(account, OpenAIAccount) and account.auth_data is None
         signer = signer_of(account)
+        passed = tuple(Passed(each.path, frozenset(each.methods)) for each in getattr(account, "pass_through", ()))
         known: dict[object, Settings] = {}  # most models of an account share them
         types: dict[tuple[str, ...], frozenset[str]] = {}
         for model in account.integrations:
@@ -124,6 +139,8 @@ class OpenAICompatible:
             paths = SERVERS[server] if server else vendor.paths
             if has_responses(account, model, vendor):
                 paths = with_responses(paths)
+            if passed:
+                paths = {**paths, PASS_THROUGH: ""}
             key = (base_url, *headers.items(), tls, server, RESPONSES in paths)
             if key not in known:
                 known[key] = Settings(
@@ -135,6 +152,7 @@ class OpenAICompatible:
                     passes_key_on=passes_key_on,
                     asks_for_usage=account.asks_for_usage,
                     own={each.dialect: each} if (each := TRANSLATORS.get(server)) is not None else _NOTHING_OWN,
+                    passed=passed,
                 )
             settings = known[key]
             if model.name == "*" and vendor.lists_models and "chat" in paths and not passes_key_on:
@@ -151,6 +169,8 @@ class OpenAICompatible:
             )
 
     def request(self, call: Call, target: Target) -> UpstreamRequest:
+        if call.dialect.name == PASS_THROUGH:
+            return self._passed_request(call, target)
         if call.ask.object is not None:
             return self._account_request(call, target)
         settings: Settings = target.settings
@@ -166,6 +186,10 @@ class OpenAICompatible:
         if settings.passes_key_on:
             endpoint = with_callers_key(endpoint, call, target)
         sent = call.request.body
+        if call.dialect.name == KEYS:
+            return _prepared(endpoint, call, target)
+        if call.dialect.name == CALL:
+            return _called(endpoint, call, target)
         if not isinstance(sent, JsonBody):
             if sent is None:
                 return _handshake(endpoint, call, target)
@@ -173,7 +197,7 @@ class OpenAICompatible:
             return _upload(endpoint, sent.with_texts({"model": target.model}))
         vendor = settings.vendor
         if call.dialect.name in RESPONSE_BODIES and call.dialect.name in settings.endpoints:
-            _leave_out_own(fields)
+            dropped += _leave_out_own(fields, target.account)
         elif vendor.rejects or vendor.renames:
             dropped += _adapt(fields, vendor)
         if self._asks_for_usage(call, target):
@@ -182,6 +206,15 @@ class OpenAICompatible:
 
     def serves(self, api: str, target: Target) -> bool:
         return api in target.settings.endpoints
+
+    def _passed_request(self, call: Call, target: Target) -> UpstreamRequest:
+        settings: Settings = target.settings
+        if PASS_THROUGH not in settings.endpoints:
+            raise Forbidden(f"the account {target.account} passes nothing on: it has no pass_through")
+        endpoint = settings.endpoints[PASS_THROUGH]
+        if settings.passes_key_on:
+            endpoint = with_callers_key(endpoint, call, target)
+        return passed_request(call, endpoint, settings.passed, model=target.model, boundary=token_hex(16))
 
     def _account_request(self, call: Call, target: Target) -> UpstreamRequest:
         settings: Settings = target.settings
@@ -267,9 +300,9 @@ def _about_kept(endpoint: Endpoint, call: Call, target: Target) -> UpstreamReque
     return UpstreamRequest(endpoint.at(f"{path}?{query}" if query else path, method=method), body)
 
 
-def _leave_out_own(fields: dict[str, Any]) -> None:
+def _leave_out_own(fields: dict[str, Any], account: str) -> tuple[str, ...]:
     try:
-        for_provider(fields)
+        return for_provider(fields, account)
     except RecursionError as error:  # here, further inside, less is too deep than where the body was parsed
         raise BadRequest("the request body is nested too deeply", param="input") from error
 
@@ -318,9 +351,37 @@ def _upload(endpoint: Endpoint, form: FormBody) -> UpstreamRequest:
 def _handshake(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
     """For a WebSocket: the model stands in the query."""
     place = address_in(endpoint.url).target
-    query = query_for(target.model, call.request.query)
+    call_id = call.request.path_params.get(CALL_ID)
+    query = query_for(target.model, call.request.query) if call_id is None else urlencode([(CALL_ID, call_id)])
     there = endpoint.at(f"{place}{'&' if '?' in place else '?'}{query}", method="GET")
     return UpstreamRequest(there.with_headers(call.request.headers), b"", opens_socket=True)
+
+
+def _prepared(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
+    """A session, with its model deep in the body."""
+    place = address_in(endpoint.url).target
+    root, mark, query = place.partition("?")
+    there = endpoint.at(root + call.request.route.removeprefix("/realtime") + mark + query)
+    fields = with_model(call.fields, model_place(call.request.route, call.fields), target.model)
+    return UpstreamRequest(there.with_headers(call.request.headers), _encoder.encode(fields))
+
+
+def _called(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
+    """A call, with the model of its session where that is told. An offer by itself comes with a key that knows it."""
+    asked, config = call.request, config_of(call.request)
+    root, mark, query = address_in(endpoint.url).target.partition("?")
+    below_it = asked.route.removeprefix(CALLS).replace("{id}", quote(asked.path_params.get("id", ""), safe=""))
+    there = endpoint.at(root + below_it + mark + query).with_headers(asked.headers)
+    if config is None:
+        if isinstance(asked.body, RawBody):
+            return UpstreamRequest(there.with_headers({"content-type": "application/sdp"}), asked.body.beginning)
+        return UpstreamRequest(there, _encoder.encode(call.fields))
+    session = with_model(config, place_in(config), target.model)
+    if isinstance(asked.body, FormBody):
+        return _upload(there, asked.body.with_texts({"session": _encoder.encode(session).decode()}))
+    return UpstreamRequest(
+        there, _encoder.encode({**call.fields, "session": session} if asked.route == CALLS else session)
+    )
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

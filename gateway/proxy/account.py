@@ -34,7 +34,9 @@ ASKED_S = 10.0
 Fields = dict[str, msgspec.Raw]
 Ask = Callable[[Call, Target], Awaitable[bytes]]
 """A call of the gateway's own. Raises UpstreamError, Overloaded."""
-Ended = Callable[[AccountObject, Fields], Awaitable[None]]
+Seen = Callable[[AccountObject, bool], Awaitable[None]]
+"""A batch, and whether it has ended."""
+Check = Callable[[Exchange], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 _fields = msgspec.json.Decoder(Fields)
@@ -46,8 +48,9 @@ class AccountResponder:
     Args:
         responder: asks the provider.
         ask: the same, for what lists need to know.
-        batch_ended: is told of each batch of a provider's that is seen finished for the first time, by chance more
-            than once.
+        batch_seen: is told of each batch of a provider's that is new, or seen finished for the first time, by chance
+            more than once.
+        check_batch: refuses one that is yet to be made.
     """
 
     def __init__(
@@ -56,13 +59,15 @@ class AccountResponder:
         *,
         objects: Objects,
         ask: Ask,
-        batch_ended: Ended | None = None,
+        batch_seen: Seen | None = None,
+        check_batch: Check | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.responder = responder
         self.objects = objects
         self.ask = ask
-        self.batch_ended = batch_ended
+        self.batch_seen = batch_seen
+        self.check_batch = check_batch
         self.clock = clock
 
     async def respond(self, exchange: Exchange, writer: ResponseWriter) -> None:
@@ -80,19 +85,36 @@ class AccountResponder:
             exchange.call = await self._output(exchange, call, asked)
             await self.responder.respond(exchange, writer)
             return
+        if asked.action == "create" and asked.type.kind is ObjectKind.BATCH and self.check_batch is not None:
+            await self.check_batch(exchange)
         held = HeldAnswer(exchange)
         await self._ask_provider(exchange, held)
         # Once it is there, it is remembered, whether anybody waits for the answer or not.
         body = await asyncio.shield(self._told(exchange, asked, held.body))
         await writer.whole(held.status, JSON, body)
 
+    async def look(self, call: Call, each: AccountObject, target: Target) -> bytes:
+        """How an object is now.
+
+        Args:
+            call: about it.
+
+        Raises:
+            UpstreamError, Overloaded: the provider does not say.
+        """
+        assert call.ask.object is not None
+        return await self._look(call, call.ask.object, each, target)
+
+    async def _look(self, call: Call, asked: ObjectAsk, each: AccountObject, target: Target) -> bytes:
+        body = await self.ask(_reading_one(call, asked, each), target)
+        return await self._remembered(each, asked.type, _decoded(body), {})
+
     async def _output(self, exchange: Exchange, call: Call, asked: ObjectAsk) -> Call:
         """The call for the file with what came of an object. Raises NotFound: there is none yet."""
         one, choice = exchange.account_object, exchange.choice
         assert one is not None
         assert choice is not None
-        said = _decoded(await self.ask(_reading_one(call, asked, one), choice.target))
-        fields = _decoded(await self._remembered(one, asked.type, said, {}))
+        fields = _decoded(await self._look(call, asked, one, choice.target))
         raw = fields.get(asked.type.made[0], msgspec.Raw(b"null"))
         if bytes(raw) == b"null":
             status = bytes(fields.get("status", b"?")).decode(errors="replace")[:40]
@@ -118,12 +140,10 @@ class AccountResponder:
             assert exchange.account_object is not None
             await self.objects.forget(exchange.account_object)
             return _encoded(fields, exchange.account_object.id)
-        caller, choice = exchange.caller, exchange.choice
+        choice = exchange.choice
         assert choice is not None
         found = exchange.account_object
-        new = found or self._new(
-            asked.type.kind, choice.target.account, caller.subject if caller else "", _id_in(fields)
-        )
+        new = found or self._new(asked.type.kind, choice.target.account, asked.owner, _id_in(fields))
         try:
             return await self._remembered(new, asked.type, fields, asked.files)
         except Unavailable as error:
@@ -148,19 +168,24 @@ class AccountResponder:
         for name in type_.made:
             if name in fields:
                 changed[name] = await self._files(one, fields[name])
+        for name in type_.models:
+            await self._model(one, fields.get(name))
         for name in type_.inner:
             if name in fields and bytes(fields[name]) != b"null":
                 file = _decoded(bytes(fields[name]))
                 kept = await self._file(one, _id_in(file), data=bytes(fields[name]))
                 changed[name] = msgspec.Raw(_encoded(file, kept.id))
-        has_ended = one.kind is ObjectKind.BATCH and not one.is_kept_here and _is_final(type_, fields)
-        if has_ended and self.batch_ended is not None and not _is_final(type_, before):
-            # Before it is remembered as finished: who fails here, bills it the next time.
-            await self.batch_ended(one, fields)
+        seen = self.batch_seen if one.kind is ObjectKind.BATCH and not one.is_kept_here else None
+        has_ended = seen is not None and _is_final(type_, fields)
+        if seen is not None and before and has_ended and not _is_final(type_, before):
+            # Before it is remembered as finished: who fails here, tells of it the next time.
+            await seen(one, True)
         try:
             kept = await self.objects.remember(msgspec.structs.replace(one, data=msgspec.json.encode(changed)))
         except ValueError as error:
             raise BrokeOff(f"the provider's answer cannot be kept: {error}") from error
+        if seen is not None and not before:
+            await seen(kept, has_ended)
         return _encoded(changed, kept.id)
 
     async def _files(self, one: AccountObject, raw: msgspec.Raw) -> msgspec.Raw:
@@ -174,6 +199,16 @@ class AccountResponder:
         if isinstance(ids, str):
             return _raw((await self._file(one, ids)).id)
         return _raw([(await self._file(one, each)).id for each in ids])
+
+    async def _model(self, one: AccountObject, raw: msgspec.Raw | None) -> None:
+        """It is whose job it was that made it."""
+        try:
+            name = _ids.decode(raw or b"null")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return  # for the client to judge
+        if isinstance(name, str) and name:
+            with suppress(ValueError):  # no name that can be asked for
+                await self.objects.remember(self._new(ObjectKind.MODEL, one.account, one.owner, name))
 
     async def _file(self, one: AccountObject, id_: str, data: bytes | None = None) -> AccountObject:
         """Unless it is known to be somebody else's: some servers repeat whatever fields a caller sends."""
@@ -243,8 +278,7 @@ class AccountResponder:
                 return each, fields
             try:
                 async with asyncio.timeout_at(until), turn:
-                    body = await self.ask(_reading_one(call, asked, each), target)
-                return each, _decoded(await self._remembered(each, asked.type, _decoded(body), {}))
+                    return each, _decoded(await self._look(call, asked, each, target))
             except Refused as error:
                 if error.status == 404:
                     await self.objects.forget(each)
@@ -262,10 +296,11 @@ class HeldAnswer(ResponseWriter):
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(_nowhere, exchange)
         self.status = 0
+        self.content_type = ""
         self.body = b""
 
     async def whole(self, status: int, content_type: str, body: bytes) -> None:
-        self.status, self.body = status, body
+        self.status, self.content_type, self.body = status, content_type, body
 
     async def start(self, status: int, headers: Headers) -> None:
         raise BrokeOff("the provider did not answer with an object")

@@ -22,6 +22,7 @@ from gateway.proxy.exchange import Attempt, Exchange, outcome_of
 from gateway.rules.limits import Policies
 from gateway.rules.limits.estimates import Estimates
 from gateway.rules.limits.refusals import limit_headers, refusal, rule_header
+from gateway.rules.limits.verdict import refusing
 
 NOTHING = Amounts()
 _USED_UP = frozenset({Unit.TOKENS, Unit.COST})
@@ -138,6 +139,27 @@ class Admission:
         exchange.counted = used
         self.counters.settle(verdict.ticket, more)
 
+    async def check(self, exchange: Exchange) -> None:
+        """Whether a session may go on, whoever has used what there was. What it has reserved itself is its own.
+
+        Raises:
+            RateLimited: a budget is used up.
+            Unavailable: nobody can say just now.
+        """
+        budgets = [hold for hold in self.holds(exchange) if hold.is_budget and hold.unit in _USED_UP]
+        if not budgets:
+            return
+        own: Counter[str] = Counter()
+        for ticket in filter(None, (exchange.ticket, exchange.target_ticket)):
+            for hold in ticket.holds:
+                own[hold.key] += ticket.need.of(hold.unit)
+        levels = await self.counters.levels(budgets)
+        fits = [level.used - own[level.hold.key] < level.hold.limit for level in levels]
+        if (place := refusing(budgets, fits)) is not None:
+            verdict = Verdict(None, levels, levels[place], levels[place].resets_s)
+            self.refused[budgets[place].rule] += 1
+            raise self._error(exchange, verdict, NOTHING)
+
     def leave(self, exchange: Exchange, error: BaseException | None) -> None:
         """Settles, and writes down what it costs. Waits for nothing, so that no end of a request can keep it from that.
 
@@ -161,32 +183,20 @@ class Admission:
             for entry in _entries(exchange, tickets, used, outcome):
                 self.ledger.add(entry)
 
-    async def bill(
-        self, caller: Caller, model: str, target: Target | None, usage: Usage, *, id_: str, variant: str, at: datetime
-    ) -> None:
-        """What was used beside all requests, and so was not reserved: it draws on budgets, and on limits of whole days
-        and longer, also beyond their end.
+    def beside(
+        self, caller: Caller, model: str, usage: Usage | None, bill: Bill | None, *, id_: str, at: datetime
+    ) -> Entry:
+        """What the ledger keeps of what was used beside all requests, and so was not reserved: it draws on budgets, and
+        on limits of whole days and longer, also beyond their end.
 
         Args:
-            model: as it is called where nobody knows the `target`.
             id_: of its bill; with the ledger there is one of each.
-            variant: of the price.
         """
-        price = target.price.for_variant(variant) if target is not None and target.price is not None else None
-        if price is not None and not price.knows(usage):
-            price = None
-        model = target.name if target is not None else model
-        cost = price.cost(usage, at.timestamp()) if price is not None else 0
-        self.unpriced += price is None
-        used = Amounts(usage.input_tokens + usage.output_tokens, cost)
+        tokens = usage.input_tokens + usage.output_tokens if usage is not None else 0
+        used = Amounts(tokens, bill.cost if bill is not None else 0)
         holds = self.policies().holds(caller, (model,), {})
         drawn_on = [hold for hold in holds if hold.window.is_calendar and hold.unit in _USED_UP]
-        verdict = await self.counters.reserve(drawn_on, NOTHING)
-        if verdict.ticket is not None:
-            self.counters.settle(verdict.ticket, used)
-        if self.ledger is None:
-            return
-        entry = Entry(
+        return Entry(
             request_id=id_,
             at=at,
             subject=caller.subject,
@@ -195,10 +205,18 @@ class Admission:
             resolved_model=model,
             outcome=Outcome.COMPLETE,
             usage=usage,
-            price=price,
+            bill=bill,
             charges=tuple([Charge(hold, used.of(hold.unit)) for hold in drawn_on]),
         )
-        self.ledger.add(entry)
+
+    async def draw(self, entry: Entry) -> None:
+        """Counts what `beside` has made. Once: nobody here knows whether it was counted before."""
+        usage, bill = entry.usage, entry.bill
+        self.unpriced += bill is None
+        tokens = usage.input_tokens + usage.output_tokens if usage is not None else 0
+        verdict = await self.counters.reserve([charge.hold for charge in entry.charges], NOTHING)
+        if verdict.ticket is not None:
+            self.counters.settle(verdict.ticket, Amounts(tokens, bill.cost if bill is not None else 0))
 
     def so_far(self, exchange: Exchange) -> Sequence[Entry]:
         """The bills of a request under way, if the gateway stopped now; none when no provider was asked yet."""

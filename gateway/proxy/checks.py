@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
@@ -31,6 +31,8 @@ from gateway.rules.guards import Check
 
 MAX_FETCHED = 1024 * 1024
 """Bytes of what a service may answer."""
+
+AskModel: TypeAlias = Callable[[Call, Target], Awaitable[bytes]]
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +119,7 @@ class Reach(Outside):
         self,
         network: Upstream,
         *,
-        ask: Callable[[Call, Target], Awaitable[bytes]],
+        ask: AskModel,
         find: Callable[[str], Target | None],
         dialects: Mapping[str, Dialect],
         exchange: Exchange | None = None,
@@ -132,6 +134,12 @@ class Reach(Outside):
         """The same for a request, by another network if one is given."""
         return Reach(
             network or self.network, ask=self._ask, find=self._find, dialects=self._dialects, exchange=exchange
+        )
+
+    def asking(self, wrap: Callable[[AskModel], AskModel]) -> "Reach":
+        """The same, with another way to ask models."""
+        return Reach(
+            self.network, ask=wrap(self._ask), find=self._find, dialects=self._dialects, exchange=self._exchange
         )
 
     async def fetch(self, request: UpstreamRequest) -> Fetched:
@@ -157,7 +165,7 @@ class Reach(Outside):
         data = await self._ask(
             Call(dialect=self._dialects[kind], ask=ask, request=Request(body=JsonBody(fields))), target
         )
-        if self._exchange is not None and (usage := _usage_in(data)) is not None:
+        if self._exchange is not None and (usage := usage_in(data)) is not None:
             self._exchange.side_calls.append((target, usage))
         return data
 
@@ -166,7 +174,7 @@ class _Answer(msgspec.Struct):
     usage: Any = None
 
 
-def _usage_in(data: bytes) -> Usage | None:
+def usage_in(data: bytes) -> Usage | None:
     try:
         return Usage.from_openai(msgspec.json.decode(data, type=_Answer).usage)
     except (msgspec.DecodeError, RecursionError):

@@ -5,7 +5,8 @@ long as nothing of an answer has gone to the client: comments that keep a stream
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from random import Random
 from time import perf_counter, time
 
@@ -170,15 +171,22 @@ class Dispatcher:
             UpstreamError: it did not answer as it should.
             Overloaded: it was not asked, because its account is busy.
         """
+        async with self.open(call, target) as reply:
+            body = b""
+            while (more := await reply.read()) and len(body) < max_bytes:
+                body += more
+        return body
+
+    @asynccontextmanager
+    async def open(self, call: Call, target: Target) -> AsyncIterator[Reply]:
+        """The same, to be read as it comes. Raises as `ask` does."""
         attempt = Attempt(target, self.clock(), lambda: self.health.answered(target.name))
         bulkhead = self._bulkhead(target)
         place = await bulkhead.enter() if bulkhead is not None else None
         try:
             reply = await self._reply(call, attempt, RouteTarget(target))
             try:
-                body = b""
-                while (more := await reply.read()) and len(body) < max_bytes:
-                    body += more
+                yield reply
             finally:
                 reply.close()
         except UpstreamError as error:
@@ -188,7 +196,6 @@ class Dispatcher:
             if bulkhead is not None and place is not None:
                 bulkhead.leave(place)
         attempt.answered()
-        return body
 
     async def _attempts(self, exchange: Exchange, call: Call, choice: Choice) -> Attempts:
         """Who is asked, in which order, and how often."""
@@ -203,6 +210,7 @@ class Dispatcher:
             session=session_of(route.sticky, _texts(exchange), exchange.metadata, time()) if route.sticky else None,
             metadata=exchange.metadata,
             tier=tier.tier if tier is not None else None,
+            prefers=choice.prefers,
         )
         exchange.applied = {"routing_model_order": [candidate.name for candidate in candidates]}
         if choice.rule is not None:
@@ -237,6 +245,8 @@ class Dispatcher:
         exchange.attempt = attempt
         exchange.attempts.append(attempt)
         target = attempt.target
+        if choice.leads_back:
+            call = msgspec.structs.replace(call, account=target.account)
         if call.dialect.name in self.stand_ins:
             attempt.stand_in = self.stand_ins[call.dialect.name](target.provider)
         if self.tracing is not None:
@@ -251,6 +261,8 @@ class Dispatcher:
         try:
             if options is not NO_OPTIONS and (timeout := _timeout_of(call, options)) is not None:
                 attempt.timer = exchange.loop.call_later(timeout.after_s, exchange.interrupt, timeout.error())
+            if exchange.before_sending is not None:
+                await exchange.before_sending()
             reply = await self._reply(call, attempt, route_target)
             try:
                 await relay(exchange, call, attempt, reply, writer)

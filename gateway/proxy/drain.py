@@ -1,7 +1,7 @@
 """Who is being served, and how that comes to an end."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gateway.errors import Stopping
 from gateway.proxy.exchange import Exchange
@@ -14,6 +14,8 @@ class Drain:
     def __init__(self) -> None:
         self.is_stopping = False
         self.is_refusing = False
+        self.told: list[Callable[[], None]] = []
+        """Called once it begins: by those who wait for something else than a request to end."""
         self._open: set[Exchange] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -41,6 +43,8 @@ class Drain:
 
     def begin(self) -> None:
         self.is_stopping = self.is_refusing = True
+        for tell in self.told:
+            tell()
 
     async def idle(self) -> None:
         """Returns when nobody is being served."""

@@ -28,6 +28,7 @@ from gateway.contract.usage import Usage
 from gateway.errors import Blocked, ClientLeft, GatewayError, RateLimited, Refused, Stopping, UpstreamError
 from gateway.proxy.asgi import Message, Send
 from gateway.proxy.options import NO_OPTIONS, RequestOptions
+from gateway.proxy.session_keys import SessionKey
 from gateway.secrecy.secret import Secret
 
 KEY = "gateway.proxy.exchange"
@@ -123,6 +124,8 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     # auth
     caller: Caller | None = None
     provider_key: Secret | None = None
+    session_key: SessionKey | None = None
+    """With which a realtime session is opened."""
     # parse
     call: Call | None = None
     metadata: Mapping[str, str] = NO_METADATA
@@ -148,6 +151,9 @@ class Exchange(msgspec.Struct, kw_only=True, eq=False):
     observers: list[Observer] = []
     # guard responder
     guard_spans: list[Span] = []
+    # whoever makes a request that nobody waits for
+    before_sending: Callable[[], Awaitable[None]] | None = None
+    """Awaited before each attempt, when only the provider is left to be asked. Whatever it raises ends the request."""
     # dispatch
     attempt: Attempt | None = None
     attempts: list[Attempt] = []

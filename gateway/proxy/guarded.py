@@ -21,6 +21,8 @@ from gateway.wire.wording import TooManyTexts, Wording, answer_spots, without_to
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that is no stream."""
+LARGE_PIECE = 16 * 1024
+"""Bytes of a stream that are looked at at once: hostile ones take some microseconds each."""
 _OUT = Hook.LLM_OUTPUT
 _STREAM = "text/event-stream"
 _MEDIA = ("audio/", "image/", "video/")
@@ -241,9 +243,9 @@ class GuardedWriter(ResponseWriter):
         if self._is_loose or held is None or segments is None:
             return data
         try:
-            out = held.feed(data) if data else b""
+            out = await _beside(held.feed, data, size=len(data)) if data else b""
             if is_end and not held.is_whole:
-                out += held.end()
+                out += await _beside(held.end, size=held.size)
         except GatewayError:
             raise
         except TooManyTexts as error:
@@ -294,6 +296,11 @@ class GuardedWriter(ResponseWriter):
 
 def _texts(wording: Wording) -> list[Text]:
     return [Text(spot.role, str(spot.holder[spot.key])) for spot in wording.spots]
+
+
+async def _beside(work: Callable[..., bytes], *arguments: bytes, size: int) -> bytes:
+    """A large piece is looked at beside the event loop: others have their turn meanwhile."""
+    return work(*arguments) if size <= LARGE_PIECE else await asyncio.to_thread(work, *arguments)
 
 
 async def _decoded(body: bytes, *, is_text: bool) -> Any:

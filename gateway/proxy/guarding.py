@@ -24,6 +24,10 @@ class Panel(msgspec.Struct, frozen=True):
     rules: Sequence[GuardRule] = ()
     checks: Sequence[Check] = ()
 
+    def rule_of(self, name: str) -> str | None:
+        """The first that asks for a guardrail; None: the caller does."""
+        return next((rule.id for rule in self.rules if any(check.name == name for check in rule.checks)), None)
+
     @property
     def mutators(self) -> list[Check]:
         return [check for check in self.checks if check.mutates and check.blocks]
@@ -93,7 +97,8 @@ class Guarding:
 
     def note(self, hook: Hook, result: Checked) -> None:
         self.results[hook].append(result)
-        self.exchange.guard_spans.append(result.span)
+        span = msgspec.structs.replace(result.span, rule=self.panels[hook].rule_of(result.name))
+        self.exchange.guard_spans.append(span)
 
     def refuse(self, hook: Hook, results: Iterable[Checked]) -> None:
         """Raises Blocked, if one of them objects."""

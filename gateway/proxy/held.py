@@ -14,7 +14,7 @@ from gateway.errors import BrokeOff
 from gateway.wire import sse
 from gateway.wire.redaction import Found, decide, redacted
 from gateway.wire.wording import Spot, Wording, free_spots, opened_json, put_all, without_tokens
-from gateway.wire.wording_events import SlotKey, event_wording
+from gateway.wire.wording_events import EventWording, Piece, SlotKey, event_wording
 
 PATIENCE = 32
 """Events. A text that has not gone on for so many of them is taken to have ended: the others have waited for it."""
@@ -61,11 +61,12 @@ class Slot:
             self.text, self.start = self.text[cut:], CONTEXT
         return decision.found
 
-    def replace(self, text: str) -> None:
-        """Decides all of it: to be this."""
+    def replace(self, text: str) -> bool:
+        """Decides all of it: to be this. Whether that is another."""
         came = self.text[self.start :]
         self._run(len(came), None if text == came else text)
         self.start = len(self.text)
+        return text != came
 
     def _settle_json(self, finders: Sequence[Finder]) -> Sequence[Found]:
         came = self.text[self.start :]
@@ -111,7 +112,10 @@ def redacted_json(text: str, finders: Sequence[Finder]) -> tuple[Sequence[Found]
 
 
 class RawText(list[str]):
-    """The data of an event that is no JSON."""
+    """The data of an event that is no JSON. It is taken to go on in the next."""
+
+    def wording(self) -> EventWording:
+        return EventWording([Piece(("raw",), Spot("assistant", self[0], self, 0))])
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -150,6 +154,7 @@ class HeldStream:
         self._cells: list[list[str]] = []
         self._count = 0
         self._is_first = True
+        self._drops_tokens = False
         self.size = 0
         self.found: list[Found] = []
         """To be looked at, and emptied, after each `feed` and `end`."""
@@ -178,7 +183,7 @@ class HeldStream:
         self.complete()
         if self.is_whole:
             for slot, cell in zip(self._slots.values(), self._cells, strict=False):
-                slot.replace(cell[0])
+                self._drops_tokens |= slot.replace(cell[0])
         for slot in self._slots.values():
             self._settle(slot, is_end=True)
         return self._released()
@@ -215,9 +220,17 @@ class HeldStream:
         try:
             document = _decode(data)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            document = None
+        if not isinstance(document, dict | list):
             document = RawText([data.decode(errors="replace")])
-        wording = event_wording(document)
+        wording = document.wording() if isinstance(document, RawText) else event_wording(document)
         pieces = []
+        for key, spot in wording.tokens if self._finders else ():
+            slot = self._slot(key, spot)
+            slot.text += spot.text
+            slot.last = self._count
+            pieces.append((slot, spot))
+            grown[id(slot)] = slot
         for key, spot in wording.pieces:
             slot = self._slot(key, spot)
             slot.text += spot.text
@@ -255,7 +268,7 @@ class HeldStream:
             if waits is None:
                 queue.popleft()
                 self.size -= len(event.data)
-                out.append(_written(event))
+                out.append(_written(event, drops_tokens=self._drops_tokens))
             elif self._count - waits.last < PATIENCE:
                 break
             else:
@@ -263,13 +276,13 @@ class HeldStream:
         return out[0] if len(out) == 1 else b"".join(out)
 
 
-def _written(event: _Event) -> bytes:
+def _written(event: _Event, *, drops_tokens: bool) -> bytes:
     changed: list[tuple[Spot, str]] = []
     for slot, spot in event.pieces:
         text = slot.take(spot.text)
         if text is not spot.text and text != spot.text:
             changed.append((spot, text))
-    if not changed:
+    if not changed and not (drops_tokens and b'"logprobs"' in event.data):
         return event.data
     put_all(changed)
     if isinstance(event.document, RawText):

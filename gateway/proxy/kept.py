@@ -109,6 +109,13 @@ class Shelf:
             Unavailable: the database cannot be reached.
             ValueError: it is too large.
         """
+        await self.objects.remember(await self._packed(place, call, response))
+
+    async def change(self, place: AccountObject, call: Call, response: dict[str, Any]) -> None:
+        """The same for one that was kept before, unless somebody has deleted it meanwhile. Raises as `keep`."""
+        await self.objects.change(await self._packed(place, call, response))
+
+    async def _packed(self, place: AccountObject, call: Call, response: dict[str, Any]) -> AccountObject:
         given = call.fields.get("input")
 
         def packed() -> bytes:
@@ -117,7 +124,7 @@ class Shelf:
             return pack(kept, self._seal)
 
         data = await beside(len(memoryview(given)) if given is not None else 0, packed)
-        await self.objects.remember(msgspec.structs.replace(place, data=data))
+        return msgspec.structs.replace(place, data=data)
 
     async def open(self, found: AccountObject) -> Kept:
         """Raises NotFound: it cannot be read any more."""

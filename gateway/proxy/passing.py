@@ -31,3 +31,15 @@ class PassingWriter(ResponseWriter):
         shown = reading.hidden if isinstance(reading, HidingReading) else bytes
         found = for_callers(attempt.headers)
         return [(name.encode(*HEADER), shown(value.encode(*HEADER))) for name, value in found.items()]
+
+
+class PassedWriter(PassingWriter):
+    """Of an account of a vendor's: most headers tell its owner something, and not those who use it."""
+
+    def _passed(self) -> Headers:
+        attempt = self._exchange.attempt
+        found = super()._passed() if attempt is not None else []
+        return [(name, attempt.hidden(value)) for name, value in found if attempt is not None and name in _SHOWN]
+
+
+_SHOWN = frozenset({b"cache-control", b"content-disposition", b"content-range", b"etag", b"last-modified"})

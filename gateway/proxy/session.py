@@ -30,6 +30,8 @@ UNSENDABLE = frozenset({1004, NO_CODE, 1006, 1015})
 
 Count = Callable[[Exchange], Awaitable[None]]
 """Told each time more was used. Raises RateLimited: a limit is used up."""
+Check = Callable[[Exchange], Awaitable[None]]
+"""Asked now and then. Raises GatewayError: what let the session in has been taken away."""
 
 
 class SessionTiming(msgspec.Struct, frozen=True):
@@ -40,6 +42,8 @@ class SessionTiming(msgspec.Struct, frozen=True):
     """Without any message, either way."""
     stall_s: float = 60.0
     """One end does not take what the other has sent."""
+    check_s: float = 10.0
+    """How often it is asked whether the session may go on."""
 
 
 class SocketWriter(ResponseWriter):
@@ -55,12 +59,14 @@ class SocketWriter(ResponseWriter):
         subprotocol: str | None,
         timing: SessionTiming,
         count: Count,
+        check: Check,
     ) -> None:
         super().__init__(send, exchange)
         self.receive = receive
         self.subprotocol = subprotocol
         self.timing = timing
         self.count = count
+        self.check = check
 
     async def accept(self) -> None:
         self._exchange.answered_at = perf_counter()
@@ -87,7 +93,7 @@ async def converse(exchange: Exchange, call: Call, attempt: Attempt, reply: Repl
     Raises:
         BrokeOff: the provider has dropped it, or ended it for a reason that is no good one.
         ClientLeft: in the middle of a response.
-        RateLimited, TooLarge, SessionIdle, TimedOut: it may not go on.
+        RateLimited, TooLarge, SessionIdle, TimedOut, or what `Check` raises: it may not go on.
     """
     socket = cast("Socket", reply)
     assert isinstance(writer, SocketWriter), "only a WebSocket asks for one"
@@ -137,15 +143,18 @@ class _Session:
         loop, timing = self._exchange.loop, self._writer.timing
         self._timer = loop.call_later(timing.look_s, self._look)
         up, down = loop.create_task(self._to_provider()), loop.create_task(self._to_client())
+        checks = loop.create_task(self._check())
         try:
-            await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
-            if not down.done() and isinstance(up.exception(), BrokeOff):
+            await asyncio.wait((up, down, checks), return_when=asyncio.FIRST_COMPLETED)
+            if up.done() and not down.done() and isinstance(up.exception(), BrokeOff):
                 await asyncio.wait((down,), timeout=LAST_WORD_S)  # it may say why nothing can be sent
         finally:
             self._timer.cancel()
-            up.cancel()
-            down.cancel()
-            await asyncio.gather(up, down, return_exceptions=True)
+            for task in (up, down, checks):
+                task.cancel()
+            await asyncio.gather(up, down, checks, return_exceptions=True)
+        if not checks.cancelled():
+            checks.result()  # says why it may not go on
         if not down.cancelled():
             down.result()
             await self._provider_ended()
@@ -179,6 +188,12 @@ class _Session:
             if isinstance(message, str) and meter.look(message):
                 self._attempt.usage = meter.total
                 await writer.count(self._exchange)
+
+    async def _check(self) -> None:
+        """Ends by an error alone."""
+        while True:
+            await asyncio.sleep(self._writer.timing.check_s)
+            await self._writer.check(self._exchange)
 
     async def _provider_ended(self) -> None:
         socket = self._socket

@@ -6,8 +6,9 @@ from time import perf_counter
 
 import msgspec
 
-from gateway.contract import Caller, Hook, Subject, Text
+from gateway.contract import Caller, Hook, Subject, Text, ToolUse
 from gateway.proxy.checks import Checked, Reach, checked
+from gateway.proxy.exchange import Exchange
 from gateway.rules.guards import Check
 
 
@@ -32,22 +33,24 @@ async def trial(
     metadata: Mapping[str, str],
     reach: Reach,
     timeout_s: float,
+    tool: ToolUse | None = None,
+    exchange: Exchange | None = None,
     is_strict: bool = False,
 ) -> Trial:
     """Those that change something go one after the other; then the rest judge what has come of it.
 
     Args:
         checks: by their priorities.
+        exchange: in which is written down who else was asked.
         is_strict: one that redacts and fails is a reason to stop, whatever its strategy says.
     """
-    started = perf_counter()
+    started, request_id = perf_counter(), exchange.id if exchange is not None else ""
     results: list[Checked] = []
     objections: dict[str, str] = {}
 
     async def ask(check: Check, about: Sequence[Text]) -> Checked:
-        network = reach.of(None, check.upstream)
-        subject = Subject(hook, None, caller, metadata, about, None, network)
-        return await checked(check, subject, started=started, timeout_s=timeout_s)
+        subject = Subject(hook, None, caller, metadata, about, None, reach.of(exchange, check.upstream), tool)
+        return await checked(check, subject, started=started, timeout_s=timeout_s, request_id=request_id)
 
     for check in (check for check in checks if check.mutates and check.blocks):
         result = await ask(check, texts)

@@ -80,6 +80,7 @@ class GuardRule(msgspec.Struct, frozen=True, eq=False):
         models: about the names of a call's models, as in `names_of`.
         subjects: one of them has to fit.
         message: for who is refused; with placeholders.
+        id: as the manifest has it.
     """
 
     models: Filter
@@ -87,6 +88,7 @@ class GuardRule(msgspec.Struct, frozen=True, eq=False):
     metadata: Mapping[str, str]
     checks: tuple[Check, ...]
     message: str | None = None
+    id: str = ""
 
     def fits(self, names: Iterable[frozenset[str]], caller: Caller | None, metadata: Mapping[str, str]) -> bool:
         """`names`: for each model that may answer, all that it is called."""
@@ -173,6 +175,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
 NOTHING_CHOSEN = Chosen()
 _chosen = msgspec.json.Decoder(Chosen)
+_names = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def chosen_in(header: bytes | None) -> Chosen:
@@ -182,9 +185,14 @@ def chosen_in(header: bytes | None) -> Chosen:
     if len(header) > MAX_HEADER:
         raise BadRequest(f"x-tfy-guardrails is over {MAX_HEADER:,} bytes")
     try:
-        return _chosen.decode(header)
+        chosen = _chosen.decode(header)
+        misspelt = [name for name in _names.decode(header) if "guardrail" in name and not hasattr(chosen, name)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"x-tfy-guardrails cannot be read: {error}") from error
+    if misspelt:  # who wants to pass some must not be left to think so
+        lists = ", ".join(chosen.__struct_fields__)
+        raise BadRequest(f"x-tfy-guardrails has {misspelt[0][:200]!r}, which is none of its lists: {lists}")
+    return chosen
 
 
 def checks_by_name(rules: GuardRules, hook: Hook, names: Iterable[str], may_use: Callable[[str], bool]) -> list[Check]:

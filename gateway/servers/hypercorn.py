@@ -31,10 +31,13 @@ from gateway.servers.turn import head_of
 MAX_READ_BYTES = 16_384
 """Thousands of frames fit into it, each of which takes 5 microseconds; packed, a thousand times its size."""
 MAX_UNFINISHED_BYTES = 256 * 1024 * 1024
-"""Of all messages that have not come to their end, without the first of each."""
+"""Of all messages that have not come to their end, or have and were not dealt with yet; without the first of each."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 ALWAYS_BYTES = 256 * 1024
 """Of each message. So who fills all the rest keeps nobody from speaking."""
+MAX_QUEUED = 2
+MAX_QUEUED_BYTES = 32 * 1024
+"""Of a message that may wait for the app while the next one is read."""
 STREAM_ID = 1
 """There is one stream on a connection; HTTP/2 has more."""
 
@@ -161,7 +164,10 @@ class Unfinished:
 
 
 class UnfinishedMessage(WebsocketBuffer):
-    """Hypercorn's own would go on growing after it has been refused, as long as the client sends."""
+    """Hypercorn's own would go on growing after it has been refused, as long as the client sends.
+
+    One that has come to its end counts until it is cleared: see `Inbox.put`.
+    """
 
     def __init__(self, others: Unfinished, max_length: int = MAX_MESSAGE_BYTES) -> None:
         super().__init__(max_length)
@@ -182,10 +188,44 @@ class UnfinishedMessage(WebsocketBuffer):
         self._others.size += more
         super().extend(event)
 
+    def to_message(self) -> dict[str, Any]:
+        message = super().to_message()
+        self.value = None  # it would be there twice
+        return message
+
     def clear(self) -> None:
         super().clear()
         self._others.size -= self._counted
         self._counted = 0
+
+
+class Inbox:
+    """What a client has said, until the app has dealt with it."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Any] = asyncio.Queue(MAX_QUEUED)
+        self._is_idle = asyncio.Event()
+        """The app has come back for more, and nothing was there."""
+
+    async def put(self, message: Any) -> None:
+        """Of a large one, returns when the app has dealt with it: until then it counts, and nothing more is read."""
+        if message["type"] == "websocket.disconnect":
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            self._is_idle.set()
+            await self._queue.put(message)
+            return
+        is_large = len(message.get("text") or message.get("bytes") or b"") > MAX_QUEUED_BYTES
+        if is_large:
+            self._is_idle.clear()
+        await self._queue.put(message)
+        if is_large:
+            await self._is_idle.wait()
+
+    async def get(self) -> Any:
+        if self._queue.empty():
+            self._is_idle.set()
+        return await self._queue.get()
 
 
 class WebSocketStream(WSStream):
@@ -205,16 +245,9 @@ class Tasks(asyncio.TaskGroup):
     async def spawn_app(
         self, app: AppWrapper, config: Config, scope: Any, send: Callable[[Any], Awaitable[None]]
     ) -> Callable[[Any], Awaitable[None]]:
-        inbox: asyncio.Queue[Any] = asyncio.Queue(config.max_app_queue_size)
-
-        async def put(message: Any) -> None:
-            if message["type"] == "websocket.disconnect":
-                while not inbox.empty():
-                    inbox.get_nowait()
-            await inbox.put(message)
-
+        inbox = Inbox()
         self.spawn(_handle, app, config, scope, inbox.get, send, None, None)  # the last two are for WSGI
-        return put
+        return inbox.put
 
 
 def _head(event: Response) -> bytes:
@@ -233,5 +266,4 @@ def _config() -> Config:
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
-    config.max_app_queue_size = 2  # messages of a WebSocket, each of which may have 16 MiB
     return config

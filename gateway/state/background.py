@@ -1,7 +1,7 @@
 """What is done beside the requests, in tasks that end with the part they belong to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -24,11 +24,16 @@ async def background(*jobs: Coroutine[Any, Any, object], again_s: float = AGAIN_
     try:
         yield
     finally:
-        under_way = set(tasks)
-        while under_way:
-            for task in under_way:
-                task.cancel()
-            _, under_way = await asyncio.wait(under_way, timeout=again_s)
+        await ended(tasks, again_s=again_s)
+
+
+async def ended(tasks: Iterable[asyncio.Task[Any]], *, again_s: float = AGAIN_S) -> None:
+    """Cancels them, and returns when they have ended."""
+    under_way = set(tasks)
+    while under_way:
+        for task in under_way:
+            task.cancel()
+        _, under_way = await asyncio.wait(under_way, timeout=again_s)
 
 
 class Chore(Part):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from gateway.contract import Content
@@ -13,6 +14,8 @@ from gateway.contract.part import Figure, Part, Status, counter
 from gateway.errors import GatewayError
 from gateway.logs import redact_text, traceback_text
 from gateway.state.pump import Pump
+from gateway.wire.conversation import Message, answered, texts_changed
+from gateway.wire.sse import looks_like_events
 
 MAX_WAITING = 500
 """At most 64 MB of them."""
@@ -20,6 +23,9 @@ FLUSH_S = 0.5
 CLOSE_S = 5.0
 AT_ONCE = 50
 STEP = 500
+MOST_BYTES = 64 * 1024
+"""Of question and answer each; what has so many was cut off."""
+MARGIN = 512
 
 log = structlog.get_logger(__name__)
 
@@ -104,14 +110,33 @@ class Contents(Part):
 
 def _contents(kept: Iterable[Kept]) -> list[tuple[str, Content]]:
     return [
-        (each.request_id, Content(_readable(each.input, each.hides), _readable(each.output, each.hides), each.is_cut))
+        (each.request_id, Content(readable(each.input, each.hides), _answer(each.output, each.hides), each.is_cut))
         for each in kept
     ]
 
 
-def _readable(data: bytes, hides: Hides | None) -> str:
-    """Text that every database takes."""
-    text = redact_text(data.decode(errors="replace").replace("\0", "\ufffd"))
+def _answer(data: bytes, hides: Hides | None) -> str:
+    """A stream in which something is to be hidden, as the messages it came to: no event may show all of it."""
+    messages = answered(data) if looks_like_events(data) else None
+    if messages is not None and (hidden := hidden_in(messages, hides)) != messages:
+        return msgspec.json.encode(hidden).decode()
+    return readable(data, hides)
+
+
+def hidden_in(messages: Sequence[Message], hides: Hides | None) -> list[Message]:
+    """Without what must not be read."""
+    return texts_changed(messages, lambda text: _hidden(text, hides))
+
+
+def readable(data: bytes, hides: Hides | None) -> str:
+    """Text that every database takes. What must not be read and is cut off at the end would not be known again, so of
+    what was cut a little more is left out."""
+    text = _hidden(data.decode(errors="replace").replace("\0", "\ufffd"), hides)
+    return text if len(data) < MOST_BYTES else text[:-MARGIN]
+
+
+def _hidden(text: str, hides: Hides | None) -> str:
+    text = redact_text(text)
     for pattern, instead in hides.patterns if hides is not None else ():
         text = _replaced(pattern, instead, text)
     return text

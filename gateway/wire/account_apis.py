@@ -16,12 +16,20 @@ from gateway.errors import BadRequest
 from gateway.wire.address import address_of
 from gateway.wire.form import upload_of
 from gateway.wire.native import with_query
+from gateway.wire.session_config import ACTIONS, CALLS
 
 ACCOUNT_HEADER = "x-tfy-provider-name"
 """In which callers say which account is meant."""
 
 ROOTS: Mapping[str, str] = MappingProxyType(
-    {"files": "/files", "uploads": "/uploads", "batches": "/batches", "fine_tuning": "/fine_tuning/jobs"}
+    {
+        "files": "/files",
+        "uploads": "/uploads",
+        "batches": "/batches",
+        "fine_tuning": "/fine_tuning/jobs",
+        "models": "/models",
+        ACTIONS: CALLS,
+    }
 )
 """Name of the API, as in `ObjectAsk.api` -> the path that all of its routes begin with."""
 

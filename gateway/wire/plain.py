@@ -57,3 +57,10 @@ class HeldReading(PlainReading):
 
     def end(self) -> bytes:
         return b"".join(self._parts)
+
+
+class FreeObject(HeldReading):
+    """The same of what is not billed."""
+
+    def usage(self) -> Usage:
+        return Usage()

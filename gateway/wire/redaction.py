@@ -1,6 +1,6 @@
 """What is found in a text that is still growing, and how far that is decided."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -37,14 +37,22 @@ def decide(text: str, start: int, finders: Sequence[Finder], *, is_end: bool) ->
     """
     size = len(text)
     limit = size if is_end else min((finder.open_from(text, start) for finder in finders), default=size)
-    matches = sorted(
-        (match.start, by, match) for by, finder in enumerate(finders) for match in finder.find(text, start)
-    )
+    matches = [(by, match) for by, finder in enumerate(finders) for match in finder.find(text, start)]
     if not matches:
         return Decision((), max(limit, start))
+    return decided(text, start, matches, limit, is_end=is_end)
+
+
+def decided(text: str, start: int, matches: Iterable[tuple[int, Match]], limit: int, *, is_end: bool) -> Decision:
+    """
+    Args:
+        matches: each with the number of its finder.
+        limit: from there on something may begin that what follows will complete.
+    """
+    size = len(text)
     found: list[Found] = []
-    upto = limit
-    for _, by, match in matches:
+    upto = max(limit, start)
+    for by, match in sorted(matches, key=_by_place):
         last = found[-1] if found else None
         if last is not None and match.start < last.end:
             found[-1] = _joined(last, match, by)
@@ -57,6 +65,10 @@ def decide(text: str, start: int, finders: Sequence[Finder], *, is_end: bool) ->
     if not is_end and found and _is_open(found[-1], limit, size):
         upto = found.pop().start
     return Decision(tuple(found), upto)
+
+
+def _by_place(match: tuple[int, Match]) -> tuple[int, int, Match]:
+    return match[1].start, match[0], match[1]
 
 
 def _is_open(last: Found, limit: int, size: int) -> bool:

@@ -173,8 +173,8 @@ def without_tokens(value: Any, depth: int = 0) -> None:
     if depth > MAX_DEPTH:
         return
     if isinstance(value, dict):
-        if value.get("logprobs") is not None:
-            value["logprobs"] = None
+        if (logprobs := value.get("logprobs")) is not None:
+            value["logprobs"] = [] if isinstance(logprobs, list) else None
         for inner in value.values():
             without_tokens(inner, depth + 1)
     elif isinstance(value, list):

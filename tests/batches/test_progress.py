@@ -28,11 +28,11 @@ def test_what_is_done_stays_done(reopened):
         progress.begin(number)
     progress.end(1, line(1), is_good=True)
     progress.end(2, line(2), is_good=False)
-    progress.undo(4)
+    progress.undo(4, was_begun=True)
 
     again = reopened()
 
-    assert (again.done, again.interrupted, again.completed, again.failed) == ({1, 2}, {3}, 1, 1)
+    assert (again.done, again.interrupted, again.completed, again.failed) == ({1, 2}, {3: 1}, 1, 1)
 
 
 def test_a_result_that_was_cut_short_is_none(reopened):
@@ -47,7 +47,7 @@ def test_a_result_that_was_cut_short_is_none(reopened):
 
         again = reopened()
 
-        assert (again.done, again.interrupted) == ({1}, {2})
+        assert (again.done, again.interrupted) == ({1}, {2: 1})
         assert (progress.folder / "output.jsonl").read_bytes() == line(1)
         progress.close()
 
@@ -58,4 +58,20 @@ def test_a_journal_that_was_cut_short(reopened):
     with (progress.folder / "journal").open("ab") as file:
         file.write(b"begun 1")
 
-    assert reopened().interrupted == {12}
+    assert reopened().interrupted == {12: 1}
+
+
+def test_what_was_refused_and_what_was_interrupted_is_counted(reopened):
+    """Over several processes; what a limit refused before it was begun is not interrupted."""
+    progress = reopened()
+    progress.undo(1, was_begun=False)
+    progress.begin(1)
+    progress.undo(1, was_begun=True)
+    progress.begin(2)
+    progress = reopened()
+    progress.begin(2)
+    progress.undo(1, was_begun=False)
+
+    again = reopened()
+
+    assert (again.refused, again.interrupted) == ({1: 3}, {2: 2})

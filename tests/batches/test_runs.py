@@ -78,6 +78,46 @@ async def test_who_was_first_is_first(runs):
     assert len(names) == len(set(names))
 
 
+async def next_of(runs, at, **options):
+    run = await runs.claim("me", now_s=at, lease_s=1000, **options)
+    return run and run.batch.id
+
+
+async def test_owners_take_turns(runs):
+    """Somebody's thousand batches do not keep all others waiting."""
+    for number in range(4):
+        await runs.add(Run(batch(f"batch_gwa{number}", at=number), "main", "user:ana"))
+    await runs.add(Run(batch("batch_gwb1", at=10), "main", "user:bo"))
+    await runs.add(Run(batch("batch_gwb2", at=11), "main", "user:bo"))
+    await runs.add(Run(batch("batch_gwc1", at=12), "main", "user:cy"))
+
+    assert [await next_of(runs, 20) for _ in range(3)] == ["batch_gwa0", "batch_gwb1", "batch_gwc1"]
+    # Ana's waits for a limit, Bo's has had its turn, and Cy's is over.
+    await runs.leave(batch("batch_gwa0", at=0), "me", due_s=90)
+    await runs.leave(batch("batch_gwb1", at=10), "me", due_s=30)
+    await runs.leave(batch("batch_gwc1", at=12, status="completed"), "me", due_s=31)
+
+    assert await runs.is_wanted("user:cy", now_s=40)
+    assert await next_of(runs, 40) == "batch_gwb1"
+    assert await next_of(runs, 40, without=["user:bo"]) == "batch_gwa1"
+    assert not await runs.is_wanted("user:nobody", now_s=5 - 100)
+    assert await next_of(runs, 40, without=["user:ana", "user:bo"]) is None
+
+
+async def test_what_waits_is_cancelled_at_once(runs):
+    """And not only when its limit has room again; but nobody takes it from whoever works on it."""
+    await runs.add(Run(batch(), "main", "user:ana"))
+    await runs.claim("me", now_s=10, lease_s=5)
+    await runs.leave(batch(), "me", due_s=60)
+    assert await next_of(runs, 20) is None
+
+    await runs.cancel("batch_gw1", 21)
+
+    taken = await runs.claim("other", now_s=22, lease_s=5)
+    assert (taken.batch.status, taken.owner) == ("cancelling", "user:ana")
+    assert await next_of(runs, 23) is None
+
+
 async def test_memory_is_bounded():
     runs = MemoryRuns(max_runs=2)
     for number in range(3):

@@ -121,3 +121,17 @@ def test_an_endpoint_leads_nowhere_else(target, method):
     """What stands in it may come from a caller, and the credentials are the operator's."""
     with pytest.raises(ValueError, match=r"^the (path|method) "):
         Endpoint("https://h/", {"x-key": "k"}).at(target, method=method)
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "hidden"),
+    [
+        ("http://h/v1?key=secret-of-the-url", b"bad key secret-of-the-url", b"bad key ***"),
+        ("http://h/v1?api_key=a%2Fb%2Fc%2Fd%2Fe&x=1", b"a/b/c/d/e or a%2Fb%2Fc%2Fd%2Fe", b"*** or ***"),
+        ("http://h/v1?api-version=2024-10-21", b"no such version 2024-10-21", b"no such version 2024-10-21"),
+        ("http://h/v1?key=short", b"short", b"short"),
+    ],
+)
+def test_keys_in_an_address_are_hidden(url, said, hidden):
+    """Some servers repeat in an error what they were asked."""
+    assert Endpoint(url).hidden(said) == hidden

@@ -276,3 +276,51 @@ async def test_who_may_not_read_a_secret_does_not_send_it_elsewhere_by_its_refer
         status, message = await api.refused(api.apply(mail("tfy-secret://t:prod:smtp", **change), by="bo"))
         assert (status, "secret-group:ReadData on secret-group:prod" in message) == (403, True)
     await api.done(api.apply({**mail("tfy-secret://other:prod:smtp"), "ownedBy": {"account": "x"}}, by="bo"))
+
+
+# --- secrets in addresses ----------------------------------------------------
+
+QUERY = "https://a.test/v1?api-version=2024-06-01&subscription=canary-of-a-query&canary-alone&e="
+STARRED = "https://a.test/v1?api-version=2024-06-01&subscription=***&***&e="
+
+
+async def test_the_query_of_an_address_is_masked(api):
+    """Some servers want their key there, and no field says that it is one."""
+    applied = await api.done(api.apply(account(base_url=QUERY)))
+
+    assert applied["manifest"]["base_url"] == STARRED
+    assert (await shown(api, BODY))["base_url"] == STARRED
+    assert b"subscription=canary-of-a-query" in heads(api, "main/m")[0]
+    history = await api.done(api.ask("GET", "/history?limit=10"))
+    assert "canary-of-a-query" not in str(history)
+
+
+async def test_what_was_shown_is_written_back(api):
+    await api.done(api.apply(account(base_url=QUERY)))
+
+    again = await api.done(api.apply({**await shown(api, BODY), "discount_percent": 5}))
+
+    assert again["manifest"]["discount_percent"] == 5
+    assert b"subscription=canary-of-a-query" in heads(api, "main/m")[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/v1?api-version=2024-06-01&subscription=***&***&e=",
+        "https://a.test/v1?api-version=2025-06-01&subscription=***&***&e=",
+        "https://a.test/v1?subscription=***",
+    ],
+)
+async def test_a_masked_query_goes_nowhere_else(api, url):
+    await api.done(api.apply(account(base_url=QUERY)))
+
+    status, message = await api.refused(api.apply(account(base_url=url)))
+
+    assert (status, "base_url has a mask in its query" in message) == (400, True)
+
+
+async def test_a_mask_where_no_address_was(api):
+    status, message = await api.refused(api.apply(account(base_url="https://a.test/v1?key=***")))
+
+    assert (status, "base_url has a mask in its query" in message) == (400, True)

@@ -155,6 +155,12 @@ NEEDS = {
     ("GET", "/requests/export"): Case(),
     ("GET", "/requests/facets"): Case(),
     ("GET", "/requests/{request_id}"): Case(NOBODY, refused=404),
+    ("GET", "/requests/{request_id}/feedback"): Case(NOBODY, refused=404),
+    ("PUT", "/requests/{request_id}/feedback/{name}"): Case(NOBODY, {"value": "up"}, refused=404),
+    ("DELETE", "/requests/{request_id}/feedback/{name}"): Case(NOBODY, refused=404),
+    ("POST", "/gateway-feedback"): Case(NOBODY, {"target": {"feedbackTargetId": "r1"}, "rating": 3}, refused=404),
+    ("PUT", "/gateway-feedback/{id}"): Case(NOBODY, {"rating": 3}, refused=404, passed=404),
+    ("DELETE", "/gateway-feedback/{id}"): Case(NOBODY, refused=404, passed=404),
     ("POST", "/llm-gateway/metrics/query"): Case(body={"startTs": 1772323200, "endTs": 1772326800}),
     ("POST", "/spans/query"): Case(body={"startTime": "2026-03-01T00:00:00Z"}),
 }

@@ -400,7 +400,7 @@ async def test_metrics_for_who_may_list_controls(filled):
         ({"startTs": -62135596800, "endTs": -62135510400, "compare": "previous"}, "is a moment"),
         ({"endTs": 0}, "endTs comes after startTs"),
         ({"startTs": 0}, "endTs comes after startTs, by at most 400 days"),
-        ({"datasource": "mcpMetrics"}, "only modelMetrics are kept"),
+        ({"datasource": "mcpMetrics"}, "the gateway has no MCP proxy yet"),
         ({"groupBy": ["shoeSize"]}, "groupBy and filters know"),
         ({"groupBy": ["team", "userEmail"]}, "are not kept together"),
         ({"aggregations": [{"type": "p99", "column": "costInUSD"}]}, "p99 is there of"),
@@ -415,13 +415,42 @@ async def test_metrics_that_cannot_be_told(filled, fields, message):
     assert (status, message in said) == (400, True), said
 
 
+async def test_an_export_ends_when_the_client_leaves(api):
+    """No page more is looked for, and its place among the streams is free again."""
+    await api.app.control.records.write([record_of(number) for number in range(5000)])
+    leaves, sent = asyncio.Event(), []
+
+    async def receive():
+        if not sent:
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+        leaves.set()
+        await asyncio.sleep(0)
+
+    headers = {"authorization": "Bearer static-token-of-admin", "content-length": "0"}
+    scope = http_scope("GET", "/api/svc/v1/requests/export", headers, 0)
+    scope["query_string"] = b"format=csv"
+
+    async with asyncio.timeout(20):
+        await api.app(scope, receive, send)
+
+    assert len(sent) < 6  # of a head, a line of names, five pages and the end
+    async with asyncio.timeout(5):
+        for _ in range(40):  # more than there are places
+            assert (await api.ask("GET", "/requests/export?limit=1")).status == 200
+
+
 async def test_spans(filled):
     start = (NOW - timedelta(hours=1)).isoformat()
     body = {"startTime": start, "dataRoutingDestination": "default", "limit": 3, "sortDirection": "asc"}
 
     first = await filled.done(filled.ask("POST", "/spans/query", body))
     second = await filled.done(
-        filled.ask("POST", "/spans/query", {**body, "pageToken": first["pagination"]["nextPageToken"]})
+        filled.ask("POST", "/spans/query", {**body, "limit": 10, "pageToken": first["pagination"]["nextPageToken"]})
     )
     failed = await filled.done(
         filled.ask(
@@ -456,10 +485,16 @@ async def test_spans(filled):
     ("fields", "message"),
     [
         ({"limit": 0}, "limit lies between"),
-        ({"dataRoutingDestination": "eu"}, "the only dataRoutingDestination"),
-        ({"filters": [{"operator": "EQUAL", "value": "x"}]}, "spans can be looked for by"),
-        ({"filters": [{"spanFieldName": "traceId", "operator": "STRING_CONTAINS", "value": "x"}]}, "is not known here"),
+        ({"dataRoutingDestination": "eu"}, "dataRoutingDestination is one of default"),
+        ({"filters": [{"operator": "EQUAL", "value": "x"}]}, "a filter has one of spanFieldName"),
+        ({"filters": [{"spanFieldName": "colour", "operator": "EQUAL", "value": "x"}]}, "there is no spanFieldName"),
+        ({"filters": [{"spanFieldName": "traceId", "operator": "LIKE", "value": "x"}]}, "there is no operator 'LIKE'"),
         ({"filters": [{"spanFieldName": "traceId", "operator": "EQUAL", "value": {}}]}, "the value of a filter"),
+        ({"filters": [{"spanFieldName": "traceId", "operator": "IN", "value": []}]}, "the value of a filter"),
+        ({"filters": [{"spanFieldName": "durationInMs", "operator": "BETWEEN", "value": [1]}]}, "two numbers"),
+        ({"filters": [{"spanFieldName": "durationInMs", "operator": "LESS_THAN", "value": "x"}]}, "takes a number"),
+        ({"filters": [{"spanFieldName": "spanName", "operator": "STRING_CONTAINS", "value": 1}]}, "takes a text"),
+        ({"filters": [{"spanFieldName": "spanName", "operator": "PRESENT"}] * 31}, "at most 30 filters"),
     ],
 )
 async def test_spans_that_cannot_be_looked_for(filled, fields, message):

@@ -6,15 +6,18 @@ import json
 import pytest
 from openai import AsyncOpenAI
 
+from gateway.state.database.migrate import migrate
+
 SHORT_LEASES = """\
 from functools import partial
 
 import gateway.batches.setup
 from gateway.cli import main
 
-gateway.batches.setup.Runner = partial(gateway.batches.setup.Runner, lease_s=2.0, poll_s=0.1)
+gateway.batches.setup.Runner = partial(gateway.batches.setup.Runner, lease_s=2.0, poll_s=0.1, turn_s=0.5)
 main(prog_name="gateway")
 """
+BO = "gw-bo-0123456789abcdef"
 LINES = 20
 AT_ONCE = 8
 
@@ -31,19 +34,35 @@ def start(gateway_process, provider_url, tmp_path):
         "model_types": ["chat"],
     }
     account = {"type": "provider-account/self-hosted-model", "name": "main", "integrations": [model]}
+    narrow = {**account, "name": "narrow", "concurrency": {"max_requests": 1, "queue_timeout_ms": 60_000}}
     environ = {
         "GATEWAY_DATABASE_URL": f"sqlite:///{tmp_path / 'gateway.db'}",
         "GATEWAY_PEPPER": "pepper-0123456789abcdef",
         "GATEWAY_FILES_DIR": str(tmp_path / "kept"),
+        "GATEWAY_TOKENS": f"user:bo@example.com={BO}",
     }
-    return lambda: gateway_process(config=json.dumps([account]), environ=environ, small_numbers=SHORT_LEASES)
+    everyone = [{"subject": "team:everyone", "role_id": "provider-account-access"}]
+    config = json.dumps([{**each, "collaborators": everyone} for each in (account, narrow)])
+
+    def start(database_url=None):
+        own = environ | ({"GATEWAY_DATABASE_URL": database_url} if database_url is not None else {})
+        return gateway_process(config=config, environ=own, small_numbers=SHORT_LEASES)
+
+    return start
+
+
+@pytest.fixture
+def shared_database(postgres):
+    with postgres.database() as url:
+        asyncio.run(migrate(url))
+        yield url
 
 
 def client_of(gateway, token):
     return AsyncOpenAI(base_url=gateway.url, api_key=token, timeout=30, max_retries=0)
 
 
-async def made(client):
+async def made(client, account="main", **fields):
     lines = [
         {
             "custom_id": f"r{number}",
@@ -54,8 +73,11 @@ async def made(client):
         for number in range(LINES)
     ]
     data = "\n".join(map(json.dumps, lines)).encode()
-    file = await client.files.create(file=("in.jsonl", data), purpose="batch")
-    return await client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    named = {"x-tfy-provider-name": account}
+    file = await client.files.create(file=("in.jsonl", data), purpose="batch", extra_headers=named)
+    return await client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", **fields
+    )
 
 
 async def reached(client, batch, condition):
@@ -90,7 +112,7 @@ async def test_a_killed_process_repeats_nothing(start, provider, say, token):
     async with client_of(second, token) as client:
         done = await reached(client, batch, lambda told: told.status == "completed")
         output, errors = [await content(client, id_) for id_ in (done.output_file_id, done.error_file_id)]
-        listed = [each async for each in client.batches.list()]
+        listed = [each async for each in client.batches.list(extra_headers={"x-tfy-provider-name": "main"})]
 
     counts = done.request_counts
     assert (counts.total, counts.completed, counts.failed) == (LINES, LINES - AT_ONCE, AT_ONCE)
@@ -142,3 +164,86 @@ async def test_a_process_that_stops_hands_its_work_over(start, provider, say, to
         done = await reached(client, batch, lambda told: told.status == "completed")
     assert (done.request_counts.completed, done.error_file_id) == (LINES, None)
     assert len(provider.requests) == LINES
+
+
+async def test_what_waits_for_its_turn_at_the_provider_is_not_lost(start, provider, say, token):
+    """Of eight lines under way the account takes one at a time, and seven were told as interrupted."""
+    provider.on("real-chat", [provider.STALL])
+    first = start()
+    async with client_of(first, token) as client:
+        batch = await made(client, "narrow")
+        await provider.asked(1)
+    first.process.kill()
+    await first.exit_code()
+    provider.on("real-chat", [say.completion()])
+
+    second = start()
+    async with client_of(second, token) as client:
+        done = await reached(client, batch, lambda told: told.status == "completed")
+        (lost,) = await content(client, done.error_file_id)
+
+    assert (done.request_counts.completed, lost["error"]["code"]) == (LINES - 1, "batch_interrupted")
+    assert sorted(questions(provider), key=int) == [str(number) for number in range(LINES)]
+
+
+async def test_its_owner_may_have_repeated_what_was_under_way(start, provider, say, token):
+    """Each is answered; what was asked twice may be paid twice."""
+    provider.on("real-chat", [provider.STALL])
+    first = start()
+    async with client_of(first, token) as client:
+        batch = await made(client, metadata={"on_interruption": "repeat"})
+        await provider.asked(AT_ONCE)
+    first.process.kill()
+    await first.exit_code()
+    provider.on("real-chat", [say.completion()])
+
+    second = start()
+    async with client_of(second, token) as client:
+        done = await reached(client, batch, lambda told: told.status == "completed")
+
+    assert (done.request_counts.completed, done.error_file_id) == (LINES, None)
+    assert len(questions(provider)) == LINES + AT_ONCE
+
+
+async def test_of_two_replicas_one_is_killed(start, shared_database, provider, say, token):
+    """The other brings its batches to their end, and each line has one answer and one bill at most."""
+    good = [say.completion()]
+    provider.on("real-chat", *2 * AT_ONCE * [good], [provider.STALL])
+    one, other = start(shared_database), start(shared_database)
+    async with client_of(one, token) as client:
+        batches = [await made(client) for _ in range(4)]
+    await provider.asked(2 * AT_ONCE + 2 * AT_ONCE)
+    one.process.kill()
+    await one.exit_code()
+    other.process.kill()
+    await other.exit_code()
+    provider.on("real-chat", good)
+
+    third = start(shared_database)
+    async with client_of(third, token) as client:
+        done = [await reached(client, batch, lambda told: told.status == "completed") for batch in batches]
+        lines = [[*await content(client, each.output_file_id)] for each in done]
+        lost = [await content(client, each.error_file_id) for each in done if each.error_file_id]
+
+    answered, errors = sum(map(len, lines)), sum(map(len, lost))
+    assert answered + errors == 4 * LINES
+    assert {line["error"]["code"] for each in lost for line in each} <= {"batch_interrupted"}
+    # What was answered was asked for once; what was lost, at most once.
+    assert answered <= len(questions(provider)) <= 4 * LINES
+    ids = [line["response"]["request_id"] for each in lines for line in each]
+    assert len(ids) == len(set(ids))
+    third.assert_sound()
+
+
+async def test_a_provider_that_hangs_for_one_hangs_for_nobody_else(start, provider, say, token):
+    """Three batches of somebody whose lines are never answered, and one of another's."""
+    provider.on("real-chat", *3 * AT_ONCE * [[provider.STALL]], [say.completion()])
+    gateway = start()
+    async with client_of(gateway, token) as hanging, client_of(gateway, BO) as client:
+        stuck = [await made(hanging, "main") for _ in range(2)]
+        await provider.asked(2 * AT_ONCE)
+        provider.on("real-chat", [say.completion()])
+        done = await reached(client, await made(client), lambda told: told.status == "completed")
+        cancelled = await hanging.batches.cancel(stuck[0].id)
+
+    assert (done.request_counts.completed, cancelled.status) == (LINES, "cancelling")

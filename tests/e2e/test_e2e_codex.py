@@ -18,6 +18,7 @@ CODEX = os.environ.get("GATEWAY_TEST_CODEX") or shutil.which("codex")
 IN_TIME_S = 60
 DOCS = Path(__file__).parents[2] / "docs" / "codex.md"
 NO_RETRIES = "request_max_retries = 0\nstream_max_retries = 0\n"
+SOCKETS = {"requests": "", "a WebSocket": "supports_websockets = true\n"}
 PATCH = """\
 apply_patch <<'EOF'
 *** Begin Patch
@@ -30,8 +31,8 @@ EOF
 """
 
 
-@pytest.fixture
-def codex(one_gateway, token, tmp_path):
+@pytest.fixture(params=SOCKETS.values(), ids=SOCKETS)
+def codex(one_gateway, token, tmp_path, request):
     """`await codex("do this")`: its exit code, and all that it wrote; it works in `tmp_path / "work"`."""
     if CODEX is None:
         pytest.skip("there is no Codex: set GATEWAY_TEST_CODEX to where it is")
@@ -40,7 +41,7 @@ def codex(one_gateway, token, tmp_path):
     work.mkdir()
     shown = re.search(r"```toml\n(.*?)```", DOCS.read_text(), re.DOTALL)[1]
     config = shown.replace("local/qwen", "mock/chat").replace("http://127.0.0.1:8787/v1", one_gateway.url)
-    (home / "config.toml").write_text(config + NO_RETRIES)
+    (home / "config.toml").write_text(config + NO_RETRIES + request.param)
     environ = {"PATH": os.environ["PATH"], "HOME": str(home), "CODEX_HOME": str(home), "GATEWAY_TOKEN": token}
 
     async def run(prompt):

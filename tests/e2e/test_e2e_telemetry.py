@@ -1,6 +1,7 @@
 """A gateway as people run it, asked by OpenAI's SDK: what arrives at a receiver of OpenTelemetry, and at Prometheus."""
 
 import asyncio
+import json
 import urllib.request
 
 import pytest
@@ -129,3 +130,51 @@ async def test_what_is_told_of_requests(process, receiver, token):
     [message] = receiver.messages["metrics"]
     metrics = {metric.name for r in message.resource_metrics for s in r.scope_metrics for metric in s.metrics}
     assert {"ai_gateway_requests", "gen_ai.client.operation.duration", "gateway_build_info"} <= metrics
+
+
+CONTENT = """\
+---
+type: gateway-global-settings
+name: global
+logging_settings: {type: header_controlled, log_body_by_default: false}
+---
+type: gateway-logging-config
+name: numbers
+log: true
+redact_with: {custom_patterns: [{pattern: "EMP-[0-9]+", redaction_text: "[EMP]"}]}
+---
+type: gateway-otel-config
+otel_traces_exporter_config: {type: http, endpoint: "@/v1/traces", encoding: proto, exclude_request_data: false}
+"""
+
+
+async def test_what_was_asked_and_answered_where_that_is_wanted(gateway_process, receiver, token):
+    """By the manifest, and by the caller's own word; streams are put together, and what rules hide is hidden."""
+    config = "type: provider-account/demo\nname: demo\nintegrations: [{name: echo}]\n" + CONTENT.replace(
+        "@", receiver.url
+    )
+    process = await asyncio.to_thread(gateway_process, config=config)
+    words = [{"role": "user", "content": "EMP-17 speaks"}]
+    ids = []
+    async with AsyncOpenAI(base_url=process.url, api_key=token, max_retries=0) as client:
+        for enabled in ("true", "false"):
+            headers = {"x-tfy-logging-config": f'{{"enabled": {enabled}}}'}
+            stream = await client.chat.completions.create(
+                model="demo/echo", messages=words, stream=True, extra_headers=headers
+            )
+            ids.append(stream.response.headers["x-request-id"])
+            answer = "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
+    await receiver.wait_for(lambda: len(receiver.spans) >= 4)
+
+    asked, quiet = (
+        attributes_of(next(span for span in receiver.spans if span.trace_id.hex() == id_ and span.parent_span_id))
+        for id_ in ids
+    )
+    assert json.loads(asked["gen_ai.input.messages"]) == [
+        {"role": "user", "parts": [{"type": "text", "content": "[EMP] speaks"}]}
+    ]
+    [message] = json.loads(asked["gen_ai.output.messages"])
+    assert message["finish_reason"] == "stop"
+    assert message["parts"] == [{"type": "text", "content": answer.replace("EMP-17", "[EMP]")}]
+    assert "gen_ai.input.messages" not in quiet
+    process.assert_sound()

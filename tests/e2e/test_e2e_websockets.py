@@ -247,3 +247,38 @@ async def test_a_session_is_told_when_the_gateway_stops(
     assert await gateway.exit_code() == 0
     assert [record["outcome"] for record in gateway.log if record["event"] == "request"] == ["stopped"]
     assert gateway.err.count("Traceback") == 0
+
+
+async def test_responses_by_the_sdk_of_openai(gateway, token):
+    """Two turns on one connection, of which the second continues what is stored nowhere."""
+    client = AsyncOpenAI(base_url=gateway.url, api_key=token)
+    texts = []
+
+    async with client, client.responses.connect() as connection:
+        previous = {}
+        for text in ("Hello", "And you?"):
+            await connection.response.create(model="demo/echo", input=text, store=False, **previous)
+            async for event in connection:
+                if event.type == "response.completed":
+                    texts.append(event.response.output_text)
+                    previous = {"previous_response_id": event.response.id}
+                    break
+
+    assert texts == ["Hello", "And you?"]
+    about = {"request_type": "responses", "model": "demo/echo", "status": 200}
+    async with asyncio.timeout(IN_TIME_S):
+        while sum(about.items() <= {**each, "usage": None}.items() for each in gateway.log) < 2:
+            await asyncio.sleep(0.01)
+
+
+async def test_an_idle_connection_does_not_hold_up_a_gateway_that_stops(gateway_process, manifests, server, token):
+    gateway = gateway_process(server=server, config=manifests)
+    headers = {"authorization": f"Bearer {token}"}
+    url = f"{gateway.url.replace('http', 'ws')}/responses"
+    async with asyncio.timeout(IN_TIME_S), websocket(url, additional_headers=headers, close_timeout=1) as session:
+        gateway.process.terminate()
+        with pytest.raises(ConnectionClosed):
+            await session.recv()
+        code = await gateway.exit_code()
+
+    assert (session.close_code, code) == (1012, 0)

@@ -84,6 +84,7 @@ async def test_what_is_told_of_a_gateway_that_was_asked_nothing(app_with):
         "ai_gateway_spans_accepted_total 0.0",
         "gateway_records_dropped_total 0.0",
         "gateway_background_responses 0.0",
+        "gateway_realtime_calls 0.0",
         "gateway_unpriced_requests_total 0.0",
         'gateway_degraded{component="counters"} 0.0',
         'gateway_degraded{component="log"} 0.0',

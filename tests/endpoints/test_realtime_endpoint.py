@@ -6,6 +6,7 @@ import json
 import msgspec
 import pytest
 
+from gateway.contract import Caller
 from gateway.endpoints.router import BASES
 from gateway.errors import BrokeOff, Unreachable
 from gateway.proxy.session import SessionTiming
@@ -36,6 +37,19 @@ type: gateway-rate-limiting-config
 name: limits
 rules:
   - {id: tokens, when: {}, limit_to: 700, unit: tokens_per_day}
+"""
+PRICED = """\
+---
+type: provider-account/openai
+name: dear
+base_url: https://provider.test/v1
+auth_data: {type: api-key, api_key: key-of-the-provider}
+integrations:
+  - type: integration/model/openai
+    name: chat
+    model_id: gpt-4o
+    model_types: [chat]
+    cost: {metric: per_1000_tokens, value: {input: 0.0001, output: 1000}}
 """
 CREATED = '{"type":"response.created","response":{}}'
 
@@ -385,6 +399,90 @@ async def test_who_says_nothing_or_takes_nothing(gateway, auth, sink, until, tim
 
     assert sink.records[0].outcome == outcome
     assert sent[-1].get("code") == code
+
+
+class OneToken:
+    """`Tokens` that know one, until it is taken away."""
+
+    def __init__(self, token):
+        self.token = token.encode()
+        self.caller = Caller("user:ana@example.com", is_admin=True)
+
+    def find(self, token):
+        return self.caller if token == self.token else None
+
+    async def verify(self, token):
+        return None
+
+    def still(self, caller):
+        return self.caller
+
+
+QUICK = SessionTiming(check_s=0.01)
+BUDGET = """\
+---
+type: tenant-budget-config
+name: money
+limits: {cost_per_month: 3}
+applies_to: {type: per-user}
+mode: enforce
+"""
+
+
+def its_end(sent):
+    [event] = texts(sent)
+    return json.loads(event)["error"]["code"], closing(sent)["code"], closing(sent)["reason"]
+
+
+async def test_ends_when_its_token_is_revoked(gateway, talk, token, sink, until):
+    """A session outlasts what let it in, and would have gone on for hours without it."""
+    tokens = OneToken(token)
+    socket = FakeSocket(asyncio.Event())
+    app = gateway(socket, tokens=tokens, session_timing=QUICK)
+    talking = asyncio.create_task(talk(app, says("x")))
+    await socket.has_heard.wait()
+
+    tokens.caller = None
+
+    sent = await talking
+    await until(lambda: sink.records)
+    why = "the token with which this session was opened is no longer valid"
+    assert its_end(sent) == ("invalid_api_key", 1008, why)
+    [record] = sink.records
+    assert (record.status, record.outcome, record.error_code, socket.ended) == (101, "refused", "invalid_api_key", 1001)
+
+
+async def test_ends_when_its_model_is_taken_away(gateway, talk, token, sink, until):
+    tokens = OneToken(token)
+    socket = FakeSocket(asyncio.Event())
+    app = gateway(socket, tokens=tokens, session_timing=QUICK)
+    talking = asyncio.create_task(talk(app, says("x")))
+    await socket.has_heard.wait()
+
+    tokens.caller = Caller("user:ana@example.com")
+
+    code, closed, _ = its_end(await talking)
+    await until(lambda: sink.records)
+    assert (code, closed, sink.records[0].error_code) == ("model_not_found", 1008, "model_not_found")
+
+
+async def test_ends_when_others_have_used_its_budget_up(gateway, talk, auth, sink, until):
+    """What it has reserved itself is its own, and does not count as used."""
+    answer = b'{"choices":[{"message":{}}],"usage":{"prompt_tokens":1,"completion_tokens":9}}'
+    socket = FakeSocket(asyncio.Event())
+    app = gateway(socket, (200, [answer]), more=BUDGET + PRICED, session_timing=QUICK)
+    talking = asyncio.create_task(talk(app, says("x")))
+    await socket.has_heard.wait()
+    await asyncio.sleep(0.05)
+    assert not talking.done()
+
+    asked = {"model": "dear/chat", "messages": [], "max_tokens": 1}
+    assert (await request(app, "POST", "/v1/chat/completions", asked, headers=auth)).status == 200
+
+    code, closed, reason = its_end(await talking)
+    assert (code, closed) == ("budget_exceeded", 1008)
+    assert reason.startswith("Budget exceeded for model: oa/talk with rule: money. It allows $3")
+    await until(lambda: len(sink.records) == 2)
 
 
 # --- what it uses ----------------------------------------------------------------------------------------------------

@@ -266,6 +266,22 @@ async def test_a_path_full_of_slashes_takes_no_time(call):
     assert time.process_time() - started < 0.05
 
 
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/v1/v1/messages", "this client adds /v1 by itself: leave it out of the base URL"),
+        ("/v1/chat/completions/", "leave out the slash at its end"),
+        ("/v1/no", "chat is at /v1/chat/completions, models are at /v1/models, and all else is in /openapi.json"),
+    ],
+)
+async def test_says_what_is_wrong_with_a_base_url(path, advice):
+    """Anthropic's SDK and Claude Code add /v1 to the base URL that OpenAI's want to end in it."""
+    with pytest.raises(NotFound) as raised:
+        await get(Paths([]), path)
+
+    assert raised.value.message == f"nothing is at {path}; {advice}"
+
+
 class Twice:
     """An API of somebody's own, in the place of one that is built in."""
 

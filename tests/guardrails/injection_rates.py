@@ -2,7 +2,8 @@
 
     python tests/guardrails/injection_rates.py
 
-Every third text was left aside while the rules were written, and is counted by itself.
+The rules were adjusted until they did well with `attacks.txt` and `harmless.txt`. Those in `*_blind.txt` were written
+down before the rules were last changed, by who then changed them; no rule was adjusted to what it did with them.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from gateway.contract import GuardrailSpec, Hook, Subject, Text
 from gateway.guardrails.injection import InjectionGuardrail
 from gateway.manifests.guardrail_kinds import InjectionConfig
 
+NAMES = ("attacks", "harmless", "attacks_blind", "harmless_blind")
 CORPUS = Path(__file__).parent / "corpus"
 
 
@@ -35,9 +37,8 @@ def rate(results):
 
 async def main():
     for threshold in (0.6, 0.8, 1.0):
-        for name in ("attacks.txt", "harmless.txt"):
-            results = await stopped(name, threshold)
-            sys.stdout.write(f"{threshold} {name}: {rate(results)}; of those left aside: {rate(results[2::3])}\n")
+        for name in NAMES:
+            sys.stdout.write(f"{threshold} {name}: {rate(await stopped(f'{name}.txt', threshold))}\n")
     if "-v" in sys.argv:
         missed = [f"- {text}\n" for text, is_stopped in await stopped("attacks.txt") if not is_stopped]
         wrong = [f"+ {text}\n" for text, is_stopped in await stopped("harmless.txt") if is_stopped]

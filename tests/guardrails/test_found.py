@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from base64 import b64encode
 from collections import deque
 from random import Random
 
@@ -9,9 +10,10 @@ import pytest
 
 from gateway.contract import GuardrailSpec, Hook, Subject, Text
 from gateway.guardrails.found import make
-from gateway.guardrails.patterns import LOOKBACK, SLICE, Pattern, PatternGuardrail, Patterns, find_all, user_pattern
+from gateway.guardrails.patterns import LOOKBACK, PASS, TURN, Pattern, Patterns, user_pattern
 from gateway.guardrails.pii import CATEGORIES, patterns_of
 from gateway.guardrails.presets import PRESETS, TOPICS
+from gateway.guardrails.searching import SLICE, PatternGuardrail, find_all
 from gateway.manifests.guardrail_kinds import (
     PiiConfig,
     PresetPatterns,
@@ -272,6 +274,80 @@ async def test_who_judges_names_what_it_found_and_repeats_nothing():
     )
 
 
+# --- what is disguised ------------------------------------------------------------------------------------------------
+
+AWS = "AKIAIOSFODNN7EXAMPLQ"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200b".join(AWS),
+        "\u0336".join(AWS),
+        "АКІА" + AWS[4:],
+        "".join(chr(ord(char) + 0xFEE0) for char in AWS),
+        "".join(f"%{ord(char):02x}" for char in AWS),
+        "".join(f"\\u{ord(char):04x}" for char in AWS),
+        "".join(f"&#{ord(char)};" for char in AWS),
+        b64encode(f"key {AWS}".encode()).decode(),
+        AWS.encode().hex(),
+    ],
+    ids=["zero width", "struck through", "cyrillic", "full width", "percent", "escapes", "entities", "base64", "hex"],
+)
+async def test_a_key_in_disguise(text):
+    """It went through, and whatever was put between its letters."""
+    assert await redacted(SecretsConfig(), f"use {text} now") == "use [REDACTED] now"
+
+
+@pytest.mark.parametrize("place", range(1, len(AWS)))
+async def test_a_key_that_is_cut_over_texts(place):
+    """Also over messages of one speaker between which another says something."""
+    texts = [Text("user", f"use {AWS[:place]}"), Text("assistant", "go on"), Text("user", f"{AWS[place:]} now")]
+
+    finding = await guardrail(SecretsConfig()).check(Subject(Hook.LLM_INPUT, None, None, {}, texts))
+
+    assert finding.texts == ["use [REDACTED]", "go on", " now"]
+    assert finding.data == {"aws_access_key": 1}
+
+
+async def test_what_was_found_in_one_text_does_not_grow_into_the_next():
+    finding = await said(PiiConfig(), "mail ana@example.co", "me and see", "x" * 600 + " ana@exam", "ple.com")
+
+    assert finding.texts == ["mail [EMAIL]", "me and see", "x" * 600 + " [EMAIL]", ""]
+
+
+async def test_numbers_that_stand_side_by_side_are_no_card():
+    """Their digits, put together, would be those of one."""
+    assert (await said(PiiConfig(), "4111", "1111", "1111", "1111")).texts is None
+    assert (await said(PiiConfig(), "4111 1111 11", "11 1111")).texts == ["[CREDITCARDNUMBER]", ""]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts"), [("EMP-[0-9]{6}", ["[REDACTED]", ""]), ("[0-9]{6}", None), (r"\b[A-Z]{2}\d{4}", None)]
+)
+async def test_patterns_of_ones_own_that_are_cut(pattern, texts):
+    config = RegexConfig(custom_patterns=(UserPattern(pattern=pattern),))
+
+    assert (await said(config, "EMP-123", "456")).texts == texts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://x.y/a%20b?c=%7B%22d%22%7D",
+        "рост рос у реки, а в 1812 году",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",
+        "👩\u200d👩\u200d👧 and ❤\ufe0f",
+        "mi\u200ckham",
+        "2020–2021, 10² m, ½ l",
+    ],
+)
+async def test_what_looks_disguised_and_is_nothing(text):
+    assert await redacted(SecretsConfig(), text) == text
+    assert await redacted(PiiConfig(pii_categories=("Email", "PhoneNumber", "CreditCardNumber")), text) == text
+
+
 # --- large and hostile texts ------------------------------------------------------------------------------------------
 
 
@@ -399,6 +475,80 @@ def test_what_is_found_does_not_depend_on_where_a_text_is_cut(configs):
                 out += slot.take(pieces.popleft())
             assert safe.startswith(out), text
         assert out == safe, text
+
+
+HOSTILE = [
+    *("4111 ", "1 ", "+1 202 555 ", "+12025550123 ", "4111 1111 1111 1112 ", "4111 1111 1111 1111 ", "AKIA", "a@"),
+    *(
+        "a@b.co ",
+        "1.1.1.",
+        "a:",
+        "::1",
+        "GB82 WEST ",
+        "DE12 ",
+        "aws key ",
+        "password ",
+        "password=",
+        "passport A1234567 ",
+    ),
+    *(
+        "eyJ",
+        "-----BEGIN PRIVATE KEY-----",
+        "https://a:b",
+        "12/3-4.",
+        "9",
+        "4\u200b1\u200b1\u200b1 ",
+        "а1 4111 ",
+        "%41",
+    ),
+    *("QUtJQUlPU0ZPRE5ON0VYQU1QTFE ", "tfn 123 456 782 ", "bearer abc123def456ghi789jk ", "kill "),
+]
+EVERYTHING = [
+    guardrail(preset(*PRESETS)).finder,
+    guardrail(PiiConfig()).finder,
+    guardrail(SecretsConfig()).finder,
+]
+
+
+@pytest.mark.parametrize("finder", EVERYTHING, ids=["presets", "pii", "secrets"])
+def test_work_grows_with_the_text_and_is_given_away_in_turns(finder):
+    """Counted, and not timed. `4111 ` over and over, with all presets, held the event loop for 80 to 250 ms for each
+    slice: what was rejected was looked through again from each of its places. Now each place is looked at once by each
+    pattern, and after so many looks others have their turn."""
+    spent = []
+    counted = Patterns(finder.patterns)
+    counted.searches = [Counting(search, spent) for search in counted.searches]
+    for repeat in HOSTILE:
+        short, long = [turns_of(counted, (repeat * size)[:size], spent) for size in (1024, 4096)]
+        assert sum(long) <= 4.5 * sum(short) + 200, repeat
+        assert max(long) <= 2 * TURN + 100, repeat
+
+
+class Counting:
+    """A search that writes down what it takes."""
+
+    def __init__(self, search, spent):
+        self.pattern = search.pattern
+        self.search = search
+        self.spent = spent
+
+    def spans(self, text, since):
+        self.spent.append((len(text) - since) * PASS)
+        for found in self.search.spans(text, since):
+            self.spent.append(self.pattern.effort)
+            yield found
+
+
+def turns_of(counted, text, spent):
+    """What is done from one turn to the next, in looks."""
+    turns = []
+    for match in counted.scan(text, 0):
+        if match is None:
+            turns.append(sum(spent))
+            spent.clear()
+    turns.append(sum(spent))
+    spent.clear()
+    return turns
 
 
 def test_what_begins_within_a_run_is_not_looked_for_without_end():

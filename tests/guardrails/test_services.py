@@ -12,6 +12,7 @@ from gateway.contract.call import Ask
 from gateway.dialects import CHAT
 from gateway.errors import UpstreamError
 from gateway.guardrails import KINDS
+from gateway.guardrails.services import OUTPUTS
 from gateway.manifests.guardrail_kinds import (
     AzureConfig,
     AzurePiiConfig,
@@ -357,6 +358,16 @@ GOOD_AND_BAD = {
     ),
     "grayswan-cygnal": ({"violation": 0}, {"violation": 0.8}, "violation"),
     "calypsoai": ({"result": {"outcome": "cleared"}}, {"result": {"outcome": "flagged"}}, "flagged"),
+    "noma-security": (
+        {"aggregatedScanResult": False, "scanResult": []},
+        {"aggregatedScanResult": True, "scanResult": [{"results": {"prompt_injection": {"result": True}}}]},
+        "prompt_injection",
+    ),
+    "akto": (
+        {"data": {"guardrailsResult": {"Allowed": True}}},
+        {"data": {"guardrailsResult": {"Allowed": False, "Reason": "x"}}},
+        "not allowed",
+    ),
 }
 
 
@@ -381,7 +392,65 @@ async def test_what_no_vendor_says(kind, answer):
         await checked(guardrail(kind, {"base_url": "https://vendor.example.com"}), answer)
 
 
-@pytest.mark.parametrize("kind", GOOD_AND_BAD)
+@pytest.mark.parametrize("kind", GOOD_AND_BAD.keys() - {"crowdstrike-aidr", "calypsoai"})
 def test_a_vendor_that_only_judges(kind):
     with pytest.raises(ValueError, match="only judges here"):
         guardrail(kind, {"base_url": "https://vendor.example.com"}, redacts=True)
+
+
+async def test_crowdstrike_may_change_texts():
+    guard = guardrail("crowdstrike-aidr", {"base_url": "https://cs.example.com"}, redacts=True)
+    messages = [{"role": "user", "content": "I am [NAME]"}, {"role": "user", "content": "b"}]
+    said = {"result": {"blocked": None, "transformed": True, "guard_output": {"messages": messages}}}
+
+    finding, _ = await checked(guard, said, "I am Ana", "b")
+
+    assert (finding.verdict, finding.texts) == ("pass", ["I am [NAME]", "b"])
+
+
+async def test_calypso_may_change_texts_and_is_sent_them_one_by_one():
+    guard = guardrail("calypsoai", {"project": "p"}, redacts=True)
+    answers = [
+        {"result": {"outcome": "redacted"}, "redactedInput": "I am [NAME]"},
+        {"result": {"outcome": "cleared"}, "redactedInput": None},
+    ]
+    upstream = FakeUpstream(*[(200, [json.dumps(answer).encode()]) for answer in answers])
+    reach = Reach(upstream, ask=None, find=lambda _: None, dialects={})
+    texts = [Text("user", "I am Ana"), Text("user", "b")]
+
+    finding = await guard.check(Subject(Hook.LLM_INPUT, None, ANA, {}, texts, outside=reach))
+
+    assert finding.texts == ["I am [NAME]", "b"]
+    assert [json.loads(request.body)["input"] for request in upstream.requests] == ["I am Ana", "b"]
+    assert "host: us1.calypsoai.app" in head(upstream)
+
+
+async def test_faithfulness_is_about_an_answer_and_what_was_asked():
+    """It was sent the answer as if it were a prompt, so that every answer was unfaithful, or none."""
+    guard = guardrail("fiddler", {"guard_type": "fiddler-response-faithfulness"})
+    call = Call(
+        CHAT, Ask("m"), Request(body=JsonBody({"messages": msgspec.Raw(b'[{"content":"Paris is in France"}]')}))
+    )
+
+    finding, upstream = await checked(
+        guard, {"fdl_faithful_score": 0.2}, Text("assistant", "in Spain"), hook=Hook.LLM_OUTPUT, call=call
+    )
+
+    assert finding.verdict == "block"
+    assert upstream.asked() == {"data": {"response": "in Spain", "context": "Paris is in France"}}
+    assert (guard.hooks, guard.needs_whole) == (OUTPUTS, True)
+
+
+async def test_akto_is_told_of_a_request_as_it_was_recorded():
+    _, upstream = await checked(
+        guardrail("akto", {"base_url": "https://akto.example.com"}, {"token": "t0ken"}),
+        GOOD_AND_BAD["akto"][0],
+        Text("assistant", "hi"),
+        hook=Hook.LLM_OUTPUT,
+    )
+
+    asked = upstream.asked()
+    assert "POST /api/http-proxy?akto_connector=gateway&guardrails=true HTTP/1.1" in head(upstream)
+    assert "authorization: t0ken" in head(upstream).lower()
+    assert json.loads(json.loads(asked["responsePayload"])["body"])["choices"][0]["message"]["content"] == "hi"
+    assert "messages" in json.loads(json.loads(asked["requestPayload"])["body"])

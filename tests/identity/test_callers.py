@@ -512,3 +512,57 @@ def test_subjects_of_the_environment_stay_what_they_are():
 
     assert callers.of_subject("user:admin") == ADMIN
     assert callers.of_subject("virtualaccount:job") == Caller("virtualaccount:job")
+
+
+# --- who is still there ----------------------------------------------------------------------------------------------
+
+
+def test_who_has_a_token_is_there_until_it_ends():
+    """For sessions, which are asked for no token again."""
+    clock = Clock()
+    callers = Callers(pepper=PEPPER, clock=clock)
+    callers.update([stored("gwp_a", expires_at=NOON + timedelta(hours=1))])
+    caller = callers.find(b"gwp_a")
+    assert callers.still(caller) is caller
+
+    clock.now = NOON + timedelta(hours=1)
+
+    assert callers.still(caller) is None
+
+
+def test_a_token_that_is_revoked_or_whose_user_leaves():
+    callers = Callers(pepper=PEPPER, clock=Clock())
+    callers.update([stored("gwp_a"), stored("gwp_b", id_="tok_2", subject="user:bo@example.com")])
+    ana, bo = callers.find(b"gwp_a"), callers.find(b"gwp_b")
+
+    callers.update([stored("gwp_a", revoked_at=NOON)], ["bo@example.com"])
+
+    assert (callers.still(ana), callers.still(bo)) == (None, None)
+
+
+def test_what_a_token_may_do_by_now():
+    """Other grants are in force, and it is somebody else who has it."""
+    callers = Callers(pepper=PEPPER, clock=Clock())
+    callers.update([stored("gwp_a")])
+    before = callers.find(b"gwp_a")
+
+    callers.grant(access({"type": "team", "name": "platform", "members": ["ana@example.com"]}))
+
+    assert (before.teams, callers.still(before).teams) == (frozenset(), frozenset({"platform"}))
+
+
+async def test_a_jwt_counts_until_its_user_leaves():
+    provider = Provider(ana=identity("ana@example.com"))
+    callers = Callers(pepper=PEPPER, clock=Clock(), identities=provider)
+    caller = await callers.verify(b"eyJ.ana.x")
+    assert callers.still(caller) == caller
+
+    callers.update([], ["ana@example.com"])
+
+    assert callers.still(caller) is None
+
+
+def test_tokens_of_the_environment_stay():
+    callers = Callers([(Secret("fixed"), ADMIN)], pepper=PEPPER)
+
+    assert callers.still(callers.find(b"fixed")) == ADMIN

@@ -12,7 +12,6 @@ from gateway.manifests.accounts import (
     Collaborator,
     DatabricksAccount,
     Integration,
-    KeyAccount,
     KeyOnlyAccount,
     OllamaAccount,
     OllamaHost,
@@ -22,6 +21,7 @@ from gateway.manifests.accounts import (
     SelfHostedModel,
     ServicePrincipalAuth,
     TlsSettings,
+    VendorAccount,
     WaferAccount,
 )
 from gateway.manifests.costs import (
@@ -271,7 +271,7 @@ def test_reads_openai():
 
 def test_reads_other_vendors():
     assert accounts(OTHERS) == [
-        KeyAccount(
+        VendorAccount(
             type="provider-account/mistral-ai",
             name="mistral",
             auth_data=ApiKeyAuth(api_key=Secret(CANARY)),

@@ -319,13 +319,114 @@ async def test_a_native_response_passes_verbatim(app_of, ana, sink):
     assert (sink.records[0].usage, sink.records[0].cost_nanousd) == (Usage(input=5, output=2), 7_000_000)
 
 
+MADE = native(output=[{"type": "reasoning", "id": "rs_1"}, {"type": "message", "id": "msg_1"}, {"type": "other"}])
+REFERENCES = [
+    {"type": "item_reference", "id": "msg_1"},
+    {"id": "msg_1"},
+    {"type": None, "id": "msg_1"},
+    {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "s"}]},
+    {"type": "reasoning", "id": "rs_1", "content": None, "encrypted_content": ""},
+    {"type": "image_generation_call", "id": "msg_1", "result": None},
+]
+"""Whatever a provider takes for one, by its id alone."""
+
+
 async def test_references_to_what_a_provider_keeps_pass_verbatim(app_of, ana):
+    """To those who have made it, once all of the answer in which it was has been told."""
+    app, upstream = app_of(body(MADE), body(native("resp_2")))
+    await post(app, "/v1/responses", ask(model="one/m"), headers=ana)
+    asked = b'{"model":"one/m","input":[ {"type": "item_reference","id":"msg_1"}, {"type":"reasoning","id":"rs_1"} ]}'
+
+    answer = await post(app, "/v1/responses", asked, headers=ana)
+
+    assert answer.status == 200
+    assert upstream.requests[1].body == asked.replace(b"one/m", b"real-one")
+
+
+@pytest.mark.parametrize("reference", REFERENCES, ids=str)
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/responses/input_tokens", "/v1/responses/compact"])
+async def test_what_others_have_made_cannot_be_referred_to(app_of, ana, bob, admin, reference, path):
+    """The provider has one key for all, and puts into the conversation whatever it finds by an id."""
+    app, upstream = app_of(body(MADE))
+    await post(app, "/v1/responses", ask(model="one/m"), headers=ana)
+    asked = ask(model="one/m", input=[{"role": "user", "content": "what is this?"}, reference])
+
+    theirs = await post(app, path, asked, headers=bob)
+    hers = await post(app, path, asked, headers=ana)
+    any_ones = await post(app, path, asked, headers=admin)
+
+    assert (theirs.status, theirs.json()["error"]["code"]) == (404, "object_not_found")
+    assert reference["id"] in theirs.json()["error"]["message"]
+    assert (hers.status == 404, any_ones.status == 404, len(upstream.requests)) == (False, False, 3)
+
+
+async def test_a_reference_cannot_be_hidden_by_escapes(app_of, bob):
+    """The bytes of a type and of the name of a field say nothing: `\\u0065` is an e."""
     app, upstream = app_of(body(native()))
-    asked = b'{"model":"one/m","input":[ {"type": "item_reference","id":"msg_1"} ]}'
+    hidden = [
+        rb'{"type": "it\u0065m_reference", "id": "msg_1"}',
+        rb'{"\u0069d": "msg_1"}',
+        rb'{"type": "message", "typ\u0065": "item_reference", "\u0069\u0064": "msg_1"}',
+    ]
 
-    await post(app, "/v1/responses", asked, headers=ana)
+    asked = [b'{"model":"one/m","input":[%b]}' % each for each in hidden]
+    answers = [(await post(app, "/v1/responses", each, headers=bob)).status for each in asked]
 
-    assert upstream.requests[0].body == asked.replace(b"one/m", b"real-one")
+    assert (answers, upstream.requests) == ([404, 404, 404], [])
+
+
+async def test_items_that_say_all_there_is_are_nobodys(app_of, ana):
+    app, upstream = app_of(body(native()))
+    items = [
+        {"id": "msg_9", "role": "user", "content": "hi"},
+        {"type": "message", "id": "msg_8", "role": "assistant", "content": []},
+        {"type": "reasoning", "id": "rs_9", "summary": [], "encrypted_content": "x"},
+        {"type": "reasoning", "id": "rs_8", "summary": [], "content": [{"type": "reasoning_text", "text": "t"}]},
+        {"type": "function_call", "id": "fc_9", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "image_generation_call", "id": "ig_9", "result": "AAAA"},
+    ]
+
+    answer = await post(app, "/v1/responses", ask(model="one/m", input=items), headers=ana)
+
+    assert (answer.status, upstream.asked()["input"]) == (200, items)
+
+
+async def test_items_of_a_stream_and_of_what_was_read_can_be_referred_to(app_of, ana, bob):
+    """What is made in the background has none when it is begun."""
+    streamed = [*events()[:2], b'data: {"type":"response.completed","response":%b}\n\n' % msgspec.json.encode(MADE)]
+    queued = {**native("resp_2"), "status": "queued"}
+    read = native("resp_2", output=[{"id": "msg_2"}])
+    listed = {"object": "list", "data": [{"id": "msg_3", "type": "message"}]}
+    app, _ = app_of((200, streamed), body(queued), body(read), body(listed), body(native("resp_3")))
+    await post(app, "/v1/responses", ask(model="one/m", stream=True), headers=ana)
+    await post(app, "/v1/responses", ask(model="one/m", background=True), headers=ana)
+    await get(app, "/v1/responses/resp_2", headers=ana)
+    await get(app, "/v1/responses/resp_2/input_items", headers=ana)
+
+    asked = ask(model="one/m", input=[{"type": "item_reference", "id": f"msg_{number}"} for number in (1, 2, 3)])
+    statuses = [(await post(app, "/v1/responses", asked, headers=who)).status for who in (ana, bob)]
+
+    assert statuses == [200, 404]
+
+
+async def test_references_have_an_end(app_of, ana):
+    app, upstream = app_of(body(native()))
+
+    answer = await post(
+        app, "/v1/responses", ask(model="one/m", input=[{"id": f"m_{n}"} for n in range(501)]), headers=ana
+    )
+
+    assert (answer.status, answer.json()["error"]["param"], upstream.requests) == (400, "input", [])
+
+
+async def test_whose_items_are_matters_to_those_who_look_them_up(app_of, ana):
+    """A translation leaves reasoning out that it cannot read, whoever has made it."""
+    app, upstream = app_of(said())
+    items = [{"role": "user", "content": "hi"}, {"type": "reasoning", "id": "rs_elsewhere", "summary": []}]
+
+    answer = await post(app, "/v1/responses", ask(input=items), headers=ana)
+
+    assert (answer.status, upstream.asked()["messages"]) == (200, [{"role": "user", "content": "hi"}])
 
 
 async def test_a_native_stream_passes_verbatim(app_of, ana, sink):
@@ -441,13 +542,70 @@ async def test_a_conversation_is_made_shorter_where_it_is(app_of, ana):
     assert upstream.asked()["previous_response_id"] == "resp_1"
 
 
-async def test_nobody_else_can_make_a_conversation_shorter(app_of, ana):
-    app, upstream = app_of(body(COMPACTED))
+async def test_a_model_that_chats_makes_it_shorter_by_a_summary(app_of, ana, sink):
+    """And any model goes on from that; it is one bill."""
+    app, upstream = app_of(said("They said hi."), said("yes"))
 
-    answer = await post(app, "/v1/responses/compact", ask(model="mock/m"), headers=ana)
+    shorter = (await post(app, "/v1/responses/compact", ask(), headers=ana)).json()
+    await post(app, "/v1/responses", ask(input=[*shorter["output"], {"role": "user", "content": "so?"}]), headers=ana)
 
-    assert (answer.status, upstream.requests) == (400, [])
-    assert answer.json()["error"]["message"] == "the provider of mock/m has no API for compaction"
+    await app.close()
+    summary = "Summary of the conversation up to here:\n\nThey said hi."
+    assert [message["content"] for message in upstream.asked()["messages"]] == [summary, "so?"]
+    compaction, response = sink.records
+    assert (compaction.request_type, response.request_type) == ("compaction", "responses")
+    assert (compaction.cost_nanousd, response.cost_nanousd) == (10_000_000, 10_000_000)
+
+
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
+
+
+async def test_reasoning_leads_back_to_the_account_that_can_read_it(app_of, ana):
+    """Whatever order its targets have. Met as invalid_encrypted_content, whenever another organisation was drawn."""
+    down = (403, [b"{}"])
+    app, upstream = app_of(down, body(native("resp_1", output=[THOUGHT])), body(native("resp_2")))
+
+    first = (await post(app, "/v1/responses", ask(model="v/natives", store=False), headers=ana)).json()
+    await post(app, "/v1/responses", ask(model="v/natives", store=False, input=first["output"]), headers=ana)
+
+    hosts = [request.endpoint.url.split("/")[2] for request in upstream.requests]
+    assert hosts == ["two.example", "one.example", "one.example"]
+    assert upstream.asked()["input"] == [THOUGHT]
+
+
+async def test_where_that_account_is_down_another_goes_on_without_it(app_of, ana):
+    """And the caller is told what was left out."""
+    down = (403, [b"{}"])
+    app, upstream = app_of(body(native("resp_1", output=[THOUGHT])), down, body(native("resp_2")))
+
+    first = (await post(app, "/v1/responses", ask(model="v/natives", store=False), headers=ana)).json()
+    again = [*first["output"], {"role": "user", "content": "so?"}]
+    answer = await post(app, "/v1/responses", ask(model="v/natives", store=False, input=again), headers=ana)
+
+    hosts = [request.endpoint.url.split("/")[2] for request in upstream.requests]
+    assert hosts == ["two.example", "two.example", "one.example"]
+    assert upstream.asked()["input"] == [{"role": "user", "content": "so?"}]
+    assert answer.headers["x-gateway-dropped-params"] == "input.reasoning.encrypted_content"
+
+
+async def test_what_stands_for_a_conversation_is_sent_nowhere_else(app_of, ana):
+    down = (503, [b'{"error":{"message":"busy"}}'])
+    app, upstream = app_of(body(COMPACTED), down)
+
+    shorter = (await post(app, "/v1/responses/compact", ask(model="v/natives"), headers=ana)).json()
+    answer = await post(app, "/v1/responses", ask(model="v/natives", input=shorter["output"]), headers=ana)
+
+    assert answer.status == 503
+    assert {request.endpoint.url.split("/")[2] for request in upstream.requests} == {"two.example"}
+
+
+async def test_a_model_named_directly_answers_to_the_byte(app_of, ana):
+    """There is nobody else to whom it could have to lead."""
+    app, _ = app_of(body(native("resp_1", output=[THOUGHT])))
+
+    answer = await post(app, "/v1/responses", ask(model="one/m"), headers=ana)
+
+    assert answer.body == msgspec.json.encode(native("resp_1", output=[THOUGHT]))
 
 
 async def test_what_is_no_compaction_is_an_error(app_of, ana):

@@ -19,6 +19,8 @@ from gateway.dialects import (
     KEPT_RESPONSES,
     MAKE_RESPONSE,
     MESSAGES,
+    REALTIME_CALLS,
+    REALTIME_KEYS,
     RESPONSE_TOKENS,
 )
 from gateway.errors import BadRequest, ConfigError
@@ -358,8 +360,9 @@ def test_a_self_hosted_model_may_have_a_certificate_of_its_own(settings, tls):
 
 DECLARED = [MAKE_RESPONSE, RESPONSE_TOKENS, COMPACT, KEPT_RESPONSES, KEPT_COMPLETIONS]
 OTHERS = [MESSAGES, COUNT_TOKENS, GEMINI, GEMINI_COUNT, GEMINI_EMBEDDINGS]
+PREPARED = [REALTIME_KEYS, REALTIME_CALLS]
 OPENAIS = [
-    *(dialect.name for dialect in ALL if dialect not in (*OTHERS, *ACCOUNT_APIS, *DECLARED)),
+    *(dialect.name for dialect in ALL if dialect not in (*OTHERS, *ACCOUNT_APIS, *DECLARED, *PREPARED)),
     "realtime",
 ]
 
@@ -367,7 +370,7 @@ OPENAIS = [
 @pytest.mark.parametrize(
     ("server", "offered"),
     [
-        ("openai-compatible", [*OPENAIS, *ROOTS]),
+        ("openai-compatible", [*OPENAIS, *(dialect.name for dialect in PREPARED), *ROOTS]),
         ("vllm-openai", [each for each in OPENAIS if each != "ocr"]),
         ("tei", ["embeddings", "rerank"]),
         ("infinity", ["embeddings", "rerank"]),

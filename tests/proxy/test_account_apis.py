@@ -43,6 +43,11 @@ def told(**fields):
     return 200, [json.dumps(fields).encode()], {"content-type": "application/json"}
 
 
+def lines(model):
+    """The content of the input file of a batch, as a provider gives it."""
+    return 200, [json.dumps({"custom_id": "1", "body": {"model": model}}).encode()]
+
+
 @pytest.fixture
 def app(app_with, tmp_path):
     """`app(upstream, *accounts)`"""
@@ -99,13 +104,15 @@ async def test_which_account_is_meant_has_to_be_clear(app, accounts, headers, sa
     assert upstream.requests == []
 
 
-async def test_what_is_at_an_account_leads_there(app):
+async def test_what_is_at_an_account_leads_there(app, until):
     """The second server has counted to the same number: its file has another id here, and its own one there."""
     upstream = FakeUpstream(
         told(id="file-1"),
         told(id="file-1"),
+        lines("real-b"),
         told(id="batch-1", input_file_id="file-1", status="in_progress"),
         told(id="batch-1", input_file_id="file-1", status="completed", output_file_id="file-2"),
+        lines("no usage"),  # as it has ended
         told(id="file-1", deleted=True),
     )
     gateway = app(upstream, account("a"), account("b"))
@@ -114,6 +121,7 @@ async def test_what_is_at_an_account_leads_there(app):
 
     made = await request(gateway, "POST", "/v1/batches", {"input_file_id": second, **BATCH}, headers=ANA)
     read = await request(gateway, "GET", "/v1/batches/batch-1", headers=ANA)
+    await until(lambda: len(upstream.requests) == 6)
     deleted = await request(gateway, "DELETE", f"/v1/files/{second}", headers=ANA)
     gone = await request(gateway, "GET", f"/v1/files/{second}", headers=ANA)
 
@@ -130,11 +138,13 @@ async def test_what_is_at_an_account_leads_there(app):
     assert [each.endpoint.url for each in upstream.requests] == [
         "http://a.internal/v1/files?team=a",
         "http://b.internal/v1/files?team=a",
+        "http://b.internal/v1/files/file-1/content?team=a",
         "http://b.internal/v1/batches?team=a",
         "http://b.internal/v1/batches/batch-1?team=a",
+        "http://b.internal/v1/files/file-2/content?team=a",
         "http://b.internal/v1/files/file-1?team=a",
     ]
-    assert upstream.asked(2) == {"input_file_id": "file-1", **BATCH}
+    assert upstream.asked(3) == {"input_file_id": "file-1", **BATCH}
 
 
 async def test_files_of_two_accounts_are_not_for_one_job(app):
@@ -160,7 +170,7 @@ async def test_files_of_two_accounts_are_not_for_one_job(app):
     ],
 )
 async def test_nobody_gets_at_the_file_of_another_by_writing_a_field_twice(app, body):
-    upstream = FakeUpstream(told(id="file-of-ana"), told(id="file-1"), told(id="batch-1"))
+    upstream = FakeUpstream(told(id="file-of-ana"), told(id="file-1"), lines("real-a"), told(id="batch-1"))
     gateway = app(upstream, account("a"))
     await upload(gateway)
     await upload(gateway, BO)
@@ -174,7 +184,8 @@ async def test_nobody_gets_at_the_file_of_another_by_writing_a_field_twice(app, 
 async def test_nobody_gets_at_the_file_of_another_by_what_a_server_repeats(app):
     """Bo sends `output_file_id` himself, and the server gives back all that it got."""
     repeated = {"id": "batch-1", "input_file_id": "file-1", "output_file_id": "file-of-ana", "status": "completed"}
-    gateway = app(FakeUpstream(told(id="file-of-ana"), told(id="file-1"), told(**repeated)), account("a"))
+    upstream = FakeUpstream(told(id="file-of-ana"), told(id="file-1"), lines("real-a"), told(**repeated))
+    gateway = app(upstream, account("a"))
     await upload(gateway)
     await upload(gateway, BO)
 
@@ -186,6 +197,7 @@ async def test_nobody_gets_at_the_file_of_another_by_what_a_server_repeats(app):
 
     assert (made.status, got.status, output.status) == (200, 404, 404)
     assert len((await request(gateway, "GET", "/v1/files", headers=BO)).json()["data"]) == 1
+    assert not [each for each in upstream.requests if "file-of-ana" in each.endpoint.url]  # nor does Bo pay for it
 
 
 async def test_the_account_of_a_model_is_meant_and_only_models_that_the_caller_may_use(app):
@@ -229,13 +241,14 @@ async def test_what_is_gone_at_the_provider_is_forgotten(app):
 
 
 async def test_a_list_shows_what_was_last_known_while_the_provider_is_away(app):
-    upstream = FakeUpstream(told(id="batch-1", status="in_progress"), BrokeOff("cut"))
-    gateway = app(upstream, account("a"))
-    await request(gateway, "POST", "/v1/batches", BATCH, headers=ANA)
+    begun = told(id="batch-1", status="in_progress")
+    gateway = app(FakeUpstream(told(id="file-1"), lines("real-a"), begun, BrokeOff("cut")), account("a"))
+    await upload(gateway)
+    await request(gateway, "POST", "/v1/batches", {"input_file_id": "file-1", **BATCH}, headers=ANA)
 
     listed = await request(gateway, "GET", "/v1/batches", headers=ANA)
 
-    assert listed.json()["data"] == [{"id": "batch-1", "status": "in_progress"}]
+    assert listed.json()["data"] == [{"id": "batch-1", "status": "in_progress", "input_file_id": "file-1"}]
 
 
 @pytest.mark.parametrize(
@@ -281,14 +294,15 @@ async def test_ids_lead_nowhere_else(app, id_):
 
 @pytest.mark.parametrize(("id_", "asked"), [("a/b?c=1#d", "/a%2Fb%3Fc%3D1%23d"), ("a/../../b", None)])
 async def test_a_provider_cannot_lead_elsewhere_by_an_id(app, id_, asked):
-    upstream = FakeUpstream(told(id=id_, status="in_progress"))
+    upstream = FakeUpstream(told(id="file-1"), lines("real-a"), told(id=id_, status="in_progress"))
     gateway = app(upstream, account("a"))
-    await request(gateway, "POST", "/v1/batches", BATCH, headers=ANA)
+    await upload(gateway)
+    await request(gateway, "POST", "/v1/batches", {"input_file_id": "file-1", **BATCH}, headers=ANA)
 
     listed = await request(gateway, "GET", "/v1/batches", headers=ANA)
 
-    assert listed.json()["data"] == [{"id": id_, "status": "in_progress"}]
-    urls = [each.endpoint.url for each in upstream.requests[1:]]
+    assert listed.json()["data"] == [{"id": id_, "status": "in_progress", "input_file_id": "file-1"}]
+    urls = [each.endpoint.url for each in upstream.requests[3:]]
     assert urls == ([] if asked is None else [f"http://a.internal/v1/batches{asked}?team=a"])
 
 
@@ -388,3 +402,49 @@ async def test_a_file_that_nobody_has_made_here_is_the_operators(app):
     )
 
     assert (answer.status, len(upstream.requests)) == (200, 1)
+
+
+# --- models that came of a job ---------------------------------------------------------------------------------------
+
+
+TUNED = "ft:gpt-4o-mini:acme::abc"
+JOB = {"id": "ftjob-1", "status": "succeeded", "fine_tuned_model": TUNED}
+
+
+@pytest.mark.parametrize("name", [TUNED, f"a/{TUNED}"])
+async def test_a_model_is_deleted_by_whose_job_made_it(app, name):
+    upstream = FakeUpstream(told(**JOB), told(id=TUNED, object="model", deleted=True))
+    gateway = app(upstream, account("a"), account("b"))
+    await request(gateway, "POST", "/v1/fine_tuning/jobs", {"model": "a/m"}, headers={**ANA, **at("a")})
+
+    theirs = await request(gateway, "DELETE", f"/v1/models/{name}", headers=BO)
+    hers = await request(gateway, "DELETE", f"/v1/models/{name}", headers=ANA)
+    again = await request(gateway, "DELETE", f"/models/{name}", headers=ANA)
+
+    assert (theirs.status, again.status) == (404, 404)
+    assert (hers.status, hers.json()) == (200, {"id": TUNED, "object": "model", "deleted": True})
+    assert upstream.requests[1].endpoint.head.startswith(
+        b"DELETE /v1/models/ft%3Agpt-4o-mini%3Aacme%3A%3Aabc?team=a HTTP/1.1\r\nhost: a.internal\r\n"
+    )
+
+
+async def test_no_other_model_is_deleted(app):
+    """Least of all one that is in a manifest."""
+    upstream = FakeUpstream(told(id="m", deleted=True))
+    gateway = app(upstream, account("a"))
+
+    answers = [
+        await request(gateway, "DELETE", f"/v1/models/{name}", headers=ANA)
+        for name in ("m", "a/m", "gpt-4o", "a/", "..")
+    ]
+
+    assert ([answer.status for answer in answers], upstream.requests) == ([404] * 5, [])
+
+
+async def test_lists_of_models_are_where_they_were(app):
+    gateway = app(FakeUpstream(told()), account("a"))
+
+    answers = [await request(gateway, "GET", f"/v1/models{name}", headers=ANA) for name in ("", "/a/m")]
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert (await request(gateway, "PUT", "/v1/models/a/m", headers=ANA)).status == 405

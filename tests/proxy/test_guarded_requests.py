@@ -401,7 +401,7 @@ async def test_bytes_are_looked_at_if_they_are_json(body, sent):
 async def test_a_session_cannot_be_looked_at(strategy, is_blocked):
     asking = Asking(Model(), Says("g"), strategy=strategy)
     asking.writer = lambda send, exchange: SocketWriter(
-        None, send, exchange, subprotocol=None, timing=SessionTiming(), count=None
+        None, send, exchange, subprotocol=None, timing=SessionTiming(), count=None, check=None
     )
 
     expected = Blocked if is_blocked else BrokeOff  # the model here is none that opens a session

@@ -183,10 +183,33 @@ def test_a_text_that_does_not_go_on_holds_nobody_up_for_long():
 def test_an_event_that_is_changed_says_nothing_by_its_tokens():
     document = {"choices": [{"index": 0, "delta": {"content": SECRET}, "logprobs": {"content": [{"token": SECRET}]}}]}
 
-    [out, _] = [*held([event(document) + chat(" x")]), b""][:2]
+    out = b"".join(held([event(document) + chat(" x")]))
 
     assert SECRET.encode() not in out
     assert json.loads(sse.data_of(sse.EventSplitter().feed(out)[0]))["choices"][0]["logprobs"] is None
+
+
+@pytest.mark.parametrize("place", range(3, len(SECRET) - 3))
+def test_tokens_of_other_events_are_looked_at_by_themselves(place):
+    """Log probabilities that came in events of their own repeated what was taken out of the text."""
+    tokens = [[{"token": part}] for part in (f"use {SECRET[:place]}", f"{SECRET[place:]} now")]
+    late = [event({"choices": [{"index": 0, "delta": {}, "logprobs": {"content": each}}]}) for each in tokens]
+
+    out = b"".join(held([chat(TEXT), *late]))
+
+    assert SECRET[:place].encode() not in out
+    assert SECRET[place:].encode() not in out
+
+
+def test_a_stream_that_is_replaced_as_a_whole_says_nothing_by_its_tokens():
+    stream = HeldStream([], is_whole=True)
+    late = event({"choices": [{"index": 0, "delta": {}, "logprobs": {"content": [{"token": SECRET}]}}]})
+    stream.feed(chat(SECRET) + late)
+
+    wording = stream.wording()
+    wording.put({0: "[gone]"})
+
+    assert SECRET.encode() not in stream.end()
 
 
 @pytest.mark.parametrize("line_end", ["\r\n", "\r", "\n"])
@@ -198,6 +221,12 @@ def test_other_lines_of_an_event_stay(line_end):
 
 def test_what_is_no_json_is_text():
     assert b"".join(held([f"data: it is {SECRET}\n\n".encode()])) == b"data: it is [REDACTED]\n\n"
+
+
+def test_text_that_is_no_json_goes_on_in_the_next_event():
+    out = b"".join(held([f"data: {part}\n\n".encode() for part in ("it is ", "AKIAIOSFODNN", "7", "EXAMPLQ", " ok")]))
+
+    assert out == b"data: it is \n\ndata: [REDACTED]\n\ndata: \n\ndata: \n\ndata:  ok\n\n"
 
 
 # --- through the app -------------------------------------------------------------------------------------------------

@@ -164,7 +164,19 @@ def test_what_a_caller_asks_for():
     assert chosen_in(None) is NOTHING_CHOSEN
 
 
-@pytest.mark.parametrize("header", [b"{", b"5", b'{"llm_input_guardrails": "a"}', b"\xff", b"[" * 5_000, b" " * 9_000])
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{",
+        b"5",
+        b'{"llm_input_guardrail": ["a/b"]}',
+        b'{"input_guardrails": ["a/b"]}',
+        b'{"llm_input_guardrails": "a"}',
+        b"\xff",
+        b"[" * 5_000,
+        b" " * 9_000,
+    ],
+)
 def test_what_cannot_be_asked_for(header):
     with pytest.raises(BadRequest, match="x-tfy-guardrails"):
         chosen_in(header)

@@ -1,10 +1,12 @@
-"""How much of unfinished messages Hypercorn's WebSockets hold."""
+"""How much of messages Hypercorn's WebSockets hold."""
+
+import asyncio
 
 import pytest
 from hypercorn.protocol.ws_stream import FrameTooLargeError
 from wsproto.events import BytesMessage, TextMessage
 
-from gateway.servers.hypercorn import ALWAYS_BYTES, Unfinished, UnfinishedMessage
+from gateway.servers.hypercorn import ALWAYS_BYTES, MAX_QUEUED_BYTES, Inbox, Unfinished, UnfinishedMessage
 
 
 def piece(size):
@@ -51,3 +53,67 @@ def test_a_message_is_what_was_sent():
     assert message.to_message() == {"type": "websocket.receive", "bytes": None, "text": "Grüße"}
     message.clear()
     assert (message.length, unfinished.size) == (0, 0)
+
+
+def test_a_message_counts_until_it_is_dealt_with_and_is_there_once():
+    """Whole ones waited for the app uncounted: two of 16 MiB for each session, and one more while that was full."""
+    unfinished = Unfinished(10)
+    message = UnfinishedMessage(unfinished)
+    message.extend(piece(ALWAYS_BYTES + 7))
+
+    whole = message.to_message()
+
+    assert (len(whole["bytes"]), message.value, unfinished.size) == (ALWAYS_BYTES + 7, None, 7)
+    message.clear()
+    assert unfinished.size == 0
+
+
+def said(size):
+    return {"type": "websocket.receive", "text": "x" * size}
+
+
+async def has_returned(task):
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return task.done()
+
+
+async def test_nothing_is_read_behind_a_large_message_before_the_app_has_dealt_with_it():
+    inbox = Inbox()
+    putting = asyncio.create_task(inbox.put(said(MAX_QUEUED_BYTES + 1)))
+    assert not await has_returned(putting)
+
+    assert await inbox.get() == said(MAX_QUEUED_BYTES + 1)
+    assert not await has_returned(putting)  # it is being passed on
+
+    getting = asyncio.create_task(inbox.get())
+    assert await has_returned(putting)
+    await inbox.put(said(1))
+    assert await getting == said(1)
+
+
+async def test_small_messages_wait_beside_each_other():
+    inbox = Inbox()
+
+    await inbox.put(said(MAX_QUEUED_BYTES))
+    await inbox.put(said(1))
+
+    third = asyncio.create_task(inbox.put(said(2)))
+    assert not await has_returned(third)
+    assert [await inbox.get(), await inbox.get(), await inbox.get()] == [said(MAX_QUEUED_BYTES), said(1), said(2)]
+    await third
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_client_that_has_gone_is_told_of_at_once(taken):
+    """Whatever has not been dealt with by then, and whoever waits for that, as the app may have ended without it."""
+    inbox = Inbox()
+    putting = asyncio.create_task(inbox.put(said(MAX_QUEUED_BYTES + 1)))
+    await asyncio.sleep(0)
+    if taken:
+        await inbox.get()
+
+    await inbox.put({"type": "websocket.disconnect", "code": 1006})
+
+    assert await has_returned(putting)
+    assert await inbox.get() == {"type": "websocket.disconnect", "code": 1006}

@@ -82,4 +82,32 @@ async def test_a_slow_pattern_holds_nobody_up():
     async with contents.running():
         contents.add(Kept("r1", b"a" * 65_536, b"", True, hides))
 
-    assert store.written["r1"].input == "a" * 65_536
+    assert store.written["r1"].input == "a" * (65_536 - 512)
+
+
+async def test_what_is_hidden_may_be_cut_off_at_the_end():
+    """Half of a key is not known to be one."""
+    store = Store()
+    contents = Contents(store)
+    text = b"x" * 65_524 + b"sk-012345678"
+
+    async with contents.running():
+        contents.add(Kept("r1", text, text[:-1] + b"\xc3", True))
+
+    assert {"x"} == {*store.written["r1"].input} == {*store.written["r1"].output}
+
+
+async def test_what_is_hidden_may_be_parted_by_a_stream():
+    """No event shows all of it. What was answered is then told as a whole, and others stay as they came."""
+    store = Store()
+    contents = Contents(store)
+    words = [b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n' % word for word in (b"a EM", b"P-17")]
+
+    async with contents.running():
+        contents.add(Kept("r1", b"", b"".join(words), False, Hides()))
+        contents.add(Kept("r2", b"", words[0], False, Hides()))
+
+    assert "".join(store.written["r1"].output.split()) == (
+        '[{"role":"assistant","parts":[{"type":"text","content":"a[EMP]"}],"finish_reason":"error"}]'
+    )
+    assert store.written["r2"].output == words[0].decode()

@@ -182,7 +182,7 @@ def test_items_of_ours_mean_nothing_to_a_provider():
         "previous_response_id": raw(f"resp_gw{HEX}"),
     }
 
-    for_provider(fields)
+    for_provider(fields, "oa")
 
     del own["id"]
     assert (list(fields), msgspec.json.decode(fields["input"])) == (["input"], [own, theirs])
@@ -193,7 +193,7 @@ def test_what_has_nothing_of_ours_stays_as_it_is(value):
     given = raw(value)
     fields = {"input": given, "previous_response_id": raw("resp_1")}
 
-    for_provider(fields)
+    for_provider(fields, "oa")
 
     assert fields["input"] is given
     assert "previous_response_id" in fields

@@ -189,3 +189,22 @@ def test_what_an_event_adds(event, pieces, closed):
 
     assert [(slot, spot.text) for slot, spot in wording.pieces] == pieces
     assert wording.closed == closed
+
+
+@pytest.mark.parametrize("number", [[0], {"a": 1}, 1.5, True])
+@pytest.mark.parametrize(
+    "event",
+    [
+        lambda number: {"choices": [{"index": number, "delta": {"content": "a"}, "finish_reason": "stop"}]},
+        lambda number: {"choices": [{"delta": {"tool_calls": [{"index": number, "function": {"arguments": "a"}}]}}]},
+        lambda number: {"type": "content_block_delta", "index": number, "delta": {"text": "a"}},
+        lambda number: {"type": "response.output_text.delta", "output_index": number, "delta": "a"},
+        lambda number: {"type": "response.output_text.done", "output_index": number, "text": "a"},
+    ],
+)
+def test_numbers_that_are_none(event, number):
+    """A list in the place of an index broke a stream under guardrails: nothing is looked up by one."""
+    wording = event_wording(event(number))
+
+    assert [spot.text for _, spot in wording.pieces] == ["a"]
+    assert hash((tuple(slot for slot, _ in wording.pieces), wording.closed))

@@ -11,6 +11,7 @@ from gateway.errors import Fault
 from gateway.guardrails import KINDS as MAKERS
 from gateway.guardrails.metadata import MetadataGuardrail
 from gateway.guardrails.pii import patterns_of
+from gateway.guardrails.unavailable import UnavailableGuardrail
 from gateway.logs import traceback_text
 from gateway.manifests import Manifest
 from gateway.manifests.builder import Steps
@@ -36,6 +37,12 @@ from gateway.rules.limits.rule import Filter
 from gateway.rules.patterns import flaw_in
 from gateway.rules.routing.routes import VIRTUAL
 
+CONSEQUENCES = {
+    "enforce": "with `enforce`, whatever has to pass it is stopped",
+    "enforce_but_ignore_on_error": "everything passes it",
+    "audit": "everything passes it",
+}
+"""Strategy -> what it means that a guardrail cannot be asked."""
 Documents = Sequence[tuple[Manifest, Any]]
 
 
@@ -88,7 +95,8 @@ class GuardCompiler:
         for index, integration in enumerate(group.integrations):
             name, at = f"{group.name}/{integration.name}", ("integrations", index)
             guardrail = self._guardrail(manifest, at, name, integration)
-            strategy, mutates = integration.enforcing_strategy, integration.operation == "mutate"
+            is_there = not isinstance(guardrail, UnavailableGuardrail)
+            strategy, mutates = integration.enforcing_strategy, integration.operation == "mutate" and is_there
             found[name] = None
             if guardrail is not None:
                 found[name] = Check(guardrail, strategy, integration.priority, mutates, upstream)
@@ -114,8 +122,9 @@ class GuardCompiler:
         make = MAKERS.get(kind) or self.plugin(kind)
         if make is None or (isinstance(config, ModerationConfig) and model is None):
             why = _where(kind) if make is None else "config.model names none of your models that judges"
-            self.warnings.append(manifest.fault((*at, "type"), f"{KIND}{kind} does nothing: {why}"))
-            return None
+            then = CONSEQUENCES[integration.enforcing_strategy]
+            self.warnings.append(manifest.fault((*at, "type"), f"{KIND}{kind} cannot be asked: {why}; so {then}"))
+            return UnavailableGuardrail(name, why)
         spec = GuardrailSpec(
             name=name,
             kind=kind,
@@ -157,10 +166,11 @@ class GuardCompiler:
                 continue
             if models is None:
                 if not is_for_tools:
-                    message = "nobody has to pass it: name models in when.target.conditions.model, or * for all"
-                    self.warnings.append(names.manifest.fault((*at, field), message))
+                    warning = "nobody has to pass it: name models in when.target.conditions.model, or * for all"
+                    self.warnings.append(names.manifest.fault((*at, field), warning))
                 continue
-            yield hook, GuardRule(models, subjects, rule.when.metadata, tuple(chosen), rule.custom_error_message)
+            metadata, message = rule.when.metadata, rule.custom_error_message
+            yield hook, GuardRule(models, subjects, metadata, tuple(chosen), message, rule.id)
 
     def _chosen(
         self, manifest: Manifest, at: Steps, hook: Hook, selectors: Sequence[str], checks: Mapping[str, Check | None]
@@ -195,4 +205,6 @@ def _where(kind: str) -> str:
     }
     if kind in packages:
         return f"install {packages[kind]}"
+    if kind == "trojai":
+        return "TrojAI gives the description of its API to customers alone; type custom, or a plugin, can ask it"
     return "no plugin of that name is installed (entry points of the group gateway.guardrails)"

@@ -17,6 +17,7 @@ def order(
     session: str | None = None,
     metadata: Mapping[str, str] = NO_METADATA,
     tier: Tier | None = None,
+    prefers: str | None = None,
 ) -> list[Candidate]:
     """Best first; empty when no candidate is meant for such metadata.
 
@@ -27,6 +28,7 @@ def order(
     Args:
         session: from `session_of`, when the route is sticky.
         tier: what `classify` says of the request, when the strategy is "complexity".
+        prefers: an account whose targets come before all others.
         now_s: of the same clock as that of `health`.
     """
     candidates = list(route.candidates)
@@ -43,6 +45,8 @@ def order(
         candidates = by_priority(candidates, random)
     elif route.strategy == "complexity":
         candidates = by_tier(candidates, tier)
+    if prefers is not None:
+        candidates.sort(key=lambda candidate: candidate.account != prefers)
     chosen = candidates[0]
     if unwell:
         candidates.sort(key=unwell.__contains__)  # stable: False, then True

@@ -1,11 +1,11 @@
 """The door to the batches that the gateway runs itself."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.batches import Batch, Held, Run
@@ -34,7 +34,8 @@ class StoredRuns:
         await self._engine.dispose()
 
     async def add(self, run: Run) -> None:
-        row = {"id": run.batch.id, "account": run.account, "created_at": run.batch.created_at}
+        created_at = run.batch.created_at
+        row = {"id": run.batch.id, "account": run.account, "owner": run.owner, "created_at": created_at}
         async with self._writing() as connection:
             await connection.execute(insert(BATCH_RUNS).values(row | _columns(run.batch) | {"leased_until": 0.0}))
             await connection.commit()
@@ -48,15 +49,18 @@ class StoredRuns:
     async def cancel(self, batch_id: str, at: int) -> None:
         open_ = and_(BATCH_RUNS.c.id == batch_id, BATCH_RUNS.c.is_over.is_(False), BATCH_RUNS.c.cancelled_at.is_(None))
         async with self._writing() as connection:
-            await connection.execute(update(BATCH_RUNS).where(open_).values(cancelled_at=at))
+            nobodys = case((BATCH_RUNS.c.leased_by.is_(None), 0.0), else_=BATCH_RUNS.c.leased_until)
+            await connection.execute(update(BATCH_RUNS).where(open_).values(cancelled_at=at, leased_until=nobodys))
             await connection.commit()
 
-    async def claim(self, by: str, *, now_s: float, lease_s: float) -> Run | None:
-        due = and_(BATCH_RUNS.c.is_over.is_(False), BATCH_RUNS.c.leased_until <= now_s)
-        first = select(BATCH_RUNS).where(due).order_by(BATCH_RUNS.c.created_at, BATCH_RUNS.c.id).limit(1)
+    async def claim(self, by: str, *, now_s: float, lease_s: float, without: Collection[str] = ()) -> Run | None:
+        due = and_(_due(now_s), BATCH_RUNS.c.owner.not_in(without)) if without else _due(now_s)
         async with border(self._deadline_s), connected(self._engine) as connection:
-            if not (await connection.execute(first)).first():
+            if not (await connection.execute(select(BATCH_RUNS.c.id).where(due).limit(1))).first():
                 return None  # as nearly always, and nobody was locked out for it
+            owner = await connection.scalar(_next_owner(due))
+        own = and_(due, BATCH_RUNS.c.owner == owner)
+        first = select(BATCH_RUNS).where(own).order_by(BATCH_RUNS.c.created_at, BATCH_RUNS.c.id).limit(1)
         async with self._writing() as connection:
             row = (await connection.execute(first.with_for_update(skip_locked=True))).first()
             if row is None:
@@ -64,11 +68,22 @@ class StoredRuns:
             lease = {"leased_by": by, "leased_until": now_s + lease_s}
             await connection.execute(update(BATCH_RUNS).where(BATCH_RUNS.c.id == row.id).values(lease))
             await connection.commit()
-        return Run(_batch(row), row.account)
+        return Run(_batch(row), row.account, row.owner)
+
+    async def is_wanted(self, owner: str, *, now_s: float) -> bool:
+        others = select(BATCH_RUNS.c.id).where(_due(now_s), BATCH_RUNS.c.owner != owner).limit(1)
+        async with border(self._deadline_s), connected(self._engine) as connection:
+            return (await connection.execute(others)).first() is not None
 
     async def keep(self, batch: Batch, by: str, *, until_s: float) -> Held:
+        return await self._written(batch, by, {"leased_until": until_s})
+
+    async def leave(self, batch: Batch, by: str, *, due_s: float) -> Held:
+        return await self._written(batch, by, {"leased_until": due_s, "leased_by": None})
+
+    async def _written(self, batch: Batch, by: str, lease: dict[str, Any]) -> Held:
         mine = and_(BATCH_RUNS.c.id == batch.id, BATCH_RUNS.c.leased_by == by, BATCH_RUNS.c.is_over.is_(False))
-        changes = update(BATCH_RUNS).where(mine).values(_columns(batch) | {"leased_until": until_s})
+        changes = update(BATCH_RUNS).where(mine).values(_columns(batch) | lease)
         async with self._writing() as connection:
             row = (await connection.execute(changes.returning(BATCH_RUNS.c.cancelled_at))).first()
             await connection.commit()
@@ -82,6 +97,18 @@ class StoredRuns:
             if connection.dialect.name == "postgresql":
                 await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
             yield connection
+
+
+def _due(now_s: float) -> ColumnElement[bool]:
+    return and_(BATCH_RUNS.c.is_over.is_(False), BATCH_RUNS.c.leased_until <= now_s)
+
+
+def _next_owner(due: ColumnElement[bool]) -> Select[tuple[str]]:
+    """Whose last turn was over first; that of somebody who has one now is over last."""
+    all_ = BATCH_RUNS.alias()
+    waiting = select(BATCH_RUNS.c.owner).where(due).distinct().subquery()
+    last = select(func.max(all_.c.leased_until)).where(all_.c.owner == waiting.c.owner).scalar_subquery()
+    return select(waiting.c.owner).order_by(last, waiting.c.owner).limit(1)
 
 
 def _columns(batch: Batch) -> dict[str, Any]:

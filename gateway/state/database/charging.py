@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import compress
 from operator import add, attrgetter
 from typing import Any
 
@@ -13,6 +14,7 @@ from gateway.contract.entry import Entry
 from gateway.contract.limits import Hold
 from gateway.contract.usage import AMOUNTS, Usage
 from gateway.contract.windows import Span, span_of
+from gateway.logs import redact_text
 from gateway.state.database.ledger_rows import Alert, Alerting
 from gateway.state.database.schema import LEDGER, NAME_MAX_BYTES
 
@@ -55,6 +57,12 @@ def fitting(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def _told(text: str) -> str:
+    """Of metadata, which may hold a key by mistake."""
+    return fitting(redact_text(text))
+
+
+@lru_cache(maxsize=4096)
 def _teams(teams: frozenset[str]) -> str:
     return _json(sorted(map(fitting, teams)))
 
@@ -78,7 +86,7 @@ def ledger_row(entry: Entry) -> Row:
         entry.token_id and fitting(entry.token_id),
         fitting(entry.model),
         entry.resolved_model and fitting(entry.resolved_model),
-        _json({fitting(name): fitting(entry.metadata[name]) for name in entry.metadata}) if entry.metadata else "{}",
+        _json({_told(name): _told(entry.metadata[name]) for name in entry.metadata}) if entry.metadata else "{}",
         entry.outcome,
         _json(entry.usage) if entry.usage else None,
         bill.cost if bill else None,
@@ -95,18 +103,24 @@ def day_rows(counted: Sequence[tuple[Entry, Row]]) -> tuple[tuple[str, ...], lis
     Args:
         counted: entries, each with its row of the ledger.
     """
-    used = [(1, int(row[_COST] is None), row[_COST] or 0, *_amounts(entry.usage or _NOTHING)) for entry, row in counted]
-    columns = zip(COUNTED, zip(*used, strict=True), strict=True)
-    names, columns = zip(*[(name, column) for name, column in columns if any(column)], strict=True)
+    alike: dict[Row, list[tuple[int, ...]]] = {}
+    for entry, row in counted:
+        key = (row[_AT][:_DAY_CHARS], row[_SUBJECT], entry.teams, row[_MODEL], row[_RESOLVED_MODEL] or "")
+        cost = row[_COST]
+        used = (1, int(cost is None), cost or 0, *_amounts(entry.usage or _NOTHING))
+        if (those := alike.get(key)) is None:
+            alike[key] = [used]
+        else:
+            those.append(used)
     sums: dict[Row, tuple[int, ...]] = {}
-    for (entry, row), counts in zip(counted, zip(*columns, strict=True), strict=True):
-        _add(sums, (row[_AT][:_DAY_CHARS], row[_SUBJECT], entry.teams, row[_MODEL], row[_RESOLVED_MODEL] or ""), counts)
-    rows: dict[Row, tuple[int, ...]] = {}
-    for (day, subject, teams, *models), counts in sums.items():
-        _add(rows, (day, subject, *models, False), counts)
+    for (day, subject, teams, *models), those in alike.items():
+        counts = tuple(map(sum, zip(*those, strict=True)))
+        _add(sums, (day, subject, *models, False), counts)
         for team in teams:
-            _add(rows, (day, fitting(f"team:{team}"), *models, True), counts)
-    return (*DAY_KEY, *names), [key + counts for key, counts in sorted(rows.items())]
+            _add(sums, (day, fitting(f"team:{team}"), *models, True), counts)
+    is_used = [*map(any, zip(*sums.values(), strict=True))]
+    rows = [(*key, *compress(counts, is_used)) for key, counts in sorted(sums.items())]
+    return (*DAY_KEY, *compress(COUNTED, is_used)), rows
 
 
 def _add(sums: dict[Row, tuple[int, ...]], key: Row, counts: tuple[int, ...]) -> None:
@@ -121,14 +135,17 @@ def sums_of(entries: Iterable[Entry]) -> dict[tuple[str, int], Sum]:
         ValueError: a charge is for a window that is none of the calendar.
     """
     sums: dict[tuple[str, int], Sum] = {}
+    by_minute: dict[tuple[str, int], Sum] = {}
+    """The same by minutes, in which no window begins or ends, so that spans are not looked up for each request."""
     for entry in entries:
         at_s = entry.at.timestamp()
+        minute = int(at_s) // 60
         for charge in entry.charges:
             hold = charge.hold
-            span = span_of(hold.window, at_s)
-            key = (fitting(hold.key), span.begins_s)
-            if (total := sums.get(key)) is None:
-                total = sums[key] = Sum(hold, span)
+            if (total := by_minute.get((hold.key, minute))) is None:
+                span = span_of(hold.window, at_s)
+                total = sums.setdefault((fitting(hold.key), span.begins_s), Sum(hold, span))
+                by_minute[hold.key, minute] = total
             total.hold = hold  # the last one: its limit is the newest
             total.amount += charge.amount
     return dict(sorted(sums.items()))

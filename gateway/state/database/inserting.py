@@ -28,7 +28,7 @@ from sqlalchemy.util import await_only
 from gateway.state.database.charging import Row
 from gateway.state.database.schema import LEDGER
 
-SIZES = (64, 16, 4, 1)
+SIZES = (200, 50, 10, 1)
 """Of SQLite's statements, in rows. While one runs, the event loop does, and to be let in again afterwards takes longer
 than to write a row. Few sizes, so that all of them stay prepared."""
 
@@ -74,8 +74,7 @@ class SqliteInserting:
         try:
             self.add(LEDGER, names, rows)
         except sqlite3.IntegrityError:  # so seldom that nobody looks before
-            self._connection.execute("ROLLBACK")
-            self._connection.execute("BEGIN IMMEDIATE")
+            self.begin_again()
             query = "SELECT request_id FROM ledger WHERE request_id IN (SELECT value FROM json_each(?))"
             known = {id_ for (id_,) in self._connection.execute(query, (_json([row[0] for row in rows]),))}
             rows = [row for row in rows if row[0] not in known]
@@ -94,6 +93,11 @@ class SqliteInserting:
         asked = "key = json_extract(value, '$[0]') AND begins = json_extract(value, '$[1]')"
         query = f"SELECT totals.key, begins, amount FROM json_each(?) AS each JOIN totals ON totals.{asked}"
         return self._connection.execute(query, (_json(keys),)).fetchall()
+
+    def begin_again(self) -> None:
+        """Undoes what was done in this transaction."""
+        self._connection.execute("ROLLBACK")
+        self._connection.execute("BEGIN IMMEDIATE")
 
     def pause(self) -> None:
         time.sleep(PAUSE_S)

@@ -23,7 +23,7 @@ from gateway.state.database.transaction import IDLE
 from gateway.state.database.usage_queries import usage_query, usage_row
 
 LEADERS = 500
-AT_ONCE = 50
+AT_ONCE = 100
 """Rows that are made between two turns of the event loop."""
 
 _TOTAL_ROWS = select(

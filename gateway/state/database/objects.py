@@ -46,11 +46,17 @@ class ObjectStore:
 
     async def remember(self, new: AccountObject) -> AccountObject:
         """As `Objects.remember`."""
-        check_size(new)
+        [kept] = await self.remember_all([new])
+        return kept
+
+    async def remember_all(self, new: Sequence[AccountObject]) -> Sequence[AccountObject]:
+        """In one step."""
+        for each in new:
+            check_size(each)
         for attempts_left in reversed(range(ATTEMPTS)):
             try:
                 async with self._writing() as connection:
-                    kept = await self._remember(connection, new)
+                    kept = [await self._remember(connection, each) for each in new]
                     await connection.commit()
                     return kept
             except Conflict:
@@ -76,6 +82,16 @@ class ObjectStore:
             new = msgspec.structs.replace(new, id=other_id(new))
         await connection.execute(insert(OBJECTS).values(msgspec.structs.asdict(new)))
         return new
+
+    async def change(self, known: AccountObject) -> bool:
+        """As `Objects.change`."""
+        check_size(known)
+        there = (OBJECTS.c.owner == known.owner, OBJECTS.c.account == known.account)
+        same = and_(_is(known), *there, OBJECTS.c.expires_at > self._clock())
+        async with self._writing() as connection:
+            done = await connection.execute(update(OBJECTS).where(same).values(data=known.data))
+            await connection.commit()
+        return done.rowcount > 0
 
     async def get(self, kind: ObjectKind, id: str) -> AccountObject | None:  # noqa: A002
         """Whosever it is."""

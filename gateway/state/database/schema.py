@@ -22,12 +22,13 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     select,
+    text,
 )
 
 from gateway.contract.usage import AMOUNTS
 from gateway.errors import BadRequest
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Those of `migrations`, oldest first."""
 
 NAME_MAX_BYTES = 500
@@ -340,6 +341,22 @@ BATCH_RUNS = Table(
     Column("cancelled_at", Number),
     Column("leased_by", Name),
     Column("leased_until", Double, nullable=False),
+    Column("owner", Name, nullable=False, server_default=text("''")),
     Index(None, "is_over", "leased_until"),
+    Index(None, "owner", "leased_until"),
 )
 """Batches that the gateway runs itself, and who works on them. Moments in seconds since 1970."""
+
+BATCH_WATCHES = Table(
+    "batch_watches",
+    METADATA,
+    Column("account", Name, primary_key=True),
+    Column("provider_id", Name, primary_key=True),
+    Column("id", Name, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("leased_by", Name),
+    Column("leased_until", Double, nullable=False),
+    Index(None, "due_at"),
+)
+"""Batches at their providers that are not billed yet, and when somebody looks at them. Moments as above."""

@@ -57,6 +57,14 @@ class MemoryObjects(Objects):
             self._drop(next(iter(self._objects)))
         return new
 
+    async def change(self, known: AccountObject) -> bool:
+        check_size(known)
+        before = self._get((known.kind, known.id))
+        if before is None or _place(before) != _place(known):
+            return False
+        await self.remember(known)
+        return True
+
     async def find(self, kind: ObjectKind, id: str, caller: Caller | None) -> AccountObject:  # noqa: A002
         found = self._get((kind, id))
         if found is None or not found.is_seen_by(caller):

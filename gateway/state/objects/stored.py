@@ -21,7 +21,8 @@ KEPT = 4096
 KEPT_BYTES = 4096
 """What has more data is read each time."""
 KEPT_S = 30.0
-"""So long an object is found here that another replica has forgotten; the provider then says that it is gone."""
+"""So long an object is found here that another replica has forgotten; the provider then says that it is gone. Of what
+is kept by the gateway itself nobody would, so that is read each time."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,17 @@ class StoredObjects(Objects):
 
     async def remember(self, new: AccountObject) -> AccountObject:
         return self._keep(await self._store.remember(new))
+
+    async def remember_all(self, new: Sequence[AccountObject]) -> None:
+        await self._store.remember_all(new)  # and not kept here: few of so many are looked for
+
+    async def change(self, known: AccountObject) -> bool:
+        is_there = await self._store.change(known)
+        if is_there:
+            self._keep(known)
+        else:
+            self._kept.pop((known.kind, known.id), None)
+        return is_there
 
     async def find(self, kind: ObjectKind, id: str, caller: Caller | None) -> AccountObject:  # noqa: A002
         until, found = self._kept.get((kind, id), (0.0, None))
@@ -79,7 +91,7 @@ class StoredObjects(Objects):
     def _keep(self, found: AccountObject) -> AccountObject:
         key = (found.kind, found.id)
         self._kept.pop(key, None)
-        if len(found.data or b"") <= KEPT_BYTES:
+        if found.account and len(found.data or b"") <= KEPT_BYTES:
             self._kept[key] = self._monotonic() + KEPT_S, found
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

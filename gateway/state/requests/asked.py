@@ -10,13 +10,14 @@ from gateway.contract.usage import Usage
 from gateway.state.requests.histogram import Scale
 
 METADATA = "metadata."
+FEEDBACK_OF = "feedback."
 
 
 class Filter(msgspec.Struct, frozen=True):
     """What a field has to be: one of the values; `is_not`: none of them.
 
     Args:
-        field: of `FIELDS`, or `metadata.<key>`.
+        field: of `FIELDS`, `metadata.<key>`, or `feedback.<name>`.
         values: as text, each with `>`, `>=`, `<` or `<=` in front if it is a bound. Bounds have to hold all together.
     """
 

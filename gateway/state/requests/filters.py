@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import JSON, ColumnElement, and_, cast, exists, func, not_, or_
 
 from gateway.errors import BadRequest
-from gateway.state.requests.asked import METADATA, Filter, Rule
+from gateway.state.requests.asked import FEEDBACK_OF, METADATA, Filter, Rule
+from gateway.state.requests.feedback_rows import feedback_condition, is_about
 from gateway.state.requests.tables import REQUESTS, TEAMS
 
 MAX_VALUES = 100
@@ -48,10 +49,14 @@ def _condition(filter_: Filter, along: str | None, is_sqlite: bool) -> Condition
         raise BadRequest(f"{filter_.field} has more than {MAX_VALUES} values", param=filter_.field)
     if filter_.field.startswith(METADATA):
         condition = _metadata(filter_.field.removeprefix(METADATA), filter_.values, is_sqlite)
+    elif is_about(filter_.field):
+        for text in (filter_.field, *filter_.values):
+            _plain(filter_.field, text)
+        condition = feedback_condition(filter_)
     elif filter_.field in FIELDS:
         condition = FIELDS[filter_.field](filter_.field, filter_.values, along == filter_.field)
     else:
-        known = ", ".join((*FIELDS, f"{METADATA}<key>"))
+        known = ", ".join((*FIELDS, f"{METADATA}<key>", f"{FEEDBACK_OF}<name>"))
         raise BadRequest(f"there is no filter {filter_.field[:100]!r}; known are: {known}", param=filter_.field[:100])
     return func.coalesce(not_(condition), True) if filter_.is_not else condition
 
@@ -203,6 +208,8 @@ def driver_of(rule: Rule, seen: Sequence[Rule] | None) -> Driver:
     """The filter that leaves the fewest, as far as one can tell without counting."""
     every = rule if seen is None else (*rule, *(seen[0] if len(seen) == 1 else ()))
     is_plain = seen is None or len(seen) == 1
+    if any(each.field == "id" and not each.is_not for each in rule):
+        return Driver(None, (), is_exact=True)  # no more than are asked for by name
     for field in _INDEXED:
         for each in every:
             values = _driving(each) if each.field == field else None

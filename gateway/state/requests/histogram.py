@@ -4,8 +4,8 @@ The ends of a bin differ by the square root of 2, and within one a percentile is
 of it is at most 41 % off, and as a rule less than 10.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from math import ceil, log2
 
 import msgspec
 
@@ -19,11 +19,15 @@ class Scale(msgspec.Struct, frozen=True):
     name: str
     first_ms: float
     bins: int
+    ends_ms: tuple[float, ...] = ()
+    """Derived: of all bins but the last. What took as long as an end is in the bin that it ends."""
+
+    def __post_init__(self) -> None:
+        ends = (self.first_ms * 2 ** (number / 2) for number in range(self.bins - 1))
+        msgspec.structs.force_setattr(self, "ends_ms", tuple(ends))
 
     def bin_of(self, ms: float) -> int:
-        if ms <= self.first_ms:
-            return 0
-        return min(ceil(2 * log2(ms / self.first_ms)), self.bins - 1)
+        return bisect_left(self.ends_ms, ms)
 
     @property
     def columns(self) -> tuple[str, ...]:

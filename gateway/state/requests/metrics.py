@@ -65,7 +65,7 @@ def settled(question: Question, now: datetime) -> Question:
     return msgspec.structs.replace(question, step_s=_up(step_s, length_s))
 
 
-def pieces(question: Question, now: datetime) -> list[Piece]:
+def pieces(question: Question, now: datetime, levels: Sequence[tuple[Table, int]] = LEVELS) -> list[Piece]:
     """Whole days from the table of days, the rest from those of hours and of minutes; each moment is in one of them.
 
     Where minutes are no longer kept, it is whole hours. With a step, one that is `settled`, all is from one table.
@@ -73,12 +73,12 @@ def pieces(question: Question, now: datetime) -> list[Piece]:
     since_s, until_s = int(question.since.timestamp()), -int(-question.until.timestamp() // 1)
     until_s = max(since_s, min(until_s, int(now.timestamp()) + _DAY))
     if question.step_s is not None:
-        table, length_s = next(level for level in LEVELS if question.step_s % level[1] == 0)
+        table, length_s = next(level for level in levels if question.step_s % level[1] == 0)
         return [Piece(table, _down(since_s, question.step_s), _up(until_s, length_s))]
     minutes_from_s = int((now - MINUTES_KEPT).timestamp())
     since_s = _down(since_s, _MINUTE if since_s >= minutes_from_s else _HOUR)
     until_s = _up(until_s, _MINUTE if until_s >= minutes_from_s else _HOUR)
-    return _cover(since_s, until_s, LEVELS)
+    return _cover(since_s, until_s, levels)
 
 
 def _cover(since_s: int, until_s: int, levels: Sequence[tuple[Table, int]]) -> list[Piece]:

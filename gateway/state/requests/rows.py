@@ -1,15 +1,16 @@
 """Records as rows: each by itself, and what many of them come to."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from operator import attrgetter
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import add, attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 from sqlalchemy import RowMapping
 
-from gateway.contract import Outcome, Record, SideCall
+from gateway.contract import Outcome, Record
 from gateway.contract.usage import AMOUNTS, Usage
 from gateway.logs import traceback_text
 from gateway.state.database.charging import Row, fitting
@@ -19,7 +20,7 @@ from gateway.state.requests.tables import BINS, COUNTS, DAYS, HOURS, KEY, MINUTE
 
 MAX_NAMES = 1000
 OTHERS = "(others)"
-AT_ONCE = 50
+AT_ONCE = 100
 """Records between two pauses."""
 
 LEVELS = ((MINUTES, 60), (HOURS, 3600), (DAYS, 86400))
@@ -27,6 +28,8 @@ LEVELS = ((MINUTES, 60), (HOURS, 3600), (DAYS, 86400))
 
 Key = tuple[Any, ...]
 """The columns of `KEY`, without `at`."""
+Minutes = dict[tuple[int, Key], list[int]]
+"""(begin of a minute in seconds since 1970, key) -> the columns of `COUNTS` and `BINS`."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +39,22 @@ _amounts = attrgetter(*AMOUNTS)
 _AMOUNT_AT = COUNTS.index(AMOUNTS[0])
 _REQUESTS, _FAILURES, _UNPRICED, _COST = range(4)
 _TIMES_AT = _AMOUNT_AT + len(AMOUNTS)
-_BINS_AT = {
-    scale.name: len(COUNTS) + sum(other.bins for other in SCALES[:number]) for number, scale in enumerate(SCALES)
-}
+_SCALES = [
+    (
+        _TIMES_AT + number,
+        len(COUNTS) + sum(other.bins for other in SCALES[:number]),
+        scale.ends_ms,
+        attrgetter(field),
+    )
+    for number, (scale, field) in enumerate(
+        ((LATENCY, "duration_ms"), (FIRST_TOKEN, "time_to_first_token_ms"), (PER_TOKEN, "time_per_output_token_ms"))
+    )
+]
+_UNSTREAMED = [_SCALES[0], _SCALES[2]]
+"""Column of the times, of the first bin, where bins end, and what is counted; the first token is one of streams."""
 _WIDTH = len(COUNTS) + len(BINS)
-_GOOD = (Outcome.COMPLETE, Outcome.CLIENT_LEFT)
+_COMPLETE, _CLIENT_LEFT = Outcome.COMPLETE, Outcome.CLIENT_LEFT
+_in_common = attrgetter("subject", "token_id", "teams", "model", "resolved_model", "request_type", "status", "stream")
 
 
 class Batch(NamedTuple):
@@ -61,7 +75,7 @@ def batch_of(
         metadata: the keys by whose values sums are kept.
         minutes_from_s: sums of earlier minutes are not kept; in seconds since 1970.
     """
-    rows, teams, sums = list[Row](), list[Row](), Sums(names, metadata)
+    rows, teams, stored = list[Row](), list[Row](), list[Record]()
     for number, record in enumerate(records, 1):
         try:
             rows.append(request_row(record, seq + len(rows) + 1))
@@ -69,11 +83,12 @@ def batch_of(
             log.error("record cannot be stored", request_id=record.request_id, traceback=traceback_text())
             continue
         teams += [(fitting(team), record.request_id) for team in record.teams]
-        sums.add(record)
+        stored.append(record)
         if number % AT_ONCE == 0:
             time.sleep(PAUSE_S)
+    minutes = minutes_of(stored, names, metadata)
     begins = {MINUTES: minutes_from_s}
-    return Batch(rows, sorted(teams), [sums.rows(length_s, begins.get(table, 0)) for table, length_s in LEVELS])
+    return Batch(rows, sorted(teams), [sum_rows(minutes, length_s, begins.get(table, 0)) for table, length_s in LEVELS])
 
 
 def request_row(record: Record, seq: int) -> Row:
@@ -123,95 +138,105 @@ class Names:
         return fitting(name)
 
 
-class Sums:
-    """What a batch of records comes to.
+def minutes_of(records: Iterable[Record], names: Names, metadata: Sequence[str]) -> Minutes:
+    """What they come to, by minute. Many of a batch have all in common by which sums are kept, so those are counted
+    together, and only then for each of the rows that they are in.
 
     Args:
         metadata: the keys by whose values sums are kept.
     """
-
-    def __init__(self, names: Names, metadata: Sequence[str] = ()) -> None:
-        self._names = names
-        self._metadata = tuple(metadata)
-        self._minutes: dict[tuple[int, Key], list[int]] = {}
-
-    def add(self, record: Record) -> None:
-        at_s = int(record.timestamp.timestamp())
+    minutes: Minutes = {}
+    for number, alike in enumerate(_alike(records, metadata).values(), 1):
+        if number % AT_ONCE == 0:
+            time.sleep(PAUSE_S)
+        first = alike[0]
+        at_s = int(first.timestamp.timestamp())
         minute, day = at_s - at_s % 60, at_s // 86400
-        names = self._names
-        model = names.bounded("model", record.model, day)
-        resolved = names.bounded("resolved_model", record.resolved_model, day)
-        kind, status = record.request_type or "", record.status
-        counted = _counted(record)
-        sides = [(names.bounded("resolved_model", side.resolved_model, day), side) for side in record.side_calls]
-        for group, who, token_id in self._groups(record, day):
-            key = (group, who, token_id, model, resolved, kind, status)
-            _add(self._minutes.setdefault((minute, key), [0] * _WIDTH), counted)
-            for judge, side in sides:
-                key = (group, who, token_id, model, judge, kind, 200)
-                _add(self._minutes.setdefault((minute, key), [0] * _WIDTH), _used(side))
-
-    def rows(self, length_s: int, since_s: int = 0) -> list[Row]:
-        """In the order of the columns of a table, for spans of that length: a minute, or several of them. Sorted, so
-        that all who write lock rows in the same order."""
-        sums: dict[tuple[int, Key], list[int]] = {}
-        for (minute, key), counts in self._minutes.items():
-            if minute < since_s:
-                continue
-            at = minute - minute % length_s
-            before = sums.get((at, key))
-            sums[at, key] = counts if before is None else [*map(sum, zip(before, counts, strict=True))]
-        return sorted((key[0], at, *key[1:], *counts) for (at, key), counts in sums.items())
-
-    def _groups(self, record: Record, day: int) -> Iterator[tuple[str, str, str]]:
-        """Kind, who, and the token."""
-        yield "all", "", ""
-        yield "subject", _fit(record.subject) or "", _fit(record.token_id) or ""
-        for team in record.teams:
-            yield "team", fitting(team), ""
-        for name in self._metadata:
-            if name in record.metadata:
-                what = f"metadata.{name}"
-                yield what, self._names.bounded(what, record.metadata[name], day), ""
+        model = names.bounded("model", first.model, day)
+        resolved = names.bounded("resolved_model", first.resolved_model, day)
+        kind = first.request_type or ""
+        added = [((model, resolved, kind, first.status), _counted(alike))]
+        for side in [side for record in alike for side in record.side_calls]:
+            judge = names.bounded("resolved_model", side.resolved_model, day)
+            added.append(((model, judge, kind, 200), _used([(side.usage, side.cost_nanousd)])))
+        for who in _groups(first, names, metadata, day):
+            for what, counted in added:
+                key = (minute, (*who, *what))
+                if (sums := minutes.get(key)) is None:
+                    sums = minutes[key] = [0] * _WIDTH
+                for column, amount in counted:
+                    sums[column] += amount
+    return minutes
 
 
-def _counted(record: Record) -> list[tuple[int, int]]:
-    """(column, amount) of one request, without those that are 0."""
-    is_failure = record.outcome not in _GOOD or (record.status >= 400 and record.outcome is Outcome.COMPLETE)
-    found = [(_REQUESTS, 1)]
-    if is_failure:
-        found.append((_FAILURES, 1))
-    _add_usage(found, record.usage, record.cost_nanousd)
-    times = (
-        (LATENCY, record.duration_ms),
-        (FIRST_TOKEN, record.time_to_first_token_ms if record.stream else None),
-        (PER_TOKEN, record.time_per_output_token_ms),
-    )
-    for number, (scale, ms) in enumerate(times):
-        if ms is not None:
-            found += ((_TIMES_AT + number, int(ms * 1000)), (_BINS_AT[scale.name] + scale.bin_of(ms), 1))
+def sum_rows(minutes: Minutes, length_s: int, since_s: int = 0) -> list[Row]:
+    """In the order of the columns of a table, for spans of that length: a minute, or several of them. Sorted, so that
+    all who write lock rows in the same order."""
+    sums: Minutes = {}
+    for (minute, key), counts in minutes.items():
+        if minute < since_s:
+            continue
+        at = minute - minute % length_s
+        before = sums.get((at, key))
+        sums[at, key] = counts if before is None else [*map(add, before, counts)]
+    return sorted((key[0], at, *key[1:], *counts) for (at, key), counts in sums.items())
+
+
+def _alike(records: Iterable[Record], metadata: Sequence[str]) -> Mapping[Any, list[Record]]:
+    alike: dict[Any, list[Record]] = {}
+    for record in records:
+        minute = int(record.timestamp.timestamp()) // 60
+        key = (minute, _in_common(record), *map(record.metadata.get, metadata))
+        if (those := alike.get(key)) is None:
+            alike[key] = [record]
+        else:
+            those.append(record)
+    return alike
+
+
+def _groups(record: Record, names: Names, metadata: Sequence[str], day: int) -> Iterator[tuple[str, str, str]]:
+    """Kind, who, and the token."""
+    yield "all", "", ""
+    yield "subject", _fit(record.subject) or "", _fit(record.token_id) or ""
+    for team in record.teams:
+        yield "team", fitting(team), ""
+    for name in metadata:
+        if name in record.metadata:
+            what = f"metadata.{name}"
+            yield what, names.bounded(what, record.metadata[name], day), ""
+
+
+def _counted(alike: Sequence[Record]) -> list[tuple[int, int]]:
+    """(column, amount) of requests that are alike, without those that are 0; a column may be there twice."""
+    first, many, failures = alike[0], len(alike), 0
+    is_error = first.status >= 400
+    for record in alike:
+        if (outcome := record.outcome) is not _CLIENT_LEFT and (is_error or outcome is not _COMPLETE):
+            failures += 1
+    found = [(_REQUESTS, many)]
+    if failures:
+        found.append((_FAILURES, failures))
+    found += _used([(record.usage, record.cost_nanousd) for record in alike if record.usage is not None])
+    for column, bins, ends_ms, ms_of in _SCALES if first.stream else _UNSTREAMED:
+        if known := [ms for ms in map(ms_of, alike) if ms is not None]:
+            found.append((column, round(sum(known) * 1000)))
+            found += [(bins + bisect_left(ends_ms, ms), 1) for ms in known]
     return found
 
 
-def _used(side: SideCall) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    _add_usage(found, side.usage, side.cost_nanousd)
-    return found
-
-
-def _add_usage(found: list[tuple[int, int]], usage: Usage | None, cost: int | None) -> None:
-    if usage is None:
-        return
-    if cost is None:
-        found.append((_UNPRICED, 1))
-    elif cost:
+def _used(used: Sequence[tuple[Usage, int | None]]) -> list[tuple[int, int]]:
+    """Of usages, each with what it cost; None: nobody knows."""
+    if not used:
+        return []
+    costs = [cost for _, cost in used if cost is not None]
+    each = [_amounts(usage) for usage, _ in used]
+    amounts = each[0] if len(each) == 1 else [*map(sum, zip(*each, strict=True))]
+    found = [(column, amount) for column, amount in enumerate(amounts, _AMOUNT_AT) if amount]
+    if len(costs) < len(used):
+        found.append((_UNPRICED, len(used) - len(costs)))
+    if cost := sum(costs):
         found.append((_COST, cost))
-    found += [(_AMOUNT_AT + number, amount) for number, amount in enumerate(_amounts(usage)) if amount]
-
-
-def _add(sums: list[int], counted: Iterable[tuple[int, int]]) -> None:
-    for column, amount in counted:
-        sums[column] += amount
+    return found
 
 
 def _fit(text: str | None) -> str | None:
@@ -219,7 +244,7 @@ def _fit(text: str | None) -> str | None:
 
 
 def sum_columns() -> tuple[str, ...]:
-    """Of a table of sums, in the order of the rows of `Sums.rows`."""
+    """Of a table of sums, in the order of the rows of `sum_rows`."""
     return (*KEY, *COUNTS, *BINS)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -24,7 +24,9 @@ from gateway.state.database.errors import border
 from gateway.state.database.inserting import STAYS, PostgresInserting, SqliteInserting, growing
 from gateway.state.database.transaction import IDLE
 from gateway.state.requests.asked import Page, Query, Question, Rule, Sum, Tail
+from gateway.state.requests.feedback_rows import FEEDBACK
 from gateway.state.requests.filters import Driver, condition_of, driver_of, seen_condition
+from gateway.state.requests.guard_rows import GUARD_DAYS, GUARD_HOURS, GUARD_MINUTES, guard_batch, insert_guards
 from gateway.state.requests.metrics import pieces, settled, summed, sums_query
 from gateway.state.requests.rows import LEVELS, Batch, Names, batch_of, shown, sum_columns
 from gateway.state.requests.tables import (
@@ -127,6 +129,14 @@ class RecordStore:
         if self._writer is not None:
             await self._writer.close()
 
+    @asynccontextmanager
+    async def connection(self, *, writes: bool = False) -> AsyncIterator[AsyncConnection]:
+        """For what has tables of its own beside these. Whoever writes commits, or nothing was written."""
+        await self.open()
+        deadline_s = self._writing_s if writes else self._deadline_s
+        async with border(deadline_s), connected(self._engine, writes=writes) as connection:
+            yield connection
+
     # --- writing ---
 
     async def write(self, records: Sequence[Record]) -> int:
@@ -171,10 +181,11 @@ class RecordStore:
         deleted = 0
         if not self.is_sqlite:
             await self._drop_partitions(before)
-        for table in (TEAMS, CONTENTS, REQUESTS):
+        for table in (TEAMS, CONTENTS, FEEDBACK, REQUESTS):
             count = await self._delete(table, table.c.request_id < prefix_of(before), batch)
             deleted += count if table is REQUESTS else 0
-        for table, kept in ((MINUTES, MINUTES_KEPT), (HOURS, HOURS_KEPT), (LEVELS[-1][0], HOURS_KEPT)):
+        minutes, hours = (MINUTES, GUARD_MINUTES), (HOURS, LEVELS[-1][0], GUARD_HOURS, GUARD_DAYS)
+        for table, kept in (*((each, MINUTES_KEPT) for each in minutes), *((each, HOURS_KEPT) for each in hours)):
             async for kind in self._kinds(table):  # as its index begins with it
                 old = and_(table.c.kind == kind, table.c.at < int((now - kept).timestamp()))
                 await self._delete(table, old, batch)
@@ -268,9 +279,18 @@ class RecordStore:
 
     def _write_file(self, by_id: Mapping[str, Record], file: sqlite3.Connection) -> int:
         database = _Sqlite(file)
-        new = _new(by_id, database.known(sorted(by_id)))
-        batch = batch_of(new, database.last_seq(), self._names, self.metadata, self._minutes_from_s())
-        return _insert(database, batch)
+        try:
+            return self._write_new(database, _new(by_id, frozenset()))
+        except sqlite3.IntegrityError:  # so seldom that nobody looks before
+            database.begin_again()
+            return self._write_new(database, _new(by_id, database.known(sorted(by_id))))
+
+    def _write_new(self, database: "_Sqlite", new: Sequence[Record]) -> int:
+        minutes_from_s = self._minutes_from_s()
+        batch = batch_of(new, database.last_seq(), self._names, self.metadata, minutes_from_s)
+        written = _insert(database, batch)
+        insert_guards(database, guard_batch(new, self._names, minutes_from_s))
+        return written
 
     async def _write_server(self, by_id: Mapping[str, Record]) -> int:
         async with connected(self._engine, writes=True) as connection:
@@ -283,6 +303,9 @@ class RecordStore:
             minutes_from_s = self._minutes_from_s()
             batch = await asyncio.to_thread(batch_of, new, seq, self._names, self.metadata, minutes_from_s)
             written = await connection.run_sync(lambda sync: _insert(_Postgres(sync), batch))
+            if any(record.spans for record in new):
+                guards = await asyncio.to_thread(guard_batch, new, self._names, minutes_from_s)
+                await connection.run_sync(lambda sync: insert_guards(_Postgres(sync), guards))
             await connection.commit()
         return written
 
@@ -367,7 +390,7 @@ class RecordStore:
                     await connection.commit()
 
 
-def _new(by_id: Mapping[str, Record], known: set[str]) -> list[Record]:
+def _new(by_id: Mapping[str, Record], known: Collection[str]) -> list[Record]:
     return [by_id[id_] for id_ in sorted(by_id) if id_ not in known]
 
 

@@ -29,6 +29,8 @@ CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE_TOKENS = "gen_ai.usage.cache_creation.input_tokens"
 REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
 TOKEN_TYPE = "gen_ai.token.type"
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
 
 SERVICE_VERSION = "service.version"
 SERVICE_INSTANCE = "service.instance.id"
@@ -37,6 +39,7 @@ STANDARD = (
     *(HTTP_METHOD, HTTP_STATUS, URL_PATH, URL_SCHEME, USER_AGENT, CLIENT_ADDRESS, ERROR_TYPE),
     *(OPERATION, PROVIDER, REQUEST_MODEL, REQUEST_STREAM, FIRST_CHUNK, TOKEN_TYPE),
     *(INPUT_TOKENS, OUTPUT_TOKENS, CACHE_READ_TOKENS, CACHE_WRITE_TOKENS, REASONING_TOKENS),
+    *(INPUT_MESSAGES, OUTPUT_MESSAGES),
     *(SERVICE_VERSION, SERVICE_INSTANCE),
 )
 """Those that are OpenTelemetry's."""

@@ -17,6 +17,8 @@ from gateway.state.telemetry.transports import Transport, Unsent
 MAX_WAITING = 20_000
 BATCH = 500
 """Records in one message."""
+BATCH_BYTES = 2**19
+"""Of texts in it: larger messages hold up the event loop, and receivers of gRPC take 4 MiB by default."""
 SLICE = 20
 """Records that are encoded in one turn of the event loop: about a millisecond."""
 FLUSH_S = 1.0
@@ -29,6 +31,12 @@ log = structlog.get_logger(__name__)
 
 class Encoding(Protocol):
     """How records are told in one signal."""
+
+    def size_of(self, record: Record) -> int:
+        """Bytes of what is told besides the record itself."""
+
+    async def prepare(self, records: Sequence[Record]) -> None:
+        """Before they are added to a message, to do what takes a while."""
 
     def message(self) -> Any:
         """An empty one."""
@@ -83,10 +91,19 @@ class Exporter:
 
     async def _turn(self) -> bool:
         waiting = self._pump.waiting
-        while batch := waiting[:BATCH]:
+        while batch := self._batch(waiting):
             await self._send(batch)
             del waiting[: len(batch)]
         return False
+
+    def _batch(self, waiting: Sequence[Record]) -> Sequence[Record]:
+        """At least one, if there is any."""
+        size = 0
+        for number, record in enumerate(waiting[:BATCH]):
+            size += self._encoding.size_of(record)
+            if size > BATCH_BYTES and number:
+                return waiting[:number]
+        return waiting[:BATCH]
 
     async def _send(self, batch: Sequence[Record]) -> None:
         try:
@@ -101,6 +118,7 @@ class Exporter:
             self._counts.arrived(self.signal, len(batch))
 
     async def _encoded(self, batch: Sequence[Record]) -> Message:
+        await self._encoding.prepare(batch)
         message = self._encoding.message()
         for begin in range(0, len(batch), SLICE):
             self._encoding.add(batch[begin : begin + SLICE], message)

@@ -20,6 +20,12 @@ class Logs:
     def __init__(self, resource: Mapping[str, str]) -> None:
         self.resource = resource_of(resource)
 
+    def size_of(self, _: Record) -> int:
+        return 0
+
+    async def prepare(self, _: Sequence[Record]) -> None:
+        """There is nothing to be done."""
+
     def message(self) -> ExportLogsServiceRequest:
         """An empty one."""
         message = ExportLogsServiceRequest()

@@ -15,6 +15,7 @@ from gateway.state.telemetry.spans import Spans
 from gateway.state.telemetry.tally import Described
 from gateway.state.telemetry.transports import Transport, Unsent
 from gateway.state.telemetry.wanted import Wanted
+from gateway.state.telemetry.words import Words
 from gateway.wire.trace_context import Sampling
 
 
@@ -23,6 +24,7 @@ class Sending:
     Args:
         transports: of those signals that are sent.
         counts: where it is written down what arrived.
+        words: what was asked and answered; None: no trace says it.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Sending:
         counts: Counts,
         sampling: Sampling,
         described: Described,
+        words: Words | None = None,
     ) -> None:
         self.exporters: list[Exporter] = []
         self._counts = counts
@@ -41,7 +44,7 @@ class Sending:
         self._telling = asyncio.Lock()
         self._to_metrics = transports.get("metrics")
         if to_traces := transports.get("traces"):
-            spans = Spans(described, wants.traced_resource, sampling=sampling, when=wants.when)
+            spans = Spans(described, wants.traced_resource, sampling=sampling, when=wants.when, words=words)
             self.exporters.append(Exporter("traces", to_traces, spans, counts=counts, wants=spans.wants))
         if to_logs := transports.get("logs"):
             self.exporters.append(Exporter("logs", to_logs, Logs(wants.resource), counts=counts))

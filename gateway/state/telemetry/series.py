@@ -1,7 +1,7 @@
 """What is counted, for each value of its labels, and never for too many."""
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from gateway.contract.part import Spread
@@ -26,11 +26,12 @@ class Bounded(Generic[Cell]):
         self._other = (OTHER,) * labels
         self._most = most
 
-    def at(self, labels: tuple[str, ...]) -> Cell:
+    def at(self, labels: tuple[str, ...], many: int = 1) -> Cell:
+        """`many`: how many values are counted there."""
         cell = self.cells.get(labels)
         if cell is None:
             if len(self.cells) >= self._most and labels != self._other:
-                self.overflowed += 1
+                self.overflowed += many
                 return self.at(self._other)
             cell = self.cells[labels] = self._make()
         return cell
@@ -58,6 +59,11 @@ class Values:
     def add(self, value: float) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
+
+    def add_all(self, values: Sequence[float]) -> None:
+        for value in values:
+            self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += sum(values)
 
     @property
     def spread(self) -> Spread:

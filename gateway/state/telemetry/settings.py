@@ -24,6 +24,10 @@ Protocol: TypeAlias = Literal["http/protobuf", "http/json", "grpc"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 PORTS: Mapping[Protocol, int] = {"http/protobuf": 4318, "http/json": 4318, "grpc": 4317}
 SERVICE = "llm-asgi-gateway"
+CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+CONTENT_IN_SPANS = ("true", "span_only", "span_and_event")
+NO_CONTENT = ("false", "no_content", "event_only")
+"""Here, there are no such events."""
 MOST_KEYS = 10
 """Of the metadata, as each multiplies the series."""
 
@@ -61,6 +65,7 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
         metadata_keys: labels of the metrics.
         by_user: so is who called.
         traced_accounts: providers that are told which trace they take part in; `*` is all.
+        tells_content: traces say what was asked and answered, where that may be written down.
     """
 
     destinations: Mapping[Signal, Destination] = {}
@@ -71,6 +76,7 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
     metadata_keys: tuple[str, ...] = ()
     by_user: bool = False
     traced_accounts: frozenset[str] = frozenset()
+    tells_content: bool = False
 
 
 def telemetry_from(environ: Mapping[str, str]) -> TelemetrySettings:
@@ -85,6 +91,7 @@ def telemetry_from(environ: Mapping[str, str]) -> TelemetrySettings:
         metadata_keys=read.value("LLM_GATEWAY_METADATA_LOGGING_KEYS", _keys) or (),
         by_user=read.flag("GATEWAY_METRICS_BY_USER"),
         traced_accounts=frozenset(filter(None, map(str.strip, read.text("GATEWAY_TRACED_ACCOUNTS").split(",")))),
+        tells_content=read.word(CONTENT, (*CONTENT_IN_SPANS, *NO_CONTENT)) in CONTENT_IN_SPANS,
     )
     if read.faults:
         raise ConfigError([*dict.fromkeys(read.faults)])  # what is for all signals is looked at for each

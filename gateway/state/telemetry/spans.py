@@ -14,6 +14,7 @@ from gateway.manifests.telemetry import TraceWhen
 from gateway.state.telemetry import conventions as names
 from gateway.state.telemetry.attributes import SCOPE, listed, resource_of, tell, text
 from gateway.state.telemetry.tally import VERDICTS, Described
+from gateway.state.telemetry.words import Told, Words
 from gateway.wire.trace_context import Sampling, context_of, span_id
 
 NANO = 10**9
@@ -42,6 +43,7 @@ class Spans:
     Args:
         described: of a model.
         when: all has to fit what is said of the request; only then its trace is sent.
+        words: what was asked and answered; None: no trace says it.
     """
 
     def __init__(
@@ -51,15 +53,28 @@ class Spans:
         *,
         sampling: Sampling = Sampling(),  # noqa: B008 - it is frozen
         when: Sequence[TraceWhen] = (),
+        words: Words | None = None,
     ) -> None:
         self.described = described
         self.resource = resource_of(resource)
         self.sampling = sampling
         self.when = when
+        self.words = words
 
     def wants(self, record: Record) -> bool:
         """Whether the trace of that request is kept."""
-        return self.sampling.keeps(context_of(record.traceparent, record.request_id))
+        if self.sampling.keeps(context_of(record.traceparent, record.request_id)):
+            return True
+        if self.words is not None:
+            self.words.forget((record.request_id,))
+        return False
+
+    def size_of(self, record: Record) -> int:
+        return self.words.size_of(record.request_id) if self.words is not None else 0
+
+    async def prepare(self, records: Sequence[Record]) -> None:
+        if self.words is not None:
+            await self.words.prepare(record.request_id for record in records)
 
     def message(self) -> ExportTraceServiceRequest:
         """An empty one."""
@@ -97,6 +112,8 @@ class Spans:
                 inner.CopyFrom(self._attempt_like(record, each, attempts))
                 if place == len(waited_for):
                     _tell_of_usage(record, inner)
+                    if self.words is not None and (told := self.words.take(record.request_id)) is not None:
+                        _tell_words(told, inner)
             else:
                 inner.CopyFrom(_guardrail_like(each.kind, each.name, each.status, each.reason))
                 tell(inner, "tfy.guardrail.metric.latency_in_ms", each.duration_ms)
@@ -264,6 +281,19 @@ def _tell_of_usage(record: Record, span: OtelSpan) -> None:
             tell(span, names.REASONING_TOKENS, usage.reasoning)
     if record.stream and record.time_to_first_token_ms is not None:
         tell(span, names.FIRST_CHUNK, record.time_to_first_token_ms / 1000)
+
+
+def _tell_words(told: Told, span: OtelSpan) -> None:
+    """What could not be read as messages, as it came, under TrueFoundry's names."""
+    texts = {
+        names.INPUT_MESSAGES: told.input,
+        names.OUTPUT_MESSAGES: told.output,
+        "tfy.input": told.raw_input,
+        "tfy.output": told.raw_output,
+    }
+    for name, value in texts.items():
+        if value is not None:
+            tell(span, name, value)
 
 
 def _fits(when: TraceWhen, span: OtelSpan) -> bool:

@@ -6,6 +6,8 @@ have is not documented.
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from operator import attrgetter
+from typing import Any
 
 from gateway.contract import Outcome, Record, Span
 from gateway.contract.part import Distribution, Figure, Part, Spread, counter
@@ -20,11 +22,11 @@ TOKEN_MS = (0.5, 1, 2, 5, 10, 20, 30, 50, 75, 100, 200, 500, 1000, 5000)
 OVERHEAD_S = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05)
 NANO = 1e9
 
-TOKENS = (
-    *("input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input"),
-    *("output", "reasoning", "audio_output", "image_output", "citation"),
-)
+INPUT = ("input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input")
+TOKENS = (*INPUT, "output", "reasoning", "audio_output", "image_output", "citation")
 """The classes of `Usage` that are counted in tokens."""
+_tokens: Callable[[Usage], tuple[int, ...]] = attrgetter(*TOKENS)
+_in_common = attrgetter("request_type", "resolved_model", "model", "status")
 ENDS = {
     Outcome.COMPLETE: "complete",
     Outcome.CLIENT_LEFT: "client_gone",
@@ -79,6 +81,7 @@ class Tally(Part):
         self.described = described
         self.metadata_keys = tuple(metadata_keys)
         self.by_user = by_user
+        self.has_own_labels = by_user or bool(metadata_keys)
         self.labels = (
             *("model_name", "provider", "request_type"),
             *(("username",) if by_user else ()),
@@ -95,41 +98,52 @@ class Tally(Part):
         self.guarding = Bounded(lambda: Values(LATENCY_MS), labels=1, most=most)
 
     def count(self, records: Iterable[Record]) -> None:
+        """Those that have all labels in common are counted together."""
+        alike: dict[Any, list[Record]] = {}
         for record in records:
-            if record.request_type is None:
-                self.others.at((str(record.status),)).value += 1
+            key = (_in_common(record), self._own_labels(record))
+            if (those := alike.get(key)) is None:
+                alike[key] = [record]
             else:
-                self._count(record, record.request_type)
+                those.append(record)
+        for (_, own_labels), those in alike.items():
+            first = those[0]
+            if first.request_type is None:
+                self.others.at((str(first.status),), len(those)).value += len(those)
+            else:
+                self._count(those, first.request_type, own_labels)
 
-    def _count(self, record: Record, kind: str) -> None:
-        model, provider = self.described(record.resolved_model or record.model or "")
-        labels: tuple[str, ...] = (model, provider, kind)
-        if len(self.labels) > len(labels):
-            labels += self._own_labels(record)
-        requests = self.requests.at(labels)
-        requests.codes[record.status] = requests.codes.get(record.status, 0) + 1
-        requests.processing.add(record.duration_ms)
-        if record.overhead_ms is not None:
-            requests.overhead.add(record.overhead_ms / 1000)
-        if record.cost_nanousd is not None:
-            requests.cost += record.cost_nanousd
-        if record.usage is not None:
-            _add_usage(requests, record.usage)
-        if record.stream and record.time_to_first_token_ms is not None:
-            requests.first_token.add(record.time_to_first_token_ms)
-            if record.time_per_output_token_ms is not None:
-                requests.inter_token.add(record.time_per_output_token_ms)
-            timed_out = record.error_code == TimedOut.code
-            self.streams.at((model, "timeout" if timed_out else ENDS[record.outcome])).value += 1
-        if record.applied is not None and (rule := record.applied.get("rule")) is not None:
-            self.routed.at((rule,)).value += 1
-        if record.spans:
+    def _count(self, alike: Sequence[Record], kind: str, own_labels: tuple[str, ...]) -> None:
+        first, many = alike[0], len(alike)
+        model, provider = self.described(first.resolved_model or first.model or "")
+        requests = self.requests.at((model, provider, kind, *own_labels), many)
+        requests.codes[first.status] = requests.codes.get(first.status, 0) + many
+        requests.processing.add_all([record.duration_ms for record in alike])
+        requests.overhead.add_all([record.overhead_ms / 1000 for record in alike if record.overhead_ms is not None])
+        requests.cost += sum([record.cost_nanousd for record in alike if record.cost_nanousd is not None])
+        _add_usage(requests, [record.usage for record in alike if record.usage is not None])
+        simple = 0
+        for record in alike:
+            if record.stream and (first_ms := record.time_to_first_token_ms) is not None:
+                requests.first_token.add(first_ms)
+                self._count_stream(record, requests, model)
+            if record.applied is not None and (rule := record.applied.get("rule")) is not None:
+                self.routed.at((rule,)).value += 1
             for span in record.spans:
                 self._count_span(span)
-        elif record.resolved_model is not None:
-            self.attempts.at((model, provider, "ok")).value += 1
+            simple += not record.spans
+        if simple and first.resolved_model is not None:
+            self.attempts.at((model, provider, "ok"), simple).value += simple
+
+    def _count_stream(self, record: Record, requests: Requests, model: str) -> None:
+        if record.time_per_output_token_ms is not None:
+            requests.inter_token.add(record.time_per_output_token_ms)
+        timed_out = record.error_code == TimedOut.code
+        self.streams.at((model, "timeout" if timed_out else ENDS[record.outcome])).value += 1
 
     def _own_labels(self, record: Record) -> tuple[str, ...]:
+        if not self.has_own_labels:
+            return ()
         user = (record.subject or "",) if self.by_user else ()
         return (*user, *(record.metadata.get(key, "") for key in self.metadata_keys))
 
@@ -217,13 +231,14 @@ _SPREADS: tuple[tuple[str, str, tuple[float, ...], Callable[[Requests], Spread]]
 )
 
 
-def _add_usage(requests: Requests, usage: Usage) -> None:
-    requests.input += usage.input_tokens
-    requests.output += usage.output_tokens
-    tokens = requests.tokens
-    for name in TOKENS:
-        if count := getattr(usage, name):
-            tokens[name] = tokens.get(name, 0) + count
+def _add_usage(requests: Requests, usages: Sequence[Usage]) -> None:
+    for name, counts in zip(TOKENS, zip(*map(_tokens, usages), strict=True), strict=False):  # of no usages, none
+        if count := sum(counts):
+            requests.tokens[name] = requests.tokens.get(name, 0) + count
+            if name in INPUT:
+                requests.input += count
+            else:
+                requests.output += count
 
 
 def _figure(name: str, about: str, counts: Bounded[Count], labels: tuple[str, ...]) -> Figure:

@@ -21,6 +21,7 @@ from gateway.state.telemetry.counts import Counts
 from gateway.state.telemetry.settings import TelemetrySettings
 from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.wanted import Wanted, missing_for, wanted
+from gateway.state.telemetry.words import Kept, Words
 from gateway.upstream.outgoing import Ways
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Telemetry(Part):
         self._wanted: Wanted | None = None
         self._of: OtelConfig | None = None
         self._sending: Sending | None = None
+        self._words: Words | None = None
         self._missing: str | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -81,6 +83,12 @@ class Telemetry(Part):
     def figures(self) -> Iterable[Figure | Distribution]:
         yield from self.tally.figures()
         yield from self.counts.figures()
+
+    def keep(self, kept: Kept) -> None:
+        """What was asked and answered, of a request whose record comes next; nothing, if no trace is to say it."""
+        self._look()
+        if self._words is not None:
+            self._words.add(kept)
 
     async def write(self, records: Sequence[Record]) -> None:
         self.tally.count(records)
@@ -127,7 +135,7 @@ class Telemetry(Part):
         return self._sending
 
     def _change(self, wants: Wanted) -> None:
-        before, self._sending = self._sending, None
+        before, self._sending, self._words = self._sending, None, None
         if before is not None:
             leaving = asyncio.create_task(before.close(CLOSE_S))
             self._leaving.add(leaving)
@@ -139,6 +147,7 @@ class Telemetry(Part):
             from gateway.state.telemetry.sending import Sending  # with protobuf, which takes a tenth of a second
             from gateway.state.telemetry.transports import transport_to
 
+            self._words = Words() if wants.tells_content and "traces" in wants.destinations else None
             transports = {
                 signal: transport_to(destination, signal, self.ways)
                 for signal, destination in wants.destinations.items()
@@ -149,4 +158,5 @@ class Telemetry(Part):
                 counts=self.counts,
                 sampling=self.settings.sampling,
                 described=self.tally.described,
+                words=self._words,
             )

@@ -15,6 +15,7 @@ class Wanted(msgspec.Struct, frozen=True):
         destinations: of those signals that are sent.
         resource: what is told of the gateway; `traced_resource`: the same of traces.
         when: what has to fit a request whose trace is sent.
+        tells_content: traces say what was asked and answered, where that may be written down.
     """
 
     destinations: Mapping[Signal, Destination]
@@ -22,6 +23,7 @@ class Wanted(msgspec.Struct, frozen=True):
     traced_resource: Mapping[str, str]
     when: tuple[TraceWhen, ...] = ()
     is_delta: bool = False
+    tells_content: bool = False
 
 
 def wanted(settings: TelemetrySettings, config: OtelConfig | None) -> Wanted:
@@ -39,7 +41,10 @@ def wanted(settings: TelemetrySettings, config: OtelConfig | None) -> Wanted:
         destinations["metrics"] = Destination(metrics.endpoint, protocol, metrics.headers or {})
         is_delta = metrics.export_delta_metrics
     when = traces.when if traces is not None and traces.when is not None else ()
-    return Wanted(destinations, settings.resource, traced, when, is_delta)
+    tells_content = settings.tells_content
+    if traces is not None and traces.exclude_request_data is not None:
+        tells_content = not traces.exclude_request_data
+    return Wanted(destinations, settings.resource, traced, when, is_delta, tells_content)
 
 
 def _protocol(encoding: str) -> Protocol:

@@ -15,6 +15,7 @@ from gateway.translators.chat.request import read
 from gateway.translators.messages.extent import Extent
 from gateway.translators.responses.sealed import unseal
 from gateway.translators.responses.tools import function_name
+from gateway.wire.responses import SUMMARY_HEAD, summary_in
 
 _SYSTEM = frozenset({"system", "developer"})
 _TEXTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
@@ -96,6 +97,8 @@ class Items:
                 self._reasoning(item)
             case "item_reference":
                 raise BadRequest(f"no item with the id {(item.id or '')[:100]!r} is kept here", param="input")
+            case "compaction" if (summary := summary_in(item.encrypted_content or "")) is not None:
+                self._say("user", [{"type": "text", "text": f"{SUMMARY_HEAD}\n\n{summary}"}])
             case "compaction" | "context_compaction" as kind:
                 raise BadRequest(
                     f"an item of the type {kind} can be read by OpenAI alone: send the conversation itself",

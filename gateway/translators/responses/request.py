@@ -66,7 +66,7 @@ def body_of(call: Call, model: str, extent: Extent) -> JsonBody:
     limit = "max_completion_tokens" if _LIMITS_ALL.search(model) and not extent.is_hub else "max_tokens"
     fields: dict[str, Any] = {
         "model": model,
-        "messages": _messages(request, extent),
+        "messages": messages_of(request, extent),
         limit: request.raw("max_output_tokens"),
         **tools_of(request, extent),
         **_text(request, takes_verbosity=is_thinker),
@@ -82,7 +82,8 @@ def body_of(call: Call, model: str, extent: Extent) -> JsonBody:
     return JsonBody(told, dropped_params=request.dropped_params)
 
 
-def _messages(request: ChatRequest, extent: Extent) -> list[dict[str, Any]]:
+def messages_of(request: ChatRequest, extent: Extent) -> list[dict[str, Any]]:
+    """What `instructions` and `input` say. Raises BadRequest."""
     items = Items(request, extent)
     items.system(request.take("instructions", str) or "")
     given: str | list[Item] | None = request.take("input", str | list[Item])  # type: ignore[arg-type]

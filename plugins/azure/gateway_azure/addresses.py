@@ -35,6 +35,7 @@ _PATHS: Mapping[str, str] = MappingProxyType(
 )
 _V1_PATHS: Mapping[str, str] = MappingProxyType({**_PATHS, "realtime": "/realtime"})
 _DEPLOYMENTS = "/openai/deployments/"
+_OF_RESOURCES = ("files", "uploads", "batches", "fine_tuning")
 _RESPONSES: Mapping[str, str] = MappingProxyType(
     {
         RESPONSES: "/responses",
@@ -79,7 +80,7 @@ class Address(msgspec.Struct, frozen=True):
             urls["realtime"] = f"{resource}/openai/realtime{query}&deployment={deployment}"
         if is_dated or self.base_url.endswith("/openai/v1"):
             base = f"{resource}/openai" if is_dated else self.base_url
-            urls |= {name: f"{base}{path}{query}" for name, path in ROOTS.items()}
+            urls |= {name: f"{base}{ROOTS[name]}{query}" for name in _OF_RESOURCES}
         return urls
 
     @property

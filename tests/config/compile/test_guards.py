@@ -7,9 +7,10 @@ import pytest
 
 from gateway.config.compile.guards import GuardCompiler
 from gateway.config.compile.snapshot import compile_snapshot
-from gateway.contract import Hook
-from gateway.errors import ConfigError
+from gateway.contract import Hook, Subject
+from gateway.errors import ConfigError, UpstreamError
 from gateway.guardrails.metadata import MetadataGuardrail
+from gateway.guardrails.unavailable import UnavailableGuardrail
 from gateway.manifests import Secrets, loads, read
 from gateway.manifests.kinds import STRUCTS
 from gateway.plugins import providers_by_type
@@ -159,7 +160,8 @@ def test_a_pattern_that_is_none():
 
 
 def test_guardrails_that_nobody_makes():
-    """One warning each, where they are registered, and none for each rule that names them."""
+    """One warning each, where they are registered, and none for each rule that names them. They were left out, also
+    where they were to be enforced."""
     kind = "integration/guardrail-config/plugin"
     other = {"type": kind, "name": "pii", "enforcing_strategy": "enforce", "config": {"plugin": "acme"}}
     text = rule("safety/need", "safety/pii", llm_output_guardrails=["safety/pii"])
@@ -167,11 +169,26 @@ def test_guardrails_that_nobody_makes():
     snapshot = compiled(group(CHECK, other), rules(text))
 
     [found] = snapshot.guards.by_hook[Hook.LLM_INPUT]
-    assert [check.guardrail.name for check in found.checks] == ["safety/need"]
-    assert said(snapshot.warnings) == [
-        "integrations[1].type: integration/guardrail-config/acme does nothing: no plugin of that name is installed "
-        "(entry points of the group gateway.guardrails)"
+    assert [(check.name, check.blocks_on_error) for check in found.checks] == [
+        ("safety/need", False),
+        ("safety/pii", True),
     ]
+    assert said(snapshot.warnings) == [
+        "integrations[1].type: integration/guardrail-config/acme cannot be asked: no plugin of that name is installed "
+        "(entry points of the group gateway.guardrails); so with `enforce`, whatever has to pass it is stopped"
+    ]
+
+
+async def test_one_that_cannot_be_asked_has_failed():
+    other = kind("trojai", auth_data={"client_id": "c"}, operation="mutate")
+
+    snapshot = compiled(group(other), rules(rule("safety/g")))
+
+    check = snapshot.guards.checks["safety/g"]
+    assert not check.mutates
+    assert "TrojAI gives the description of its API to customers alone" in said(snapshot.warnings)[0]
+    with pytest.raises(UpstreamError, match="cannot be asked"):
+        await check.guardrail.check(Subject(Hook.LLM_INPUT, None, None, {}))
 
 
 @pytest.mark.parametrize(
@@ -259,10 +276,10 @@ def test_content_moderation_as_it_is_written_elsewhere():
     snapshot = compiled(group(moderation), rules(rule("safety/g")))
 
     assert said(snapshot.warnings) == [
-        "integrations[0].type: integration/guardrail-config/tfy-content-moderation does nothing: "
-        "config.model names none of your models that judges"
+        "integrations[0].type: integration/guardrail-config/tfy-content-moderation cannot be asked: "
+        "config.model names none of your models that judges; so with `enforce`, whatever has to pass it is stopped"
     ]
-    assert snapshot.guards.checks == {"safety/g": None}
+    assert isinstance(snapshot.guards.checks["safety/g"].guardrail, UnavailableGuardrail)
 
 
 def test_one_of_a_plugin():

@@ -32,6 +32,8 @@ class AccountProvider:
         self.parts = {}
         self.batches = {}
         self.jobs = {}
+        self.hangs = False
+        """In the middle of the output of a batch."""
         self.fails = None
         """A status that each request gets; None: it works."""
         self.app = Starlette(
@@ -109,8 +111,10 @@ class AccountProvider:
         data = self.contents[request.path_params["id"]]
 
         async def pieces():
-            for begin in range(0, len(data), 100_000):
-                yield data[begin : begin + 100_000]
+            for begin in range(0, len(data), 10_000):
+                while self.hangs and begin:
+                    await asyncio.sleep(0.01)
+                yield data[begin : begin + 10_000]
 
         headers = {"content-length": str(len(data)), "content-type": "application/octet-stream"}
         return StreamingResponse(pieces(), headers=headers)

@@ -5,7 +5,7 @@ import asyncio
 import openai
 import pytest
 
-LINES = b'{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{}}\n'
+LINES = b'{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{"model":"real-chat"}}\n'
 FILE = ("a b.jsonl", LINES, "application/jsonl")
 
 
@@ -133,7 +133,7 @@ async def test_a_batch_to_its_end(client, sync, other_client, provider):
     ]
 
 
-async def test_a_list_tells_what_has_become_of_each(client, provider):
+async def test_a_list_tells_what_has_become_of_each(client, provider, until):
     """Nobody has asked for the batch since."""
     file = await client.files.create(file=FILE, purpose="batch")
     batch = await client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
@@ -143,6 +143,7 @@ async def test_a_list_tells_what_has_become_of_each(client, provider):
 
     assert (listed.id, listed.status) == (batch.id, "completed")
     assert (await client.files.retrieve(listed.output_file_id)).purpose == "batch_output"
+    await until(lambda: provider.seen[-1][1].endswith(f"{listed.output_file_id}/content"))  # for its bill
     seen = len(provider.seen)
     assert (await client.batches.list(limit=1)).data == [listed]
     assert len(provider.seen) == seen

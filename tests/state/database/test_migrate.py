@@ -20,7 +20,7 @@ from gateway.state.database.rows import Change
 from gateway.state.database.schema import METADATA, REVISIONS
 from gateway.state.database.store import Store
 
-ALL = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
+ALL = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
 ANA = "user:ana@example.com"
 MIGRATE = (
     "import asyncio, sys; from gateway.state.database.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
@@ -71,7 +71,7 @@ async def test_is_done_once_by_several_processes(database_url, unmigrated):
     ]
     printed = sorted(process.communicate()[0] for process in processes)
 
-    assert printed == ["['0001', '0002', '0003', '0004', '0005', '0006', '0007']\n", "[]\n", "[]\n"]
+    assert printed == ["['0001', '0002', '0003', '0004', '0005', '0006', '0007', '0008']\n", "[]\n", "[]\n"]
     assert await unmigrated.schema_state() == "current"
 
 
@@ -221,7 +221,7 @@ async def test_what_is_new_or_current_needs_no_alembic(database_url):
         for _ in range(2)
     ]
 
-    assert printed == [b"['0001', '0002', '0003', '0004', '0005', '0006', '0007']\nFalse\n", b"[]\nFalse\n"]
+    assert printed == [b"['0001', '0002', '0003', '0004', '0005', '0006', '0007', '0008']\nFalse\n", b"[]\nFalse\n"]
 
 
 def test_rows_can_be_known_without_a_database():

@@ -123,6 +123,30 @@ async def test_to_others_it_is_as_if_there_were_none(objects):
     assert await objects.list(FILE, BO) == []
 
 
+async def test_several_are_remembered_at_once(objects):
+    """As one by one: what is known stays, and an id belongs to who has it."""
+    await objects.remember(made("item-1", owner=BO))
+
+    await objects.remember_all([made("item-1"), made("item-2"), made("item-2", data=b"x")])
+
+    assert (await objects.find(FILE, "item-1", BO)).owner == BO.subject
+    assert (await objects.find(FILE, "item-2", ANA)).data == b"x"
+    assert len(await objects.list(FILE, ANA)) == 2
+
+
+async def test_what_is_forgotten_is_not_changed(objects, new_objects):
+    """Whoever works on something writes down how that ended; if it was deleted meanwhile, it came back."""
+    await objects.remember(made(data=b"begun"))
+
+    assert await objects.change(made(data=b"done"))
+    assert (await objects.find(FILE, "file-1", ANA)).data == b"done"
+    assert not await objects.change(made(owner=BO, data=b"theirs"))
+    await new_objects().forget(made())
+    assert not await objects.change(made(data=b"again"))
+    with pytest.raises(NotFound):
+        await objects.find(FILE, "file-1", ANA)
+
+
 async def test_who_comes_second_to_an_id_gets_another(objects):
     """Two self-hosted servers may both count from 1."""
     first = await objects.remember(made(data=b"of ana"))

@@ -55,6 +55,18 @@ async def test_what_was_written_counts_no_more(store, record_of):
     assert (total.requests, total.cost) == (5, 150)
 
 
+async def test_of_a_long_batch_what_was_written_counts_no_more(store, record_of):
+    """It is found out when some of the batch is in the tables already."""
+    records = [record_of(number) for number in range(300)]
+    await store.write([records[0], records[220], records[299]])
+
+    assert await store.write(records) == 297
+
+    (total,) = await sums(store)
+    assert (total.requests, total.cost) == (300, 9000)
+    assert (await store.tail(0, Query())).seq == 300
+
+
 @pytest.mark.parametrize("oldest_first", [False, True])
 async def test_pages_follow_each_other(store, record_of, oldest_first):
     """The newest first, each once, though more come in meanwhile."""

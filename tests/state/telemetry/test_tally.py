@@ -52,6 +52,15 @@ def test_users_cannot_fill_the_memory(counted, record):
     assert found["gateway_metrics_overflow"] == {(): 90}
 
 
+def test_those_that_are_alike_count_each(counted, record):
+    """They are counted together, and what has no room is counted as often as it came."""
+    found = counted(*[record(model="a"), record(model="a", status=500), record(model="a")] * 2, most=0)
+
+    assert sum(found["ai_gateway_requests"].values()) == 6
+    assert sum(found["gateway_upstream_attempts"].values()) == 6
+    assert found["gateway_metrics_overflow"] == {(): 18}  # of requests, attempts and streams
+
+
 def test_tokens_are_told_by_class_and_in_sums(counted, record):
     found = counted(record(), record(usage=None, cost_nanousd=None))
     labels = ("openai-main/gpt-4o", "openai", "chat")

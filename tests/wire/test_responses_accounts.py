@@ -1,0 +1,106 @@
+"""What one account has encrypted leads the next turn back to it (pitfall: reasoning that another organisation cannot
+decrypt)."""
+
+import msgspec
+import pytest
+
+from gateway.errors import BadRequest
+from gateway.wire.responses import MarkedReading, MarkedStreamReading, accounts_in, for_provider, mark_of, marked
+
+US, THEM = mark_of("us"), mark_of("them")
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
+
+
+def raw(value):
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def of(account, **item):
+    return {**THOUGHT, **item, "encrypted_content": f"gateway:account:{mark_of(account)}:gAAA"}
+
+
+def sent(items, account="us"):
+    fields = {"input": raw(items)}
+    dropped = for_provider(fields, account)
+    return msgspec.json.decode(fields["input"]), dropped
+
+
+def test_names_of_accounts_are_not_told():
+    assert (len(US), US == THEM) == (12, False)
+    assert b"us" not in marked(msgspec.json.encode(THOUGHT), "us").partition(b"gateway:account:")[2][:13]
+
+
+@pytest.mark.parametrize(
+    ("data", "is_marked"),
+    [
+        (b'{"encrypted_content":"gAAA"}', True),
+        (b'{"encrypted_content" : "gAAA"}', True),
+        (b'{"encrypted_content":""}', False),
+        (b'{"encrypted_content":null}', False),
+        (b'{"text":"\\"encrypted_content\\":\\"x\\""}', False),
+    ],
+)
+def test_marks_what_only_one_account_can_read(data, is_marked):
+    assert (marked(data, "us") != data) is is_marked
+
+
+def test_its_account_gets_it_as_it_was():
+    assert sent([of("us"), {"role": "user", "content": "a", "id": "m1"}]) == (
+        [THOUGHT, {"role": "user", "content": "a", "id": "m1"}],
+        (),
+    )
+
+
+def test_another_goes_on_without_it():
+    """And without the ids of what is left, as it would look for the reasoning that belonged to them."""
+    call = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
+    reference = {"type": "item_reference", "id": "msg_1"}
+
+    items, dropped = sent([of("them"), call, of("us"), reference])
+
+    del call["id"]
+    assert (items, dropped) == ([call, THOUGHT, reference], ("input.reasoning.encrypted_content",))
+
+
+def test_what_stands_for_a_conversation_is_not_left_out():
+    with pytest.raises(BadRequest, match="send the conversation itself"):
+        sent([of("them", type="compaction")])
+
+    assert sent([of("us", type="compaction")]) == ([{**THOUGHT, "type": "compaction"}], ())
+
+
+@pytest.mark.parametrize(
+    ("items", "found"),
+    [
+        ([THOUGHT], (None, False)),
+        ([of("us")], ("us", False)),
+        ([of("us"), of("them")], ("them", False)),
+        ([of("us", type="compaction"), of("them")], ("us", True)),
+        ([of("gone")], (None, False)),
+        ([of("gone", type="compaction")], (None, False)),
+        ([{"role": "user", "content": f'"gateway:account:{US}:'}], ("us", False)),
+        ("text", (None, False)),
+    ],
+)
+def test_who_is_to_be_asked_first(items, found):
+    """The last to have thought; before that, who alone can read what stands for the conversation."""
+    assert accounts_in(raw(items), ["us", "them"]) == found
+
+
+def test_a_stream_is_marked_wherever_it_is_cut():
+    done = b'data: {"type":"response.output_item.done","item":{"type":"reasoning","encrypted_content":"gAAA"}}\n\n'
+    last = b'data: {"type":"response.completed","response":{"id":"r","usage":{"input_tokens":5}}}\n\n'
+    stream = done + last
+    expected = stream.replace(b"gAAA", b"gateway:account:%b:gAAA" % US.encode())
+
+    for cut in range(1, len(stream)):
+        reading = MarkedStreamReading("us")
+        assert reading.feed(stream[:cut]) + reading.feed(stream[cut:]) + reading.end() == expected
+        assert (reading.is_complete(), reading.usage().input) == (True, 5)
+
+
+def test_so_is_a_whole_answer():
+    reading = MarkedReading("us")
+    reading.feed(msgspec.json.encode({"id": "r", "object": "response", "output": [THOUGHT]}))
+
+    assert msgspec.json.decode(reading.end())["output"] == [of("us")]
