@@ -71,34 +71,20 @@ def asks(*models):
     )
 
 
-class ListLedger:
-    def __init__(self):
-        self.entries = []
-
-    def add(self, entry):
-        self.entries.append(entry.billed())
-
-    @property
-    def bills(self):
-        """Those that are not free."""
-        return [each for each in self.entries if each.bill is None or each.bill.cost]
-
-
 FILE = 200, [b'{"id":"file-1"}']
 DONE = batch("completed", model="gpt-5-2025-08-07", usage=USAGE)
 WITH_OUTPUT = batch("completed", output_file_id="file-2", request_counts={"total": 3, "completed": 3, "failed": 0})
 
 
 @pytest.fixture
-def app(app_with, tmp_path, noted):
+def app(app_with, tmp_path, noted, with_ledger):
     """`app(replies, *manifests)`: with a batch of Ana's, that has begun. What came of it is in `app.upstream`."""
 
     async def make(replies, *manifests):
         path = tmp_path / "accounts.yaml"
         path.write_text(json.dumps([*manifests]))
         make.upstream = FakeUpstream(FILE, asks("gpt-5"), batch("validating"), *replies)
-        gateway = app_with(make.upstream, path, environ=ENVIRON)
-        gateway.admission.ledger = ListLedger()
+        gateway = with_ledger(app_with(make.upstream, path, environ=ENVIRON))
         watching_of(gateway).watches = noted
         kind, form = form_of([FormPart("purpose", b"batch"), FormPart("file", b"{}", "a.jsonl", "text/plain")], "b")
         await request(gateway, "POST", "/v1/files", form, headers={**ANA, "content-type": kind})
