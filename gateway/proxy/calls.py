@@ -70,6 +70,8 @@ class CallResponder(Part):
         self.shelf = shelf
         self.ask = ask
         self.max_heard = max_heard
+        self._open: set[Exchange] = set()
+        """Requests of which a call is being begun, or is heard."""
         self._heard: set[asyncio.Task[None]] = set()
 
     def running(self) -> AbstractAsyncContextManager[object]:
@@ -91,7 +93,7 @@ class CallResponder(Part):
         known = call.request.path_params.get("id")
         if known is not None:
             await self._check(known, exchange)
-        if len(self._heard) >= self.max_heard:
+        if len(self._open) >= self.max_heard:
             raise Overloaded(f"{self.max_heard} calls are under way; try again later", retry_after_s=5)
         if key is not None:
             exchange.choice = with_key(choice, key)
@@ -99,7 +101,12 @@ class CallResponder(Part):
         elif config_of(call.request) is None:
             exchange.call = call = _configured(call)
         held = HeldAnswer(exchange)
-        await self.responder.respond(exchange, held)
+        self._open.add(exchange)
+        try:
+            await self.responder.respond(exchange, held)
+        except BaseException:
+            self._open.discard(exchange)
+            raise
         # Once there is a call, it is heard, whether anybody waits for the answer or not.
         id_ = await asyncio.shield(self._begun(exchange, call, known))
         headers = [(b"content-type", held.content_type.encode(*HEADER)), (b"content-length", b"%d" % len(held.body))]
@@ -124,14 +131,16 @@ class CallResponder(Part):
         target = attempt.target
         told = _LOCATION.search(attempt.headers.get("location", "").partition("?")[0])
         id_ = known or (told[1] if told is not None else None)
-        if id_ is None:
-            raise BrokeOff("the provider did not say which call it has begun")
         try:
+            if id_ is None:
+                raise BrokeOff("the provider did not say which call it has begun")
             of = (ObjectKind.CALL, id_, exchange.caller)
             kept = await self.shelf.objects.remember(self.shelf.place(*of, target=target.name, account=target.account))
             await self._listen(exchange, call, target, id_)
         except BaseException:
-            await self._hang_up(target, id_)
+            self._open.discard(exchange)
+            if id_ is not None:
+                await self._hang_up(target, id_)
             raise
         return kept.id
 
@@ -141,6 +150,7 @@ class CallResponder(Part):
         task = asyncio.create_task(self._run(asked, call, target, id_, begun))
         self._heard.add(task)
         task.add_done_callback(self._heard.discard)
+        task.add_done_callback(lambda _: self._open.discard(asked))
         await begun
 
     async def _run(self, asked: Exchange, call: Call, target: Target, id_: str, begun: "asyncio.Future[None]") -> None:
