@@ -11,10 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.contract.objects import AccountObject, ObjectKind, check_size
 from gateway.contract.windows import utc_now
 from gateway.errors import Conflict
-from gateway.state.database.engine import connected, engine_of
-from gateway.state.database.errors import border
+from gateway.state.database.connections import Connections
 from gateway.state.database.schema import OBJECTS
-from gateway.state.database.writing import writing
 from gateway.state.objects.memory import merged, other_id
 
 ATTEMPTS = 4
@@ -35,13 +33,12 @@ class ObjectStore:
     """
 
     def __init__(self, url: str, *, clock: Callable[[], datetime] = utc_now, deadline_s: float = 2.0) -> None:
-        self._engine = engine_of(url, timeout_s=deadline_s)
+        self.connections = Connections(url, deadline_s=deadline_s)
         self._clock = clock
-        self._deadline_s = deadline_s
 
     async def close(self) -> None:
         """After the last call has ended."""
-        await self._engine.dispose()
+        await self.connections.close()
 
     async def remember(self, new: AccountObject) -> AccountObject:
         """As `Objects.remember`."""
@@ -54,7 +51,7 @@ class ObjectStore:
             check_size(each)
         for attempts_left in reversed(range(ATTEMPTS)):
             try:
-                async with writing(self._engine, self._deadline_s) as connection:
+                async with self.connections.writing() as connection:
                     kept = [await self._remember(connection, each) for each in new]
                     await connection.commit()
                     return kept
@@ -87,7 +84,7 @@ class ObjectStore:
         check_size(known)
         there = (OBJECTS.c.owner == known.owner, OBJECTS.c.account == known.account)
         same = and_(_is(known), *there, OBJECTS.c.expires_at > self._clock())
-        async with writing(self._engine, self._deadline_s) as connection:
+        async with self.connections.writing() as connection:
             done = await connection.execute(update(OBJECTS).where(same).values(data=known.data))
             await connection.commit()
         return done.rowcount > 0
@@ -95,7 +92,7 @@ class ObjectStore:
     async def get(self, kind: ObjectKind, id: str) -> AccountObject | None:  # noqa: A002
         """Whosever it is."""
         query = _ROWS.where(OBJECTS.c.kind == kind, OBJECTS.c.id == id, OBJECTS.c.expires_at > self._clock())
-        async with border(self._deadline_s), connected(self._engine) as connection:
+        async with self.connections.reading() as connection:
             return _one(await connection.execute(query))
 
     async def page(
@@ -120,12 +117,12 @@ class ObjectStore:
         elif after is not None:
             query = query.where(or_(at < after.created_at, and_(at == after.created_at, name < after.id)))
         order = (at, name) if oldest_first else (at.desc(), name.desc())
-        async with border(self._deadline_s), connected(self._engine) as connection:
+        async with self.connections.reading() as connection:
             rows = await connection.execute(query.order_by(*order).limit(max(0, limit)))
             return [_object(row) for row in rows]
 
     async def forget(self, gone: AccountObject) -> None:
-        async with writing(self._engine, self._deadline_s) as connection:
+        async with self.connections.writing() as connection:
             await connection.execute(delete(OBJECTS).where(_is(gone)))
             await connection.commit()
 
@@ -134,7 +131,7 @@ class ObjectStore:
         expired = select(OBJECTS.c.kind, OBJECTS.c.id).where(OBJECTS.c.expires_at <= self._clock()).limit(batch)
         forgotten = 0
         while True:
-            async with writing(self._engine, self._deadline_s) as connection:
+            async with self.connections.writing() as connection:
                 keys = [tuple(row) for row in await connection.execute(expired.with_for_update(skip_locked=True))]
                 if keys:
                     await connection.execute(delete(OBJECTS).where(tuple_(*OBJECTS.primary_key).in_(keys)))
