@@ -11,6 +11,7 @@ from gateway._version import __version__
 from gateway.contract import Dialect, FormBody, JsonBody, RawBody
 from gateway.control.routes import BASE, Needs, Permission, Route
 from gateway.endpoints.models import Model
+from gateway.endpoints.router import DEPLOYED, DEPLOYMENTS
 from gateway.middleware.parse import WITH_BODY
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 from gateway.wire.native import ANTHROPIC, BEDROCK, GEMINI, SAGEMAKER
@@ -180,6 +181,8 @@ class OpenApiEndpoint:
                         "content": {kind: {"schema": {} if kind == _ANY else model if has_model else anything}},
                     }
                 yield _plain(route) if route.startswith(("/v2/", "/{version}/")) else f"/v1{route}", method, about
+                if route in DEPLOYED and method == "POST":
+                    yield from _deployed(route, about)
         listed, one = ref_of[ModelList], {"$ref": "#/components/schemas/Model"}
         yield "/v1/models", "GET", _operation("The models the caller may use", "inference", answer=listed)
         told = "One of them; its name may hold slashes"
@@ -222,6 +225,20 @@ class OpenApiEndpoint:
             if needs is Needs.NOTHING:
                 operation["security"] = []
             yield BASE + route.path, route.method, {**operation, "description": f"Needs {needed}."}
+
+
+def _deployed(route: str, about: Operation) -> Iterable[tuple[str, str, Operation]]:
+    """The same, where Azure's clients look for it: with the model in the path."""
+    path = _plain(f"{DEPLOYMENTS[0]}{route}")
+    content = {kind: {"schema": {} if kind == _ANY else {"type": "object"}} for kind in about["requestBody"]["content"]}
+    yield (
+        path,
+        "POST",
+        {
+            **_operation(f"As Azure's {route}", "inference", names=_names_in(path)),
+            "requestBody": {"required": True, "content": content},
+        },
+    )
 
 
 def _error_of(dialect: Dialect, ref_of: _Refs) -> Any:

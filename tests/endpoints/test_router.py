@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
-from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, RERANK
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath
 from gateway.errors import MethodNotAllowed, NotFound
 from gateway.proxy.exchange import Exchange
@@ -98,6 +98,45 @@ async def test_errors_of_a_path_are_worded_in_its_dialect():
 
     assert Exchange.of(scope).dialect is EMBEDDINGS
     assert (await get(ROUTER, "/x")).body == b"other None"
+
+
+@pytest.mark.parametrize("mount", ["", "/api/llm"])
+@pytest.mark.parametrize(
+    ("name", "deployment"),
+    [("m", "m"), ("acct/m", "acct/m"), ("acct%2Fm", "acct/m"), ("a/b/c:1", "a/b/c:1"), ("batches", "batches")],
+)
+async def test_azures_clients_put_the_model_into_the_path(mount, name, deployment):
+    """With an endpoint for a base URL they ask below /openai/deployments: that was a 404. Some encode the slash in the
+    name of a model, and some do not."""
+    asked = Router([CHAT], inference=showing("chat"), websockets=PATHS, other=PATHS)
+
+    answer = await post(asked, f"{mount}/openai/deployments/{name}/chat/completions")
+
+    assert answer.json() == ["chat", {"deployment": deployment}]
+
+
+@pytest.mark.parametrize("path", ["/openai/deployments", "/openai/deployments/m", "/openai/deployments/m/rerank"])
+async def test_other_paths_of_deployments_lead_nowhere(path):
+    asked = Router([CHAT, RERANK], inference=showing("any"), websockets=PATHS, other=PATHS)
+
+    with pytest.raises(NotFound):
+        await post(asked, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/api/chat", "Ollama's own API is not served"),
+        ("/api/tags", "Ollama's own API is not served"),
+        ("/v2/chat", "Cohere's own API is not served"),
+        ("/v1/engines/m/completions", "that old API is not served"),
+        ("/v1/chat/completions/chat/completions", "leave it out of the base URL"),
+    ],
+)
+async def test_clients_of_other_apis_are_told_what_to_do(path, advice):
+    """They knock at the doors of another server: a bare 404 has people look for the fault in a key, or in a model."""
+    with pytest.raises(NotFound, match=advice):
+        await post(PATHS, path)
 
 
 # --- by pattern --------------------------------------------------------------
