@@ -10,6 +10,7 @@ import msgspec
 from gateway._version import __version__
 from gateway.contract import Dialect, FormBody, JsonBody, RawBody
 from gateway.control.routes import BASE, Needs, Permission, Route
+from gateway.dialects.gemini import OF_NAMES_WITH_SLASHES
 from gateway.endpoints.models import Model
 from gateway.endpoints.router import DEPLOYED, DEPLOYMENTS
 from gateway.middleware.parse import WITH_BODY
@@ -169,7 +170,7 @@ class OpenApiEndpoint:
         model = {**anything, "required": ["model"], "properties": {"model": {"type": "string"}}}
         for dialect in self.dialects:
             for method, route in dialect.routes:
-                if route.startswith("/gemini/"):
+                if route.startswith(("/gemini/", f"{OF_NAMES_WITH_SLASHES}/")):
                     continue  # the same once more
                 vendor = _VENDORS.get(dialect.name, "OpenAI")
                 names, error = _names_in(_plain(route)), _error_of(dialect, ref_of)

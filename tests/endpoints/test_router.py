@@ -110,7 +110,7 @@ async def test_azures_clients_put_the_model_into_the_path(mount, name, deploymen
     name of a model, and some do not."""
     asked = Router([CHAT], inference=showing("chat"), websockets=PATHS, other=PATHS)
 
-    answer = await post(asked, f"{mount}/openai/deployments/{name}/chat/completions")
+    answer = await request(asked, "POST", f"{mount}/openai/deployments/{name}/chat/completions")
 
     assert answer.json() == ["chat", {"deployment": deployment}]
 
@@ -179,6 +179,29 @@ async def test_methods_a_path_has_not(method, path, allowed):
         await request(PATHS, method, path)
 
     assert raised.value.allowed == allowed
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/a/x", ["first", {"any": "a"}]),
+        ("/a/y", ["second", {"any": "y"}]),
+        ("/b/y", ["third", {"any": "b"}]),
+        ("/b/z", ["fourth", {}]),
+    ],
+)
+async def test_the_first_that_fits_counts_wherever_its_places_are(path, found):
+    """Paths are sought below their first segment, and those that begin with a place are below each."""
+    paths = Paths(
+        [
+            UrlPath(["GET"], "/{any}/x", showing("first")),
+            UrlPath(["GET"], "/a/{any}", showing("second")),
+            UrlPath(["GET"], "/{any}/y", showing("third")),
+            UrlPath(["GET"], "/b/z", showing("fourth")),
+        ]
+    )
+
+    assert (await request(paths, "GET", path)).json() == found
 
 
 def test_a_path_without_methods_cannot_be_made():
