@@ -79,7 +79,7 @@ class Router:
                 if "{" in route:
                     methods.setdefault(route, []).append(method)
                 else:
-                    if route in DEPLOYED:
+                    if route in DEPLOYED and method == "POST":
                         infer = partial(self._infer, dialect, route, app)
                         templates += [UrlPath([method], base + route, infer) for base in DEPLOYMENTS]
                     for base in BASES:

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
-from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, RERANK
+from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, KEPT_COMPLETIONS, RERANK
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath
 from gateway.errors import MethodNotAllowed, NotFound
 from gateway.proxy.exchange import Exchange
@@ -121,6 +121,16 @@ async def test_other_paths_of_deployments_lead_nowhere(path):
 
     with pytest.raises(NotFound):
         await post(asked, path)
+
+
+async def test_nothing_is_listed_below_a_deployment():
+    """GET was answered with all chat completions that were kept, whatever their model."""
+    asked = Router([CHAT, KEPT_COMPLETIONS], inference=showing("any"), websockets=PATHS, other=PATHS)
+
+    with pytest.raises(MethodNotAllowed) as raised:
+        await get(asked, "/openai/deployments/m/chat/completions")
+
+    assert raised.value.allowed == ("POST",)
 
 
 @pytest.mark.parametrize(
