@@ -183,7 +183,7 @@ class OpenApiEndpoint:
                     }
                 yield _plain(route) if route.startswith(("/v2/", "/{version}/")) else f"/v1{route}", method, about
                 if route in DEPLOYED and method == "POST":
-                    yield from _deployed(route, about)
+                    yield _deployed(route, about)
         listed, one = ref_of[ModelList], {"$ref": "#/components/schemas/Model"}
         yield "/v1/models", "GET", _operation("The models the caller may use", "inference", answer=listed)
         told = "One of them; its name may hold slashes"
@@ -228,18 +228,12 @@ class OpenApiEndpoint:
             yield BASE + route.path, route.method, {**operation, "description": f"Needs {needed}."}
 
 
-def _deployed(route: str, about: Operation) -> Iterable[tuple[str, str, Operation]]:
+def _deployed(route: str, about: Operation) -> tuple[str, str, Operation]:
     """The same, where Azure's clients look for it: with the model in the path."""
     path = _plain(f"{DEPLOYMENTS[0]}{route}")
-    content = {kind: {"schema": {} if kind == _ANY else {"type": "object"}} for kind in about["requestBody"]["content"]}
-    yield (
-        path,
-        "POST",
-        {
-            **_operation(f"As Azure's {route}", "inference", names=_names_in(path)),
-            "requestBody": {"required": True, "content": content},
-        },
-    )
+    content = {kind: {"schema": {"type": "object"}} for kind in about["requestBody"]["content"]}
+    operation = _operation(f"As Azure's {route}", "inference", names=_names_in(path))
+    return path, "POST", {**operation, "requestBody": {"required": True, "content": content}}
 
 
 def _error_of(dialect: Dialect, ref_of: _Refs) -> Any:
