@@ -67,6 +67,14 @@ class Run(NamedTuple):
         return [(name, length_s, at) for at in range(self.since_s, self.until_s, length_s)]
 
     @property
+    def moments(self) -> range:
+        """When the rows begin that they are made of."""
+        step_s = self.fold.length_s // 2
+        if self.fold.source is not None:
+            step_s = next(length_s for table, length_s in BASES if table is self.fold.source)
+        return range(self.since_s, self.until_s, step_s)
+
+    @property
     def halves(self) -> list[Key]:
         """Those that they are made of; none: it is a table that is written with each record."""
         return _halves(self.fold, self.since_s)

@@ -42,8 +42,8 @@ from gateway.state.database.transaction import IDLE
 from gateway.state.requests.asked import Filter, Page, Query, Question, Sum, Tail
 from gateway.state.requests.feedback_rows import FEEDBACK
 from gateway.state.requests.filters import Driver, condition_of, driver_of, seen_condition
-from gateway.state.requests.folding import UNFOLD, fold, folded_within, is_small
-from gateway.state.requests.folds import FOLDS_OF, HOUR, due
+from gateway.state.requests.folding import UNFOLD, Folder, folded_within
+from gateway.state.requests.folds import FOLDS_OF, HOUR
 from gateway.state.requests.guard_rows import GUARD_DAYS, GUARD_HOURS, GUARD_MINUTES, guard_batch, insert_guards
 from gateway.state.requests.metrics import SumsQuery, fold_of, pieces, settled, span_of, summed
 from gateway.state.requests.rows import LEVELS, Batch, Names, batch_of, shown, sum_columns
@@ -57,10 +57,12 @@ from gateway.state.requests.tables import (
     FOLDS,
     HOURS,
     KEY,
+    MAKING,
     MINUTES,
     REQUESTS,
     TABLES,
     TEAMS,
+    WRITING,
     partitions,
     prefix_of,
     time_of,
@@ -72,8 +74,6 @@ FIRST_WINDOW, LEAST_WINDOW, LAST_WINDOW = 2_000, 500, 8_000
 """Records that are looked through in one step."""
 BUDGET_S = 0.03
 """When a page has taken that long, it is what was found by then."""
-WRITING, MAKING = 0x6777726571, 0x67777265717461
-"""Numbers of PostgreSQL's advisory locks: of who writes records, and of who makes their tables."""
 MINUTES_KEPT, HOURS_KEPT = timedelta(hours=48), timedelta(days=400)
 LOCK_MS = 500
 SOME = 200
@@ -244,26 +244,7 @@ class RecordStore:
 
     async def fold(self, *, now: datetime | None = None) -> int:
         """Folds the sums of what is over; returns of how many spans. Several may do it at once."""
-        await self.open()
-        kinds = [kind async for kind in self._kinds(DAYS)]
-        async with border(self._deadline_s), connected(self._engine) as connection:
-            first_s = await connection.scalar(select(func.min(DAYS.c.at)).where(DAYS.c.kind == "all"))
-            folded = {tuple(row) for row in await connection.execute(select(FOLDED))}
-        count = 0
-        now_s = int((now or self._clock()).timestamp())
-        for run in due(first_s, now_s, folded) if first_s is not None else ():
-            async with border(self._deadline_s), connected(self._engine) as connection:
-                if not await is_small(connection, run, kinds):
-                    continue
-            async with self._writing() as connection:
-                if not self.is_sqlite:
-                    await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
-                if await fold(connection, run, kinds):
-                    await connection.commit()
-                    folded.update(run.keys)
-                    count += len(run.keys)
-            await asyncio.sleep(0.01)  # those who write are let in
-        return count
+        return await Folder(self, self._clock if now is None else lambda: now).fold()
 
     async def _kinds(self, table: Table) -> AsyncIterator[str]:
         """Those there are, each by a look at the index."""
@@ -500,7 +481,8 @@ def _insert(database: _Database, batch: Batch, now: datetime) -> int:
         database.add_up(table, rows)
         if table is HOURS:
             for at in _late(rows, int(now.timestamp())):
-                database.run(UNFOLD.format(at=at))
+                for statement in UNFOLD:
+                    database.run(statement.format(at=at))
     return len(batch.requests)
 
 
