@@ -7,7 +7,7 @@ is made anew from nothing, so whoever comes after one that was killed has only t
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -29,8 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.state.requests.folds import DAY, HOUR, Gap, Run, down, due, up
-from gateway.state.requests.tables import BINS, COUNTS, DAYS, FOLDED, FOLDING, FOLDS, KEY, WRITING
+from gateway.state.requests.folds import BASE, DAY, FLOOR, HOUR, Fold, Gap, Run, Spans, down, due, up
+from gateway.state.requests.tables import BINS, COUNTS, DAYS, FOLDED, FOLDING, FOLDS, HOURS, KEY, MINUTES, WRITING
 
 AT_ONCE = 2000
 """Rows that are summed up in one transaction, unless one person or team has more. Those who write records wait as
@@ -91,13 +91,14 @@ class Folder:
     async def fold(self) -> int:
         """All that is over; returns how many spans. Only one does it at a time, whoever comes second leaves it."""
         async with self._records.connection() as connection:
-            first_s = await connection.scalar(select(func.min(DAYS.c.at)).where(DAYS.c.kind == "all"))
-            folded = {tuple(row) for row in await connection.execute(select(FOLDED))}
+            firsts = [await connection.scalar(_first(table)) for table in (MINUTES, HOURS, DAYS)]
+            folded = Spans(map(tuple, await connection.execute(select(FOLDED))))
+        first_s = min((at for at in firsts if at is not None), default=None)
         count = 0
         with suppress(_Taken):
             for run in due(first_s, self._now_s(), folded) if first_s is not None else ():
                 if await self._fold(run):
-                    folded.update(run.keys)
+                    folded.add(run.keys)
                     count += len(run.keys)
         return count
 
@@ -122,7 +123,7 @@ class Folder:
         claiming = insert_(FOLDING).values(name="sums", **row)
         free = or_(FOLDING.c.expires_s <= now_s, FOLDING.c.claim == self._claim)
         async with self._records.connection(writes=True) as connection:
-            await self._alone(connection)
+            await alone(connection)
             if not await _is_due(connection, run):
                 return False
             done = await connection.execute(
@@ -133,47 +134,33 @@ class Folder:
             await connection.commit()
         return True
 
-    async def _parts(self, run: Run) -> Any:
+    async def _parts(self, run: Run) -> AsyncIterator[_Part]:
         """All rows of the run, each group in one of them."""
         table = _source(run)
-        for kind in [kind async for kind in self._kinds(table)]:
+        for kind in [kind async for kind in kinds_of(self._records, table)]:
             query = select(table.c.who, func.count()).where(*_made_of(run, kind)).group_by(table.c.who)
             async with self._records.connection() as connection:
                 counts = [(who, many) for who, many in await connection.execute(query.order_by(table.c.who))]
             for part in _cut(kind, counts, self._at_once):
                 yield part
 
-    async def _kinds(self, table: Table) -> Any:
-        """Those there are, each by a look at the index."""
-        kind: str | None = ""
-        while True:
-            async with self._records.connection() as connection:
-                kind = await connection.scalar(select(func.min(table.c.kind)).where(table.c.kind > kind))
-            if kind is None:
-                return
-            yield kind
-
     async def _made(self, run: Run, part: _Part) -> None:
         """In the place of what was there: it is of somebody who was killed, or of before a record came late."""
-        names = ("fold", "length_s", *KEY, *COUNTS, *BINS)
+        table = run.fold.table
+        names = (*(("fold", "length_s") if table is FOLDS else ()), *KEY, *COUNTS, *BINS)
         async with self._records.connection(writes=True) as connection:
             await self._goes_on(connection)
-            await connection.execute(delete(FOLDS).where(_of(run, part)))
-            await connection.execute(insert(FOLDS).from_select(names, _folded(run, part)))
+            await connection.execute(delete(table).where(*_of(run, part)))
+            await connection.execute(insert(table).from_select(names, _folded(run, part)))
             await connection.commit()
 
     async def _confirmed(self, run: Run) -> None:
         rows = [dict(zip(FOLDED.c.keys(), key, strict=True)) for key in run.keys]
         async with self._records.connection(writes=True) as connection:
-            await self._alone(connection)
+            await alone(connection)
             await self._goes_on(connection, until_s=0)
             await connection.execute(insert(FOLDED).values(rows))
             await connection.commit()
-
-    async def _alone(self, connection: AsyncConnection) -> None:
-        """Nobody writes records meanwhile, nor is in the midst of it."""
-        if not self._records.is_sqlite:
-            await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
 
     async def _goes_on(self, connection: AsyncConnection, until_s: int | None = None) -> None:
         until_s = self._now_s() + CLAIM_S if until_s is None else until_s
@@ -184,6 +171,23 @@ class Folder:
 
     def _now_s(self) -> int:
         return int(self._clock().timestamp())
+
+
+async def alone(connection: AsyncConnection) -> None:
+    """Within a transaction that writes: nobody else writes records until its end, nor is in the midst of it."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
+
+
+async def kinds_of(records: Records, table: Table) -> AsyncIterator[str]:
+    """Of which there are rows, each by a look at the index."""
+    kind: str | None = ""
+    while True:
+        async with records.connection() as connection:
+            kind = await connection.scalar(select(func.min(table.c.kind)).where(table.c.kind > kind))
+        if kind is None:
+            return
+        yield kind
 
 
 def _cut(kind: str, counts: Iterable[tuple[str, int]], most: int) -> Iterator[_Part]:
@@ -198,38 +202,49 @@ def _cut(kind: str, counts: Iterable[tuple[str, int]], most: int) -> Iterator[_P
 
 
 async def _is_due(connection: AsyncConnection, run: Run) -> bool:
-    there = {tuple(row) for row in await connection.execute(select(FOLDED).where(FOLDED.c.fold == run.fold.name))}
-    return there.isdisjoint(run.keys) and there.issuperset(run.halves)
+    within = and_(FOLDED.c.at >= run.since_s, FOLDED.c.at < run.until_s)
+    query = select(FOLDED).where(or_(FOLDED.c.fold == FLOOR, within))
+    there = Spans(map(tuple, await connection.execute(query)))
+    return not any(key in there for key in run.keys) and all(part in there for part in run.parts)
+
+
+def _first(table: Table) -> Select[Any]:
+    return select(func.min(table.c.at)).where(table.c.kind == "all")
 
 
 def _source(run: Run) -> Table:
-    return run.fold.source if run.fold.source is not None else FOLDS
+    return run.fold.source.table if run.fold.source is not None else MINUTES
 
 
 def _made_of(run: Run, kind: str) -> list[ColumnElement[bool]]:
     """Each moment by its name: so the index leads from it to those who are asked for."""
-    name, length_s, source = run.fold
-    c = _source(run).c
-    half = [] if source is not None else [c.fold == name, c.length_s == length_s // 2]
-    return [c.kind == kind, *half, c.at.in_(run.moments)]
+    return [_source(run).c.kind == kind, *_is_of(run.fold.source), _source(run).c.at.in_(run.moments)]
+
+
+def _is_of(fold: Fold | None) -> list[ColumnElement[bool]]:
+    if fold is None or fold.table is not FOLDS:
+        return []
+    return [FOLDS.c.fold == fold.name, FOLDS.c.length_s == fold.length_s]
 
 
 def _folded(run: Run, part: _Part) -> Select[Any]:
-    name, length_s, _ = run.fold
+    name, length_s, _, target = run.fold
     table = _source(run)
     at = table.c.at - table.c.at % literal_column(str(length_s))
     told = {"at": at} | (dict.fromkeys(MODELS, literal("")) if name == "who" else {})
     key = [told.get(column, table.c[column]) for column in KEY]
     groups = [at, *(table.c[column] for column in KEY if column not in told)]
-    sums = [func.nullif(func.sum(table.c[column]), 0) for column in (*COUNTS, *BINS)]
-    query = select(literal(name), literal(length_s), *key, *sums)
+    # By name alone, as in `SumsQuery`: to build so many columns takes longer than to add them up.
+    empty = "nullif" if target is FOLDS else "coalesce"
+    sums: Any = literal_column(", ".join(f"{empty}(sum({column}), 0)" for column in (*COUNTS, *BINS)))
+    of_fold: list[Any] = [literal(name), literal(length_s)] if target is FOLDS else []
+    query: Select[Any] = select(*of_fold, *key, sums)
     return query.where(*_made_of(run, part.kind), *_whose(table, part)).group_by(*groups)
 
 
-def _of(run: Run, part: _Part) -> ColumnElement[bool]:
-    c, (name, length_s, _) = FOLDS.c, run.fold
-    spans = (c.fold == name, c.length_s == length_s, c.at.in_([at for _, _, at in run.keys]))
-    return and_(c.kind == part.kind, *spans, *_whose(FOLDS, part))
+def _of(run: Run, part: _Part) -> list[ColumnElement[bool]]:
+    c = run.fold.table.c
+    return [c.kind == part.kind, *_is_of(run.fold), c.at.in_(run.spans), *_whose(run.fold.table, part)]
 
 
 def _whose(table: Table, part: _Part) -> Sequence[ColumnElement[bool]]:
@@ -237,13 +252,15 @@ def _whose(table: Table, part: _Part) -> Sequence[ColumnElement[bool]]:
 
 
 def folded_within(name: str, gap: Gap, *, all_hours: bool) -> Select[Any]:
-    """The spans that are complete; of hours, unless all are asked for, those of the first and the last day."""
+    """The spans that are complete; of the many short ones, unless all are asked for, those of the first and the last
+    day."""
     since_s, until_s = gap
     c = FOLDED.c
-    query = select(FOLDED).where(c.fold == name, c.at >= since_s, c.at < until_s)
-    if all_hours:
-        return query
-    return query.where((c.length_s > HOUR) | (c.at < up(since_s, DAY)) | (c.at >= down(until_s, DAY)))
+    within = and_(c.fold.in_([name, BASE]), c.at >= since_s, c.at < until_s)
+    if not all_hours:
+        at_ends = or_(c.at < up(since_s, DAY), c.at >= down(until_s - 1, DAY))
+        within = and_(within, or_(c.length_s > HOUR, and_(c.fold == BASE, c.length_s == HOUR), at_ends))
+    return select(FOLDED).where(or_(c.fold == FLOOR, within))
 
 
 UNFOLD = (

@@ -4,10 +4,9 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
-from itertools import chain
 from typing import Any, Protocol
 
 import msgspec
@@ -18,12 +17,8 @@ from sqlalchemy import (
     Select,
     Subquery,
     Table,
-    and_,
-    delete,
     func,
-    inspect,
     select,
-    text,
     true,
     union_all,
 )
@@ -40,30 +35,25 @@ from gateway.state.database.errors import border
 from gateway.state.database.inserting import STAYS, PostgresInserting, SqliteInserting, growing
 from gateway.state.database.transaction import IDLE
 from gateway.state.requests.asked import Filter, Page, Query, Question, Sum, Tail
-from gateway.state.requests.feedback_rows import FEEDBACK
 from gateway.state.requests.filters import Driver, condition_of, driver_of, seen_condition
 from gateway.state.requests.folding import UNFOLD, Folder, folded_within
-from gateway.state.requests.folds import FOLDS_OF, HOUR
-from gateway.state.requests.guard_rows import GUARD_DAYS, GUARD_HOURS, GUARD_MINUTES, guard_batch, insert_guards
+from gateway.state.requests.folds import FLOOR, TEN_MINUTES, Spans, down
+from gateway.state.requests.forgetting import Forgetting
+from gateway.state.requests.guard_rows import guard_batch, insert_guards
+from gateway.state.requests.making import MINUTES_KEPT, make_partition, make_tables
 from gateway.state.requests.metrics import SumsQuery, fold_of, pieces, settled, span_of, summed
-from gateway.state.requests.rows import LEVELS, Batch, Names, batch_of, shown, sum_columns
+from gateway.state.requests.rows import Batch, Names, batch_of, shown, sum_columns
 from gateway.state.requests.tables import (
     BINS,
-    BY_DAY,
     CONTENTS,
     COUNTS,
-    DAYS,
-    FOLDED,
-    FOLDS,
     HOURS,
     KEY,
     MAKING,
     MINUTES,
     REQUESTS,
-    TABLES,
     TEAMS,
     WRITING,
-    partitions,
     prefix_of,
     time_of,
 )
@@ -74,8 +64,6 @@ FIRST_WINDOW, LEAST_WINDOW, LAST_WINDOW = 2_000, 500, 8_000
 """Records that are looked through in one step."""
 BUDGET_S = 0.03
 """When a page has taken that long, it is what was found by then."""
-MINUTES_KEPT, HOURS_KEPT = timedelta(hours=48), timedelta(days=400)
-LOCK_MS = 500
 SOME = 200
 """Rows of one statement for PostgreSQL, which the event loop writes down."""
 
@@ -151,7 +139,7 @@ class RecordStore:
         if not self.is_sqlite:
             async with self._writing() as connection:
                 for day in range(days):
-                    made += await _make_partition(connection, f"{self._clock() + timedelta(days=day):%Y%m%d}")
+                    made += await make_partition(connection, f"{self._clock() + timedelta(days=day):%Y%m%d}")
                 await connection.commit()
         return made
 
@@ -159,7 +147,7 @@ class RecordStore:
         async with border(self._writing_s), connected(self._engine, writes=True) as connection:
             if not self.is_sqlite:
                 await connection.execute(select(func.pg_advisory_xact_lock(MAKING)))
-            made = await connection.run_sync(_make_tables)
+            made = await connection.run_sync(make_tables, self._clock())
             await connection.commit()
         return made
 
@@ -217,45 +205,11 @@ class RecordStore:
             How many records were deleted, besides those of partitions.
         """
         await self.open()
-        now = now or self._clock()
-        deleted = 0
-        if not self.is_sqlite:
-            await self._drop_partitions(before)
-        for table in (TEAMS, CONTENTS, FEEDBACK, REQUESTS):
-            count = await self._delete(table, table.c.request_id < prefix_of(before), batch)
-            deleted += count if table is REQUESTS else 0
-        minutes, hours = (MINUTES, GUARD_MINUTES), (HOURS, DAYS, GUARD_HOURS, GUARD_DAYS)
-        for table, kept in (*((each, MINUTES_KEPT) for each in minutes), *((each, HOURS_KEPT) for each in hours)):
-            async for kind in self._kinds(table):  # as its index begins with it
-                old = and_(table.c.kind == kind, table.c.at < int((now - kept).timestamp()))
-                await self._delete(table, old, batch)
-        await self._forget_folds(now, batch)
-        return deleted
-
-    async def _forget_folds(self, now: datetime, batch: int) -> None:
-        kinds = [kind async for kind in self._kinds(FOLDS)]
-        for each in chain.from_iterable(FOLDS_OF.values()):
-            before_s = int(now.timestamp()) - each.kept_s
-            for table in (FOLDED, FOLDS):  # so that none is taken for complete when it is not
-                c = table.c
-                old = and_(c.fold == each.name, c.length_s == each.length_s, c.at < before_s)
-                for condition in [old] if table is FOLDED else [and_(c.kind == kind, old) for kind in kinds]:
-                    await self._delete(table, condition, batch)
+        return await Forgetting(self, now=now or self._clock(), batch=batch).forget(before)
 
     async def fold(self, *, now: datetime | None = None) -> int:
         """Folds the sums of what is over; returns of how many spans. Several may do it at once."""
         return await Folder(self, self._clock if now is None else lambda: now).fold()
-
-    async def _kinds(self, table: Table) -> AsyncIterator[str]:
-        """Those there are, each by a look at the index."""
-        kind: str | None = ""
-        while True:
-            query = select(func.min(table.c.kind)).where(table.c.kind > kind)
-            async with border(self._deadline_s), connected(self._engine) as connection:
-                kind = await connection.scalar(query)
-            if kind is None:
-                return
-            yield kind
 
     # --- reading ---
 
@@ -332,7 +286,7 @@ class RecordStore:
             if not self.is_sqlite:  # where a late record might make a span incomplete between the two statements
                 await connection.execution_options(isolation_level="REPEATABLE READ")
                 await connection.exec_driver_sql(_SUMMING)
-            folded = {tuple(row) for row in await connection.execute(known)}
+            folded = Spans(map(tuple, await connection.execute(known)))
             if not (found := pieces(question, gap, folded)):
                 return []
             return summed(question, (await connection.execute(query.over(found))).all())
@@ -348,10 +302,9 @@ class RecordStore:
             return self._write_new(database, _new(by_id, database.known(sorted(by_id))))
 
     def _write_new(self, database: "_Sqlite", new: Sequence[Record]) -> int:
-        minutes_from_s = self._minutes_from_s()
-        batch = batch_of(new, database.last_seq(), self._names, self.metadata, minutes_from_s)
+        batch = batch_of(new, database.last_seq(), self._names, self.metadata, database.minutes_from_s())
         written = _insert(database, batch, self._clock())
-        insert_guards(database, guard_batch(new, self._names, minutes_from_s))
+        insert_guards(database, guard_batch(new, self._names, self._guards_from_s()))
         return written
 
     async def _write_server(self, by_id: Mapping[str, Record]) -> int:
@@ -359,19 +312,18 @@ class RecordStore:
             await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
             await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
             await self._make_partitions(connection, by_id)
-            known, seq = await connection.run_sync(_known, sorted(by_id))
+            known, seq, minutes_from_s = await connection.run_sync(_known, sorted(by_id))
             if not (new := _new(by_id, known)):
                 return 0
-            minutes_from_s = self._minutes_from_s()
             batch = await asyncio.to_thread(batch_of, new, seq, self._names, self.metadata, minutes_from_s)
             written = await connection.run_sync(lambda sync: _insert(_Postgres(sync), batch, self._clock()))
             if any(record.spans for record in new):
-                guards = await asyncio.to_thread(guard_batch, new, self._names, minutes_from_s)
+                guards = await asyncio.to_thread(guard_batch, new, self._names, self._guards_from_s())
                 await connection.run_sync(lambda sync: insert_guards(_Postgres(sync), guards))
             await connection.commit()
         return written
 
-    def _minutes_from_s(self) -> int:
+    def _guards_from_s(self) -> int:
         return int((self._clock() - MINUTES_KEPT).timestamp())
 
     def _condition(self, query: Query, driver: Driver | None = None, step: tuple[str, str] = ("", "")) -> Any:
@@ -414,23 +366,6 @@ class RecordStore:
             rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
             return rows
 
-    async def _delete(self, table: Table, where: Any, batch: int) -> int:
-        deleted = 0
-        keys = table.primary_key.columns
-        one = keys[0] if len(keys) == 1 else None
-        while True:
-            async with self._writing() as connection:
-                some = select(*keys).where(where).limit(batch)
-                if one is not None:
-                    done = await connection.execute(delete(table).where(one.in_(some)))
-                else:
-                    done = await connection.execute(delete(table).where(_tuple(keys).in_(some)))
-                await connection.commit()
-            deleted += done.rowcount
-            if done.rowcount < batch:
-                return deleted
-            await asyncio.sleep(0.01)  # those who write are let in
-
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
         async with border(self._writing_s), connected(self._engine, writes=True) as connection:
@@ -444,53 +379,43 @@ class RecordStore:
         for day in sorted(days - self._days):
             try:
                 async with connection.begin_nested():
-                    await _make_partition(connection, day)
+                    await make_partition(connection, day)
             except (DBAPIError, Unavailable) as error:  # of the permission, too
                 reason = error.message if isinstance(error, Unavailable) else str(error.orig)
                 log.warning("partition not made", day=day, reason=reason[:200])
             self._days.add(day)
-
-    async def _drop_partitions(self, before: datetime) -> None:
-        """Of days that are over by then. Nobody waits for it longer than `LOCK_MS`; what is in use goes next time."""
-        async with border(self._deadline_s), connected(self._engine) as connection:
-            names = await connection.scalars(text(_PARTITIONS), {"tables": [table.name for table in BY_DAY]})
-            old = [name for name in names if name[-8:].isdecimal() and name[-8:] < f"{before:%Y%m%d}"]
-        for name in sorted(old):
-            with suppress(Unavailable):
-                async with self._writing() as connection:
-                    await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
-                    await connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{name}"')
-                    await connection.commit()
 
 
 def _new(by_id: Mapping[str, Record], known: Collection[str]) -> list[Record]:
     return [by_id[id_] for id_ in sorted(by_id) if id_ not in known]
 
 
-def _known(sync: Connection, ids: Sequence[str]) -> tuple[set[str], int]:
+def _known(sync: Connection, ids: Sequence[str]) -> tuple[set[str], int, int]:
     database = _Postgres(sync)
-    return database.known(ids), database.last_seq()
+    return database.known(ids), database.last_seq(), database.minutes_from_s()
 
 
 def _insert(database: _Database, batch: Batch, now: datetime) -> int:
     """All tables in the same order, whoever writes."""
     database.add(REQUESTS, tuple(REQUESTS.c.keys()), batch.requests, "")
     database.add(TEAMS, tuple(TEAMS.c.keys()), batch.teams, STAYS)
-    for (table, _), rows in zip(LEVELS, batch.sums, strict=True):
+    for table, rows in ((MINUTES, batch.minutes), (HOURS, batch.hours)):
         database.pause()
         database.add_up(table, rows)
-        if table is HOURS:
-            for at in _late(rows, int(now.timestamp())):
-                for statement in UNFOLD:
-                    database.run(statement.format(at=at))
+    for at in _late(batch, int(now.timestamp())):
+        for statement in UNFOLD:
+            database.run(statement.format(at=at))
     return len(batch.requests)
 
 
-def _late(hours: Sequence[Row], now_s: int) -> set[int]:
-    """Those that are over; as a rule, none. The first rows are of the kind `all`, which has all of them in order."""
-    if not hours or hours[0][1] + HOUR > now_s:
-        return set()
-    return {row[1] for row in hours if row[0] == "all" and row[1] + HOUR <= now_s}
+def _late(batch: Batch, now_s: int) -> set[int]:
+    """The begins of spans that are over; as a rule, none. The first rows are of the kind `all`, which has all times in
+    order."""
+    late = {row[1] for row in batch.hours if row[0] == "all"}
+    if batch.minutes and down(batch.minutes[0][1], TEN_MINUTES) + TEN_MINUTES <= now_s:
+        spans = {down(row[1], TEN_MINUTES) for row in batch.minutes if row[0] == "all"}
+        late |= {at for at in spans if at + TEN_MINUTES <= now_s}
+    return late
 
 
 class _Sqlite(SqliteInserting):
@@ -505,6 +430,10 @@ class _Sqlite(SqliteInserting):
     def last_seq(self) -> int:
         (seq,) = self._file.execute("SELECT coalesce(max(seq), 0) FROM requests").fetchone()
         return int(seq)
+
+    def minutes_from_s(self) -> int:
+        (at,) = self._file.execute(_MINUTES_FROM).fetchone()
+        return int(at)
 
     def add_up(self, table: Table, rows: Sequence[Row]) -> None:
         self.add(table, sum_columns(), rows, growing(table, SUMMED))
@@ -529,6 +458,9 @@ class _Postgres(PostgresInserting):
         newest = "SELECT seq FROM requests ORDER BY seq DESC LIMIT 1"
         return int(self._sync.exec_driver_sql(newest).scalar() or 0)
 
+    def minutes_from_s(self) -> int:
+        return int(self._sync.exec_driver_sql(_MINUTES_FROM).scalar_one())
+
     def add_up(self, table: Table, rows: Sequence[Row]) -> None:
         """The counts of a row as one array: to take each from the JSON by itself would take three times as long."""
         width = len(KEY)
@@ -543,6 +475,8 @@ class _Postgres(PostgresInserting):
         for at in range(0, len(rows), SOME):
             super().add(table, names, rows[at : at + SOME], end)
 
+
+_MINUTES_FROM = f"SELECT at FROM request_folded WHERE fold = '{FLOOR}'"
 
 SUMMED = (*COUNTS, *BINS)
 
@@ -561,40 +495,6 @@ _SUMMING = "SELECT set_config('jit', 'off', true), set_config('work_mem', '32MB'
 """To compile a sum of so many columns takes longer than to run it; groups of many are not to go to the disk."""
 
 _KEY_TYPES = {"at": "::bigint", "status": "::integer"}
-
-_PARTITIONS = """
-SELECT child.relname FROM pg_inherits
-JOIN pg_class AS child ON child.oid = inhrelid JOIN pg_class AS parent ON parent.oid = inhparent
-WHERE parent.oid = ANY (SELECT to_regclass(name) FROM unnest(CAST(:tables AS text[])) AS name)
-"""
-
-
-def _is_attached(name: str) -> Any:
-    return text("SELECT relispartition FROM pg_class WHERE oid = to_regclass(:name)").bindparams(name=name)
-
-
-def _make_tables(connection: Connection) -> list[str]:
-    """Those that are missing; returns their names. Who may not make any can serve where there are all."""
-    there = set(inspect(connection).get_table_names())
-    missing = [table for table in TABLES.sorted_tables if table.name not in there]
-    TABLES.create_all(connection, tables=missing, checkfirst=False)
-    others = [] if connection.dialect.name == "sqlite" else [f"{table.name}_others" for table in BY_DAY]
-    for name in (missing_others := [name for name in others if name not in there]):
-        connection.exec_driver_sql(f"CREATE TABLE {name} PARTITION OF {name.removesuffix('_others')} DEFAULT")
-    return [*(table.name for table in missing), *missing_others]
-
-
-async def _make_partition(connection: AsyncConnection, day: str) -> list[str]:
-    """Of each table, if it is not there; returns the names of those that were made."""
-    made = []
-    await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
-    for create, attach in partitions(day):
-        name = create.split()[5]
-        if not await connection.scalar(_is_attached(name)):
-            await connection.exec_driver_sql(create)
-            await connection.exec_driver_sql(attach)
-            made.append(name)
-    return made
 
 
 def _id_of(driver: Driver) -> Any:
@@ -649,9 +549,3 @@ def _between(low: str, high: str, column: Any = REQUESTS.c.request_id) -> list[A
 
 def _order(column: Any, query: Query) -> Any:
     return column if query.oldest_first else column.desc()
-
-
-def _tuple(columns: Iterable[Any]) -> Any:
-    from sqlalchemy import tuple_
-
-    return tuple_(*columns)
