@@ -3,24 +3,19 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import msgspec
 import structlog
 from sqlalchemy import (
-    Connection,
     RowMapping,
     Select,
-    Subquery,
-    Table,
     func,
     select,
-    true,
-    union_all,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,31 +27,27 @@ from gateway.errors import Unavailable
 from gateway.state.database.charging import Row
 from gateway.state.database.engine import connected, engine_of, writer_beside
 from gateway.state.database.errors import border
-from gateway.state.database.inserting import STAYS, PostgresInserting, SqliteInserting, growing
+from gateway.state.database.inserting import STAYS
 from gateway.state.database.transaction import IDLE
 from gateway.state.requests.asked import Filter, Page, Query, Question, Sum, Tail
 from gateway.state.requests.filters import Driver, condition_of, driver_of, seen_condition
-from gateway.state.requests.folding import UNFOLD, Folder, folded_within
-from gateway.state.requests.folds import FLOOR, TEN_MINUTES, Spans, down
+from gateway.state.requests.folding import Folder, folded_within
+from gateway.state.requests.folds import Spans
 from gateway.state.requests.forgetting import Forgetting
 from gateway.state.requests.guard_rows import guard_batch, insert_guards
 from gateway.state.requests.making import MINUTES_KEPT, make_partition, make_tables
 from gateway.state.requests.metrics import SumsQuery, fold_of, pieces, settled, span_of, summed
-from gateway.state.requests.rows import Batch, Names, batch_of, shown, sum_columns
+from gateway.state.requests.rows import Names, batch_of, shown
+from gateway.state.requests.steps import after, between, bounds, fenced, id_of, order, records_along
 from gateway.state.requests.tables import (
-    BINS,
     CONTENTS,
-    COUNTS,
-    HOURS,
-    KEY,
     MAKING,
-    MINUTES,
     REQUESTS,
     TEAMS,
     WRITING,
-    prefix_of,
     time_of,
 )
+from gateway.state.requests.writing import PostgresRecords, SqliteRecords, insert_batch, known_of, new_of
 
 AT_ONCE = 4000
 """Records of one transaction: more would keep readers' connections and other replicas waiting."""
@@ -64,20 +55,7 @@ FIRST_WINDOW, LEAST_WINDOW, LAST_WINDOW = 2_000, 500, 8_000
 """Records that are looked through in one step."""
 BUDGET_S = 0.03
 """When a page has taken that long, it is what was found by then."""
-SOME = 200
-"""Rows of one statement for PostgreSQL, which the event loop writes down."""
-
 log = structlog.get_logger(__name__)
-
-
-class _Database(Protocol):
-    def add(self, table: Table, names: tuple[str, ...], rows: Sequence[Row], end: str) -> None: ...
-
-    def add_up(self, table: Table, rows: Sequence[Row]) -> None: ...
-
-    def run(self, statement: str) -> None: ...
-
-    def pause(self) -> None: ...
 
 
 class RecordStore:
@@ -191,11 +169,11 @@ class RecordStore:
         names = tuple(CONTENTS.c.keys())
         async with border(self._writing_s):
             if self._writer is not None:
-                await self._writer.run(lambda file: _Sqlite(file).add(CONTENTS, names, rows, STAYS))
+                await self._writer.run(lambda file: SqliteRecords(file).add(CONTENTS, names, rows, STAYS))
                 return
             async with connected(self._engine, writes=True) as connection:
                 await self._make_partitions(connection, [row[0] for row in rows])
-                await connection.run_sync(lambda sync: _Postgres(sync).add(CONTENTS, names, rows, STAYS))
+                await connection.run_sync(lambda sync: PostgresRecords(sync).add(CONTENTS, names, rows, STAYS))
                 await connection.commit()
 
     async def forget(self, before: datetime, *, now: datetime | None = None, batch: int = 500) -> int:
@@ -232,14 +210,14 @@ class RecordStore:
         if query.seen is not None and not query.seen:
             return Page(())
         await self.open()
-        low, high = _bounds(query)
+        low, high = bounds(query)
         found: list[Record] = []
         size, began_s = FIRST_WINDOW, time.perf_counter()
         until_s = began_s + budget_s
         async with border(self._deadline_s), connected(self._engine) as connection:
             while True:
                 end = None if driver.is_exact else await self._window_end(connection, driver, low, high, size, query)
-                step = (low, high) if end is None else (low, _after(end)) if query.oldest_first else (end, high)
+                step = (low, high) if end is None else (low, after(end)) if query.oldest_first else (end, high)
                 rows = self._reading(driver, step, query, query.limit - len(found) + 1)
                 got = (await connection.execute(rows)).mappings().all()
                 found += [shown(row) for row in got[: query.limit - len(found)]]
@@ -251,7 +229,7 @@ class RecordStore:
                 now_s = time.perf_counter()
                 if now_s >= until_s:
                     return Page(tuple(found), end)
-                low, high = (_after(end), high) if query.oldest_first else (low, end)
+                low, high = (after(end), high) if query.oldest_first else (low, end)
                 # Not more than can be looked through in what is left, as far as one can tell from the step before.
                 in_time = int(size * (until_s - now_s) / (now_s - began_s))
                 size, began_s = min(size * 4, LAST_WINDOW, max(in_time, LEAST_WINDOW)), now_s
@@ -294,16 +272,16 @@ class RecordStore:
     # --- within ---
 
     def _write_file(self, by_id: Mapping[str, Record], file: sqlite3.Connection) -> int:
-        database = _Sqlite(file)
+        database = SqliteRecords(file)
         try:
-            return self._write_new(database, _new(by_id, frozenset()))
+            return self._write_new(database, new_of(by_id, frozenset()))
         except sqlite3.IntegrityError:  # so seldom that nobody looks before
             database.begin_again()
-            return self._write_new(database, _new(by_id, database.known(sorted(by_id))))
+            return self._write_new(database, new_of(by_id, database.known(sorted(by_id))))
 
-    def _write_new(self, database: "_Sqlite", new: Sequence[Record]) -> int:
+    def _write_new(self, database: "SqliteRecords", new: Sequence[Record]) -> int:
         batch = batch_of(new, database.last_seq(), self._names, self.metadata, database.minutes_from_s())
-        written = _insert(database, batch, self._clock())
+        written = insert_batch(database, batch, self._clock())
         insert_guards(database, guard_batch(new, self._names, self._guards_from_s()))
         return written
 
@@ -312,14 +290,14 @@ class RecordStore:
             await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
             await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
             await self._make_partitions(connection, by_id)
-            known, seq, minutes_from_s = await connection.run_sync(_known, sorted(by_id))
-            if not (new := _new(by_id, known)):
+            known, seq, minutes_from_s = await connection.run_sync(known_of, sorted(by_id))
+            if not (new := new_of(by_id, known)):
                 return 0
             batch = await asyncio.to_thread(batch_of, new, seq, self._names, self.metadata, minutes_from_s)
-            written = await connection.run_sync(lambda sync: _insert(_Postgres(sync), batch, self._clock()))
+            written = await connection.run_sync(lambda sync: insert_batch(PostgresRecords(sync), batch, self._clock()))
             if any(record.spans for record in new):
                 guards = await asyncio.to_thread(guard_batch, new, self._names, self._guards_from_s())
-                await connection.run_sync(lambda sync: insert_guards(_Postgres(sync), guards))
+                await connection.run_sync(lambda sync: insert_guards(PostgresRecords(sync), guards))
             await connection.commit()
         return written
 
@@ -340,21 +318,21 @@ class RecordStore:
         """The records of a step that fit, along the driver."""
         condition = self._condition(query, driver, step)
         if self.is_sqlite or driver.column is None or (driver.is_exact and driver.column != "team"):
-            along = _along(driver, step).where(condition)
-            return along.order_by(_order(_id_of(driver), query)).limit(limit)
-        some = _fenced(driver, step, query)
+            found = records_along(driver, step).where(condition)
+            return found.order_by(order(id_of(driver), query)).limit(limit)
+        some = fenced(driver, step, query)
         rows: Select[Any] = select(some.c.record, some.c.request_id).where(ClauseAdapter(some).traverse(condition))
-        return rows.order_by(_order(some.c.request_id, query)).limit(limit)
+        return rows.order_by(order(some.c.request_id, query)).limit(limit)
 
     async def _window_end(
         self, connection: AsyncConnection, driver: Driver, low: str, high: str, size: int, query: Query
     ) -> str | None:
         """The id at which so many records were looked through; None: there are fewer."""
-        column = _id_of(driver)
+        column = id_of(driver)
         where = TEAMS.c.team if driver.column == "team" else REQUESTS.c[driver.column] if driver.column else None
         ends: list[str] = []
         for value in driver.values or (None,):
-            some = select(column).where(*_between(low, high, column)).order_by(_order(column, query))
+            some = select(column).where(*between(low, high, column)).order_by(order(column, query))
             some = some if where is None else some.where(where == value)
             if end := await connection.scalar(some.limit(1).offset(size // max(1, len(driver.values)))):
                 ends.append(end)
@@ -386,166 +364,5 @@ class RecordStore:
             self._days.add(day)
 
 
-def _new(by_id: Mapping[str, Record], known: Collection[str]) -> list[Record]:
-    return [by_id[id_] for id_ in sorted(by_id) if id_ not in known]
-
-
-def _known(sync: Connection, ids: Sequence[str]) -> tuple[set[str], int, int]:
-    database = _Postgres(sync)
-    return database.known(ids), database.last_seq(), database.minutes_from_s()
-
-
-def _insert(database: _Database, batch: Batch, now: datetime) -> int:
-    """All tables in the same order, whoever writes."""
-    database.add(REQUESTS, tuple(REQUESTS.c.keys()), batch.requests, "")
-    database.add(TEAMS, tuple(TEAMS.c.keys()), batch.teams, STAYS)
-    for table, rows in ((MINUTES, batch.minutes), (HOURS, batch.hours)):
-        database.pause()
-        database.add_up(table, rows)
-    for at in _late(batch, int(now.timestamp())):
-        for statement in UNFOLD:
-            database.run(statement.format(at=at))
-    return len(batch.requests)
-
-
-def _late(batch: Batch, now_s: int) -> set[int]:
-    """The begins of spans that are over; as a rule, none. The first rows are of the kind `all`, which has all times in
-    order."""
-    late = {row[1] for row in batch.hours if row[0] == "all"}
-    if batch.minutes and down(batch.minutes[0][1], TEN_MINUTES) + TEN_MINUTES <= now_s:
-        spans = {down(row[1], TEN_MINUTES) for row in batch.minutes if row[0] == "all"}
-        late |= {at for at in spans if at + TEN_MINUTES <= now_s}
-    return late
-
-
-class _Sqlite(SqliteInserting):
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        super().__init__(connection)
-        self._file = connection
-
-    def known(self, ids: Sequence[str]) -> set[str]:
-        query = "SELECT request_id FROM requests WHERE request_id IN (SELECT value FROM json_each(?))"
-        return {id_ for (id_,) in self._file.execute(query, (msgspec.json.encode(ids).decode(),))}
-
-    def last_seq(self) -> int:
-        (seq,) = self._file.execute("SELECT coalesce(max(seq), 0) FROM requests").fetchone()
-        return int(seq)
-
-    def minutes_from_s(self) -> int:
-        (at,) = self._file.execute(_MINUTES_FROM).fetchone()
-        return int(at)
-
-    def add_up(self, table: Table, rows: Sequence[Row]) -> None:
-        self.add(table, sum_columns(), rows, growing(table, SUMMED))
-
-    def run(self, statement: str) -> None:
-        self._file.execute(statement)
-
-
-class _Postgres(PostgresInserting):
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        self._sync = connection
-
-    def known(self, ids: Sequence[str]) -> set[str]:
-        some = "request_id >= $2 AND request_id <= $3"  # so that only their partitions are looked at
-        asked = "request_id IN (SELECT jsonb_array_elements_text($1::text::jsonb))"
-        parameters = (msgspec.json.encode(ids).decode(), min(ids), max(ids))
-        query = f"SELECT request_id FROM requests WHERE {asked} AND {some}"
-        return set(self._sync.exec_driver_sql(query, parameters).scalars())
-
-    def last_seq(self) -> int:
-        newest = "SELECT seq FROM requests ORDER BY seq DESC LIMIT 1"
-        return int(self._sync.exec_driver_sql(newest).scalar() or 0)
-
-    def minutes_from_s(self) -> int:
-        return int(self._sync.exec_driver_sql(_MINUTES_FROM).scalar_one())
-
-    def add_up(self, table: Table, rows: Sequence[Row]) -> None:
-        """The counts of a row as one array: to take each from the JSON by itself would take three times as long."""
-        width = len(KEY)
-        for at in range(0, len(rows), SOME):
-            data = [[*row[:width], f"{{{','.join(map(str, row[width:]))}}}"] for row in rows[at : at + SOME]]
-            self._sync.exec_driver_sql(_adding_up(table), (msgspec.json.encode(data).decode(),))
-
-    def run(self, statement: str) -> None:
-        self._sync.exec_driver_sql(statement)
-
-    def add(self, table: Table, names: tuple[str, ...], rows: Sequence[Row], end: str) -> None:
-        for at in range(0, len(rows), SOME):
-            super().add(table, names, rows[at : at + SOME], end)
-
-
-_MINUTES_FROM = f"SELECT at FROM request_folded WHERE fold = '{FLOOR}'"
-
-SUMMED = (*COUNTS, *BINS)
-
-
-@lru_cache
-def _adding_up(table: Table) -> str:
-    keys = [f"(row ->> {number}){_KEY_TYPES.get(name, '')}" for number, name in enumerate(KEY)]
-    counts = [f"counts[{number}]" for number in range(1, len(SUMMED) + 1)]
-    rows = f"SELECT row, (row ->> {len(KEY)})::bigint[] AS counts FROM jsonb_array_elements($1::text::jsonb) AS row"
-    columns = ", ".join(sum_columns())
-    query = f"SELECT {', '.join([*keys, *counts])} FROM ({rows} OFFSET 0) AS rows"
-    return f"INSERT INTO {table.name} ({columns}) {query} {growing(table, SUMMED)}"
-
-
 _SUMMING = "SELECT set_config('jit', 'off', true), set_config('work_mem', '32MB', true)"
 """To compile a sum of so many columns takes longer than to run it; groups of many are not to go to the disk."""
-
-_KEY_TYPES = {"at": "::bigint", "status": "::integer"}
-
-
-def _id_of(driver: Driver) -> Any:
-    return TEAMS.c.request_id if driver.column == "team" else REQUESTS.c.request_id
-
-
-def _along(driver: Driver, step: tuple[str, str]) -> Select[Any]:
-    """The records of a step."""
-    query = select(REQUESTS.c.record, REQUESTS.c.request_id).where(*_between(*step))
-    if driver.column != "team":
-        return query
-    joined = TEAMS.join(REQUESTS, TEAMS.c.request_id == REQUESTS.c.request_id)
-    return query.select_from(joined).where(TEAMS.c.team == driver.values[0], *_between(*step, TEAMS.c.request_id))
-
-
-def _fenced(driver: Driver, step: tuple[str, str], query: Query) -> Subquery:
-    """The same for PostgreSQL, which guesses how many records will fit and, where it guesses wrong, looks at those that
-    are not along the driver, too. What has an offset it takes as it is."""
-    if driver.column == "team":
-        ids = select(TEAMS.c.request_id).where(TEAMS.c.team == driver.values[0], *_between(*step, TEAMS.c.request_id))
-        few = ids.order_by(_order(TEAMS.c.request_id, query)).offset(0).subquery("few")
-        one = (
-            select(REQUESTS).where(REQUESTS.c.request_id == few.c.request_id, *_between(*step)).offset(0).lateral("one")
-        )
-        columns = [few.c.request_id, *(column for column in one.c if column.name != "request_id")]
-        return select(*columns).select_from(few.join(one, true())).subquery("step")
-    column = REQUESTS.c[str(driver.column)]
-    in_order = select(REQUESTS).where(*_between(*step)).order_by(_order(REQUESTS.c.request_id, query)).offset(0)
-    rows = [in_order.where(column == value) for value in driver.values]
-    return union_all(*rows).subquery("step") if len(rows) > 1 else rows[0].subquery("step")
-
-
-def _bounds(query: Query) -> tuple[str, str]:
-    """The ids between which the page lies: from, and before; empty: open."""
-    low = prefix_of(query.since) if query.since is not None else ""
-    high = prefix_of(query.until) if query.until is not None else ""
-    if query.before is not None and query.oldest_first:
-        low = max(low, _after(query.before))
-    elif query.before is not None:
-        high = min(high or query.before, query.before)
-    return low, high
-
-
-def _after(id_: str) -> str:
-    """Comes after the id, and before all others that do."""
-    return f"{id_} "
-
-
-def _between(low: str, high: str, column: Any = REQUESTS.c.request_id) -> list[Any]:
-    return [*([column >= low] if low else []), *([column < high] if high else [])]
-
-
-def _order(column: Any, query: Query) -> Any:
-    return column if query.oldest_first else column.desc()
