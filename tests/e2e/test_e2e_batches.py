@@ -252,8 +252,10 @@ async def test_of_two_replicas_one_is_held_up(start, shared_database, provider, 
 
     other = start(shared_database)
     async with client_of(other, token) as client:
-        done = await reached(client, batch, lambda told: told.status == "completed")
-        one.process.send_signal(signal.SIGCONT)
+        try:
+            done = await reached(client, batch, lambda told: told.status == "completed")
+        finally:
+            one.process.send_signal(signal.SIGCONT)
         told = [await content(client, id_) for id_ in (done.output_file_id, done.error_file_id)]
     async with client_of(one, token) as client:
         again = await made(client)
