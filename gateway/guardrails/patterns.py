@@ -162,7 +162,8 @@ class Patterns:
         plain = plain_of(text[start:], is_growing=True)
         if plain is None:
             return self._open_from(text, start)
-        return plain.begin(self._open_from(plain.text, 0)) + start
+        # Of what cannot be seen there may be any amount, and all of it would be looked at again with each piece.
+        return max(plain.begin(self._open_from(plain.text, 0)) + start, len(text) - MAX_GROWING)
 
     def _open_from(self, text: str, start: int) -> int:
         size = len(text)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.wire.repeats import has_repeats
+
 ASKED = (
     *("system", "instructions", "messages", "input", "prompt", "suffix", "query", "documents", "texts"),
     *("contents", "systemInstruction", "system_instruction", "text", "inputs", "message", "instances"),
@@ -119,12 +121,13 @@ class Wording:
 
 
 def opened_json(spot: Spot) -> Inside | None:
-    """None: it is no JSON object or list, and is looked at as it stands."""
+    """None: it is no JSON object or list, or not all of it would be seen. It is looked at as it stands."""
     try:
-        value = _decode(spot.text)
+        data = spot.text.encode()
+        value = _decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return None
-    return Inside(spot, value) if isinstance(value, dict | list) else None
+    return Inside(spot, value) if isinstance(value, dict | list) and not has_repeats(data, value) else None
 
 
 def request_spots(fields: Mapping[str, Any], *, last_only: bool = False) -> Iterator[Spot]:
