@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.wire.sealed_words import SEALED, Place, opened
+
 ASKED = (
     *("system", "instructions", "messages", "input", "prompt", "suffix", "query", "documents", "texts"),
     *("contents", "systemInstruction", "system_instruction", "text", "inputs", "message", "instances"),
@@ -200,6 +202,8 @@ def _spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
             if isinstance(inner, str):
                 if inner and (key not in UNTOUCHED or _is_document(key, value)):
                     yield Spot(role, inner, value, key, key in JSON_TEXTS)
+                elif inner and key == SEALED:
+                    yield from _sealed_spots(value, role, depth)
             elif inner is None or key in UNTOUCHED:
                 continue
             elif key in FREE and isinstance(inner, dict):
@@ -213,6 +217,12 @@ def _spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
                     yield Spot(role, inner, value, index)
             else:
                 yield from _spots(inner, role, depth + 1)
+
+
+def _sealed_spots(item: dict[str, Any], role: str, depth: int) -> Iterator[Spot]:
+    if (found := opened(item)) is not None:
+        for spot in _spots(found.value, role, depth + 1):
+            yield spot._replace(holder=Place(spot.holder, found.seal))
 
 
 def too_deep() -> TooManyTexts:
