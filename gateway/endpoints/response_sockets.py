@@ -120,7 +120,7 @@ class _Connection:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._turns = Turns(endpoint.room)
+        self._turns = Turns(endpoint.room, owner=owner)
         self._waiting: deque[bytes] = deque()
         self._until = asyncio.get_running_loop().time() + endpoint.lasts_s
         self._left = asyncio.Event()

@@ -37,6 +37,7 @@ AT_ONCE = 8
 MAX_SHOWN_BYTES = 4 * 1024 * 1024
 MAX_LOOKED_UP = 500
 """Items that one call may refer to."""
+_LISTS = ("input", "tools")
 _REFERENCE = b'"item_reference"'
 _text = msgspec.json.Decoder(str | None)
 _encode = msgspec.json.encode
@@ -89,13 +90,10 @@ class ContinueMiddleware:
             ) from None
 
     async def _continued(self, call: Call, caller: Caller | None, before: AccountObject | None) -> Call:
+        for name in _LISTS:
+            if (listed := call.fields.get(name)) is not None and len(memoryview(listed)) > LARGE:
+                await _refuse_long(name, listed)
         given = call.fields.get("input")
-        if (
-            given is not None
-            and len(memoryview(given)) > LARGE
-            and await beside(LARGE + 1, lambda: has_more_items(given))
-        ):
-            raise BadRequest(f"input has more than {MAX_ITEMS:,} items; send fewer, larger ones", param="input")
         refers = given is not None and _REFERENCE in bytes(given)
         if before is not None and before.account != HERE:
             previous = msgspec.Raw(_encode(before.provider_id))
@@ -392,6 +390,11 @@ def _fits(shown: Mapping[str, Any], query: Mapping[str, str]) -> bool:
     metadata = shown.get("metadata") or {}
     wanted = {name[9:-1]: value for name, value in query.items() if name.startswith("metadata[") and name[-1] == "]"}
     return query.get("model", shown.get("model")) == shown.get("model") and wanted.items() <= metadata.items()
+
+
+async def _refuse_long(name: str, given: msgspec.Raw) -> None:
+    if await beside(LARGE + 1, lambda: has_more_items(given)):
+        raise BadRequest(f"{name} has more than {MAX_ITEMS:,} items; send fewer, larger ones", param=name)
 
 
 def _refuse_conversation(call: Call) -> None:
