@@ -3,6 +3,7 @@
 What names a model is that model's: it is checked, limited and billed as anywhere else. The rest is the account's.
 """
 
+import re
 from collections.abc import Collection, Sequence
 
 import msgspec
@@ -22,7 +23,10 @@ from gateway.wire.realtime import named_in
 
 NOTHING_KNOWN = ObjectType(kind=ObjectKind.FILE)
 """Whatever is asked for: no ids are looked for in it, of any kind."""
-_BLANK = b"\xef\xbb\xbf \t\r\n\x00"
+_BLANK = b"\xef\xbb\xbf\xff\xfe \t\r\n\x00"
+"""And what marks the order of bytes: JSON is read in UTF-16 and UTF-32 as well."""
+_KIND = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
+"""Source: RFC 6838, section 4.2."""
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
@@ -105,9 +109,12 @@ def _refuse_disguised(body: RawBody) -> None:
     """What names a model, or a file of somebody's, must not pass as something in which nobody looks for that: there are
     servers that read any body as JSON."""
     kind = body.content_type.partition(";")[0].strip().lower()
+    if not _KIND.fullmatch(kind):
+        raise BadRequest("the content type is none: one type, as application/json", param="content-type")
     if kind.startswith("multipart/") or kind == "application/x-www-form-urlencoded":
         raise BadRequest("a form has to be multipart/form-data", param="content-type")
-    if "json" in kind or body.beginning.lstrip(_BLANK).startswith((b"{", b"[")):
+    beginning = body.beginning.lstrip(_BLANK)
+    if "json" in kind or beginning.startswith((b"{", b"[")) or (body.beginning and not beginning):
         raise BadRequest("JSON has to come as application/json", param="content-type")
 
 

@@ -268,6 +268,12 @@ async def test_no_model_is_asked_that_the_caller_may_not_use(gateway, body, quer
         ("application/jsonl", b""),
         ("application/x-www-form-urlencoded", b"model=own"),
         ("multipart/mixed; boundary=b", b'--b\r\n\r\n{"model":"own"}\r\n--b--'),
+        ("text/plain", '\ufeff{"model":"own"}'.encode("utf-16-le")),
+        ("text/plain", '\ufeff{"model":"own"}'.encode("utf-16-be")),
+        ("text/plain", '\ufeff{"model":"own"}'.encode("utf-32-le")),
+        ("text/plain", b" " * 2 * 1024 * 1024 + b'{"model":"own"}'),
+        ("text/plain, multipart/form-data; boundary=b", b'--b\r\n\r\n{"model":"own"}\r\n--b--'),
+        ("x", b"y"),
     ],
 )
 async def test_a_body_is_not_what_nobody_looks_into(gateway, kind, body):
@@ -296,6 +302,20 @@ async def test_files_of_others_cannot_be_named(gateway):
 
     named = {"file_id": "file-1"}
     statuses = [(await ask(app, "POST", "/vector_stores/vs_1/files", named, who=who)).status for who in (BO, ANA)]
+
+    assert statuses == [404, 200]
+
+
+@pytest.mark.parametrize("name", ["file_id", "file_ids[]", "image[file_id]"])
+async def test_files_of_others_cannot_be_named_in_a_form(gateway, name):
+    """OpenAI copies a file into a container by a form as well as by JSON."""
+    app = gateway(told(id="file-1"), accounts=[account(users=["team:everyone"])])
+    kind, form = form_of([FormPart("purpose", b"batch"), FormPart("file", b"{}", "a", "text/plain")], "b")
+    await request(app, "POST", "/v1/files", form, headers={**ANA, "content-type": kind})
+
+    kind, form = form_of([FormPart(name, b"file-1")], "b")
+    headers = {"content-type": kind}
+    statuses = [(await ask(app, "POST", "/vector_stores/vs_1", form, who=who, **headers)).status for who in (BO, ANA)]
 
     assert statuses == [404, 200]
 
