@@ -25,13 +25,15 @@ from gateway.proxy.asgi import ASGIApp, Message
 from gateway.proxy.exchange import KEY, Exchange
 from gateway.proxy.kept import Shelf
 from gateway.proxy.responder import Responder
-from gateway.proxy.session_keys import with_key
+from gateway.proxy.session_keys import SessionKey, with_key
 from gateway.proxy.writer import ResponseWriter
 from gateway.wire.headers import HEADER
 from gateway.wire.session_config import ACTIONS, ANY_CALL, CALL_ID, CALLS, HANGUP, config_of, hears_only
 
 MAX_HEARD = 1000
 """Calls at once."""
+SHARE_OF_ONE = 4
+"""One of so many that may go on at once is the most of one caller: nobody has to be there for one to last."""
 ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _LOCATION = re.compile(r"/realtime/calls/([A-Za-z0-9_-]{1,200})\Z")
 
@@ -72,6 +74,8 @@ class CallResponder(Part):
         self.ask = ask
         self.max_heard = max_heard
         self._heard: set[asyncio.Task[None]] = set()
+        self._places: dict[object, str] = {}
+        """Of calls that are begun or heard, with whose each is."""
 
     def running(self) -> AbstractAsyncContextManager[object]:
         return ending_with(self._close)
@@ -83,7 +87,7 @@ class CallResponder(Part):
         """
         Raises:
             NotFound: the call is somebody else's.
-            Overloaded: too many are heard.
+            Overloaded: too many are heard, of all or of the caller.
             GatewayError: it cannot be begun, or not be heard.
         """
         call, choice, key = exchange.call, exchange.choice, exchange.session_key
@@ -92,8 +96,33 @@ class CallResponder(Part):
         known = call.request.path_params.get("id")
         if known is not None:
             await self._check(known, exchange)
-        if len(self._heard) >= self.max_heard:
+        place = self._place(owner_of(exchange))
+        try:
+            held = await self._asked(exchange, call, choice, key)
+        except BaseException:
+            del self._places[place]
+            raise
+        # Once there is a call, it is heard, whether anybody waits for the answer or not.
+        assert exchange.call is not None
+        id_ = await asyncio.shield(self._begun(exchange, exchange.call, known, place))
+        headers = [(b"content-type", held.content_type.encode(*HEADER)), (b"content-length", b"%d" % len(held.body))]
+        if known is None:
+            headers.append((b"location", f"/v1{CALLS}/{id_}".encode()))
+        await writer.start(held.status, headers)
+        await writer.finish(held.body)
+
+    def _place(self, owner: str) -> object:
+        """Taken before the provider is asked: of many that begin at once, no more than that do."""
+        if len(self._places) >= self.max_heard:
             raise Overloaded(f"{self.max_heard} calls are under way; try again later", retry_after_s=5)
+        most = max(1, self.max_heard // SHARE_OF_ONE)
+        if sum(each == owner for each in self._places.values()) >= most:
+            raise Overloaded(f"{most} calls of yours are under way; end one of them", retry_after_s=5)
+        place = object()
+        self._places[place] = owner
+        return place
+
+    async def _asked(self, exchange: Exchange, call: Call, choice: Choice, key: SessionKey | None) -> HeldAnswer:
         if key is not None:
             exchange.choice = with_key(choice, key)
             exchange.call = call = msgspec.structs.replace(call, provider_key=key.authorization)
@@ -101,13 +130,7 @@ class CallResponder(Part):
             exchange.call = call = _configured(call)
         held = HeldAnswer(exchange)
         await self.responder.respond(exchange, held)
-        # Once there is a call, it is heard, whether anybody waits for the answer or not.
-        id_ = await asyncio.shield(self._begun(exchange, call, known))
-        headers = [(b"content-type", held.content_type.encode(*HEADER)), (b"content-length", b"%d" % len(held.body))]
-        if known is None:
-            headers.append((b"location", f"/v1{CALLS}/{id_}".encode()))
-        await writer.start(held.status, headers)
-        await writer.finish(held.body)
+        return held
 
     async def _check(self, id_: str, exchange: Exchange) -> None:
         """One that comes in by SIP is told of elsewhere: it is whose who accepts it first."""
@@ -119,29 +142,32 @@ class CallResponder(Part):
         if found is not None and not found.is_seen_by(exchange.caller):
             raise not_found(ObjectKind.CALL, id_)
 
-    async def _begun(self, exchange: Exchange, call: Call, known: str | None) -> str:
+    async def _begun(self, exchange: Exchange, call: Call, known: str | None, place: object) -> str:
         attempt = exchange.attempt
         assert attempt is not None
         target = attempt.target
         told = _LOCATION.search(attempt.headers.get("location", "").partition("?")[0])
         id_ = known or (told[1] if told is not None else None)
         if id_ is None:
+            del self._places[place]
             raise BrokeOff("the provider did not say which call it has begun")
         try:
             of = (ObjectKind.CALL, id_, exchange.caller)
             kept = await self.shelf.objects.remember(self.shelf.place(*of, target=target.name, account=target.account))
-            await self._listen(exchange, call, target, id_)
+            await self._listen(exchange, call, target, id_, place)
         except BaseException:
+            self._places.pop(place, None)
             await self._hang_up(target, id_)
             raise
         return kept.id
 
-    async def _listen(self, asked: Exchange, call: Call, target: Target, id_: str) -> None:
+    async def _listen(self, asked: Exchange, call: Call, target: Target, id_: str, place: object) -> None:
         """Returns when what is said is heard. Raises GatewayError: it is not."""
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._run(asked, call, target, id_, begun))
         self._heard.add(task)
         task.add_done_callback(self._heard.discard)
+        task.add_done_callback(lambda _: self._places.pop(place, None))
         await begun
 
     async def _run(self, asked: Exchange, call: Call, target: Target, id_: str, begun: "asyncio.Future[None]") -> None:
@@ -193,6 +219,10 @@ class CallResponder(Part):
             task.cancel()
         if self._heard:
             await asyncio.wait(tuple(self._heard))
+
+
+def owner_of(exchange: Exchange) -> str:
+    return exchange.caller.subject if exchange.caller is not None else ""
 
 
 def _configured(call: Call) -> Call:
