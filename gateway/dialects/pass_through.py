@@ -4,7 +4,7 @@ What names a model is that model's: it is checked, limited and billed as anywher
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -17,6 +17,7 @@ from gateway.dialects.fields import form_model, largest, model_of
 from gateway.dialects.forms import MAX_FORM_BYTES
 from gateway.dialects.openai import BYTES_PER_TOKEN
 from gateway.errors import BadRequest, MethodNotAllowed
+from gateway.wire.hiding import HidingReading
 from gateway.wire.pass_through import METHODS, PASS_THROUGH, ROUTE, passed_path
 from gateway.wire.passing import PassingReading
 from gateway.wire.realtime import named_in
@@ -40,7 +41,22 @@ _usage = msgspec.json.Decoder()
 
 
 class PassedReading(PassingReading):
-    """Of answers that tell of their usage as OpenAI's do, or not at all."""
+    """Of answers that tell of their usage as OpenAI's do, or not at all.
+
+    Args:
+        secrets: that the caller is not shown: some servers repeat the headers they were sent.
+    """
+
+    def __init__(self, head: Head, *, secrets: Iterable[bytes] = ()) -> None:
+        super().__init__(head)
+        self._hiding = HidingReading(secrets)
+
+    def feed(self, data: bytes) -> bytes:
+        return self._hiding.feed(super().feed(data))
+
+    def end(self) -> bytes:
+        super().end()
+        return self._hiding.end()
 
     def look(self, data: bytes) -> None:
         told = _told.decode(data)
@@ -88,7 +104,8 @@ class PassThrough(OpenAIErrors):
 def _model(request: Request) -> str | None:
     """Which the body names; None: none. Raises BadRequest: one is named where it would go unseen."""
     try:
-        elsewhere = any(name.lower() == "model" for name, _ in named_in(request.query))
+        # Which some servers read as two fields, where others read one.
+        elsewhere = any(name.lower() == "model" for name, _ in named_in(request.query.replace(b";", b"&")))
     except ValueError as error:
         raise BadRequest("the query cannot be read: it has too many fields") from error
     if elsewhere:

@@ -146,6 +146,20 @@ async def test_an_answer_that_tells_no_usage_is_estimated(gateway, sink, until):
     assert (sink.records[0].usage.estimated, sink.records[0].usage.output) == (True, 5)
 
 
+@pytest.mark.parametrize("cut", [1, 30, 45, 60])
+async def test_the_accounts_key_is_not_shown_by_a_server_that_repeats_it(gateway, cut):
+    """Some show all headers that they were sent. Lengths stay true."""
+    said = b'{"headers": {"authorization": "Bearer key-of-the-provider", "x": "application/json"}}'
+    hidden = said.replace(b"Bearer key-of-the-provider", b"*" * 26)
+    head = {"content-type": "application/json", "content-length": str(len(said))}
+    app = gateway((200, [said[:cut], said[cut:]], head), (200, [b"data: " + said + b"\n\n"]))
+
+    whole = await ask(app, "GET", "/vector_stores")
+    stream = await ask(app, "POST", "/fim/completions", {"model": "big", "stream": True})
+
+    assert (whole.body, stream.body) == (hidden, b"data: " + hidden + b"\n\n")
+
+
 async def test_forms_and_other_bodies_pass(gateway):
     app = gateway(told(id="v"))
     kind, form = form_of([FormPart("model", b"oa/big"), FormPart("f", b"\0\1", "a.png", "image/png")], "b")
@@ -248,6 +262,7 @@ async def test_accounts_are_for_those_who_may_use_them(gateway):
         ({"MODEL": "own"}, "", 400),
         ({}, "?model=own", 400),
         ({"model": "big"}, "?Model=own", 400),
+        ({}, "?a;model=own", 400),
     ],
 )
 async def test_no_model_is_asked_that_the_caller_may_not_use(gateway, body, query, status):
