@@ -59,5 +59,3 @@ def opened(item: dict[str, Any]) -> Opened | None:
         item[SEALED] = REASONING + urlsafe_b64encode(_encode(said)).decode()
 
     return Opened(said.get("blocks"), seal)
-
-

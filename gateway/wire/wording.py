@@ -39,6 +39,8 @@ UNTOUCHED = frozenset(
     }
 )
 """What stands under these is no wording: it would break if it were changed."""
+_OF_LISTS = "data"
+"""What a list has in OpenAI's APIs stands under the name that is a file's elsewhere: that is a text, this is none."""
 JSON_TEXTS = frozenset({"arguments", "partial_json"})
 """Text that is JSON itself: what a tool is called with."""
 FREE = frozenset({"input", "args", "response", "parsed_arguments", "structuredContent"})
@@ -204,7 +206,7 @@ def _spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
                     yield Spot(role, inner, value, key, key in JSON_TEXTS)
                 elif inner and key == SEALED:
                     yield from _sealed_spots(value, role, depth)
-            elif inner is None or key in UNTOUCHED:
+            elif inner is None or (key in UNTOUCHED and key != _OF_LISTS):
                 continue
             elif key in FREE and isinstance(inner, dict):
                 yield from free_spots(inner, role, depth + 1)

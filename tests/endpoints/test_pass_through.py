@@ -321,6 +321,48 @@ async def test_files_of_others_cannot_be_named(gateway):
     assert statuses == [404, 200]
 
 
+@pytest.fixture
+def guarded(gateway):
+    """With words that may be neither asked for nor answered."""
+    words = {"name": "words", "operation": "validate", "enforcing_strategy": "enforce", "config": {"words": ["zebra"]}}
+    group = {
+        "type": "provider-account/guardrail-config-group",
+        "name": "safety",
+        "integrations": [{"type": "integration/guardrail-config/word-list", **words}],
+    }
+    hooks = {f"{hook}_guardrails": ["safety/words"] for hook in ("llm_input", "llm_output")}
+    others = {f"mcp_tool_{hook}_invoke_guardrails": [] for hook in ("pre", "post")}
+    target = {"conditions": {"model": {"condition": "in", "values": ["*"]}}}
+    rules = {"type": "gateway-guardrails-config", "rules": [{"id": "r", "when": {"target": target}, **hooks, **others}]}
+    return lambda *replies: gateway(*replies, more=[group, rules])
+
+
+@pytest.mark.parametrize("named", [{}, {"model": "big"}])
+async def test_guardrails_look_at_what_is_passed_on(guarded, named):
+    """And not alone at what names a model: another shape, or another API, is a way around them."""
+    app = guarded(told(found="a zebra"), told(found="a horse"))
+
+    asked = [await ask(app, "POST", "/vector_stores/vs/search", {**named, "query": q}) for q in ("zebra", "x", "y")]
+    form = form_of([FormPart("prompt", b"a zebra")], "b")
+    asked += [await ask(app, "POST", "/videos", form[1], **{"content-type": form[0]})]
+    asked += [await ask(app, "PUT", "/videos/v", b"\0zebra", **{"content-type": "image/png"})]
+
+    assert [answer.status for answer in asked] == [400, 400, 200, 400, 400]
+    assert [request.body[-10:] for request in app.network.requests] == [b'query":"x"}'[-10:], b'query":"y"}'[-10:]]
+
+
+async def test_what_is_read_of_an_account_is_looked_at(guarded):
+    app = guarded(
+        told(data=["zebra"]), told(data=["horse"]), (204, [], {}), (200, [b"\0"], {"content-type": "image/png"})
+    )
+
+    asked = [await ask(app, "GET", "/vector_stores") for _ in range(2)]
+    asked += [await ask(app, "DELETE", "/vector_stores/vs"), await ask(app, "GET", "/videos/v")]
+
+    assert [(answer.status, answer.body[-7:]) for answer in asked[1:]] == [(200, b'orse"]}'), (204, b""), (200, b"\0")]
+    assert asked[0].status == 400
+
+
 @pytest.mark.parametrize("name", ["file_id", "file_ids[]", "image[file_id]"])
 async def test_files_of_others_cannot_be_named_in_a_form(gateway, name):
     """OpenAI copies a file into a container by a form as well as by JSON."""

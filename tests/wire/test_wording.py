@@ -66,10 +66,22 @@ def test_what_is_said(fields, found):
     assert sorted(texts(fields)) == sorted(found)
 
 
+def test_a_list_of_answers_is_looked_into():
+    """Whatever is found in a store, and the prompt that a picture was made of in the end."""
+    found = {"data": [{"b64_json": "aaaa", "revised_prompt": "a"}, {"content": [{"type": "text", "text": "b"}]}, "c"]}
+    embedded = {"data": [{"embedding": [0.1], "index": 0}], "object": "list"}
+
+    assert [spot.text for spot in answer_spots(found)] == ["a", "b", "c"]
+    assert [*answer_spots(embedded)] == []
+
+
 SUMMARY = "gateway:summary:bWFpbCBhbmE="
-THOUGHTS = "gateway:reasoning:" + base64.urlsafe_b64encode(
-    b'{"blocks":[{"type":"thinking","thinking":"mail ana","signature":"s"}],"extras":{"c":{"google":"t"}}}'
-).decode()
+THOUGHTS = (
+    "gateway:reasoning:"
+    + base64.urlsafe_b64encode(
+        b'{"blocks":[{"type":"thinking","thinking":"mail ana","signature":"s"}],"extras":{"c":{"google":"t"}}}'
+    ).decode()
+)
 
 
 def test_words_that_anybody_can_seal_are_said():
