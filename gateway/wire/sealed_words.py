@@ -1,4 +1,4 @@
-"""Words within `encrypted_content` that the gateway has written there itself: in base64, so that anybody can write them.
+"""Words within `encrypted_content` that the gateway has written there itself: in base64, so that anybody can.
 
 A model is told them as it is told the rest, and so they are looked at, and changed, as the rest.
 """
