@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -20,13 +20,12 @@ from gateway.contract.objects import AccountObject, ObjectAsk, ObjectKind, not_f
 from gateway.contract.part import Figure, Part, ending_with, gauge
 from gateway.contract.request import FormPart
 from gateway.errors import BrokeOff, GatewayError, NotFound, Overloaded
-from gateway.proxy.account import HeldAnswer
-from gateway.proxy.asgi import ASGIApp, Message
+from gateway.proxy.asgi import ASGIApp, Message, receiving
 from gateway.proxy.exchange import KEY, Exchange
 from gateway.proxy.kept import Shelf
 from gateway.proxy.responder import Responder
-from gateway.proxy.session_keys import SessionKey, with_key
-from gateway.proxy.writer import ResponseWriter
+from gateway.proxy.session_keys import with_key
+from gateway.proxy.writer import HeldAnswer, ResponseWriter
 from gateway.wire.headers import HEADER
 from gateway.wire.session_config import ACTIONS, ANY_CALL, CALL_ID, CALLS, HANGUP, config_of, hears_only
 
@@ -73,9 +72,9 @@ class CallResponder(Part):
         self.shelf = shelf
         self.ask = ask
         self.max_heard = max_heard
+        self._open: set[Exchange] = set()
+        """Requests of which a call is being begun, or is heard."""
         self._heard: set[asyncio.Task[None]] = set()
-        self._places: dict[object, str] = {}
-        """Of calls that are begun or heard, with whose each is."""
 
     def running(self) -> AbstractAsyncContextManager[object]:
         return ending_with(self._close)
@@ -96,41 +95,30 @@ class CallResponder(Part):
         known = call.request.path_params.get("id")
         if known is not None:
             await self._check(known, exchange)
-        place = self._place(owner_of(exchange))
-        try:
-            held = await self._asked(exchange, call, choice, key)
-        except BaseException:
-            del self._places[place]
-            raise
-        # Once there is a call, it is heard, whether anybody waits for the answer or not.
-        assert exchange.call is not None
-        id_ = await asyncio.shield(self._begun(exchange, exchange.call, known, place))
-        headers = [(b"content-type", held.content_type.encode(*HEADER)), (b"content-length", b"%d" % len(held.body))]
-        if known is None:
-            headers.append((b"location", f"/v1{CALLS}/{id_}".encode()))
-        await writer.start(held.status, headers)
-        await writer.finish(held.body)
-
-    def _place(self, owner: str) -> object:
-        """Taken before the provider is asked: of many that begin at once, no more than that do."""
-        if len(self._places) >= self.max_heard:
+        if len(self._open) >= self.max_heard:
             raise Overloaded(f"{self.max_heard} calls are under way; try again later", retry_after_s=5)
         most = max(1, self.max_heard // SHARE_OF_ONE)
-        if sum(each == owner for each in self._places.values()) >= most:
+        if sum(owner_of(each) == owner_of(exchange) for each in self._open) >= most:
             raise Overloaded(f"{most} calls of yours are under way; end one of them", retry_after_s=5)
-        place = object()
-        self._places[place] = owner
-        return place
-
-    async def _asked(self, exchange: Exchange, call: Call, choice: Choice, key: SessionKey | None) -> HeldAnswer:
         if key is not None:
             exchange.choice = with_key(choice, key)
             exchange.call = call = msgspec.structs.replace(call, provider_key=key.authorization)
         elif config_of(call.request) is None:
             exchange.call = call = _configured(call)
         held = HeldAnswer(exchange)
-        await self.responder.respond(exchange, held)
-        return held
+        self._open.add(exchange)
+        try:
+            await self.responder.respond(exchange, held)
+        except BaseException:
+            self._open.discard(exchange)
+            raise
+        # Once there is a call, it is heard, whether anybody waits for the answer or not.
+        id_ = await asyncio.shield(self._begun(exchange, call, known))
+        headers = [(b"content-type", held.content_type.encode(*HEADER)), (b"content-length", b"%d" % len(held.body))]
+        if known is None:
+            headers.append((b"location", f"/v1{CALLS}/{id_}".encode()))
+        await writer.start(held.status, headers)
+        await writer.finish(held.body)
 
     async def _check(self, id_: str, exchange: Exchange) -> None:
         """One that comes in by SIP is told of elsewhere: it is whose who accepts it first."""
@@ -142,32 +130,32 @@ class CallResponder(Part):
         if found is not None and not found.is_seen_by(exchange.caller):
             raise not_found(ObjectKind.CALL, id_)
 
-    async def _begun(self, exchange: Exchange, call: Call, known: str | None, place: object) -> str:
+    async def _begun(self, exchange: Exchange, call: Call, known: str | None) -> str:
         attempt = exchange.attempt
         assert attempt is not None
         target = attempt.target
         told = _LOCATION.search(attempt.headers.get("location", "").partition("?")[0])
         id_ = known or (told[1] if told is not None else None)
-        if id_ is None:
-            del self._places[place]
-            raise BrokeOff("the provider did not say which call it has begun")
         try:
+            if id_ is None:
+                raise BrokeOff("the provider did not say which call it has begun")
             of = (ObjectKind.CALL, id_, exchange.caller)
             kept = await self.shelf.objects.remember(self.shelf.place(*of, target=target.name, account=target.account))
-            await self._listen(exchange, call, target, id_, place)
+            await self._listen(exchange, call, target, id_)
         except BaseException:
-            self._places.pop(place, None)
-            await self._hang_up(target, id_)
+            self._open.discard(exchange)
+            if id_ is not None:
+                await self._hang_up(target, id_)
             raise
         return kept.id
 
-    async def _listen(self, asked: Exchange, call: Call, target: Target, id_: str, place: object) -> None:
+    async def _listen(self, asked: Exchange, call: Call, target: Target, id_: str) -> None:
         """Returns when what is said is heard. Raises GatewayError: it is not."""
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._run(asked, call, target, id_, begun))
         self._heard.add(task)
         task.add_done_callback(self._heard.discard)
-        task.add_done_callback(lambda _: self._places.pop(place, None))
+        task.add_done_callback(lambda _: self._open.discard(asked))
         await begun
 
     async def _run(self, asked: Exchange, call: Call, target: Target, id_: str, begun: "asyncio.Future[None]") -> None:
@@ -178,22 +166,17 @@ class CallResponder(Part):
         exchange.dialect, exchange.route, exchange.caller = self.dialect, "/realtime", asked.caller
         exchange.metadata, exchange.choice = asked.metadata, Choice(target)
         exchange.call = Call(self.dialect, ask, request, asked.provider_key)
-        messages: list[Message] = [{"type": "websocket.connect"}]
-
-        async def receive() -> Message:
-            if not messages:
-                await asyncio.Event().wait()  # nobody is there who could leave
-            return messages.pop()
 
         async def send(message: Message) -> None:
             if message["type"] == "websocket.accept" and not begun.done():
                 begun.set_result(None)
 
-        scope: dict[str, Any] = {"type": "websocket", "path": "/v1/realtime", "headers": [], "query_string": b""}
+        about = {"type": "websocket", "path": "/v1/realtime", "headers": [], "query_string": b"", "subprotocols": []}
+        receive = receiving({"type": "websocket.connect"})
         error: BaseException | None = None
         try:
             with exchange.interruptible():
-                await self.hear()({**scope, "subprotocols": [], "state": {KEY: exchange}}, receive, send)
+                await self.hear()({**about, "state": {KEY: exchange}}, receive, send)
         except BaseException as raised:
             error = raised
         error = error or exchange.error
@@ -202,7 +185,7 @@ class CallResponder(Part):
         elif error is not None:
             await self._hang_up(target, id_)
             log.info("call hung up", call=id_, account=target.account, reason=str(error) or type(error).__name__)
-        if isinstance(error, asyncio.CancelledError) or (error is not None and not isinstance(error, GatewayError)):
+        if error is not None and not isinstance(error, GatewayError):
             raise error
 
     async def _hang_up(self, target: Target, id_: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.wire.responses import REASONING, closed, summary_in
+from gateway.wire.response_items import REASONING, closed, summary_in
 
 SEALED = "encrypted_content"
 _decode = msgspec.json.decode

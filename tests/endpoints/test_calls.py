@@ -171,6 +171,17 @@ async def test_a_call_that_is_over_or_never_was_leaves_its_place(gateway, until)
     assert statuses == {201, 502}
 
 
+async def test_calls_that_begin_at_once_are_counted(gateway):
+    """Each was let in while the others were still being begun, which made more than there may be."""
+    app = gateway(FakeSocket(asyncio.Event()), FakeSocket(asyncio.Event()))
+    next(part for part in app.parts if part.name == "realtime calls").max_heard = 1
+
+    answers = await asyncio.gather(begin(app), begin(app))
+
+    assert sorted(answer.status for answer in answers) == [201, 503]
+    assert app.network.asked.count("POST /v1/realtime/calls") == 1
+
+
 async def test_a_call_ends_with_a_gateway_that_stops(gateway):
     app = gateway(FakeSocket(asyncio.Event()))
     await begin(app)
