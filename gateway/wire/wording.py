@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.wire.repeats import has_repeats
+from gateway.wire.sealed_words import SEALED, Place, opened
 
 ASKED = (
     *("system", "instructions", "messages", "input", "prompt", "suffix", "query", "documents", "texts"),
@@ -39,6 +40,8 @@ UNTOUCHED = frozenset(
     }
 )
 """What stands under these is no wording: it would break if it were changed."""
+_OF_LISTS = "data"
+"""What a list has in OpenAI's APIs stands under the name that is a file's elsewhere: that is a text, this is none."""
 JSON_TEXTS = frozenset({"arguments", "partial_json"})
 """Text that is JSON itself: what a tool is called with."""
 FREE = frozenset({"input", "args", "response", "parsed_arguments", "structuredContent"})
@@ -203,7 +206,9 @@ def _spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
             if isinstance(inner, str):
                 if inner and (key not in UNTOUCHED or _is_document(key, value)):
                     yield Spot(role, inner, value, key, key in JSON_TEXTS)
-            elif inner is None or key in UNTOUCHED:
+                elif inner and key == SEALED:
+                    yield from _sealed_spots(value, role, depth)
+            elif inner is None or (key in UNTOUCHED and key != _OF_LISTS):
                 continue
             elif key in FREE and isinstance(inner, dict):
                 yield from free_spots(inner, role, depth + 1)
@@ -216,6 +221,12 @@ def _spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
                     yield Spot(role, inner, value, index)
             else:
                 yield from _spots(inner, role, depth + 1)
+
+
+def _sealed_spots(item: dict[str, Any], role: str, depth: int) -> Iterator[Spot]:
+    if (found := opened(item)) is not None:
+        for spot in _spots(found.value, role, depth + 1):
+            yield spot._replace(holder=Place(spot.holder, found.seal))
 
 
 def too_deep() -> TooManyTexts:

@@ -1,6 +1,7 @@
 """What guardrails do to requests: what is changed, who goes first, and what runs beside the model."""
 
 import asyncio
+import base64
 import json
 
 import msgspec
@@ -95,6 +96,10 @@ async def asked(app, auth, path="/v1/chat/completions", headers=None, **fields):
     return await post(app, path, {"model": "mock/m", **fields}, headers={**auth, **(headers or {})})
 
 
+def sealed(text):
+    return f"gateway:summary:{base64.urlsafe_b64encode(text.encode()).decode()}"
+
+
 def user(content):
     return [{"role": "user", "content": content}]
 
@@ -124,6 +129,11 @@ SAFE_CALL = {"id": SECRET, "type": "function", "function": {"name": "f", "argume
             "chat/completions",
             {"messages": [{"role": "tool", "tool_call_id": "1", "content": SECRET}]},
             {"messages": [{"role": "tool", "tool_call_id": "1", "content": "[REDACTED]"}]},
+        ),
+        (
+            "responses",
+            {"input": [{"type": "compaction", "encrypted_content": sealed(SECRET)}]},
+            {"messages": user("Summary of the conversation up to here:\n\n[REDACTED]")},
         ),
         ("completions", {"prompt": ["x", SECRET]}, {"prompt": ["x", "[REDACTED]"]}),
         ("embeddings", {"input": SECRET}, {"input": "[REDACTED]"}),
