@@ -230,7 +230,7 @@ class Search:
 
 def _has_words(source: str) -> bool:
     """Whether it asks for letters of its own: what is nothing but digits stands in many texts side by side."""
-    return len(re.findall("[A-Za-z]", re.sub(r"\\.|\[[^\]]*\]|\(\?[A-Za-z:<!=]*|\{[^}]*\}", "", source))) > 1
+    return len(re.findall("[A-Za-z]", re.sub(r"\\.|\[[^][]*\]|\(\?[A-Za-z:<!=]*|\{[^{}]*\}", "", source))) > 1
 
 
 def _any_of(engine: Any, sources: Iterable[str]) -> Any:
