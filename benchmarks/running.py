@@ -45,7 +45,9 @@ def running(
         process.wait()
 
 
-def wait_for_answer(process: subprocess.Popen[bytes], port: int, log: Path, body: bytes, token: str) -> None:
+def wait_for_answer(
+    process: subprocess.Popen[bytes], port: int, log: Path, body: bytes, token: str, *, host: str = "127.0.0.1"
+) -> None:
     """Asks until the answer is a 200."""
     headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
     deadline = time.monotonic() + START_S
@@ -53,7 +55,7 @@ def wait_for_answer(process: subprocess.Popen[bytes], port: int, log: Path, body
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise Failed(f"{process.args!r} ended with {process.returncode}\n{tail(log)}")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_S)
+        connection = http.client.HTTPConnection(host, port, timeout=START_S)
         with suppress(OSError, http.client.HTTPException):
             connection.request("POST", "/v1/chat/completions", body, headers)
             answer = connection.getresponse()

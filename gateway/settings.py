@@ -86,7 +86,7 @@ def settings_from(environ: Mapping[str, str], *, has_secrets: bool = True) -> Se
         redis_url=read.one("GATEWAY_REDIS_URL", redis_url),
         spool_dir=read.one("GATEWAY_SPOOL_DIR", Path),
         ledger_days=read.one("GATEWAY_LEDGER_DAYS", _days),
-        records_url=read.several(_records_url),
+        records_url=read.several(records_url_from),
         records_days=read.one("GATEWAY_RECORDS_DAYS", _days) or RECORDS_DAYS,
         records_metadata=read.each("GATEWAY_RECORDS_METADATA", str),
         responses_days=read.one("GATEWAY_RESPONSES_DAYS", _days_or_none),
@@ -182,8 +182,8 @@ def _database_url(environ: Mapping[str, str]) -> Secret | None:
     return Secret(url)
 
 
-def _records_url(environ: Mapping[str, str]) -> Secret | None:
-    """Beside the ledger, in a file of its own if that is SQLite's: see `gateway.state.requests.tables`."""
+def records_url_from(environ: Mapping[str, str]) -> Secret | None:
+    """Beside the ledger, in a file of its own if that is SQLite's: see `gateway.state.requests.tables`. None: none."""
     chosen = environ.get("GATEWAY_RECORDS_URL") or environ.get("GATEWAY_DATABASE_URL")
     if not chosen or chosen == "none":
         return None

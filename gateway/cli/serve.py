@@ -21,17 +21,24 @@ from gateway import servers
 @click.option("--port", type=click.IntRange(1, 65535), default=8787, show_default=True)
 @click.option("--server", type=click.Choice(servers.NAMES), default="hypercorn", show_default=True)
 @click.option(
+    "--linger-seconds",
+    type=click.FloatRange(min=0),
+    default=0,
+    show_default=True,
+    help="How long requests are still taken once the gateway was told to stop; each answer closes its connection.",
+)
+@click.option(
     "--drain-seconds",
     type=click.FloatRange(min=0),
     default=300,
     show_default=True,
-    help="How long open requests may go on once the gateway was told to stop.",
+    help="How long open requests may go on after that.",
 )
-def serve(config: Path | None, host: str, port: int, server: str, drain_seconds: float) -> None:
+def serve(config: Path | None, host: str, port: int, server: str, linger_seconds: float, drain_seconds: float) -> None:
     """Start the gateway, and serve until SIGTERM or Ctrl-C.
 
-    It then takes no more requests, waits for those under way, ends the rest with an error event, and exits; a second
-    signal ends it at once. Manifests are watched, so changing them needs no signal and no restart.
+    It then takes no more requests, unless it lingers, waits for those under way, ends the rest with an error event, and
+    exits; a second signal ends it at once. Manifests are watched, so changing them needs no signal and no restart.
 
     The admin's token is GATEWAY_ADMIN_TOKEN or, without that, made at the first start and kept in .gateway/admin-token.
     Users, tokens and what is applied over the API are kept in GATEWAY_DATABASE_URL or, without that, in
@@ -92,5 +99,14 @@ def serve(config: Path | None, host: str, port: int, server: str, drain_seconds:
         click.echo(text, err=True)
 
     sys.exit(
-        run(app, drain=app.drain, host=host, port=port, server=server, drain_s=drain_seconds, on_started=show_start)
+        run(
+            app,
+            drain=app.drain,
+            host=host,
+            port=port,
+            server=server,
+            linger_s=linger_seconds,
+            drain_s=drain_seconds,
+            on_started=show_start,
+        )
     )

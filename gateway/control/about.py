@@ -10,7 +10,9 @@ import msgspec
 from gateway._version import __version__
 from gateway.contract import Dialect, FormBody, JsonBody, RawBody
 from gateway.control.routes import BASE, Needs, Permission, Route
+from gateway.dialects.gemini import OF_NAMES_WITH_SLASHES
 from gateway.endpoints.models import Model
+from gateway.endpoints.router import DEPLOYED, DEPLOYMENTS
 from gateway.middleware.parse import WITH_BODY
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 from gateway.wire.native import ANTHROPIC, BEDROCK, GEMINI, SAGEMAKER
@@ -168,7 +170,7 @@ class OpenApiEndpoint:
         model = {**anything, "required": ["model"], "properties": {"model": {"type": "string"}}}
         for dialect in self.dialects:
             for method, route in dialect.routes:
-                if route.startswith("/gemini/"):
+                if route.startswith(("/gemini/", f"{OF_NAMES_WITH_SLASHES}/")):
                     continue  # the same once more
                 vendor = _VENDORS.get(dialect.name, "OpenAI")
                 names, error = _names_in(_plain(route)), _error_of(dialect, ref_of)
@@ -180,6 +182,8 @@ class OpenApiEndpoint:
                         "content": {kind: {"schema": {} if kind == _ANY else model if has_model else anything}},
                     }
                 yield _plain(route) if route.startswith(("/v2/", "/{version}/")) else f"/v1{route}", method, about
+                if route in DEPLOYED and method == "POST":
+                    yield _deployed(route, about)
         listed, one = ref_of[ModelList], {"$ref": "#/components/schemas/Model"}
         yield "/v1/models", "GET", _operation("The models the caller may use", "inference", answer=listed)
         told = "One of them; its name may hold slashes"
@@ -222,6 +226,14 @@ class OpenApiEndpoint:
             if needs is Needs.NOTHING:
                 operation["security"] = []
             yield BASE + route.path, route.method, {**operation, "description": f"Needs {needed}."}
+
+
+def _deployed(route: str, about: Operation) -> tuple[str, str, Operation]:
+    """The same, where Azure's clients look for it: with the model in the path."""
+    path = _plain(f"{DEPLOYMENTS[0]}{route}")
+    content = {kind: {"schema": {"type": "object"}} for kind in about["requestBody"]["content"]}
+    operation = _operation(f"As Azure's {route}", "inference", names=_names_in(path))
+    return path, "POST", {**operation, "requestBody": {"required": True, "content": content}}
 
 
 def _error_of(dialect: Dialect, ref_of: _Refs) -> Any:

@@ -33,6 +33,7 @@ from gateway.upstream.outgoing import Ways
 ROTATE_EVERY_S = 600.0
 FORGET_EVERY_S = 6 * 3600.0
 FORGET_RECORDS_EVERY_S = 1800.0
+FOLD_EVERY_S = 300.0
 FIRST_FORGET_S = 60.0
 
 log = structlog.get_logger(__name__)
@@ -142,7 +143,7 @@ def forgetting(days: int | None, control: Control) -> Iterable[Part]:
 
 
 def remembering(settings: Settings, control: Control | None) -> list[Part]:
-    """So long records of single requests are kept."""
+    """So long records of single requests are kept; and what all came to is folded when it is over."""
     records = control.records if control is not None else None
     if control is None or records is None:
         return []
@@ -152,7 +153,14 @@ def remembering(settings: Settings, control: Control | None) -> list[Part]:
         if forgotten := await records.forget(control.now() - timedelta(days=settings.records_days)):
             log.info("old records deleted", records=forgotten)
 
-    return [Chore("records", forget, every_s=FORGET_RECORDS_EVERY_S, failing="old records not deleted")]
+    async def fold() -> None:
+        await asyncio.sleep(FIRST_FORGET_S)
+        await records.fold()
+
+    return [
+        Chore("records", forget, every_s=FORGET_RECORDS_EVERY_S, failing="old records not deleted"),
+        Chore("sums", fold, every_s=FOLD_EVERY_S, failing="sums not folded"),
+    ]
 
 
 def sinks_from(settings: Settings, control: Control | None) -> Mapping[str, Sink]:

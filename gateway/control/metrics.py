@@ -22,6 +22,7 @@ from gateway.state.requests.histogram import FIRST_TOKEN, LATENCY, PER_TOKEN, Sc
 
 MOST_GROUPS = 1000
 MOST_DAYS = 400
+DAY_S = 86400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_MS = 10**11
 """Numbers above that are milliseconds since 1970, others seconds."""
@@ -108,6 +109,7 @@ async def query(control: Control, ask: Ask) -> Metrics:
             subjects=sight.subjects,
             scales=_scales(body.aggregations),
             counts=_counts(body.aggregations),
+            most=MOST_GROUPS if body.type == "distribution" else None,
         ),
         now,
     )
@@ -125,8 +127,6 @@ async def query(control: Control, ask: Ask) -> Metrics:
 
 
 def _rows(body: MetricsBody, sums: Sequence[Sum]) -> tuple[MetricsRow, ...]:
-    if len(sums) > MOST_GROUPS and body.type == "distribution":
-        sums = sums[:MOST_GROUPS]  # which cost most
     return tuple(
         MetricsRow(
             group_by={name: _shown(name, value) for name, value in zip(body.group_by, each.group, strict=True)},
@@ -219,12 +219,13 @@ def _shown(name: str, value: str) -> str:
 
 
 def step_of(body: MetricsBody, span: timedelta) -> int | None:
-    """About a hundred points, unless it is said."""
+    """About a hundred points, of whole days where the time is long, unless it is said."""
     if body.type == "distribution":
         return None
     if body.interval_in_seconds is not None and body.interval_in_seconds <= 0:
         raise BadRequest("intervalInSeconds is above 0", param="intervalInSeconds")
-    return body.interval_in_seconds or max(60, int(span.total_seconds() / 100))
+    step_s = body.interval_in_seconds or max(60, int(span.total_seconds() / 100))
+    return DAY_S if body.interval_in_seconds is None and DAY_S / 4 < step_s < DAY_S else step_s
 
 
 def span_of(body: MetricsBody, now: datetime) -> tuple[datetime, datetime]:

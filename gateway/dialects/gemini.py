@@ -29,6 +29,9 @@ from gateway.wire.gemini import (
 PREFIXES = ("", "/gemini")
 """Clients get the address with or without it."""
 VERSIONS = ("v1beta", "v1", "v1alpha")
+OF_NAMES_WITH_SLASHES = f"/{VERSIONS[0]}"
+"""Where Vercel's AI SDK asks for a model whose name has one: it takes such a name for the path, `models/` and all.
+Source: @ai-sdk/google 3.0.141, read 2026-11."""
 STATUSES: Mapping[int, str] = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -86,8 +89,8 @@ class GeminiDialect:
     def __init__(self, name: str, actions: Sequence[str], *, is_count: bool = False) -> None:
         self.name = name
         self.routes: Sequence[tuple[str, str]] = [
-            ("POST", f"{prefix}/{{version}}/models/{{model:path}}:{action}")
-            for prefix in PREFIXES
+            ("POST", f"{path}/{{model:path}}:{action}")
+            for path in (OF_NAMES_WITH_SLASHES, *(f"{prefix}/{{version}}/models" for prefix in PREFIXES))
             for action in actions
         ]
         self._is_count = is_count
@@ -140,7 +143,7 @@ class GeminiDialect:
 
 def model_in(request: Request) -> str:
     """Whose name stands in the path. Raises BadRequest, or NotFound: it is another version of the API."""
-    version, model = request.path_params["version"], request.path_params["model"]
+    version, model = request.path_params.get("version", VERSIONS[0]), request.path_params["model"]
     if version not in VERSIONS:
         raise NotFound(f"the Gemini API has no version {version[:40]!r} here; use {VERSIONS[0]}")
     if not model or len(model) > MAX_MODEL_CHARS:

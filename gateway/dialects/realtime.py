@@ -38,6 +38,10 @@ RESERVED_TOKENS = 500
 """Of output, for the first response. From then on it is known what is used."""
 
 
+_NAMING = ("model", "deployment")
+"""What the model may be called in a query; the second is Azure's word."""
+
+
 class Realtime(OpenAIErrors):
     """A `Dialect` of handshakes. What is said over the WebSocket passes as it is."""
 
@@ -53,7 +57,7 @@ class Realtime(OpenAIErrors):
             named = named_in(request.query)
         except ValueError as error:
             raise BadRequest("the query cannot be read: it has too many fields") from error
-        models = [value for name, value in named if name == "model"]
+        models = [value for name, value in named if name in _NAMING]
         if len(models) != 1 or not models[0]:
             problem = "has more than one model" if models[1:] else "names no model"
             raise BadRequest(f"the query {problem}: open /v1/realtime?model=account/model", param="model")

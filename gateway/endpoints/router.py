@@ -2,19 +2,54 @@
 
 from collections.abc import Awaitable, Collection, Iterable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 from starlette.convertors import PathConvertor
 from starlette.routing import compile_path
 
 from gateway.contract import Dialect
 from gateway.errors import MethodNotAllowed, NotFound
-from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, decoded, route_path
+from gateway.proxy.asgi import DEPLOYMENT, ASGIApp, Receive, Scope, Send, decoded, route_path
 from gateway.proxy.exchange import Exchange
 
-_PREFIXES = ("", "/api/llm", "/anthropic", "/api/inference/openai", "/api/llm/api/inference/openai")
-BASES = tuple(prefix + version for prefix in _PREFIXES for version in ("", "/v1"))
-"""Every inference route is below each of them. Source: section 2.1 of the compatibility notes. `/anthropic` is
-what people give clients of Anthropic's API; the one behind it is the last of a gateway mounted at `/api/llm`."""
+_MOUNTS = ("", "/api/llm")
+_PREFIXES = (
+    *_MOUNTS,
+    "/anthropic",
+    *(mount + prefix for prefix in ("/api/inference/openai", "/openai") for mount in _MOUNTS),
+)
+BASES = (*(prefix + version for prefix in _PREFIXES for version in ("", "/v1")), "/v1beta/openai")
+"""Every inference route is below each of them. Source: section 2.1 of the compatibility notes. `/anthropic` is what
+people give clients of Anthropic's API; `/openai` is what Azure's clients and Groq's SDK put behind the address, and
+`/v1beta/openai` where Google has OpenAI's API. Those behind `/api/llm` are of a gateway that is mounted there."""
+
+DEPLOYMENTS = tuple(f"{mount}/openai/deployments/{{{DEPLOYMENT}:path}}" for mount in _MOUNTS)
+DEPLOYED = frozenset(
+    {
+        "/chat/completions",
+        "/completions",
+        "/embeddings",
+        "/audio/transcriptions",
+        "/audio/translations",
+        "/audio/speech",
+        "/images/generations",
+        "/images/edits",
+        "/batches",
+    }
+)
+"""What Azure's clients put behind the name of a model. Source: lib/azure.py of openai-python 3.57, azure.ts of
+openai-node 6.49."""
+
+
+_OLLAMAS = ("/api/chat", "/api/embed", "/api/generate", "/api/ps", "/api/show", "/api/tags", "/api/version")
+_STRAY: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(_OLLAMAS, "Ollama's own"),
+        **dict.fromkeys(("/v2/chat", "/v2/embed"), "Cohere's own"),
+        **dict.fromkeys(("/v1/complete", "/v1/engines"), "that old"),
+    }
+)
+"""How paths begin that clients of other APIs ask for -> whose API that is."""
 
 
 class Router:
@@ -44,6 +79,9 @@ class Router:
                 if "{" in route:
                     methods.setdefault(route, []).append(method)
                 else:
+                    if route in DEPLOYED and method == "POST":
+                        infer = partial(self._infer, dialect, route, app)
+                        templates += [UrlPath([method], base + route, infer) for base in DEPLOYMENTS]
                     for base in BASES:
                         found = self.fixed.setdefault(base + route, {})
                         found |= dict.fromkeys(
@@ -129,6 +167,9 @@ class UrlPath:
         self.app = app
         self._pattern, _, self._convertors = compile_path(path)
         self.begins = path.partition("{")[0]
+        segment = _first_segment(path)
+        self.first_segment = segment if "{" not in segment else None
+        """None: any."""
 
     def match(self, scope: Scope, path: str) -> dict[str, str] | None:
         """The values in the path, or None when it is another. Only `{name:path}` may hold slashes, encoded or not."""
@@ -152,12 +193,18 @@ class Paths:
     def __init__(self, paths: Iterable[UrlPath], *, other: ASGIApp | None = None) -> None:
         self.paths = tuple(paths)
         self.other = other
+        self._anywhere = tuple(path for path in self.paths if path.first_segment is None)
+        self._below = {
+            segment: tuple(path for path in self.paths if path.first_segment in (segment, None))
+            for segment in {path.first_segment for path in self.paths} - {None}
+        }
+        """First segment -> the paths that may fit, in their order: there are hundreds."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         written, method = route_path(scope), scope.get("method", "GET")  # the handshake of a WebSocket is one
         allowed: set[str] = set()
-        for path in self.paths:
-            # There are hundreds: to see by the pattern that one does not fit takes five times as long.
+        for path in self._below.get(_first_segment(written), self._anywhere):
+            # To see by the pattern that one does not fit takes five times as long.
             values = path.match(scope, written) if written.startswith(path.begins) else None
             if values is None:
                 continue
@@ -173,10 +220,18 @@ class Paths:
         raise NotFound(f"nothing is at {scope['path'][:200]}; {_where(written)}")
 
 
+def _first_segment(path: str) -> str:
+    return path[1:].partition("/")[0]
+
+
 def _where(path: str) -> str:
     """What to do about a path that is none."""
     if "/v1/v1/" in path:
         return "this client adds /v1 by itself: leave it out of the base URL"
     if path.endswith("/"):
         return "leave out the slash at its end"
+    if path.endswith("/chat/completions/chat/completions"):
+        return "this client adds /chat/completions by itself: leave it out of the base URL"
+    if (api := next((api for begin, api in _STRAY.items() if path.startswith(begin)), None)) is not None:
+        return f"{api} API is not served: take a client of OpenAI's API, with the base URL of this gateway and /v1"
     return "chat is at /v1/chat/completions, models are at /v1/models, and all else is in /openapi.json"

@@ -17,7 +17,7 @@ SUBPROTOCOL = "openai-insecure-api-key."
 the subprotocols: what is chosen is sent back. Source: platform.openai.com/docs/guides/realtime-websocket."""
 
 
-_OF_SDKS = (b"x-api-key", b"x-goog-api-key", b"xi-api-key")
+_OF_SDKS = (b"x-api-key", b"api-key", b"x-goog-api-key", b"xi-api-key")
 
 
 class AuthMiddleware:
@@ -77,8 +77,8 @@ class AuthMiddleware:
 def keys_of(headers: Mapping[bytes, bytes]) -> tuple[bytes, Secret | None]:
     """The token for the gateway, and the caller's own key for the provider.
 
-    The SDKs of Anthropic, Google and ElevenLabs have headers of their own for the token, and that of Deepgram has
-    another word in front of it. A client whose Authorization is for the provider sends the gateway's token as
+    The SDKs of Anthropic, Azure, Google and ElevenLabs have headers of their own for the token, and that of Deepgram
+    has another word in front of it. A client whose Authorization is for the provider sends the gateway's token as
     `x-tfy-api-key`. Only then is there a key for the provider.
     """
     authorization = headers.get(b"authorization", b"")

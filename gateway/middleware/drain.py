@@ -9,7 +9,7 @@ RETRY_AFTER_S = 1
 
 
 class DrainMiddleware:
-    """Refuses new requests once the gateway was told to stop, or while `max_open` are being served."""
+    """Refuses new requests once the gateway takes no more, or while `max_open` are being served."""
 
     def __init__(self, app: ASGIApp, *, drain: Drain, max_open: int) -> None:
         self.app = app
@@ -18,7 +18,7 @@ class DrainMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         drain = self.drain
-        if drain.is_stopping:
+        if drain.is_refusing:
             raise Stopping("the gateway is shutting down; ask again", retry_after_s=RETRY_AFTER_S)
         if len(drain) >= self.max_open:
             raise Overloaded(f"{self.max_open} requests are being served; ask again", retry_after_s=RETRY_AFTER_S)

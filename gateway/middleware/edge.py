@@ -99,6 +99,7 @@ _SINGLE = (
     b"content-length",
     b"transfer-encoding",
     b"authorization",
+    b"api-key",
     b"x-api-key",
     b"x-goog-api-key",
     b"x-tfy-api-key",

@@ -8,6 +8,7 @@ from random import getrandbits
 from time import perf_counter
 
 import structlog
+from msgspec import structs
 
 from gateway.contract import Outcome, Record, SideCall, Span
 from gateway.contract.route import NO_METADATA
@@ -77,6 +78,9 @@ class LogMiddleware:
         is_probe = exchange.dialect is None and route_path(scope) in self.quiet
         if not is_probe or exchange.error is not None or exchange.status >= 400:
             record = record_of(exchange, scope, ended=perf_counter())
+            if is_probe and exchange.error is None:
+                # It said what it was asked: 503 while the gateway stops is no fault that somebody should look at.
+                record = structs.replace(record, level="info")
             if (rules := self.rules()).changes:
                 record = rules.told(record, exchange.choice, exchange.caller, exchange.metadata)
             self.record(record)

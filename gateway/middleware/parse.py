@@ -9,7 +9,7 @@ import msgspec
 from gateway.contract import Call, Dialect, FormBody, JsonBody, RawBody, Request, StreamBody
 from gateway.contract.request import Body
 from gateway.errors import BadRequest
-from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, route_path, too_large
+from gateway.proxy.asgi import DEPLOYMENT, ASGIApp, Receive, Scope, Send, route_path, too_large
 from gateway.proxy.bodies import LARGE, Bodies
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.incoming import Incoming
@@ -157,6 +157,9 @@ def _read_options(exchange: Exchange) -> None:
 
 def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
     dialect, places = exchange.dialect, scope.get("path_params")
+    if places and DEPLOYMENT in places:
+        body = _named(body, places[DEPLOYMENT]) if dialect is not None and dialect.model_type else body
+        places = None  # from here on it is a request like any other
     names: Collection[str] = getattr(dialect, "headers", ())  # `isinstance` of a protocol would take a microsecond
     return Request(
         scope.get("method", "GET"),  # the handshake of a WebSocket is one
@@ -167,6 +170,14 @@ def _request(scope: Scope, exchange: Exchange, body: Body | None) -> Request:
         route_path(scope) if places else "",
         _headers(scope, names) if names else {},
     )
+
+
+def _named(body: Body | None, model: str) -> Body | None:
+    """With the model that stands in the path, whatever the body says."""
+    if isinstance(body, JsonBody):
+        fields = {**body.fields, "model": msgspec.Raw(msgspec.json.encode(model))}
+        return msgspec.structs.replace(body, fields=fields)
+    return body.with_texts({"model": model}) if isinstance(body, FormBody) else body
 
 
 def _headers(scope: Scope, names: Collection[str]) -> dict[str, str]:

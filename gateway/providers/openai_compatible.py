@@ -44,11 +44,12 @@ from gateway.providers.client_credentials import ClientCredentials
 from gateway.providers.credentials import BearerTokens
 from gateway.providers.rerankers import TRANSLATORS
 from gateway.translators import HUB, translator
-from gateway.wire.account_apis import account_request
+from gateway.wire.account_apis import CLIENTS_VERSION, account_request
 from gateway.wire.address import address_of as address_in
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
 from gateway.wire.form import upload_of
+from gateway.wire.native import query_of
 from gateway.wire.openai import StreamReading
 from gateway.wire.pass_through import PASS_THROUGH, Passed, passed_request
 from gateway.wire.realtime import query_for
@@ -77,8 +78,6 @@ KEPT = frozenset({RESPONSE, COMPLETION})
 """Dialects about what was made before."""
 RESPONSE_BODIES = frozenset({RESPONSES, TOKENS, COMPACTION})
 """Dialects whose bodies hold items."""
-_QUERY = "%=+,:;/?@!$'()*~-._[]&"
-"""What stands in a query as it is."""
 _NOTHING_OWN: Mapping[str, Translator] = MappingProxyType({})
 _INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _STREAM_OPTIONS = re.compile(rb"stream_options|include_usage")
@@ -294,7 +293,7 @@ def _about_kept(endpoint: Endpoint, call: Call, target: Target) -> UpstreamReque
     url = urlsplit(endpoint.url)
     _, _, below_it = asked.route.partition("{id}")
     path = f"{url.path}/{quote(asked.path_params['id'], safe='')}{below_it}"
-    query = "&".join(filter(None, (url.query, quote(asked.query.decode("latin-1"), safe=_QUERY))))
+    query = "&".join(filter(None, (url.query, query_of(asked, without=CLIENTS_VERSION))))
     method = "GET" if asked.method == "HEAD" else asked.method
     body = asked.body.data if isinstance(asked.body, JsonBody) else b""
     return UpstreamRequest(endpoint.at(f"{path}?{query}" if query else path, method=method), body)

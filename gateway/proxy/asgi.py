@@ -13,6 +13,9 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
+DEPLOYMENT = "deployment"
+"""The place in the paths of Azure's clients where the name of the model stands, in an API that has it in the body."""
+
 
 def too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"the request body is over {max_bytes:,} bytes; send less, or raise the gateway's limit")

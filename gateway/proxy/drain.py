@@ -8,10 +8,12 @@ from gateway.proxy.exchange import Exchange
 
 
 class Drain:
-    """The requests under way. They end in three steps: `begin` (take no more), `idle` (wait), `cut` (tell the rest)."""
+    """The requests under way. They end in four steps: `announce` (it will stop, but goes on), `begin` (take no more),
+    `idle` (wait), `cut` (tell the rest)."""
 
     def __init__(self) -> None:
         self.is_stopping = False
+        self.is_refusing = False
         self.told: list[Callable[[], None]] = []
         """Called once it begins: by those who wait for something else than a request to end."""
         self._open: set[Exchange] = set()
@@ -35,8 +37,12 @@ class Drain:
         if not self._open:
             self._idle.set()
 
-    def begin(self) -> None:
+    def announce(self) -> None:
+        """Whoever looks is told that others have to be asked from now on; who asks all the same is served."""
         self.is_stopping = True
+
+    def begin(self) -> None:
+        self.is_stopping = self.is_refusing = True
         for tell in self.told:
             tell()
 

@@ -37,7 +37,10 @@ class Limits(msgspec.Struct, frozen=True):
     """How long connections may take to end when the server stops."""
 
 
-Serving = Callable[[ASGIApp, socket, dict[str, Any], Limits], AbstractAsyncContextManager[None]]
+Retire = Callable[[], None]
+"""Closes each HTTP connection once nothing is under way on it, and goes on taking new ones. granian's does nothing."""
+
+Serving = Callable[[ASGIApp, socket, dict[str, Any], Limits], AbstractAsyncContextManager[Retire]]
 """app, listening socket, state of the lifespan, limits."""
 
 

@@ -23,7 +23,7 @@ from granian.log import LogLevels
 from granian.server import embed
 
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
-from gateway.servers import Limits
+from gateway.servers import Limits, Retire
 
 LAST_WORDS_S = 0.1
 """What granian's own threads have for sending what the app has said last, the close frames of WebSockets among it."""
@@ -43,7 +43,7 @@ class Server(embed.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Limits) -> AsyncIterator[None]:
+async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Limits) -> AsyncIterator[Retire]:
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = state.copy()
         await app(scope, receive, send)
@@ -63,7 +63,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
     )
     task = asyncio.create_task(server.serve())
     try:
-        yield
+        yield lambda: None
     finally:
         await asyncio.sleep(LAST_WORDS_S)
         server.stop()  # type: ignore[no-untyped-call]

@@ -71,6 +71,13 @@ class Http1(Wire):
         self._deadlines: Deadlines[Http1] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    def retire(self) -> None:
+        """Closes now, or once a request is answered: the one that is being answered or is coming in or, on a new
+        connection, the first, which is on its way and would else meet with a reset."""
+        self._is_ending = True
+        if self._requests and not self._is_in_head:
+            self.shutdown()
+
     def shutdown(self) -> None:
         """Closes now, or once the request is answered that is being answered."""
         self._is_ending = True

@@ -23,7 +23,7 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from wsproto.events import Message
 
 from gateway.proxy.asgi import ASGIApp
-from gateway.servers import Limits
+from gateway.servers import Limits, Retire
 from gateway.servers.http1 import Http1
 from gateway.servers.service import Handshake, Service
 from gateway.servers.turn import head_of
@@ -43,7 +43,7 @@ STREAM_ID = 1
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Limits) -> AsyncIterator[None]:
+async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Limits) -> AsyncIterator[Retire]:
     config = _config()
     context = WorkerContext(None)
     wrapped = ASGIWrapper(cast("Any", app))
@@ -60,7 +60,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
     service = Service(app, state, limits, open_websocket, set(), set())
     server = await service.loop.create_server(partial(Http1, service), sock=sock, backlog=limits.backlog)
     try:
-        yield
+        yield service.retire
     finally:
         server.close()
         await context.terminated.set()
@@ -80,6 +80,9 @@ class WebSocket:
         protocol.connection_made(transport)
         self._writer = asyncio.StreamWriter(transport, protocol, self._reader, service.loop)
         self._has_ended = False
+
+    def retire(self) -> None:
+        """It is one that is under way."""
 
     def shutdown(self) -> None:
         """It has as long as others to end by itself."""

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import uvloop
 
@@ -24,6 +25,9 @@ from gateway.servers.lifespan import LifespanFailed, lifespan
 
 MAX_OPEN_FILES = 1_048_576
 SPARE_FILES = 256
+FEW_FILES = 1024
+"""Fewer are no choice of anybody's, but a limit that was not thought of."""
+FEWEST_CONNECTIONS = 16
 CUT_S = 5.0
 """How long a stream may take to send its last event when the drain has run out."""
 LIFESPAN_END_S = 15.0
@@ -47,6 +51,7 @@ def run(
     host: str,
     port: int,
     server: str = "hypercorn",
+    linger_s: float = 0.0,
     drain_s: float = 300.0,
     on_started: Callable[[], None] | None = None,
 ) -> int:
@@ -55,7 +60,8 @@ def run(
     Args:
         drain: knows whom the app is serving.
         server: one of `servers.NAMES`.
-        drain_s: how long requests may go on after the signal.
+        linger_s: how long requests are still taken after the signal, each answer closing its connection.
+        drain_s: how long those under way may go on after that.
         on_started: called once the app has started and the socket listens.
 
     Returns:
@@ -66,9 +72,16 @@ def run(
     sys.setswitchinterval(SWITCH_S)
     try:
         serving = servers.find(server)
-        limits = servers.Limits(max_connections=(raise_open_files() - SPARE_FILES) // 2)
+        files = raise_open_files()
+        limits = servers.Limits(max_connections=connections_for(files))
+        if files < FEW_FILES:
+            _say(
+                f"only {files} files may be open, room for {limits.max_connections} connections; raise the limit "
+                "(ulimit -n, LimitNOFILE in systemd, nofile of a container)"
+            )
         with _listen(host, port, limits.backlog) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(app, sock, serving, limits, drain, drain_s, on_started))
+            end = partial(_end, drain, linger_s, drain_s)
+            runner.run(_serve(app, drain, sock, serving, limits, end, on_started))
     except servers.MissingPackage as error:
         _say(str(error))
         return 2
@@ -86,11 +99,11 @@ def freeze() -> None:
 
 async def _serve(
     app: ASGIApp,
+    drain: Drain,
     sock: socket.socket,
     serving: servers.Serving,
     limits: servers.Limits,
-    drain: Drain,
-    drain_s: float,
+    end: Callable[[Callable[[], None]], Awaitable[None]],
     on_started: Callable[[], None] | None,
 ) -> None:
     starting = asyncio.current_task()
@@ -107,20 +120,29 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop, number)
     try:
-        async with lifespan(app, end_s=LIFESPAN_END_S) as state, serving(_parting(app, drain), sock, state, limits):
+        async with (
+            lifespan(app, end_s=LIFESPAN_END_S) as state,
+            serving(_parting(app, drain), sock, state, limits) as retire,
+        ):
             starting = None
             freeze()
             if on_started:
                 on_started()
             await stopping.wait()
-            await _end(drain, drain_s)
+            await end(retire)
     except asyncio.CancelledError:
         if not stopping.is_set():
             raise
 
 
-async def _end(drain: Drain, drain_s: float) -> None:
+async def _end(drain: Drain, linger_s: float, drain_s: float, retire: Callable[[], None]) -> None:
+    drain.announce()
+    if linger_s:
+        # A client that keeps its connection learns by an answer that it has to open another, and not by a refusal.
+        _say(f"stopping: requests are taken for {linger_s:g} s more; a second signal ends all now")
+        await asyncio.sleep(linger_s)
     drain.begin()
+    retire()
     if drain:
         _say(f"stopping: {len(drain)} requests under way may take {drain_s:g} s more; a second signal ends them now")
     if not await _is_idle(drain, drain_s):
@@ -169,6 +191,11 @@ def _listen(host: str, port: int, backlog: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             reason = "another program listens there; stop it, or choose another port with --port"
         raise CannotListen(f"cannot listen on {host}:{port}: {reason}") from error
+
+
+def connections_for(files: int) -> int:
+    """How many there may be at once with so many open files: each may be a client's and a provider's."""
+    return max(FEWEST_CONNECTIONS, (files - SPARE_FILES) // 2)
 
 
 def raise_open_files() -> int:

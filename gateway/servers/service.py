@@ -19,7 +19,7 @@ class Handshake(NamedTuple):
 
 
 class Service:
-    """Connections have a `transport`, `shutdown` for the end of the server, and `close` if they have deadlines.
+    """Connections have a `transport`, `retire` and `shutdown` for their end, and `close` if they have deadlines.
 
     Args:
         open_websocket: takes over a transport.
@@ -49,6 +49,11 @@ class Service:
     def leave(self, connection: Any) -> None:
         self.connections.discard(connection)
         self._left.set()
+
+    def retire(self) -> None:
+        """Each closes once nothing is under way on it: a client that would use it again has to open another."""
+        for connection in tuple(self.connections):
+            connection.retire()
 
     async def end(self) -> None:
         """Returns when all that is under way is over; what takes longer than `Limits.end_s` is cut."""

@@ -15,13 +15,13 @@ from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from wsproto.events import Request
 
 from gateway.proxy.asgi import ASGIApp
-from gateway.servers import Limits
+from gateway.servers import Limits, Retire
 from gateway.servers.http1 import Http1
 from gateway.servers.service import Handshake, Service
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Limits) -> AsyncIterator[None]:
+async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Limits) -> AsyncIterator[Retire]:
     config = uvicorn.Config(
         app,
         interface="asgi3",
@@ -51,7 +51,7 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
     config.http_protocol_class = lambda **_: Http1(service)  # type: ignore[assignment]
     await server.startup([sock])
     try:
-        yield
+        yield service.retire
     finally:
         late = service.loop.call_later(limits.end_s, _abort, server)
         await server.shutdown([sock])
@@ -69,6 +69,9 @@ class WebSocket(WSProtocol):
     def __init__(self, handshake: Handshake, **options: Any) -> None:
         super().__init__(**options)
         self.handshake = handshake
+
+    def retire(self) -> None:
+        """It is one that is under way."""
 
     def head(self) -> bytes:
         """For wsproto, which reads it once more."""

@@ -15,11 +15,14 @@ from gateway.contract.request import FormBody, JsonBody
 from gateway.errors import BadRequest
 from gateway.wire.address import address_of
 from gateway.wire.form import upload_of
-from gateway.wire.native import with_query
+from gateway.wire.native import query_of
 from gateway.wire.session_config import ACTIONS, CALLS
 
 ACCOUNT_HEADER = "x-tfy-provider-name"
 """In which callers say which account is meant."""
+
+CLIENTS_VERSION = ("api-version",)
+"""What Azure's clients put into each query: of the API as they know it. An account at Azure has its own."""
 
 ROOTS: Mapping[str, str] = MappingProxyType(
     {
@@ -50,9 +53,8 @@ def account_request(call: Call, endpoint: Endpoint, *, boundary: str) -> Upstrea
     path = base + asked.route.removeprefix(ROOTS[about.api])
     for name, value in asked.path_params.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    path = with_query(path, asked)
-    if query:
-        path += ("&" if "?" in path else "?") + query
+    if queries := "&".join(filter(None, (query_of(asked, without=CLIENTS_VERSION), query))):
+        path += f"?{queries}"
     try:
         endpoint = endpoint.at(path, method=asked.method)
     except ValueError as error:

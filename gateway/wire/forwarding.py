@@ -12,6 +12,7 @@ from gateway.wire.headers import CONNECTION
 
 KEPT_FROM_PROVIDERS = CONNECTION | {
     "accept-encoding",
+    "api-key",
     "authorization",
     "cookie",
     "forwarded",

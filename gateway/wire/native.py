@@ -10,7 +10,7 @@ API_Operations_Amazon_SageMaker_Runtime.html; read 2026-11.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -51,7 +51,7 @@ PREDICT = ":predict"
 INVOKE = "/invoke"
 """Of Bedrock: whatever a model makes, in a format of its own."""
 _FREE = frozenset({":countTokens", ":computeTokens", "/v1/messages/count_tokens", "/count-tokens"})
-_KEYS = frozenset({"access_token", "api_key", "key"})
+_KEYS = frozenset({"access_token", "api-key", "api_key", "key"})
 """Of the caller's own, in a query; what is the gateway's own is in a header."""
 _QUERY = "%=+,:;/?@!$'()*~-._[]"
 """What stands in a query as it is."""
@@ -99,10 +99,15 @@ def native_path(call: Call) -> NativePath:
 
 def with_query(path: str, request: Request) -> str:
     """With the query of the caller, but for keys in it."""
+    query = query_of(request)
+    return f"{path}?{query}" if query else path
+
+
+def query_of(request: Request, *, without: Collection[str] = ()) -> str:
+    """What of the caller's query goes on: all but keys, and what is named. Empty if there is none."""
     pieces = [each for each in request.query.decode("latin-1").split("&") if each]
-    named = [each for each in pieces if unquote(each.partition("=")[0]) not in _KEYS]
-    kept = [quote(each, safe=_QUERY) for each in named]
-    return f"{path}?{'&'.join(kept)}" if kept else path
+    names = [(unquote(each.partition("=")[0]), each) for each in pieces]
+    return "&".join(quote(each, safe=_QUERY) for name, each in names if name not in _KEYS and name not in without)
 
 
 def body_of(call: Call) -> bytes:

@@ -9,7 +9,7 @@ from gateway.cli import main
 
 
 def run(*words, **environ):
-    given = {"GATEWAY_DATABASE_URL": None, **environ}
+    given = {"GATEWAY_DATABASE_URL": None, "GATEWAY_RECORDS_URL": None, **environ}
     return CliRunner().invoke(main, ["migrate", *words], env=given, catch_exceptions=False)
 
 
@@ -33,6 +33,17 @@ def test_makes_the_tables_once(tmp_path, by):
     assert first.output.startswith("applied 0001")
     assert (second.exit_code, second.output) == (0, "the tables are up to date\n")
     assert {"manifests", "tokens", "users", "secrets", "history"} <= tables(tmp_path / "gateway.db")
+    assert {"requests", "request_days", "request_folds"} <= tables(tmp_path / "gateway-requests.db")
+
+
+@pytest.mark.parametrize(("records", "files"), [("none", ["gateway.db"]), ("other", ["gateway.db", "other.db"])])
+def test_records_are_where_they_are_said_to_be(tmp_path, records, files):
+    records_url = records if records == "none" else f"sqlite:///{tmp_path}/{records}.db"
+
+    result = run("--database-url", f"sqlite:///{tmp_path}/gateway.db", GATEWAY_RECORDS_URL=records_url)
+
+    assert result.exit_code == 0
+    assert sorted(path.name for path in tmp_path.glob("*.db")) == files
 
 
 def test_without_a_url_it_is_the_one_beside_the_admin_token(tmp_path, monkeypatch):

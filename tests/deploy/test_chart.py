@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -110,6 +111,15 @@ TYPOS = [
     {"livenessProbe": {"httpGet": {"path": "/readyz"}}},
     {"affinity": {"podAntiAfinity": {}}},
     {"podLabels": {"a": 1}},
+    {"lingerSeconds": "20s"},
+    {"caBundle": {"configmap": "authorities"}},
+    {"service": {"ipFamilies": ["ipv6"]}},
+    {"autoscaling": {"behavior": {"scaledown": {}}}},
+    {"extraEnvs": []},
+    {"podAnnotation": {}},
+    {"dnsConfig": {"ndots": 2}},
+    {"hostAliases": [{"ip": "10.1.2.3", "hostname": "models"}]},
+    {"topologySpreadConstraints": [{"topologyKey": "zone"}]},
 ]
 
 
@@ -125,6 +135,12 @@ def test_each_value_is_in_the_schema(helm, deploy):
     chart = helm.Chart.load(deploy / "helm/llm-asgi-gateway")
 
     assert set(chart.schema["properties"]) - {"global"} == set(chart.values)
+
+
+def test_each_value_has_a_word(deploy):
+    lines = (deploy / "helm/llm-asgi-gateway/values.yaml").read_text().splitlines()
+
+    assert [line for before, line in pairwise(lines) if line[:1].isalpha() and before[:1] != "#"] == []
 
 
 @pytest.mark.parametrize(
@@ -212,6 +228,49 @@ def test_an_air_gapped_gateway_has_no_way_out(render, values):
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     images = {container["image"] for container in (*pod["initContainers"], *pod["containers"])}
     assert images == {"registry.internal:5000/platform/llm-asgi-gateway:0.1.0"}
+
+
+def test_a_migration_finds_what_the_url_of_its_database_names(render):
+    """`?sslrootcert=/etc/ca/ca.crt` led nowhere: only the gateway had the volume."""
+    given = {
+        **DATABASE,
+        "caBundle": {"secretName": "authorities"},
+        "extraEnv": [{"name": "PGAPPNAME", "value": "gateway"}],
+        "extraEnvFrom": [{"configMapRef": {"name": "proxies"}}],
+        "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}],
+    }
+    spec = render(given)["Job", f"{NAME}-migrate"]["spec"]["template"]["spec"]
+    [migrate] = spec["containers"]
+
+    assert {mount["name"] for mount in migrate["volumeMounts"]} == {volume["name"] for volume in spec["volumes"]}
+    assert {mount["mountPath"] for mount in migrate["volumeMounts"]} == {"/tmp", "/etc/gateway-ca", "/etc/ca"}
+    assert [entry["name"] for entry in migrate["env"]] == ["GATEWAY_DATABASE_URL", "SSL_CERT_FILE", "PGAPPNAME"]
+    assert migrate["envFrom"] == [{"configMapRef": {"name": "proxies"}}]
+
+
+def test_a_bundle_of_authorities_is_where_it_is_looked_for(render, values):
+    spec = render(values("everything"))["Deployment", "models"]["spec"]["template"]["spec"]
+    [gateway] = spec["containers"]
+
+    assert {"name": "SSL_CERT_FILE", "value": "/etc/gateway-ca/company.pem"} in gateway["env"]
+    assert {"name": "ca-bundle", "mountPath": "/etc/gateway-ca", "readOnly": True} in gateway["volumeMounts"]
+    assert [volume["configMap"] for volume in spec["volumes"] if volume["name"] == "ca-bundle"] == [
+        {"name": "authorities", "items": [{"key": "company.pem", "path": "company.pem"}]}
+    ]
+
+
+def test_objects_of_your_own_belong_to_the_release(render, values):
+    assert render(values("everything"))["ConfigMap", "llm-notes"]["data"] == {"service": "models"}
+
+
+def test_listens_in_both_families(render, values):
+    documents = render(values("everything"))
+
+    assert documents["Service", "models"]["spec"]["ipFamilies"] == ["IPv6", "IPv4"]
+    assert documents["Service", "models"]["spec"]["ipFamilyPolicy"] == "PreferDualStack"
+    [gateway] = documents["Deployment", "models"]["spec"]["template"]["spec"]["containers"]
+    assert "--host=::" in gateway["args"]
 
 
 def test_an_external_secret_is_the_one_that_is_used(render, values):

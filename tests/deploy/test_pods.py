@@ -100,9 +100,10 @@ def test_there_is_time_to_end(render, each_values):
     for kind, spec in pods(render(each_values).values()):
         if kind == "Deployment":
             [gateway] = spec["containers"]
-            [drain_s] = [int(arg.partition("=")[2]) for arg in gateway["args"] if arg.startswith("--drain-seconds=")]
+            options = dict(arg.split("=") for arg in gateway["args"][1:])
+            lasts_s = int(options["--linger-seconds"]) + int(options["--drain-seconds"])
             waits_s = gateway.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-            assert spec["terminationGracePeriodSeconds"] >= waits_s + drain_s + CUT_AND_CLOSE_S
+            assert spec["terminationGracePeriodSeconds"] >= waits_s + lasts_s + CUT_AND_CLOSE_S
 
 
 def test_none_is_taken_away_before_another_is_there(render, values):

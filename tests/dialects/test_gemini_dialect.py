@@ -191,7 +191,14 @@ def test_a_count():
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1beta/models/demo/echo", "/v1/models/demo%2Fecho", "/gemini/v1beta/models/demo/echo"]
+    "path",
+    [
+        "/v1beta/models/demo/echo",
+        "/v1/models/demo%2Fecho",
+        "/gemini/v1beta/models/demo/echo",
+        "/v1beta/demo/echo",  # of Vercel's AI SDK, which was a 404
+        "/v1beta/demo%2Fecho",
+    ],
 )
 @pytest.mark.parametrize("how", ["header", "bearer", "query"])
 async def test_ways_in(app_with, token, path, how):

@@ -152,29 +152,29 @@ async def test_a_stop_ends_streams(gateway, token):
     assert await gateway.exit_code() == 0
 
 
-async def test_a_kill_costs_the_last_second_at_most(gateway, token, provider, say):
-    """What had ended a second before is there."""
+async def test_a_kill_costs_the_last_records_alone(gateway, token, provider, say):
+    """What was written before the kill is there, and of each client, what is missing is the last it asked. How long a
+    record waits to be written is a matter of the feed: see its test."""
     provider.on("real-chat", [say.completion()])
-    ended = []
+    asked: list[list[str]] = [[] for _ in range(4)]
+    records, ledger = await stored(gateway)
+
+    async def ask_again(client, ids):
+        while True:
+            answer = await client.post(f"{gateway.url}/chat/completions", json={"model": "mock/m", "messages": HELLO})
+            ids.append(answer.headers["x-request-id"])
+
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=IN_TIME_S) as client:
-
-        async def ask_again():
-            while True:
-                body = {"model": "mock/m", "messages": HELLO}
-                answer = await client.post(f"{gateway.url}/chat/completions", json=body)
-                ended.append((time.monotonic(), answer.headers["x-request-id"]))
-
-        asking = [asyncio.create_task(ask_again()) for _ in range(4)]
-        while not ended or ended[-1][0] - ended[0][0] < 2.0:
-            await asyncio.sleep(0.02)
-        killed_at = time.monotonic()
+        asking = [asyncio.create_task(ask_again(client, ids)) for ids in asked]
+        async with asyncio.timeout(IN_TIME_S):
+            while len(seen := {record.request_id for record in (await records.page(Query(limit=500))).records}) < 20:
+                await asyncio.sleep(0.02)
         gateway.process.kill()
         gateway.process.wait()
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
 
-    records, ledger = await stored(gateway)
     found, before = set(), None
     while True:
         page = await records.page(Query(limit=500, before=before))
@@ -185,7 +185,8 @@ async def test_a_kill_costs_the_last_second_at_most(gateway, token, provider, sa
     await records.close()
     await ledger.close()
 
-    missing = [killed_at - at for at, id_ in ended if id_ not in found]
-    assert len(found) > 10
-    assert booked.requests > 10
-    assert max(missing, default=0.0) < 2.0, f"{len(missing)} of {len(ended)}"
+    assert seen <= found
+    assert booked.requests >= 20
+    for ids in asked:
+        there = [id_ in found for id_ in ids]
+        assert there == sorted(there, reverse=True)

@@ -6,7 +6,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncAzureOpenAI, AsyncOpenAI
 from websockets import ConnectionClosed
 from websockets.asyncio.client import connect as websocket
 from websockets.asyncio.server import serve
@@ -151,6 +151,20 @@ async def test_the_sdk_of_openai(gateway, provider, token):
 
     assert types == ["session.created", "response.created", "response.output_text.delta", "response.done"]
     assert (text, usage.total_tokens) == ("Hello", 30)
+
+
+async def test_azures_client_in_the_sdk_of_openai(one_gateway, provider, token):
+    """It has a path, a header and a word for the model of its own; and takes TLS for granted, unless it is told."""
+    endpoint = one_gateway.url.removesuffix("/v1")
+    sockets = f"{endpoint.replace('http', 'ws')}/openai"
+    how = {"api_key": token, "api_version": "2024-10-01-preview"}
+    client = AsyncAzureOpenAI(azure_endpoint=endpoint, websocket_base_url=sockets, **how)
+
+    async with client, client.realtime.connect(model="voice/talk") as session:
+        said = await session.recv()
+
+    assert said.type == "session.created"
+    assert provider.asked == [("/v1/realtime?model=real-talk", "Bearer provider-key-of-mock")]
 
 
 async def test_a_session_is_one_line_in_the_log(gateway, opened, provider):

@@ -132,6 +132,16 @@ async def test_is_below_each_base(gateway, talk):
     assert opened == ["websocket.accept"] * len(BASES)
 
 
+async def test_azures_clients_call_the_model_a_deployment(gateway, talk):
+    """AzureOpenAI asks for `deployment`, and for a version of Azure's API, which no other provider knows."""
+    app = gateway(FakeSocket(closes=(1000, "")))
+
+    sent = await talk(app, path="/openai/realtime", query=b"api-version=2024-10-01-preview&deployment=oa%2Ftalk")
+
+    assert sent[0]["type"] == "websocket.accept"
+    assert app.network.requests[0].endpoint.url == "https://provider.test/v1/realtime?model=gpt-realtime"
+
+
 @pytest.mark.parametrize("model", [b"talk", b"oa/talk"])
 async def test_clients_of_a_vendor_name_the_account_in_the_path(gateway, talk, model):
     app = gateway(FakeSocket(closes=(1000, "")))

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
-from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS
+from gateway.dialects import CHAT, COMPLETIONS, EMBEDDINGS, KEPT_COMPLETIONS, RERANK
 from gateway.endpoints.router import BASES, Paths, Router, UrlPath
 from gateway.errors import MethodNotAllowed, NotFound
 from gateway.proxy.exchange import Exchange
@@ -100,6 +100,55 @@ async def test_errors_of_a_path_are_worded_in_its_dialect():
     assert (await get(ROUTER, "/x")).body == b"other None"
 
 
+@pytest.mark.parametrize("mount", ["", "/api/llm"])
+@pytest.mark.parametrize(
+    ("name", "deployment"),
+    [("m", "m"), ("acct/m", "acct/m"), ("acct%2Fm", "acct/m"), ("a/b/c:1", "a/b/c:1"), ("batches", "batches")],
+)
+async def test_azures_clients_put_the_model_into_the_path(mount, name, deployment):
+    """With an endpoint for a base URL they ask below /openai/deployments: that was a 404. Some encode the slash in the
+    name of a model, and some do not."""
+    asked = Router([CHAT], inference=showing("chat"), websockets=PATHS, other=PATHS)
+
+    answer = await request(asked, "POST", f"{mount}/openai/deployments/{name}/chat/completions")
+
+    assert answer.json() == ["chat", {"deployment": deployment}]
+
+
+@pytest.mark.parametrize("path", ["/openai/deployments", "/openai/deployments/m", "/openai/deployments/m/rerank"])
+async def test_other_paths_of_deployments_lead_nowhere(path):
+    asked = Router([CHAT, RERANK], inference=showing("any"), websockets=PATHS, other=PATHS)
+
+    with pytest.raises(NotFound):
+        await post(asked, path)
+
+
+async def test_nothing_is_listed_below_a_deployment():
+    """GET was answered with all chat completions that were kept, whatever their model."""
+    asked = Router([CHAT, KEPT_COMPLETIONS], inference=showing("any"), websockets=PATHS, other=PATHS)
+
+    with pytest.raises(MethodNotAllowed) as raised:
+        await get(asked, "/openai/deployments/m/chat/completions")
+
+    assert raised.value.allowed == ("POST",)
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/api/chat", "Ollama's own API is not served"),
+        ("/api/tags", "Ollama's own API is not served"),
+        ("/v2/chat", "Cohere's own API is not served"),
+        ("/v1/engines/m/completions", "that old API is not served"),
+        ("/v1/chat/completions/chat/completions", "leave it out of the base URL"),
+    ],
+)
+async def test_clients_of_other_apis_are_told_what_to_do(path, advice):
+    """They knock at the doors of another server: a bare 404 has people look for the fault in a key, or in a model."""
+    with pytest.raises(NotFound, match=advice):
+        await post(PATHS, path)
+
+
 # --- by pattern --------------------------------------------------------------
 
 
@@ -140,6 +189,29 @@ async def test_methods_a_path_has_not(method, path, allowed):
         await request(PATHS, method, path)
 
     assert raised.value.allowed == allowed
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/a/x", ["first", {"any": "a"}]),
+        ("/a/y", ["second", {"any": "y"}]),
+        ("/b/y", ["third", {"any": "b"}]),
+        ("/b/z", ["fourth", {}]),
+    ],
+)
+async def test_the_first_that_fits_counts_wherever_its_places_are(path, found):
+    """Paths are sought below their first segment, and those that begin with a place are below each."""
+    paths = Paths(
+        [
+            UrlPath(["GET"], "/{any}/x", showing("first")),
+            UrlPath(["GET"], "/a/{any}", showing("second")),
+            UrlPath(["GET"], "/{any}/y", showing("third")),
+            UrlPath(["GET"], "/b/z", showing("fourth")),
+        ]
+    )
+
+    assert (await request(paths, "GET", path)).json() == found
 
 
 def test_a_path_without_methods_cannot_be_made():

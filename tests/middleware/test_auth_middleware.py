@@ -53,6 +53,7 @@ async def who(app, headers):
         ({"authorization": "bearer token-of-ana"}, ANA.subject),
         ({"authorization": "BEARER   token-of-ana "}, ANA.subject),
         ({"x-api-key": "token-of-ci"}, CI.subject),
+        ({"api-key": "token-of-ci"}, CI.subject),
         ({"xi-api-key": "token-of-ci"}, CI.subject),
         ({"authorization": "Token token-of-ci"}, CI.subject),
         ({"x-tfy-api-key": "token-of-bob"}, BOB.subject),
@@ -63,7 +64,8 @@ async def who(app, headers):
     ],
 )
 async def test_finds_the_caller(headers, subject):
-    """OpenAI's SDK sends Bearer, Anthropic's x-api-key; x-tfy-api-key is there for whoever needs the others."""
+    """OpenAI's SDK sends Bearer, Anthropic's x-api-key, Azure's api-key; x-tfy-api-key is there for whoever needs the
+    others."""
     assert (await who(APP, headers))[0] == subject
 
 

@@ -55,6 +55,15 @@ async def test_refuses_once_it_stops_and_lets_the_others_end(slow, gate, until):
     await drain.idle()
 
 
+async def test_serves_whoever_asks_between_the_word_and_the_end(slow, gate):
+    """A load balancer takes a while to look elsewhere."""
+    drain = Drain()
+    drain.announce()
+    gate.set()
+
+    assert (await get(DrainMiddleware(slow, drain=drain, max_open=10), "/")).body == b"hello"
+
+
 async def test_refuses_more_than_it_can_serve(slow, gate, until):
     """Each takes two open files; without a limit, accepting would fail for all."""
     drain = Drain()

@@ -169,7 +169,18 @@ async def test_length_and_chunked_exclude_each_other():
 
 
 @pytest.mark.parametrize(
-    "name", ["host", "content-length", "transfer-encoding", "authorization", "x-api-key", "x-tfy-api-key", "xi-api-key"]
+    "name",
+    [
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "authorization",
+        "api-key",
+        "x-api-key",
+        "x-goog-api-key",
+        "x-tfy-api-key",
+        "xi-api-key",
+    ],
 )
 async def test_what_decides_must_not_have_two_values(name):
     """One program takes the first, another the last."""

@@ -101,6 +101,16 @@ async def test_probes_are_quiet_unless_they_fail(status, seen):
     assert len(records) == seen
 
 
+async def test_a_probe_that_is_told_to_look_elsewhere_is_no_error():
+    """Each pod that drained for five minutes wrote sixty lines that somebody should look at."""
+    records = []
+
+    await get(LogMiddleware(answering(503), record=records.append, quiet=["/readyz"]), "/readyz")
+    await get(LogMiddleware(answering(503), record=records.append, quiet=["/readyz"]), "/v1/models")
+
+    assert [record.level for record in records] == ["info", "error"]
+
+
 async def test_a_probe_that_raises_is_not_quiet():
     records = []
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract import Ask, FormBody, JsonBody, RawBody
-from gateway.dialects import CHAT, MESSAGES
+from gateway.dialects import CHAT, MESSAGES, TRANSCRIPTIONS
 from gateway.errors import BadRequest, ClientLeft, TooLarge
 from gateway.middleware import ParseMiddleware
 from gateway.proxy.bodies import Bodies
@@ -33,17 +33,43 @@ class App:
     async def _app(self, scope, receive, send):
         self.call = Exchange.of(scope).call
 
-    async def take(self, *pieces, receive=None):
+    async def take(self, *pieces, receive=None, scope=None):
         left = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
         left[-1]["more_body"] = False
 
         async def from_pieces():
             return left.pop(0)
 
-        scope = http_scope("POST", "/", {}, 0)
+        scope = scope or http_scope("POST", "/", {}, 0)
         Exchange.of(scope).dialect = self.dialect
         await self.parse(scope, receive or from_pieces, None)
         return self.call
+
+
+@pytest.mark.parametrize("body", [b'{"messages":[]}', b'{"model":"other","messages":[]}'])
+async def test_a_model_in_the_path_is_the_one_that_is_asked(body):
+    """Azure's clients name the deployment there, and the body has no model, or that of whoever wrote the example."""
+    scope = http_scope("POST", "/openai/deployments/acct/m/chat/completions", {}, len(body))
+    scope["path_params"] = {"deployment": "acct/m"}
+    app = App()
+
+    call = await app.take(body, scope=scope)
+
+    assert call.ask.model == "acct/m"
+    assert {name: bytes(value) for name, value in call.fields.items()} == {"model": b'"acct/m"', "messages": b"[]"}
+    assert (call.request.path, call.request.path_params) == ("", {})
+
+
+async def test_a_form_takes_the_model_of_the_path():
+    body = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n--b--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    scope = http_scope("POST", "/openai/deployments/acct/w/audio/transcriptions", headers, len(body))
+    scope["path_params"] = {"deployment": "acct/w"}
+
+    call = await App(TRANSCRIPTIONS).take(body, scope=scope)
+
+    assert call.ask.model == "acct/w"
+    assert call.request.body.text("model") == "acct/w"
 
 
 async def test_reads_what_is_asked():

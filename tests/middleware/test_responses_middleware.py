@@ -464,6 +464,7 @@ async def test_an_error_of_the_provider_in_a_stream_is_told_once(app_of, ana):
     [
         ("GET", "", "/responses/resp_1"),
         ("GET", "?include=a", "/responses/resp_1?include=a"),
+        ("GET", "?api-version=preview&include=a", "/responses/resp_1?include=a"),
         ("DELETE", "", "/responses/resp_1"),
         ("POST", "/cancel", "/responses/resp_1/cancel"),
         ("GET", "/input_items?limit=2", "/responses/resp_1/input_items?limit=2"),

@@ -320,6 +320,17 @@ async def test_the_query_goes_along_without_keys(app):
     )
 
 
+async def test_the_version_that_azures_clients_ask_for_stays_back(app):
+    """AzureOpenAI puts it into every query. An account at Azure has its own: there it was sent twice."""
+    upstream = FakeUpstream(told(id="ftjob-1"))
+    path = "/openai/fine_tuning/jobs?api-version=2024-10-21"
+
+    answer = await request(app(upstream, account("a")), "POST", path, {"model": "m"}, headers=ANA)
+
+    assert answer.status == 200
+    assert upstream.requests[0].endpoint.url == "http://a.internal/v1/fine_tuning/jobs?team=a"
+
+
 async def test_when_the_account_is_gone_it_says_so(app, tmp_path):
     gateway = app(FakeUpstream(told(id="file-1")), account("a"), account("b"))
     await upload(gateway, **at("a"))

@@ -27,11 +27,13 @@ async def test_is_idle_when_nobody_is_served():
 
 async def test_begins_to_stop():
     drain = Drain()
-    assert not drain.is_stopping
+    assert (drain.is_stopping, drain.is_refusing) == (False, False)
+
+    drain.announce()
+    assert (drain.is_stopping, drain.is_refusing) == (True, False)
 
     drain.begin()
-
-    assert drain.is_stopping
+    assert (drain.is_stopping, drain.is_refusing) == (True, True)
 
 
 async def test_cuts_all_who_are_left():

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway import servers
+from gateway.servers.run import connections_for
 
 IN_TIME_S = 30
 STREAMS = 50
@@ -28,13 +29,13 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.exchange import Exchange
 from gateway.servers import run as serve
 
-server, port, drain_s, fault = sys.argv[1:]
+server, port, linger_s, drain_s, fault = sys.argv[1:]
 drain = Drain()
 release = asyncio.Event()
 
 
 async def answer(send, status, text):
-    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(text))]})
     await send({"type": "http.response.body", "body": text})
 
 
@@ -73,7 +74,7 @@ async def app(scope, receive, send):
     elif scope["path"] == "/release":
         release.set()
         await answer(send, 200, b"released")
-    elif drain.is_stopping:
+    elif drain.is_refusing:
         await answer(send, 503, b"stopping")
     elif scope["path"] == "/ping":
         await answer(send, 200, b"pong")
@@ -90,6 +91,7 @@ sys.exit(
         host="127.0.0.1",
         port=int(port),
         server=server,
+        linger_s=float(linger_s),
         drain_s=float(drain_s),
         on_started=lambda: print("started", flush=True),
     )
@@ -100,13 +102,14 @@ sys.exit(
 class Served:
     """A process that serves APP."""
 
-    def __init__(self, folder, stack, server, drain_s, fault, port):
+    def __init__(self, folder, stack, server, linger_s, drain_s, fault, port, limits):
         self.port = port
         self._writers = []
         self._folder = folder
         (folder / "app.py").write_text(APP)
         out, err = (stack.enter_context((folder / name).open("wb")) for name in ("out", "err"))
-        command = [sys.executable, folder / "app.py", server, str(port), str(drain_s), fault]
+        command = [sys.executable, folder / "app.py", server, str(port), str(linger_s), str(drain_s), fault]
+        command = ["sh", "-c", f'{limits} exec "$@"', "sh", *command]
         self.process = subprocess.Popen(command, stdout=out, stderr=err, cwd=folder)
         stack.callback(self.process.wait)
         stack.callback(self.process.kill)
@@ -178,8 +181,8 @@ def free_port():
 async def start(tmp_path, free_port):
     with ExitStack() as stack:
 
-        def start(server="hypercorn", *, drain_s=IN_TIME_S, fault="", port=free_port):
-            return Served(tmp_path, stack, server, drain_s, fault, port)
+        def start(server="hypercorn", *, linger_s=0, drain_s=IN_TIME_S, fault="", port=free_port, limits=""):
+            return Served(tmp_path, stack, server, linger_s, drain_s, fault, port, limits)
 
         yield start
     await asyncio.sleep(0)  # connections end a turn of the loop after they were closed
@@ -225,6 +228,63 @@ async def test_streams_that_do_not_are_told(start, server):
     assert len(served.err) == 2
 
 
+async def ping(connection):
+    """What is answered to one more request on it, without the headers that a server adds."""
+    reader, writer = connection
+    writer.write(b"GET /ping" + HEAD)
+    data = await reader.readuntil(b"pong")
+    return data[: len(b"HTTP/1.1 200")], b"connection: close" in data.lower()
+
+
+async def test_who_keeps_a_connection_is_told_by_an_answer_to_open_another(start, server, until):
+    """Of 97 clients that kept theirs through an upgrade, each had one request refused."""
+    served = start(server, linger_s=IN_TIME_S)
+    connection = await served.connect()
+    before = await ping(connection)
+
+    served.send(signal.SIGTERM)
+    await until(lambda: served.err, within_s=IN_TIME_S)
+    after = await ping(connection)
+    closed = await connection[0].read()
+    served.send(signal.SIGTERM)
+
+    assert (before, after) == ((b"HTTP/1.1 200", False), (b"HTTP/1.1 200", True))
+    assert closed == b""
+    assert await served.exit_code() == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("server", ["hypercorn", "uvicorn"])
+async def test_connections_close_once_nothing_is_under_way_on_them(start, server):
+    """Rather than have their next request refused, as long as the last stream takes."""
+    served = start(server)
+    stream, idle = await served.open(b"/some"), await served.connect()
+    await ping(idle)
+
+    served.send(signal.SIGTERM)
+    rest_of_idle = await idle[0].read()
+    await served.get(b"/release")
+
+    assert rest_of_idle == b""
+    assert await rest(stream) == b"last."
+    assert await stream[0].read() == b""
+
+
+@pytest.mark.parametrize("server", ["hypercorn", "uvicorn"])
+async def test_a_connection_that_is_new_is_left_for_its_first_request(start, server):
+    """It was closed with that on its way, and the client had a reset instead of a refusal."""
+    served = start(server)
+    stream, new = await served.open(b"/some"), await served.connect()
+
+    served.send(signal.SIGTERM)
+    await served.is_stopping()
+    new[1].write(b"GET /ping" + HEAD)
+    refused = await new[0].read()
+    await served.get(b"/release")
+
+    assert refused.startswith(b"HTTP/1.1 503")
+    assert await rest(stream) == b"last."
+
+
 async def test_a_second_signal_ends_at_once(start, server):
     served = start(server)
     await served.open(b"/endless")
@@ -249,6 +309,19 @@ async def test_idle_connections_do_not_hold_the_end(start, server):
 
     assert await served.exit_code() == 0
     assert served.err == []
+
+
+@pytest.mark.parametrize(("files", "connections"), [(1_048_576, 524_160), (1024, 384), (256, 16), (64, 16)])
+def test_few_open_files_are_room_for_few_connections(files, connections):
+    """With 256 of them and less, every connection was closed without a word."""
+    assert connections_for(files) == connections
+
+
+async def test_it_is_told_that_few_files_may_be_open(start):
+    served = start(limits="ulimit -n 200;")
+
+    assert (await served.get(b"/ping"))[0] == 200
+    assert "only 200 files may be open, room for 16 connections" in served.err[0]
 
 
 async def test_sighup_changes_nothing(start, server):

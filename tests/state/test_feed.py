@@ -1,6 +1,7 @@
 """A sink that is slow, broken or away loses nothing, as long as there is room."""
 
 import asyncio
+import selectors
 from datetime import UTC, datetime
 
 import pytest
@@ -159,3 +160,49 @@ async def test_a_spool_that_cannot_be_written_is_told(feed_of, record_of, until,
     await feed.close(5.0)
 
     assert feed.dropped == 0
+
+
+class Skipping(selectors.SelectSelector):
+    """Whoever waits for a while is let go on at once, that much later."""
+
+    def __init__(self):
+        super().__init__()
+        self.now_s = 0.0
+
+    def select(self, timeout=None):
+        self.now_s += timeout or 0.0
+        return super().select(0)
+
+
+def skipping_loop():
+    selector = Skipping()
+    loop = asyncio.SelectorEventLoop(selector)
+    loop.time = lambda: selector.now_s
+    return loop
+
+
+def test_a_kill_costs_the_last_second_at_most(record_of):
+    """With the times that a gateway has: whatever the moment, what came in a second before is written."""
+    waited = []
+
+    class SlowSink(Sink):
+        async def write(self, records):
+            await asyncio.sleep(0.1)
+            waited.extend(asyncio.get_running_loop().time() - added[record.request_id] for record in records)
+
+    added = {}
+
+    async def adding():
+        feed = LastingFeed("test", SlowSink(), max_waiting=100_000)
+        for number in range(1000):
+            record = record_of(number)
+            added[record.request_id] = asyncio.get_running_loop().time()
+            feed.add(record)
+            await asyncio.sleep(0.01)
+        await feed.close(5.0)
+
+    with asyncio.Runner(loop_factory=skipping_loop) as runner:
+        runner.run(adding())
+
+    assert len(waited) == 1000
+    assert 0.6 <= max(waited) <= 0.75

@@ -24,7 +24,7 @@ def test_an_answers_headers_of_the_connection_stay_back():
 
 
 @pytest.mark.parametrize(
-    "name", ["authorization", "x-api-key", "xi-api-key", "x-goog-api-key", "x-tfy-api-key", "xi_api_key"]
+    "name", ["authorization", "api-key", "x-api-key", "xi-api-key", "x-goog-api-key", "x-tfy-api-key", "xi_api_key"]
 )
 def test_what_may_hold_the_gateways_token_stays_back(name):
     """Each header in which the gateway takes a token: the provider must not see it."""

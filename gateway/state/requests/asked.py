@@ -93,6 +93,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         subjects: whose requests; None: everybody's.
         scales: whose percentiles are asked for.
         counts: the columns that are wanted; what is left out is 0. Empty: all of them, which takes longer.
+        most: so many groups, those that cost most; None: all. With a step, it is None.
     """
 
     since: datetime
@@ -103,6 +104,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     subjects: frozenset[str] | None = None
     scales: tuple[Scale, ...] = ()
     counts: tuple[str, ...] = ()
+    most: int | None = None
 
 
 class Sum(msgspec.Struct, frozen=True):

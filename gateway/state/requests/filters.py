@@ -26,9 +26,12 @@ _BIGGEST_STATUS = 2**31 - 1
 """PostgreSQL has it in a small column, and is asked with numbers of that size."""
 
 
-def condition_of(rule: Rule, *, along: str | None = None, is_sqlite: bool) -> Condition:
+def condition_of(
+    rule: Rule, *, along: str | None = None, step: tuple[str, str] = ("", ""), is_sqlite: bool
+) -> Condition:
     """
     Args:
+        step: the ids that are looked at: from, and before; empty: open.
         along: the only field whose index may be used, because the list is read along it. How long all others would
             take depends on what there is, and a database may guess wrong.
 
@@ -37,18 +40,22 @@ def condition_of(rule: Rule, *, along: str | None = None, is_sqlite: bool) -> Co
     """
     if len(rule) > MAX_FILTERS:
         raise BadRequest(f"a list has at most {MAX_FILTERS} filters")
-    return and_(True, *(_condition(each, along, is_sqlite) for each in rule))
+    return and_(True, *(_condition(each, along, step, is_sqlite) for each in rule))
 
 
-def seen_condition(seen: Sequence[Rule], *, along: str | None = None, is_sqlite: bool) -> Condition:
-    return or_(False, *(condition_of(rule, along=along, is_sqlite=is_sqlite) for rule in seen))
+def seen_condition(
+    seen: Sequence[Rule], *, along: str | None = None, step: tuple[str, str] = ("", ""), is_sqlite: bool
+) -> Condition:
+    return or_(False, *(condition_of(rule, along=along, step=step, is_sqlite=is_sqlite) for rule in seen))
 
 
-def _condition(filter_: Filter, along: str | None, is_sqlite: bool) -> Condition:
+def _condition(filter_: Filter, along: str | None, step: tuple[str, str], is_sqlite: bool) -> Condition:
     if len(filter_.values) > MAX_VALUES and filter_.field not in ("subject", "id"):
         raise BadRequest(f"{filter_.field} has more than {MAX_VALUES} values", param=filter_.field)
     if filter_.field.startswith(METADATA):
         condition = _metadata(filter_.field.removeprefix(METADATA), filter_.values, is_sqlite)
+    elif filter_.field == "team":
+        condition = _team(filter_.values, *step)
     elif is_about(filter_.field):
         for text in (filter_.field, *filter_.values):
             _plain(filter_.field, text)
@@ -56,7 +63,7 @@ def _condition(filter_: Filter, along: str | None, is_sqlite: bool) -> Condition
     elif filter_.field in FIELDS:
         condition = FIELDS[filter_.field](filter_.field, filter_.values, along == filter_.field)
     else:
-        known = ", ".join((*FIELDS, f"{METADATA}<key>", f"{FEEDBACK_OF}<name>"))
+        known = ", ".join((*FIELDS, "team", f"{METADATA}<key>", f"{FEEDBACK_OF}<name>"))
         raise BadRequest(f"there is no filter {filter_.field[:100]!r}; known are: {known}", param=filter_.field[:100])
     return func.coalesce(not_(condition), True) if filter_.is_not else condition
 
@@ -140,10 +147,13 @@ def _subject_type(field: str, values: Sequence[str], _: bool) -> Condition:
     return or_(*(func.substr(REQUESTS.c.subject, 1, len(text)) == text for text in begins))
 
 
-def _team(field: str, values: Sequence[str], _: bool) -> Condition:
-    teams = [_plain(field, value).removeprefix("team:") for value in values]
+def _team(values: Sequence[str], low: str, high: str) -> Condition:
+    teams = [_plain("team", value).removeprefix("team:") for value in values]
     theirs = TEAMS.alias("theirs")  # since the list may be read along the table itself
-    return exists().where(theirs.c.team.in_(teams), theirs.c.request_id == REQUESTS.c.request_id)
+    found = exists().where(theirs.c.team.in_(teams), theirs.c.request_id == REQUESTS.c.request_id)
+    # Or else PostgreSQL may look into the partitions of all days.
+    found = found.where(theirs.c.request_id >= low) if low else found
+    return found.where(theirs.c.request_id < high) if high else found
 
 
 def _metadata(key: str, values: Sequence[str], is_sqlite: bool) -> Condition:
@@ -172,7 +182,6 @@ FIELDS: Mapping[str, Make] = {
     "id": _text("request_id"),
     "subject": _text("subject"),
     "subject_type": _subject_type,
-    "team": _team,
     "token": _text("token_id"),
     "model": _text("model"),
     "resolved_model": _text("resolved_model"),

@@ -9,9 +9,10 @@ from sqlalchemy import Select, func, literal_column, or_, select
 
 from gateway.errors import BadRequest
 from gateway.state.requests.asked import Only, Question
+from gateway.state.requests.folds import Piece
 from gateway.state.requests.guard_rows import GUARD_DAYS, GUARD_HOURS, GUARD_MINUTES
 from gateway.state.requests.histogram import LATENCY
-from gateway.state.requests.metrics import Piece, pieces
+from gateway.state.requests.metrics import pieces, span_of
 
 if TYPE_CHECKING:
     from gateway.state.requests.store import RecordStore
@@ -43,7 +44,7 @@ async def guard_sums(records: "RecordStore", question: Question, now: datetime) 
     """By group, of a question that is `settled`. Raises BadRequest: that is not kept."""
     found: list[Sequence[Any]] = []
     async with records.connection() as connection:
-        for piece in pieces(question, now, LEVELS):
+        for piece in pieces(question, span_of(question, now), (), LEVELS):
             found += (await connection.execute(_query(question, piece))).all()
     return _summed(question, found)
 

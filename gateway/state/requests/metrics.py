@@ -1,16 +1,17 @@
 """What requests came to: questions, and their answers from the sums of minutes, hours and days."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-from sqlalchemy import Select, Table, func, literal_column, or_, select
+from sqlalchemy import Select, Table, and_, column, desc, func, literal_column, or_, select, union_all
 
 from gateway.contract.usage import AMOUNTS, Usage
 from gateway.errors import BadRequest
 from gateway.state.requests.asked import METADATA, Only, Question, Sum
-from gateway.state.requests.tables import COUNTS, DAYS, HOURS, MINUTES
+from gateway.state.requests.folds import BASES, DAY, FOLDS_OF, HOUR, MINUTE, Fold, Gap, Piece, Spans, cover, down, up
+from gateway.state.requests.tables import COUNTS
 
 MINUTES_KEPT = timedelta(hours=47)
 """One less than they are: what is asked for now must not go while it is looked for."""
@@ -28,17 +29,12 @@ DIMENSIONS = {
 }
 """What sums can be grouped and filtered by, besides `metadata.<key>` -> the column."""
 
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
-LEVELS = ((DAYS, _DAY), (HOURS, _HOUR), (MINUTES, _MINUTE))
-"""The tables of sums, and how many seconds a row of each is about."""
-
-
-class Piece(NamedTuple):
-    """A part of the time asked about, and the table that has its sums. Seconds since 1970."""
-
-    table: Table
-    since_s: int
-    until_s: int
+FEW = 32
+"""So many moments are named one by one: then, what is asked of one person is looked up for each."""
+FEW_SUMS = 8
+"""So many columns are added up for all groups, though few of those are asked for."""
+SORTED_BY = ("cost", "requests")
+OF_MODELS = frozenset({"model", "resolved_model", "account"})
 
 
 def kind_of(question: Question) -> str:
@@ -58,72 +54,136 @@ def settled(question: Question, now: datetime) -> Question:
     if question.step_s is None:
         return question
     span_s = (question.until - question.since).total_seconds()
-    step_s = max(question.step_s, int(span_s / MOST_STEPS), _MINUTE)
+    step_s = max(question.step_s, int(span_s / MOST_STEPS), MINUTE)
     if question.since < now - MINUTES_KEPT:
-        step_s = max(step_s, _HOUR)
-    length_s = next(length for _, length in LEVELS if step_s >= length)
-    return msgspec.structs.replace(question, step_s=_up(step_s, length_s))
+        step_s = max(step_s, HOUR)
+    length_s = next(length for _, length in BASES if step_s >= length)
+    return msgspec.structs.replace(question, step_s=up(step_s, length_s))
 
 
-def pieces(question: Question, now: datetime, levels: Sequence[tuple[Table, int]] = LEVELS) -> list[Piece]:
-    """Whole days from the table of days, the rest from those of hours and of minutes; each moment is in one of them.
-
-    Where minutes are no longer kept, it is whole hours. With a step, one that is `settled`, all is from one table.
-    """
+def span_of(question: Question, now: datetime) -> Gap:
+    """The time that is answered for: whole minutes, or hours where minutes are no longer kept, or whole steps. What is
+    asked until now is answered until the end of the day: there is nothing after now, and the day has its sum."""
     since_s, until_s = int(question.since.timestamp()), -int(-question.until.timestamp() // 1)
-    until_s = max(since_s, min(until_s, int(now.timestamp()) + _DAY))
+    now_s = int(now.timestamp())
+    until_s = max(since_s, min(until_s, now_s + DAY))
     if question.step_s is not None:
-        table, length_s = next(level for level in levels if question.step_s % level[1] == 0)
-        return [Piece(table, _down(since_s, question.step_s), _up(until_s, length_s))]
+        return down(since_s, question.step_s), up(until_s, _base_of(question.step_s)[1])
     minutes_from_s = int((now - MINUTES_KEPT).timestamp())
-    since_s = _down(since_s, _MINUTE if since_s >= minutes_from_s else _HOUR)
-    until_s = _up(until_s, _MINUTE if until_s >= minutes_from_s else _HOUR)
-    return _cover(since_s, until_s, levels)
+    since_s = down(since_s, MINUTE if since_s >= minutes_from_s else HOUR)
+    until_s = up(until_s, MINUTE if until_s >= minutes_from_s else HOUR)
+    return since_s, up(until_s, DAY) if until_s > now_s else until_s
 
 
-def _cover(since_s: int, until_s: int, levels: Sequence[tuple[Table, int]]) -> list[Piece]:
-    if since_s >= until_s or not levels:
-        return []
-    (table, length_s), *rest = levels
-    begin, end = _up(since_s, length_s), _down(until_s, length_s)
-    if begin >= end:
-        return _cover(since_s, until_s, rest)
-    return [*_cover(since_s, begin, rest), Piece(table, begin, end), *_cover(end, until_s, rest)]
-
-
-def sums_query(question: Question, piece: Piece) -> Select[Any]:
-    """Answers with the groups, the step, and sums of `COUNTS` and of the bins asked for."""
-    kind = kind_of(question)
-    table = piece.table
-    columns = [_column(table, each) for each in question.by]
-    step = None
+def pieces(question: Question, gap: Gap, folded: Spans = (), bases: Sequence[tuple[Table, int]] = BASES) -> list[Piece]:
+    """Of the time as from `span_of`."""
+    folds: Iterable[Fold] = FOLDS_OF[fold_of(question)]
     if question.step_s is not None:
-        # Not a parameter: PostgreSQL would take it for another one where it is grouped by.
-        step = table.c.at - table.c.at % literal_column(str(question.step_s))
-    bins = [name for scale in question.scales for name in scale.columns]
-    sums = [func.sum(table.c[name]) for name in (*_counts(question), *bins)]
-    query = select(*columns, literal_column("0") if step is None else step, *sums)
-    query = query.where(table.c.kind == kind, table.c.at >= piece.since_s, table.c.at < piece.until_s)
-    if question.subjects is not None:
-        query = query.where(table.c.who.in_(sorted(question.subjects)))
-    for only in question.only:
-        fits = _fits(_column(table, only.dimension), only)
-        query = query.where(~fits if only.is_not else fits)
-    groups = [*columns, *([step] if step is not None else [])]
-    return query.group_by(*groups) if groups else query
+        folds = [fold for fold in folds if question.step_s % fold.length_s == 0]
+        bases = (_base_of(question.step_s, bases),)
+    return cover(gap, folds, bases, folded)
+
+
+def fold_of(question: Question) -> str:
+    """The name of the fold that has the fewest rows that answer it."""
+    dimensions = {*question.by, *(only.dimension for only in question.only)}
+    return "full" if OF_MODELS & dimensions else "who"
+
+
+def _base_of(step_s: int, bases: Sequence[tuple[Table, int]] = BASES) -> tuple[Table, int]:
+    return next(base for base in bases if step_s % base[1] == 0)
+
+
+class SumsQuery:
+    """The SQL of one question. Of the many columns that are added up, only the names are put together: to build each of
+    them, for each piece, would take longer than to answer.
+
+    Raises:
+        BadRequest: that is not kept.
+    """
+
+    def __init__(self, question: Question, *, is_sqlite: bool) -> None:
+        self.question = question
+        self.kind = kind_of(question)
+        self.is_sqlite = is_sqlite
+        self.counts = _counts(question)
+        self.bins = tuple(name for scale in question.scales for name in scale.columns)
+        self.groups = tuple(f"by_{number}" for number in range(len(question.by)))
+
+    def over(self, pieces: Sequence[Piece]) -> Select[Any]:
+        """Answers with the groups, the step, and sums of `counts` and `bins`."""
+        names = (*self.counts, *self.bins)
+        if self.question.most is None or not self.groups or len(names) <= FEW_SUMS:
+            return self._grouped(pieces, names)
+        # Which groups cost most is found by two columns, and the many others are added up for those alone.
+        top = self._grouped(pieces, SORTED_BY).cte("top")
+        of_top = self._rows(pieces, names)
+        joined = of_top.join(top, and_(*(of_top.c[name] == top.c[name] for name in self.groups)))
+        keys = [top.c[name] for name in (*self.groups, "step")]
+        return select(*keys, *_sums_of(names, of="found.")).select_from(joined).group_by(*keys)
+
+    def _grouped(self, pieces: Sequence[Piece], names: Sequence[str]) -> Select[Any]:
+        """Each group once."""
+        groups: list[Any] = [column(name) for name in self.groups]
+        keys = [*groups, *([column("step")] if self.question.step_s is not None else [])]
+        step: Any = column("step") if self.question.step_s is not None else literal_column("0").label("step")
+        query = select(*groups, step, *_sums_of(names)).select_from(self._rows(pieces, names))
+        query = query.group_by(*keys) if keys else query
+        if self.question.most is None or not groups:
+            return query
+        return query.order_by(*map(desc, SORTED_BY), *groups).limit(self.question.most)
+
+    def _rows(self, pieces: Sequence[Piece], names: Sequence[str]) -> Any:
+        """Those of all pieces."""
+        return union_all(*(self._rows_of(piece, names) for piece in pieces)).subquery("found")
+
+    def _rows_of(self, piece: Piece, names: Sequence[str]) -> Select[Any]:
+        question, table = self.question, piece.table
+        groups = [_grouped_by(table, each, self.is_sqlite) for each in question.by]
+        at = "0" if question.step_s is None else f"at - at % {question.step_s}"
+        labelled = [each.label(name) for each, name in zip(groups, self.groups, strict=True)]
+        query = select(*labelled, literal_column(at).label("step"), literal_column(", ".join(names)))
+        query = query.select_from(table).where(table.c.kind == self.kind, *_at(piece))
+        if question.subjects is not None:
+            query = query.where(table.c.who.in_(sorted(question.subjects)))
+        for only in question.only:
+            fits = _fits(_column(table, only.dimension), only)
+            query = query.where(~fits if only.is_not else fits)
+        return query
+
+
+def _at(piece: Piece) -> Iterator[Any]:
+    c = piece.table.c
+    if piece.fold is not None:
+        yield c.fold == piece.fold
+        yield c.length_s == piece.length_s
+    moments = range(piece.since_s, piece.until_s, piece.length_s)
+    if len(moments) <= FEW:
+        yield c.at.in_(moments)
+    else:
+        yield c.at >= piece.since_s
+        yield c.at < piece.until_s
+
+
+def _sums_of(names: Iterable[str], of: str = "") -> list[Any]:
+    """As the integers that they are: PostgreSQL's sums of integers are of any size, and Python reads those slowly."""
+    return [literal_column(f"CAST(sum({of}{name}) AS BIGINT)").label(name) for name in names]
+
+
+def _grouped_by(table: Table, dimension: str, is_sqlite: bool) -> Any:
+    column = _column(table, dimension)
+    if dimension != "account":
+        return column
+    return func.substr(column, 1, func.instr(column + "/", "/") - 1) if is_sqlite else func.split_part(column, "/", 1)
 
 
 def summed(question: Question, rows: Iterable[Sequence[Any]]) -> list[Sum]:
-    """The rows of all pieces, each group once; in the order of time, then of cost."""
+    """The rows of `SumsQuery`, in the order of time, then of cost. One without groups has nulls if there is nothing."""
     width = len(question.by)
-    sums: dict[tuple[tuple[str, ...], int], list[int]] = {}
-    for row in rows:
-        group = tuple(_shown(name, value) for name, value in zip(question.by, row[:width], strict=True))
-        counts = [int(value or 0) for value in row[width + 1 :]]
-        key = group, int(row[width])
-        before = sums.get(key)
-        sums[key] = counts if before is None else [*map(sum, zip(before, counts, strict=True))]
-    found = [_sum(question, group, at, counts) for (group, at), counts in sums.items()]
+    found = [
+        _sum(question, tuple(map(str, row[:width])), int(row[width]), [value or 0 for value in row[width + 1 :]])
+        for row in rows
+    ]
     return sorted(found, key=lambda each: (each.at or 0, -each.cost, -each.requests, each.group))
 
 
@@ -140,7 +200,7 @@ def _sum(question: Question, group: tuple[str, ...], at: int, counts: Sequence[i
 
 def _counts(question: Question) -> tuple[str, ...]:
     """Always with those that groups are sorted by."""
-    return tuple(name for name in COUNTS if not question.counts or name in (*question.counts, "requests", "cost"))
+    return tuple(name for name in COUNTS if not question.counts or name in (*question.counts, *SORTED_BY))
 
 
 def _is_who(dimension: str) -> bool:
@@ -174,16 +234,3 @@ def _value(dimension: str, value: str) -> str | int:
     if "\0" in value:
         raise BadRequest(f"{dimension[:100]}: a value holds the character NUL")
     return value.removeprefix("team:") if dimension == "team" else value
-
-
-def _shown(dimension: str, value: Any) -> str:
-    """Models of one account are in rows of their own."""
-    return str(value).partition("/")[0] if dimension == "account" else str(value)
-
-
-def _down(at_s: int, length_s: int) -> int:
-    return at_s - at_s % length_s
-
-
-def _up(at_s: int, length_s: int) -> int:
-    return at_s + -at_s % length_s

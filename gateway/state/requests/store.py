@@ -7,13 +7,29 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from itertools import chain
 from typing import Any, Protocol
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, RowMapping, Select, Table, and_, delete, func, inspect, select, text
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    delete,
+    func,
+    inspect,
+    select,
+    text,
+    true,
+    union_all,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.util import ClauseAdapter
 
 from gateway.contract import Content, Record
 from gateway.contract.windows import utc_now
@@ -23,17 +39,22 @@ from gateway.state.database.engine import connected, engine_of, writer_beside
 from gateway.state.database.errors import border
 from gateway.state.database.inserting import STAYS, PostgresInserting, SqliteInserting, growing
 from gateway.state.database.transaction import IDLE
-from gateway.state.requests.asked import Page, Query, Question, Rule, Sum, Tail
+from gateway.state.requests.asked import Filter, Page, Query, Question, Sum, Tail
 from gateway.state.requests.feedback_rows import FEEDBACK
 from gateway.state.requests.filters import Driver, condition_of, driver_of, seen_condition
+from gateway.state.requests.folding import UNFOLD, fold, folded_within, is_small
+from gateway.state.requests.folds import FOLDS_OF, HOUR, due
 from gateway.state.requests.guard_rows import GUARD_DAYS, GUARD_HOURS, GUARD_MINUTES, guard_batch, insert_guards
-from gateway.state.requests.metrics import pieces, settled, summed, sums_query
+from gateway.state.requests.metrics import SumsQuery, fold_of, pieces, settled, span_of, summed
 from gateway.state.requests.rows import LEVELS, Batch, Names, batch_of, shown, sum_columns
 from gateway.state.requests.tables import (
     BINS,
     BY_DAY,
     CONTENTS,
     COUNTS,
+    DAYS,
+    FOLDED,
+    FOLDS,
     HOURS,
     KEY,
     MINUTES,
@@ -47,7 +68,7 @@ from gateway.state.requests.tables import (
 
 AT_ONCE = 4000
 """Records of one transaction: more would keep readers' connections and other replicas waiting."""
-FIRST_WINDOW, LAST_WINDOW = 2_000, 8_000
+FIRST_WINDOW, LEAST_WINDOW, LAST_WINDOW = 2_000, 500, 8_000
 """Records that are looked through in one step."""
 BUDGET_S = 0.03
 """When a page has taken that long, it is what was found by then."""
@@ -65,6 +86,8 @@ class _Database(Protocol):
     def add(self, table: Table, names: tuple[str, ...], rows: Sequence[Row], end: str) -> None: ...
 
     def add_up(self, table: Table, rows: Sequence[Row]) -> None: ...
+
+    def run(self, statement: str) -> None: ...
 
     def pause(self) -> None: ...
 
@@ -116,12 +139,29 @@ class RecordStore:
                 await self._make()
                 self._is_open = True
 
-    async def _make(self) -> None:
+    async def migrate(self, days: int) -> list[str]:
+        """Makes all that is missing, and the partitions of so many days from today on, for those who may use tables and
+        not make any.
+
+        Returns:
+            The names of the tables and partitions that were not there.
+        """
+        made = await self._make()
+        self._is_open = True
+        if not self.is_sqlite:
+            async with self._writing() as connection:
+                for day in range(days):
+                    made += await _make_partition(connection, f"{self._clock() + timedelta(days=day):%Y%m%d}")
+                await connection.commit()
+        return made
+
+    async def _make(self) -> list[str]:
         async with border(self._writing_s), connected(self._engine, writes=True) as connection:
             if not self.is_sqlite:
                 await connection.execute(select(func.pg_advisory_xact_lock(MAKING)))
-            await connection.run_sync(_make_tables)
+            made = await connection.run_sync(_make_tables)
             await connection.commit()
+        return made
 
     async def close(self) -> None:
         """After the last call has ended."""
@@ -184,12 +224,46 @@ class RecordStore:
         for table in (TEAMS, CONTENTS, FEEDBACK, REQUESTS):
             count = await self._delete(table, table.c.request_id < prefix_of(before), batch)
             deleted += count if table is REQUESTS else 0
-        minutes, hours = (MINUTES, GUARD_MINUTES), (HOURS, LEVELS[-1][0], GUARD_HOURS, GUARD_DAYS)
+        minutes, hours = (MINUTES, GUARD_MINUTES), (HOURS, DAYS, GUARD_HOURS, GUARD_DAYS)
         for table, kept in (*((each, MINUTES_KEPT) for each in minutes), *((each, HOURS_KEPT) for each in hours)):
             async for kind in self._kinds(table):  # as its index begins with it
                 old = and_(table.c.kind == kind, table.c.at < int((now - kept).timestamp()))
                 await self._delete(table, old, batch)
+        await self._forget_folds(now, batch)
         return deleted
+
+    async def _forget_folds(self, now: datetime, batch: int) -> None:
+        kinds = [kind async for kind in self._kinds(FOLDS)]
+        for each in chain.from_iterable(FOLDS_OF.values()):
+            before_s = int(now.timestamp()) - each.kept_s
+            for table in (FOLDED, FOLDS):  # so that none is taken for complete when it is not
+                c = table.c
+                old = and_(c.fold == each.name, c.length_s == each.length_s, c.at < before_s)
+                for condition in [old] if table is FOLDED else [and_(c.kind == kind, old) for kind in kinds]:
+                    await self._delete(table, condition, batch)
+
+    async def fold(self, *, now: datetime | None = None) -> int:
+        """Folds the sums of what is over; returns of how many spans. Several may do it at once."""
+        await self.open()
+        kinds = [kind async for kind in self._kinds(DAYS)]
+        async with border(self._deadline_s), connected(self._engine) as connection:
+            first_s = await connection.scalar(select(func.min(DAYS.c.at)).where(DAYS.c.kind == "all"))
+            folded = {tuple(row) for row in await connection.execute(select(FOLDED))}
+        count = 0
+        now_s = int((now or self._clock()).timestamp())
+        for run in due(first_s, now_s, folded) if first_s is not None else ():
+            async with border(self._deadline_s), connected(self._engine) as connection:
+                if not await is_small(connection, run, kinds):
+                    continue
+            async with self._writing() as connection:
+                if not self.is_sqlite:
+                    await connection.execute(select(func.pg_advisory_xact_lock(WRITING)))
+                if await fold(connection, run, kinds):
+                    await connection.commit()
+                    folded.update(run.keys)
+                    count += len(run.keys)
+            await asyncio.sleep(0.01)  # those who write are let in
+        return count
 
     async def _kinds(self, table: Table) -> AsyncIterator[str]:
         """Those there are, each by a look at the index."""
@@ -224,15 +298,14 @@ class RecordStore:
             return Page(())
         await self.open()
         low, high = _bounds(query)
-        condition = self._condition(query.filters, query.seen, along=driver.column)
         found: list[Record] = []
-        size, until_s = FIRST_WINDOW, time.perf_counter() + budget_s
+        size, began_s = FIRST_WINDOW, time.perf_counter()
+        until_s = began_s + budget_s
         async with border(self._deadline_s), connected(self._engine) as connection:
             while True:
                 end = None if driver.is_exact else await self._window_end(connection, driver, low, high, size, query)
                 step = (low, high) if end is None else (low, _after(end)) if query.oldest_first else (end, high)
-                rows = _reading(driver, step).where(condition)
-                rows = rows.order_by(_order(_id_of(driver), query)).limit(query.limit - len(found) + 1)
+                rows = self._reading(driver, step, query, query.limit - len(found) + 1)
                 got = (await connection.execute(rows)).mappings().all()
                 found += [shown(row) for row in got[: query.limit - len(found)]]
                 if len(found) == query.limit:
@@ -240,15 +313,18 @@ class RecordStore:
                     return Page(tuple(found), None if is_last else found[-1].request_id)
                 if end is None:
                     return Page(tuple(found))
-                if time.perf_counter() >= until_s:
+                now_s = time.perf_counter()
+                if now_s >= until_s:
                     return Page(tuple(found), end)
                 low, high = (_after(end), high) if query.oldest_first else (low, end)
-                size = min(size * 4, LAST_WINDOW)
+                # Not more than can be looked through in what is left, as far as one can tell from the step before.
+                in_time = int(size * (until_s - now_s) / (now_s - began_s))
+                size, began_s = min(size * 4, LAST_WINDOW, max(in_time, LEAST_WINDOW)), now_s
 
     async def tail(self, after: int | None, query: Query) -> Tail:
         """What was written after `after`, the oldest first, 500 at most; None: nothing yet, but where to go on."""
         await self.open()
-        condition = self._condition(query.filters, query.seen)
+        condition = self._condition(query)
         newest = select(REQUESTS.c.seq).order_by(REQUESTS.c.seq.desc()).limit(1)
         async with border(self._deadline_s), connected(self._engine) as connection:
             last = await connection.scalar(newest) or 0
@@ -268,12 +344,17 @@ class RecordStore:
     async def sums(self, question: Question, *, now: datetime | None = None) -> list[Sum]:
         """What requests came to, by group, of a question that is `settled`. Raises BadRequest: that is not kept."""
         await self.open()
-        found = []
+        query = SumsQuery(question, is_sqlite=self.is_sqlite)
+        gap = span_of(question, now or self._clock())
+        known = folded_within(fold_of(question), gap, all_hours=question.step_s is not None)
         async with border(self._deadline_s), connected(self._engine) as connection:
-            for piece in pieces(question, now or self._clock()):
-                query = sums_query(question, piece)
-                found += (await connection.execute(query)).all()
-        return summed(question, found)
+            if not self.is_sqlite:  # where a late record might make a span incomplete between the two statements
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+                await connection.exec_driver_sql(_SUMMING)
+            folded = {tuple(row) for row in await connection.execute(known)}
+            if not (found := pieces(question, gap, folded)):
+                return []
+            return summed(question, (await connection.execute(query.over(found))).all())
 
     # --- within ---
 
@@ -288,7 +369,7 @@ class RecordStore:
     def _write_new(self, database: "_Sqlite", new: Sequence[Record]) -> int:
         minutes_from_s = self._minutes_from_s()
         batch = batch_of(new, database.last_seq(), self._names, self.metadata, minutes_from_s)
-        written = _insert(database, batch)
+        written = _insert(database, batch, self._clock())
         insert_guards(database, guard_batch(new, self._names, minutes_from_s))
         return written
 
@@ -302,7 +383,7 @@ class RecordStore:
                 return 0
             minutes_from_s = self._minutes_from_s()
             batch = await asyncio.to_thread(batch_of, new, seq, self._names, self.metadata, minutes_from_s)
-            written = await connection.run_sync(lambda sync: _insert(_Postgres(sync), batch))
+            written = await connection.run_sync(lambda sync: _insert(_Postgres(sync), batch, self._clock()))
             if any(record.spans for record in new):
                 guards = await asyncio.to_thread(guard_batch, new, self._names, minutes_from_s)
                 await connection.run_sync(lambda sync: insert_guards(_Postgres(sync), guards))
@@ -312,11 +393,25 @@ class RecordStore:
     def _minutes_from_s(self) -> int:
         return int((self._clock() - MINUTES_KEPT).timestamp())
 
-    def _condition(self, filters: Rule, seen: Sequence[Rule] | None, along: str | None = None) -> Any:
-        condition = condition_of(filters, along=along, is_sqlite=self.is_sqlite)
-        if seen is None:
+    def _condition(self, query: Query, driver: Driver | None = None, step: tuple[str, str] = ("", "")) -> Any:
+        along = driver.column if driver is not None else None
+        filters = query.filters
+        if driver is not None and along == "team":  # whose records alone are read
+            filters = tuple(each for each in filters if each != Filter("team", driver.values))
+        condition = condition_of(filters, along=along, step=step, is_sqlite=self.is_sqlite)
+        if query.seen is None:
             return condition
-        return condition & seen_condition(seen, along=along, is_sqlite=self.is_sqlite)
+        return condition & seen_condition(query.seen, along=along, step=step, is_sqlite=self.is_sqlite)
+
+    def _reading(self, driver: Driver, step: tuple[str, str], query: Query, limit: int) -> Select[Any]:
+        """The records of a step that fit, along the driver."""
+        condition = self._condition(query, driver, step)
+        if self.is_sqlite or driver.column is None or (driver.is_exact and driver.column != "team"):
+            along = _along(driver, step).where(condition)
+            return along.order_by(_order(_id_of(driver), query)).limit(limit)
+        some = _fenced(driver, step, query)
+        rows: Select[Any] = select(some.c.record, some.c.request_id).where(ClauseAdapter(some).traverse(condition))
+        return rows.order_by(_order(some.c.request_id, query)).limit(limit)
 
     async def _window_end(
         self, connection: AsyncConnection, driver: Driver, low: str, high: str, size: int, query: Query
@@ -368,13 +463,10 @@ class RecordStore:
         for day in sorted(days - self._days):
             try:
                 async with connection.begin_nested():
-                    await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
-                    for create, attach in partitions(day):
-                        await connection.exec_driver_sql(create)
-                        if not await connection.scalar(_is_attached(create.split()[5])):
-                            await connection.exec_driver_sql(attach)
-            except DBAPIError as error:
-                log.warning("partition not made", day=day, reason=str(error.orig)[:200])
+                    await _make_partition(connection, day)
+            except (DBAPIError, Unavailable) as error:  # of the permission, too
+                reason = error.message if isinstance(error, Unavailable) else str(error.orig)
+                log.warning("partition not made", day=day, reason=reason[:200])
             self._days.add(day)
 
     async def _drop_partitions(self, before: datetime) -> None:
@@ -399,14 +491,24 @@ def _known(sync: Connection, ids: Sequence[str]) -> tuple[set[str], int]:
     return database.known(ids), database.last_seq()
 
 
-def _insert(database: _Database, batch: Batch) -> int:
+def _insert(database: _Database, batch: Batch, now: datetime) -> int:
     """All tables in the same order, whoever writes."""
     database.add(REQUESTS, tuple(REQUESTS.c.keys()), batch.requests, "")
     database.add(TEAMS, tuple(TEAMS.c.keys()), batch.teams, STAYS)
     for (table, _), rows in zip(LEVELS, batch.sums, strict=True):
         database.pause()
         database.add_up(table, rows)
+        if table is HOURS:
+            for at in _late(rows, int(now.timestamp())):
+                database.run(UNFOLD.format(at=at))
     return len(batch.requests)
+
+
+def _late(hours: Sequence[Row], now_s: int) -> set[int]:
+    """Those that are over; as a rule, none. The first rows are of the kind `all`, which has all of them in order."""
+    if not hours or hours[0][1] + HOUR > now_s:
+        return set()
+    return {row[1] for row in hours if row[0] == "all" and row[1] + HOUR <= now_s}
 
 
 class _Sqlite(SqliteInserting):
@@ -424,6 +526,9 @@ class _Sqlite(SqliteInserting):
 
     def add_up(self, table: Table, rows: Sequence[Row]) -> None:
         self.add(table, sum_columns(), rows, growing(table, SUMMED))
+
+    def run(self, statement: str) -> None:
+        self._file.execute(statement)
 
 
 class _Postgres(PostgresInserting):
@@ -449,6 +554,9 @@ class _Postgres(PostgresInserting):
             data = [[*row[:width], f"{{{','.join(map(str, row[width:]))}}}"] for row in rows[at : at + SOME]]
             self._sync.exec_driver_sql(_adding_up(table), (msgspec.json.encode(data).decode(),))
 
+    def run(self, statement: str) -> None:
+        self._sync.exec_driver_sql(statement)
+
     def add(self, table: Table, names: tuple[str, ...], rows: Sequence[Row], end: str) -> None:
         for at in range(0, len(rows), SOME):
             super().add(table, names, rows[at : at + SOME], end)
@@ -467,6 +575,9 @@ def _adding_up(table: Table) -> str:
     return f"INSERT INTO {table.name} ({columns}) {query} {growing(table, SUMMED)}"
 
 
+_SUMMING = "SELECT set_config('jit', 'off', true), set_config('work_mem', '32MB', true)"
+"""To compile a sum of so many columns takes longer than to run it; groups of many are not to go to the disk."""
+
 _KEY_TYPES = {"at": "::bigint", "status": "::integer"}
 
 _PARTITIONS = """
@@ -480,27 +591,58 @@ def _is_attached(name: str) -> Any:
     return text("SELECT relispartition FROM pg_class WHERE oid = to_regclass(:name)").bindparams(name=name)
 
 
-def _make_tables(connection: Connection) -> None:
+def _make_tables(connection: Connection) -> list[str]:
+    """Those that are missing; returns their names. Who may not make any can serve where there are all."""
     there = set(inspect(connection).get_table_names())
-    TABLES.create_all(connection, tables=[table for table in TABLES.sorted_tables if table.name not in there])
-    if connection.dialect.name == "postgresql":
-        for table in BY_DAY:
-            connection.exec_driver_sql(
-                f"CREATE TABLE IF NOT EXISTS {table.name}_others PARTITION OF {table.name} DEFAULT"
-            )
+    missing = [table for table in TABLES.sorted_tables if table.name not in there]
+    TABLES.create_all(connection, tables=missing, checkfirst=False)
+    others = [] if connection.dialect.name == "sqlite" else [f"{table.name}_others" for table in BY_DAY]
+    for name in (missing_others := [name for name in others if name not in there]):
+        connection.exec_driver_sql(f"CREATE TABLE {name} PARTITION OF {name.removesuffix('_others')} DEFAULT")
+    return [*(table.name for table in missing), *missing_others]
+
+
+async def _make_partition(connection: AsyncConnection, day: str) -> list[str]:
+    """Of each table, if it is not there; returns the names of those that were made."""
+    made = []
+    await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MS}")
+    for create, attach in partitions(day):
+        name = create.split()[5]
+        if not await connection.scalar(_is_attached(name)):
+            await connection.exec_driver_sql(create)
+            await connection.exec_driver_sql(attach)
+            made.append(name)
+    return made
 
 
 def _id_of(driver: Driver) -> Any:
     return TEAMS.c.request_id if driver.column == "team" else REQUESTS.c.request_id
 
 
-def _reading(driver: Driver, step: tuple[str, str]) -> Select[Any]:
-    """The records of a step, along the driver."""
-    query = select(REQUESTS.c.record, REQUESTS.c.request_id).where(*_between(*step, _id_of(driver)))
+def _along(driver: Driver, step: tuple[str, str]) -> Select[Any]:
+    """The records of a step."""
+    query = select(REQUESTS.c.record, REQUESTS.c.request_id).where(*_between(*step))
     if driver.column != "team":
         return query
     joined = TEAMS.join(REQUESTS, TEAMS.c.request_id == REQUESTS.c.request_id)
-    return query.select_from(joined).where(TEAMS.c.team == driver.values[0])
+    return query.select_from(joined).where(TEAMS.c.team == driver.values[0], *_between(*step, TEAMS.c.request_id))
+
+
+def _fenced(driver: Driver, step: tuple[str, str], query: Query) -> Subquery:
+    """The same for PostgreSQL, which guesses how many records will fit and, where it guesses wrong, looks at those that
+    are not along the driver, too. What has an offset it takes as it is."""
+    if driver.column == "team":
+        ids = select(TEAMS.c.request_id).where(TEAMS.c.team == driver.values[0], *_between(*step, TEAMS.c.request_id))
+        few = ids.order_by(_order(TEAMS.c.request_id, query)).offset(0).subquery("few")
+        one = (
+            select(REQUESTS).where(REQUESTS.c.request_id == few.c.request_id, *_between(*step)).offset(0).lateral("one")
+        )
+        columns = [few.c.request_id, *(column for column in one.c if column.name != "request_id")]
+        return select(*columns).select_from(few.join(one, true())).subquery("step")
+    column = REQUESTS.c[str(driver.column)]
+    in_order = select(REQUESTS).where(*_between(*step)).order_by(_order(REQUESTS.c.request_id, query)).offset(0)
+    rows = [in_order.where(column == value) for value in driver.values]
+    return union_all(*rows).subquery("step") if len(rows) > 1 else rows[0].subquery("step")
 
 
 def _bounds(query: Query) -> tuple[str, str]:

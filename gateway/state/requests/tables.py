@@ -105,6 +105,31 @@ MINUTES, HOURS, DAYS = _sums("request_minutes"), _sums("request_hours"), _sums("
 `subject`, in one of `team` for each team, and in one of `metadata.<key>` for each key that is chosen; `who` is the
 subject, the team, or the value. Empty text: there is none. Times are in microseconds."""
 
+FOLDS = Table(
+    "request_folds",
+    TABLES,
+    Column("kind", Text, primary_key=True),
+    Column("fold", Text, primary_key=True),
+    Column("length_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(column, Text, primary_key=True) for column in KEY[2:-1]),
+    Column("status", Integer, primary_key=True, autoincrement=False),
+    *(Column(column, BigInteger) for column in COUNTS),
+    *(Column(column, Integer) for column in BINS),
+    sqlite_with_rowid=False,
+)
+"""The same sums in fewer rows: of `length_s` from `at` on, or without the models. Null is 0: it takes no room."""
+
+FOLDED = Table(
+    "request_folded",
+    TABLES,
+    Column("fold", Text, primary_key=True),
+    Column("length_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""The spans whose rows in `FOLDS` are complete."""
+
 
 def prefix_of(at: datetime) -> str:
     """What the ids of all requests of that moment, in milliseconds, begin with. Later ones are greater."""

@@ -399,6 +399,36 @@ async def test_days_are_partitions(store, record_of):
     assert ids(await asked(store)) == ["odd"]
 
 
+async def test_who_may_make_no_tables_can_serve_where_they_are(postgres, record_of):
+    """Nor partitions: those of the next days are made with the tables, and all else goes where the others are."""
+    with postgres.database() as url:
+        owners = RecordStore(url, clock=lambda: NOW, deadline_s=20.0, writing_s=20.0)
+        made = await owners.migrate(2)
+        again = await owners.migrate(2)
+        database = url.partition("@/")[2].partition("?")[0]
+        rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+        postgres.sql("CREATE ROLE serving LOGIN", f"GRANT {rights} TO serving", database=database)
+        serving = RecordStore(
+            url.replace("//postgres@", "//serving@"), clock=lambda: NOW, deadline_s=20.0, writing_s=20.0
+        )
+        try:
+            await serving.write([record_of(1), record_of(2, at=NOON + timedelta(days=1, hours=13))])
+            await serving.fold()
+            await serving.forget(NOON - timedelta(days=30))
+            found = ids(await asked(serving))
+            rows = "SELECT tableoid::regclass FROM requests ORDER BY request_id"
+            partitions = postgres.sql(rows, database=database).split()
+        finally:
+            await serving.close()
+            await owners.close()
+            postgres.sql("DROP OWNED BY serving", "DROP ROLE serving", database=database)
+
+    assert {"requests", "request_days", "request_folds", "requests_20260305", "request_teams_20260306"} <= {*made}
+    assert again == []
+    assert len(found) == 2
+    assert partitions == ["requests_20260305", "requests_others"]
+
+
 def test_an_id_tells_the_time():
     assert prefix_of(NOON) == "019cbdde7a00"
     assert time_of("019cbdde7a00" + "0" * 20) == NOON

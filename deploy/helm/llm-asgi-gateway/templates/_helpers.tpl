@@ -63,6 +63,46 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{/* The public authorities go on being known: OpenSSL finds them in the image's folder. */}}
+{{- define "gateway.caEnv" -}}
+{{- if or .Values.caBundle.configMapName .Values.caBundle.secretName }}
+- name: SSL_CERT_FILE
+  value: /etc/gateway-ca/{{ .Values.caBundle.key }}
+{{- end }}
+{{- end }}
+
+{{- define "gateway.extraMounts" -}}
+{{- if or .Values.caBundle.configMapName .Values.caBundle.secretName }}
+- name: ca-bundle
+  mountPath: /etc/gateway-ca
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "gateway.extraVolumes" -}}
+{{- with .Values.caBundle }}
+{{- if .secretName }}
+- name: ca-bundle
+  secret:
+    secretName: {{ .secretName }}
+    defaultMode: 0440
+    items: [{key: {{ .key }}, path: {{ .key }}}]
+{{- else if .configMapName }}
+- name: ca-bundle
+  configMap:
+    name: {{ .configMapName }}
+    items: [{key: {{ .key }}, path: {{ .key }}}]
+{{- end }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* What the database's URL may refer to, such as `sslrootcert`, is there as it is for the gateway. */}}
 {{- define "gateway.migrate" -}}
 - name: migrate
   image: {{ include "gateway.image" . }}
@@ -70,6 +110,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   args: [migrate]
   env:
     {{- include "gateway.databaseEnv" . | nindent 4 }}
+    {{- include "gateway.caEnv" . | nindent 4 }}
+    {{- with .Values.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .Values.extraEnvFrom }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   securityContext:
     {{- toYaml .Values.securityContext | nindent 4 }}
   resources:
@@ -77,6 +125,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   volumeMounts:
     - name: tmp
       mountPath: /tmp
+    {{- include "gateway.extraMounts" . | nindent 4 }}
 {{- end }}
 
 {{/* Ends the rendering with a word on values that do not go together. */}}
