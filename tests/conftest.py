@@ -103,6 +103,30 @@ async def app_with(manifest, sink):
         await app.close()
 
 
+class ListLedger:
+    def __init__(self):
+        self.entries = []
+
+    def add(self, entry):
+        self.entries.append(entry.billed())
+
+    @property
+    def bills(self):
+        """Those that are not free."""
+        return [each for each in self.entries if each.bill is None or each.bill.cost]
+
+
+@pytest.fixture(scope="session")
+def with_ledger():
+    """`with_ledger(app)`: the app, with what it bills in `app.admission.ledger.entries`."""
+
+    def with_ledger(app):
+        app.admission.ledger = ListLedger()
+        return app
+
+    return with_ledger
+
+
 @pytest.fixture(scope="session")
 def until():
     """`await until(condition)`: returns as soon as it is true, and fails when that takes too long."""

@@ -29,7 +29,7 @@ WINGS = {
 }
 """Wing -> the rooms in it, and the wings it may import from besides itself."""
 WING_OF = {room: wing for wing, (rooms, _) in WINGS.items() for room in rooms}
-PURE = ("contract", "wire", "rules", "dialects", "translators", "providers")
+PURE = ("contract", "wire", "rules", "dialects", "translators", "providers", "guardrails")
 IO = {"aiohttp", "redis", "sqlalchemy", "asyncpg", "aiosqlite"}
 PUBLIC = (
     "gateway.contract",

@@ -10,7 +10,7 @@ from gateway.batches.lines import Line
 from gateway.batches.work import Answer, Begin
 from gateway.contract import Caller, Dialect, JsonBody
 from gateway.contract.batches import Batch
-from gateway.proxy.asgi import ASGIApp, Message
+from gateway.proxy.asgi import ASGIApp, Message, receiving
 from gateway.proxy.exchange import KEY, Exchange
 
 ROUTES = ("/chat/completions", "/completions", "/embeddings", "/moderations", "/responses")
@@ -66,14 +66,7 @@ class Pipeline:
             "state": {KEY: exchange},
         }
         answered = Answered()
-        bodies = [body]
-
-        async def receive() -> Message:
-            if bodies:
-                return {"type": "http.request", "body": bodies.pop(), "more_body": False}
-            await asyncio.Event().wait()  # nobody leaves
-            raise AssertionError
-
+        receive = receiving({"type": "http.request", "body": body, "more_body": False})
         await self.app()(scope, receive, answered.take)
         return Answer(answered.status, exchange.id, answered.body, answered.again_s(exchange))
 

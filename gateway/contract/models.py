@@ -53,6 +53,12 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
             alone = Candidate(name=target.name, account=target.account, route_target=RouteTarget(target))
             msgspec.structs.force_setattr(self, "alone", alone)
 
+    @property
+    def targets(self) -> Sequence[Target]:
+        """All that may be asked, real models, in the order of the route."""
+        route = self.route
+        return (self.target,) if route is None else [each.route_target.target for each in route.candidates]
+
 
 class Models(Protocol):
     """The models of the configuration in force."""

@@ -87,6 +87,11 @@ class AccountObject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return caller is None or caller.is_admin or caller.subject == self.owner
 
 
+def owner_of(caller: Caller | None) -> str:
+    """Whose that is which a caller makes. Empty: of whoever calls a gateway that asks nobody who they are."""
+    return caller.subject if caller is not None else ""
+
+
 class ObjectType(msgspec.Struct, frozen=True, kw_only=True):
     """What the objects of an API look like, which are JSON with an `id`.
 

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.contract.call import Call, Head, Reading
 from gateway.contract.price import Price
+from gateway.contract.usage import Usage
 from gateway.errors import Refused
 from gateway.logs import MASK
 from gateway.wire.address import address_of
@@ -260,6 +261,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "account", self.name.partition("/")[0])
+
+    def cost(self, usage: Usage, at_s: float) -> int | None:
+        """In nano-dollars: what its provider says, where that counts, or else by its price; None: nobody knows.
+
+        Args:
+            at_s: seconds since 1970, as prices change.
+        """
+        if usage.stated_cost is not None and self.states_cost:
+            return usage.stated_cost
+        return self.price.cost(usage, at_s) if self.price is not None else None
 
 
 @runtime_checkable

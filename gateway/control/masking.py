@@ -1,6 +1,7 @@
 """Secrets in manifests that come and go over the API: masked on the way out, sealed where they lie."""
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -70,14 +71,18 @@ def sealed(kind: Kind, data: Data, before: Data | None, seal: Seal, version: int
 
     after = _with_queries(change_secrets(kind, data, seal_or_keep), before)
     if before is not None and kept and _sends(kind):
-        moves = Moves(kind, before, after)
-        for place, path in kept.items():
-            if (what := moves.of(place)) is not None:
-                raise BadRequest(
-                    f"{_shown(path)} is a mask, and {place_text(what)[:SHOWN_CHARS]} has changed, which may decide "
-                    "where the secret goes; write the secret itself"
-                )
+        _refuse_moved(kept, Moves(kind, before, after))
     return after
+
+
+def _refuse_moved(kept: Mapping[Place, Steps], moves: Moves) -> None:
+    """Raises BadRequest: one of the secrets that stay may be sent elsewhere."""
+    for place, path in kept.items():
+        if (what := moves.of(place)) is not None:
+            raise BadRequest(
+                f"{_shown(path)} is a mask, and {place_text(what)[:SHOWN_CHARS]} has changed, which may decide where "
+                "the secret goes; write the secret itself"
+            )
 
 
 def _with_queries(data: Data, before: Data | None) -> Data:

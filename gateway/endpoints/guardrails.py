@@ -13,7 +13,7 @@ from gateway.errors import BadRequest
 from gateway.proxy.admission import Admission
 from gateway.proxy.asgi import Receive, Scope, Send, send_body
 from gateway.proxy.bodies import Bodies
-from gateway.proxy.checks import AskModel, Reach
+from gateway.proxy.checks import Reach
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.options import metadata_of
 from gateway.proxy.side_bills import BilledAsk
@@ -66,12 +66,7 @@ class Trials:
             RateLimited: the caller has no room for what a model would cost that one of them asks.
         """
         caller, rules = exchange.caller, self.rules()
-        asks: list[BilledAsk] = []
-
-        def billed(ask: AskModel) -> AskModel:
-            asks.append(BilledAsk(ask, self.admission, exchange, metadata))
-            return asks[0]
-
+        ask = BilledAsk(self.reach.ask_model, self.admission, exchange, metadata)
         checks = checks_of((), checks_by_name(rules, hook, names, lambda group: self.may_use(caller, group)))
         said = await trial(
             checks,
@@ -79,14 +74,14 @@ class Trials:
             texts,
             caller=caller,
             metadata=metadata,
-            reach=self.reach.asking(billed),
+            reach=self.reach.asking(ask),
             timeout_s=rules.timeout_s,
             tool=tool,
             exchange=exchange,
             is_strict=is_strict,
         )
-        if asks[0].refused is not None:
-            raise asks[0].refused
+        if ask.refused is not None:
+            raise ask.refused
         return said
 
 

@@ -7,14 +7,16 @@ plain requests, with all of the conversation.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
 
 from gateway.contract import Call, Dialect, JsonBody, Models, Request
+from gateway.contract.objects import owner_of
 from gateway.contract.route import NO_METADATA
-from gateway.errors import BadRequest, BrokeOff, ClientLeft, GatewayError, Overloaded, Stopping, TooLarge
+from gateway.endpoints.told_answer import ToldAnswer
+from gateway.errors import BadRequest, ClientLeft, GatewayError, Overloaded, Stopping, TooLarge
 from gateway.middleware.auth import SUBPROTOCOL
 from gateway.middleware.parse import json_body, large_json_body
 from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +25,6 @@ from gateway.proxy.drain import Drain
 from gateway.proxy.exchange import KEY, Exchange
 from gateway.proxy.kept import beside
 from gateway.proxy.turns import Room, Turns
-from gateway.wire import sse
 from gateway.wire.response_sockets import (
     Create,
     Last,
@@ -32,8 +33,6 @@ from gateway.wire.response_sockets import (
     error_message,
     in_stream,
     items_in,
-    last_in,
-    message_of,
     replayed,
 )
 
@@ -48,8 +47,6 @@ SHARE_OF_ONE = 4
 """One of so many that may be open is the most of one caller: they last whether anything is said or not."""
 GOING_AWAY, RESTARTS = 1001, 1012
 _OF_THE_HANDSHAKE = (b"connection", b"upgrade", b"sec-websocket-", b"content-", b"transfer-encoding", b"openai-beta")
-_TOLD_WITH_ERRORS = (b"retry-after", b"x-should-retry", b"x-request-id", b"x-ratelimit-")
-_NO_PREVIOUS = b'"previous_response_id":null'
 _encode = msgspec.json.encode
 
 Prepare = Callable[[Call], tuple[str, list[bytes]]]
@@ -83,15 +80,14 @@ class ResponseSocketsEndpoint:
         self.lasts_s = lasts_s
         self.room = Room()
         self._open: set[_Connection] = set()
-        drain.told.append(self._part)
+        drain.told.append(self._wake_all)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.drain.is_stopping:
             raise Stopping("the gateway is shutting down; ask again", retry_after_s=1)
         if len(self._open) + len(self.drain) >= self.max_open:
             raise Overloaded(f"{self.max_open} connections and requests are open; ask again", retry_after_s=1)
-        caller = Exchange.of(scope).caller
-        owner = caller.subject if caller is not None else ""
+        owner = owner_of(Exchange.of(scope).caller)
         most = max(1, self.max_open // SHARE_OF_ONE)
         if sum(each.owner == owner for each in self._open) >= most:
             raise Overloaded(f"{most} connections of yours are open; close one of them", retry_after_s=1)
@@ -106,7 +102,7 @@ class ResponseSocketsEndpoint:
         finally:
             self._open.discard(connection)
 
-    def _part(self) -> None:
+    def _wake_all(self) -> None:
         for connection in self._open:
             connection.woken.set()
 
@@ -222,7 +218,7 @@ class _Connection:
         return Last(id_, (), is_good=True)
 
     async def _made(self, said: Create, fields: dict[str, msgspec.Raw], previous: str | None) -> Last | None:
-        turn = _Made(self._say, said.stream_id, previous)
+        turn = ToldAnswer(self._say, said.stream_id, previous)
         payload = [_encode(fields)]
 
         async def receive() -> Message:
@@ -270,57 +266,3 @@ class _Connection:
 
     async def _hang_up(self, code: int, reason: str) -> None:
         await self._send({"type": "websocket.close", "code": code, "reason": reason})
-
-
-class _Made:
-    """An answer that the pipeline sends, as messages.
-
-    Args:
-        say: sends one.
-        previous: the response that it continues, of which providers were not told.
-    """
-
-    def __init__(
-        self, say: Callable[[bytes, str | None], Awaitable[None]], stream_id: str | None, previous: str | None
-    ) -> None:
-        self.last: Last | None = None
-        self._say = say
-        self._stream_id = stream_id
-        self._echo = b'"previous_response_id":%b' % _encode(previous) if previous is not None else _NO_PREVIOUS
-        self._events = sse.EventSplitter()
-        self._status = 0
-        self._headers: dict[str, str] = {}
-        self._refusal: list[bytes] = []
-        self._is_told = False
-
-    async def take(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._status = message["status"]
-            self._headers = {
-                name.decode("latin-1"): value.decode("latin-1")
-                for name, value in message["headers"]
-                if name.startswith(_TOLD_WITH_ERRORS)
-            }
-        elif self._status == 200:
-            for event in self._events.feed(message.get("body", b"")):
-                await self._tell(event)
-        else:
-            self._refusal.append(message.get("body", b""))
-
-    async def end(self) -> None:
-        """Raises BrokeOff: it has no end, and nobody has said why."""
-        if self._status not in (0, 200):
-            await self._say(error_message(self._status, b"".join(self._refusal), self._headers), self._stream_id)
-        elif not self._is_told:
-            raise BrokeOff("the response ended before it was complete")
-
-    async def _tell(self, event: bytes) -> None:
-        message = message_of(event)
-        if not message or message == sse.DONE:
-            return
-        last = last_in(message)
-        self.last = last or self.last
-        self._is_told = self._is_told or last is not None or b'"type":"error"' in message[:64]
-        if _NO_PREVIOUS in message and b'"response":' in message[:120]:
-            message = message.replace(_NO_PREVIOUS, self._echo, 1)
-        await self._say(message, self._stream_id)

@@ -1,14 +1,13 @@
 """Guardrails of other vendors, which are asked over HTTP: by the table of what each of them takes."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from gateway.contract import Finding, GuardrailSpec, Subject
 from gateway.errors import UpstreamError
-from gateway.guardrails.services import BOTH, INPUTS, OUTPUTS, credential, endpoint, post
+from gateway.guardrails.services import BOTH, INPUTS, OUTPUTS, credential, endpoint, judged, post
 from gateway.guardrails.vendor_table import VENDORS
 from gateway.wire.address import address_of
 
@@ -44,7 +43,7 @@ class VendorGuardrail:
         answer = await self._asked(subject)
         if self._redacts and (texts := self._changed(answer)) is not None:
             return Finding(message=f"{self._kind}: changed", texts=texts)
-        return self._judged(self._vendor.problems(self._config, answer))
+        return judged(self._vendor.problems(self._config, answer), self._kind)
 
     async def _asked(self, subject: Subject) -> Any:
         return await post(subject, self._endpoint, self._vendor.body(self._config, subject))
@@ -56,22 +55,17 @@ class VendorGuardrail:
         alone = [msgspec.structs.replace(subject, texts=(text,)) for text in subject.texts]
         answers = await asyncio.gather(*map(self._asked, alone))
         changes = [self._changed(answer) for answer in answers]
-        judged = [a for a, change in zip(answers, changes, strict=True) if change is None]
+        unchanged = [answer for answer, change in zip(answers, changes, strict=True) if change is None]
         problems = {
-            name: value for answer in judged for name, value in self._vendor.problems(self._config, answer).items()
+            name: value for answer in unchanged for name, value in self._vendor.problems(self._config, answer).items()
         }
         if problems or not any(change is not None for change in changes):
-            return self._judged(problems)
+            return judged(problems, self._kind)
         pairs = zip(subject.texts, changes, strict=True)
         return Finding(message=f"{self._kind}: changed", texts=[c[0] if c else text.text for text, c in pairs])
 
     def _changed(self, answer: Any) -> list[str] | None:
         return self._vendor.texts(answer) if self._vendor.texts is not None else None
-
-    def _judged(self, problems: Mapping[str, Any]) -> Finding:
-        if not problems:
-            return Finding()
-        return Finding("block", f"{self._kind}: {', '.join(sorted(problems))}", data=dict(problems))
 
 
 def make(spec: GuardrailSpec) -> VendorGuardrail:

@@ -9,12 +9,13 @@ from gateway.middleware.edge import EdgeMiddleware
 from gateway.middleware.errors import ErrorsMiddleware
 from gateway.middleware.file_references import FileReferencesMiddleware
 from gateway.middleware.guard import GuardMiddleware
+from gateway.middleware.kept import KeptMiddleware
 from gateway.middleware.limit import LimitMiddleware
 from gateway.middleware.log import LogMiddleware
 from gateway.middleware.model import ModelMiddleware
 from gateway.middleware.parse import ParseMiddleware
 from gateway.middleware.remember import RememberMiddleware
-from gateway.middleware.responses import ContinueMiddleware, KeptMiddleware
+from gateway.middleware.responses import ContinueMiddleware
 from gateway.middleware.session_key import SessionKeyMiddleware
 
 __all__ = [

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.contract import Call, Caller, Choice, Models, Target
-from gateway.contract.objects import AccountObject, ObjectAsk, ObjectKind, Objects
+from gateway.contract.objects import AccountObject, ObjectAsk, ObjectKind, Objects, owner_of
 from gateway.contract.price import Price, Tariff
 from gateway.errors import BadRequest, NotFound
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
@@ -59,7 +59,7 @@ class AccountMiddleware:
             files={name: file.provider_id for name, file in files.items()},
             model=model,
         )
-        asked = msgspec.structs.replace(asked, owner=caller.subject if caller is not None else "")
+        asked = msgspec.structs.replace(asked, owner=owner_of(caller))
         ask = msgspec.structs.replace(call.ask, account=target.account, object=asked)
         exchange.call = msgspec.structs.replace(call, ask=ask)
         await self.app(scope, receive, send)

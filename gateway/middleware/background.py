@@ -13,11 +13,11 @@ import msgspec
 import structlog
 
 from gateway.contract import Call, Choice, Head
-from gateway.contract.objects import AccountObject, ObjectKind
+from gateway.contract.objects import AccountObject, ObjectKind, owner_of
 from gateway.contract.part import Figure, Part, ending_with, gauge
 from gateway.errors import BadRequest, GatewayError, Overloaded, Stopping, TimedOut, Unavailable, Unexpected
 from gateway.logs import traceback_text
-from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
+from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, receiving, send_body
 from gateway.proxy.exchange import KEY, Exchange
 from gateway.proxy.kept import LONGEST_S, Shelf
 from gateway.wire.responses import RESPONSES, error_fields
@@ -103,7 +103,7 @@ class BackgroundMiddleware(Part):
             )
         if not self.shelf.days:
             raise BadRequest("this gateway keeps no responses, and makes none in the background", param="background")
-        owner = exchange.caller.subject if exchange.caller is not None else ""
+        owner = owner_of(exchange.caller)
         if sum(each.owner == owner for each in self._running.values()) >= self.max_of_one:
             raise Overloaded(
                 f"{self.max_of_one} responses of yours are being made in the background; wait for one of them, or "
@@ -177,13 +177,9 @@ class BackgroundMiddleware(Part):
         async def send(message: Message) -> None:
             parts.append(message.get("body", b""))
 
-        async def receive() -> Message:
-            await asyncio.Event().wait()  # nobody is there who could leave
-            return {"type": "http.disconnect"}
-
         try:
             with exchange.interruptible():
-                await self.inner({**scope, "state": {KEY: exchange}}, receive, send)
+                await self.inner({**scope, "state": {KEY: exchange}}, receiving(), send)
         finally:
             asked.limit_headers = exchange.limit_headers
         return b"".join(parts)
@@ -271,8 +267,7 @@ def is_background(call: Call) -> bool:
 
 def _begun(call: Call, choice: Choice) -> dict[str, Any] | None:
     """The response as the gateway would begin it; None: the providers make it themselves."""
-    targets = [each.route_target.target for each in choice.route.candidates] if choice.route else [choice.target]
-    for target in targets:
+    for target in choice.targets:
         reading = target.provider.reading(call, target, Head(200, {}))
         if reading is not None:
             begun: dict[str, Any] | None = getattr(reading, "response", None)

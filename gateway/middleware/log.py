@@ -144,18 +144,7 @@ def record_of(exchange: Exchange, scope: Scope, *, ended: float) -> Record:
 
 def _side_calls(exchange: Exchange) -> tuple[SideCall, ...]:
     """Each with what it costs, as the ledger has it."""
-    return tuple(
-        SideCall(
-            target.name,
-            usage,
-            usage.stated_cost
-            if usage.stated_cost is not None and target.states_cost
-            else target.price.cost(usage, exchange.at)
-            if target.price is not None
-            else None,
-        )
-        for target, usage in exchange.side_calls
-    )
+    return tuple(SideCall(target.name, usage, target.cost(usage, exchange.at)) for target, usage in exchange.side_calls)
 
 
 def _safe(text: str) -> str:

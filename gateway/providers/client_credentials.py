@@ -13,13 +13,12 @@ import msgspec
 
 from gateway.contract import Endpoint, Reply, Tls, Upstream, UpstreamRequest
 from gateway.errors import BrokeOff, Refused
-from gateway.providers.credentials import BearerTokens, Lent
+from gateway.providers.credentials import BearerTokens, Lent, read_answer
 from gateway.secrecy.secret import Secret
 from gateway.wire.headers import wrong_value
 
 USUAL_LIFE_S = 300.0
 """Of a token that comes without one; none is held on to for longer that might have ended."""
-MAX_ANSWER_BYTES = 64 * 1024
 FORM = {"accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
 """Headers of a request to a token endpoint."""
 
@@ -98,11 +97,7 @@ async def fetch_token(
         UpstreamError: it gives no token; without what was sent, which an answer may repeat.
     """
     reply = await network.call(request)
-    try:
-        body = await _body_of(reply)
-    finally:
-        reply.close()
-    answer = _answer_in(body)
+    answer = _answer_in(await read_answer(reply))
     if reply.status >= 300:
         raise _refusal(reply, answer, shown)
     if not answer.access_token or wrong_value(answer.access_token):
@@ -110,13 +105,6 @@ async def fetch_token(
     if answer.token_type.lower() != "bearer":
         raise BrokeOff("the provider gave an access token of another type than Bearer")
     return Lent(Secret(answer.access_token), answer.expires_in)
-
-
-async def _body_of(reply: Reply) -> bytes:
-    body = b""
-    while len(body) < MAX_ANSWER_BYTES and (more := await reply.read()):
-        body += more
-    return body
 
 
 def _answer_in(body: bytes) -> Answer:

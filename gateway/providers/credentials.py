@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import msgspec
 import structlog
 
-from gateway.contract import Endpoint, Upstream, UpstreamRequest
+from gateway.contract import Endpoint, Reply, Upstream, UpstreamRequest
 from gateway.errors import TimedOut, UpstreamError
 from gateway.logs import traceback_text
 from gateway.secrecy.secret import Secret
@@ -21,6 +21,7 @@ Source: databricks/sdk/oauth.py of databricks-sdk-py, read 2026-11.
 RENEW_S = 300.0
 """So long before that its successor is fetched. A quarter of its life, if that is less."""
 FETCH_S = 10.0
+MAX_ANSWER_BYTES = 64 * 1024
 RETRY_S = 10.0
 """From a renewal that failed to the next one, for as long as there is something to go on with."""
 DROP_EVERY_S = 10.0
@@ -45,6 +46,17 @@ class Lent(msgspec.Struct, Generic[T], frozen=True):
 Fetch = Callable[[Upstream], Awaitable[Lent[T]]]
 """Raises UpstreamError: there is none to be had, as if the provider itself had not answered. Its message is for the
 caller, and holds nothing that was sent."""
+
+
+async def read_answer(reply: Reply) -> bytes:
+    """Of who gives out such values, and closes it. What is over `MAX_ANSWER_BYTES` is none of theirs, and not read."""
+    body = b""
+    try:
+        while len(body) < MAX_ANSWER_BYTES and (more := await reply.read()):
+            body += more
+    finally:
+        reply.close()
+    return body
 
 
 class Fresh(Generic[T]):

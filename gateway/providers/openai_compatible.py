@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from secrets import token_hex
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
@@ -16,7 +16,6 @@ from gateway.contract import (
     FormBody,
     Head,
     JsonBody,
-    RawBody,
     Reading,
     Target,
     Tls,
@@ -42,28 +41,19 @@ from gateway.manifests.accounts import (
 from gateway.providers.catalog import OUTSIDE_V1, SERVERS, VENDORS, Vendor, with_responses
 from gateway.providers.client_credentials import ClientCredentials
 from gateway.providers.credentials import BearerTokens
+from gateway.providers.openai_sessions import about_call, handshake, prepared_session
 from gateway.providers.rerankers import TRANSLATORS
 from gateway.translators import HUB, translator
 from gateway.wire.account_apis import CLIENTS_VERSION, account_request
-from gateway.wire.address import address_of as address_in
 from gateway.wire.address import below, path_of
 from gateway.wire.failure import failure_as, failure_of, lenient_json
-from gateway.wire.form import upload_of
+from gateway.wire.form import upload_to
 from gateway.wire.native import query_of
 from gateway.wire.openai import StreamReading
 from gateway.wire.pass_through import PASS_THROUGH, Passed, passed_request
-from gateway.wire.realtime import query_for
-from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS, for_provider
-from gateway.wire.session_config import (
-    CALL,
-    CALL_ID,
-    CALLS,
-    KEYS,
-    config_of,
-    model_place,
-    place_in,
-    with_model,
-)
+from gateway.wire.response_items import for_provider
+from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
+from gateway.wire.session_config import CALL, KEYS
 
 # For plugins: a vendor that needs more than a row.
 __all__ = ["OpenAICompatible", "Settings", "Vendor", "with_callers_key"]
@@ -186,14 +176,14 @@ class OpenAICompatible:
             endpoint = with_callers_key(endpoint, call, target)
         sent = call.request.body
         if call.dialect.name == KEYS:
-            return _prepared(endpoint, call, target)
+            return prepared_session(endpoint, call, target)
         if call.dialect.name == CALL:
-            return _called(endpoint, call, target)
+            return about_call(endpoint, call, target)
         if not isinstance(sent, JsonBody):
             if sent is None:
-                return _handshake(endpoint, call, target)
+                return handshake(endpoint, call, target)
             assert isinstance(sent, FormBody)
-            return _upload(endpoint, sent.with_texts({"model": target.model}))
+            return upload_to(endpoint, sent.with_texts({"model": target.model}).parts, token_hex(16))
         vendor = settings.vendor
         if call.dialect.name in RESPONSE_BODIES and call.dialect.name in settings.endpoints:
             dropped += _leave_out_own(fields, target.account)
@@ -340,47 +330,6 @@ def any_model_of(type_: str, auth_data: Mapping[str, str], model_types: Sequence
     name = type_.removeprefix("provider-account/")
     model = {"type": f"integration/model/{name}", "name": "*", "model_id": "*", "model_types": [*model_types]}
     return {"type": type_, "name": name, "auth_data": {"type": "api-key", **auth_data}, "integrations": [model]}
-
-
-def _upload(endpoint: Endpoint, form: FormBody) -> UpstreamRequest:
-    content_type, length, body = upload_of(form.parts, token_hex(16))
-    return UpstreamRequest(endpoint.with_headers({"content-type": content_type}), body, length=length)
-
-
-def _handshake(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
-    """For a WebSocket: the model stands in the query."""
-    place = address_in(endpoint.url).target
-    call_id = call.request.path_params.get(CALL_ID)
-    query = query_for(target.model, call.request.query) if call_id is None else urlencode([(CALL_ID, call_id)])
-    there = endpoint.at(f"{place}{'&' if '?' in place else '?'}{query}", method="GET")
-    return UpstreamRequest(there.with_headers(call.request.headers), b"", opens_socket=True)
-
-
-def _prepared(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
-    """A session, with its model deep in the body."""
-    place = address_in(endpoint.url).target
-    root, mark, query = place.partition("?")
-    there = endpoint.at(root + call.request.route.removeprefix("/realtime") + mark + query)
-    fields = with_model(call.fields, model_place(call.request.route, call.fields), target.model)
-    return UpstreamRequest(there.with_headers(call.request.headers), _encoder.encode(fields))
-
-
-def _called(endpoint: Endpoint, call: Call, target: Target) -> UpstreamRequest:
-    """A call, with the model of its session where that is told. An offer by itself comes with a key that knows it."""
-    asked, config = call.request, config_of(call.request)
-    root, mark, query = address_in(endpoint.url).target.partition("?")
-    below_it = asked.route.removeprefix(CALLS).replace("{id}", quote(asked.path_params.get("id", ""), safe=""))
-    there = endpoint.at(root + below_it + mark + query).with_headers(asked.headers)
-    if config is None:
-        if isinstance(asked.body, RawBody):
-            return UpstreamRequest(there.with_headers({"content-type": "application/sdp"}), asked.body.beginning)
-        return UpstreamRequest(there, _encoder.encode(call.fields))
-    session = with_model(config, place_in(config), target.model)
-    if isinstance(asked.body, FormBody):
-        return _upload(there, asked.body.with_texts({"session": _encoder.encode(session).decode()}))
-    return UpstreamRequest(
-        there, _encoder.encode({**call.fields, "session": session} if asked.route == CALLS else session)
-    )
 
 
 def with_callers_key(endpoint: Endpoint, call: Call, target: Target) -> Endpoint:

@@ -14,11 +14,10 @@ from gateway.contract import Call, Request, Target
 from gateway.contract.objects import KEPT_FOR, AccountObject, ObjectAsk, ObjectKind, Objects, ObjectType
 from gateway.contract.windows import utc_now
 from gateway.errors import BadRequest, BrokeOff, GatewayError, NotFound, Refused, Unavailable
-from gateway.proxy.asgi import Headers
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.relay import JSON
 from gateway.proxy.responder import Responder
-from gateway.proxy.writer import ResponseWriter
+from gateway.proxy.writer import HeldAnswer, ResponseWriter
 from gateway.wire.account_apis import ROOTS
 
 LISTED = 20
@@ -290,22 +289,6 @@ class AccountResponder:
         return [found for found in await asyncio.gather(*map(one, page)) if found is not None]
 
 
-class HeldAnswer(ResponseWriter):
-    """Keeps a whole answer instead of sending it."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        super().__init__(_nowhere, exchange)
-        self.status = 0
-        self.content_type = ""
-        self.body = b""
-
-    async def whole(self, status: int, content_type: str, body: bytes) -> None:
-        self.status, self.content_type, self.body = status, content_type, body
-
-    async def start(self, status: int, headers: Headers) -> None:
-        raise BrokeOff("the provider did not answer with an object")
-
-
 class Query(msgspec.Struct, frozen=True):
     """What a list is to hold. `filters`: field -> its value."""
 
@@ -371,7 +354,3 @@ def _encoded(fields: Fields, id_: str) -> bytes:
 
 def _raw(value: Any) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
-
-
-async def _nowhere(_: object) -> None:
-    """Nothing is sent."""

@@ -83,7 +83,7 @@ class Admission:
         Raises:
             RateLimited: there is no room.
         """
-        targets = _targets(exchange.choice)
+        targets = exchange.choice.targets if exchange.choice is not None else ()
         need = self._need(exchange, targets)
         verdict = await self.counters.reserve(exchange.holds, need)
         while verdict.refused is not None and (fewer := self._fewer(exchange, targets, need, verdict.refused)):
@@ -258,10 +258,7 @@ class Admission:
             tokens, cost = usage.input_tokens + usage.output_tokens, exchange.cost or 0
         for judge, its_usage in exchange.side_calls:
             tokens += its_usage.input_tokens + its_usage.output_tokens
-            if its_usage.stated_cost is not None and judge.states_cost:
-                cost += its_usage.stated_cost
-            elif judge.price is not None:
-                cost += judge.price.cost(its_usage, exchange.at)
+            cost += judge.cost(its_usage, exchange.at) or 0
         return Amounts(tokens, cost)
 
     def _usage(self, ask: Ask, attempt: Attempt, outcome: Outcome) -> Usage | None:
@@ -336,13 +333,6 @@ def _was_asked(exchange: Exchange) -> bool:
 def _is_final(choice: Choice) -> bool:
     """Where the request goes is known without asking any target."""
     return choice.route is None or choice.route.strategy == "only"
-
-
-def _targets(choice: Choice | None) -> Sequence[Target]:
-    """All that a request may go to."""
-    if choice is None:
-        return ()
-    return (choice.target,) if choice.route is None else [each.route_target.target for each in choice.route.candidates]
 
 
 def _entries(exchange: Exchange, tickets: Sequence[Ticket], used: Amounts, outcome: Outcome) -> list[Entry]:

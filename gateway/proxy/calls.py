@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -20,13 +20,12 @@ from gateway.contract.objects import AccountObject, ObjectAsk, ObjectKind, not_f
 from gateway.contract.part import Figure, Part, ending_with, gauge
 from gateway.contract.request import FormPart
 from gateway.errors import BrokeOff, GatewayError, NotFound, Overloaded
-from gateway.proxy.account import HeldAnswer
-from gateway.proxy.asgi import ASGIApp, Message
+from gateway.proxy.asgi import ASGIApp, Message, receiving
 from gateway.proxy.exchange import KEY, Exchange
 from gateway.proxy.kept import Shelf
 from gateway.proxy.responder import Responder
 from gateway.proxy.session_keys import with_key
-from gateway.proxy.writer import ResponseWriter
+from gateway.proxy.writer import HeldAnswer, ResponseWriter
 from gateway.wire.headers import HEADER
 from gateway.wire.session_config import ACTIONS, ANY_CALL, CALL_ID, CALLS, HANGUP, config_of, hears_only
 
@@ -71,6 +70,8 @@ class CallResponder(Part):
         self.shelf = shelf
         self.ask = ask
         self.max_heard = max_heard
+        self._open: set[Exchange] = set()
+        """Requests of which a call is being begun, or is heard."""
         self._heard: set[asyncio.Task[None]] = set()
 
     def running(self) -> AbstractAsyncContextManager[object]:
@@ -92,7 +93,7 @@ class CallResponder(Part):
         known = call.request.path_params.get("id")
         if known is not None:
             await self._check(known, exchange)
-        if len(self._heard) >= self.max_heard:
+        if len(self._open) >= self.max_heard:
             raise Overloaded(f"{self.max_heard} calls are under way; try again later", retry_after_s=5)
         if key is not None:
             exchange.choice = with_key(choice, key)
@@ -100,7 +101,12 @@ class CallResponder(Part):
         elif config_of(call.request) is None:
             exchange.call = call = _configured(call)
         held = HeldAnswer(exchange)
-        await self.responder.respond(exchange, held)
+        self._open.add(exchange)
+        try:
+            await self.responder.respond(exchange, held)
+        except BaseException:
+            self._open.discard(exchange)
+            raise
         # Once there is a call, it is heard, whether anybody waits for the answer or not.
         id_ = await asyncio.shield(self._begun(exchange, call, known))
         headers = [(b"content-type", held.content_type.encode(*HEADER)), (b"content-length", b"%d" % len(held.body))]
@@ -125,14 +131,16 @@ class CallResponder(Part):
         target = attempt.target
         told = _LOCATION.search(attempt.headers.get("location", "").partition("?")[0])
         id_ = known or (told[1] if told is not None else None)
-        if id_ is None:
-            raise BrokeOff("the provider did not say which call it has begun")
         try:
+            if id_ is None:
+                raise BrokeOff("the provider did not say which call it has begun")
             of = (ObjectKind.CALL, id_, exchange.caller)
             kept = await self.shelf.objects.remember(self.shelf.place(*of, target=target.name, account=target.account))
             await self._listen(exchange, call, target, id_)
         except BaseException:
-            await self._hang_up(target, id_)
+            self._open.discard(exchange)
+            if id_ is not None:
+                await self._hang_up(target, id_)
             raise
         return kept.id
 
@@ -142,6 +150,7 @@ class CallResponder(Part):
         task = asyncio.create_task(self._run(asked, call, target, id_, begun))
         self._heard.add(task)
         task.add_done_callback(self._heard.discard)
+        task.add_done_callback(lambda _: self._open.discard(asked))
         await begun
 
     async def _run(self, asked: Exchange, call: Call, target: Target, id_: str, begun: "asyncio.Future[None]") -> None:
@@ -152,22 +161,17 @@ class CallResponder(Part):
         exchange.dialect, exchange.route, exchange.caller = self.dialect, "/realtime", asked.caller
         exchange.metadata, exchange.choice = asked.metadata, Choice(target)
         exchange.call = Call(self.dialect, ask, request, asked.provider_key)
-        messages: list[Message] = [{"type": "websocket.connect"}]
-
-        async def receive() -> Message:
-            if not messages:
-                await asyncio.Event().wait()  # nobody is there who could leave
-            return messages.pop()
 
         async def send(message: Message) -> None:
             if message["type"] == "websocket.accept" and not begun.done():
                 begun.set_result(None)
 
-        scope: dict[str, Any] = {"type": "websocket", "path": "/v1/realtime", "headers": [], "query_string": b""}
+        about = {"type": "websocket", "path": "/v1/realtime", "headers": [], "query_string": b"", "subprotocols": []}
+        receive = receiving({"type": "websocket.connect"})
         error: BaseException | None = None
         try:
             with exchange.interruptible():
-                await self.hear()({**scope, "subprotocols": [], "state": {KEY: exchange}}, receive, send)
+                await self.hear()({**about, "state": {KEY: exchange}}, receive, send)
         except BaseException as raised:
             error = raised
         error = error or exchange.error
@@ -176,7 +180,7 @@ class CallResponder(Part):
         elif error is not None:
             await self._hang_up(target, id_)
             log.info("call hung up", call=id_, account=target.account, reason=str(error) or type(error).__name__)
-        if isinstance(error, asyncio.CancelledError) or (error is not None and not isinstance(error, GatewayError)):
+        if error is not None and not isinstance(error, GatewayError):
             raise error
 
     async def _hang_up(self, target: Target, id_: str) -> None:

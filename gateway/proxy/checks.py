@@ -125,7 +125,7 @@ class Reach(Outside):
         exchange: Exchange | None = None,
     ) -> None:
         self.network = network
-        self._ask = ask
+        self.ask_model = ask
         self._find = find
         self._dialects = dialects
         self._exchange = exchange
@@ -133,14 +133,12 @@ class Reach(Outside):
     def of(self, exchange: Exchange | None, network: Upstream | None = None) -> "Reach":
         """The same for a request, by another network if one is given."""
         return Reach(
-            network or self.network, ask=self._ask, find=self._find, dialects=self._dialects, exchange=exchange
+            network or self.network, ask=self.ask_model, find=self._find, dialects=self._dialects, exchange=exchange
         )
 
-    def asking(self, wrap: Callable[[AskModel], AskModel]) -> "Reach":
+    def asking(self, ask: AskModel) -> "Reach":
         """The same, with another way to ask models."""
-        return Reach(
-            self.network, ask=wrap(self._ask), find=self._find, dialects=self._dialects, exchange=self._exchange
-        )
+        return Reach(self.network, ask=ask, find=self._find, dialects=self._dialects, exchange=self._exchange)
 
     async def fetch(self, request: UpstreamRequest) -> Fetched:
         reply = await self.network.call(request)
@@ -162,9 +160,8 @@ class Reach(Outside):
             raise NoTarget(f"the guardrail's model {model} is no real model of any account")
         fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in {"model": "", **body}.items()}
         ask = Ask(model=target.name, has_output=kind == "chat")
-        data = await self._ask(
-            Call(dialect=self._dialects[kind], ask=ask, request=Request(body=JsonBody(fields))), target
-        )
+        call = Call(dialect=self._dialects[kind], ask=ask, request=Request(body=JsonBody(fields)))
+        data = await self.ask_model(call, target)
         if self._exchange is not None and (usage := usage_in(data)) is not None:
             self._exchange.side_calls.append((target, usage))
         return data

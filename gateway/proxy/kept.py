@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gateway.contract import Call, Caller
-from gateway.contract.objects import AccountObject, ObjectKind, Objects, not_found
+from gateway.contract.objects import AccountObject, ObjectKind, Objects, not_found, owner_of
 from gateway.contract.windows import utc_now
 from gateway.errors import BadRequest
 from gateway.proxy.bodies import LARGE
@@ -94,7 +94,7 @@ class Shelf:
         return AccountObject(
             kind=kind,
             id=id_,
-            owner=caller.subject if caller is not None else "",
+            owner=owner_of(caller),
             account=account,
             provider_id=id_,
             created_at=now,

@@ -2,12 +2,11 @@
 
 from gateway.contract import Call
 from gateway.errors import BrokeOff
-from gateway.proxy.account import HeldAnswer
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.relay import JSON
 from gateway.proxy.responder import Responder
 from gateway.proxy.session_keys import SessionKey, SessionKeys
-from gateway.proxy.writer import ResponseWriter
+from gateway.proxy.writer import HeldAnswer, ResponseWriter
 from gateway.secrecy.secret import Secret
 from gateway.wire.session_config import key_in, transcribes
 

@@ -13,7 +13,7 @@ from time import time
 
 import msgspec
 
-from gateway.contract import Caller, Choice, Target
+from gateway.contract import Caller, Choice
 from gateway.contract.route import Candidate, Retry, Route, RouteTarget
 from gateway.errors import Forbidden
 from gateway.secrecy.sealing import Seal
@@ -108,8 +108,7 @@ def with_key(choice: Choice, key: SessionKey) -> Choice:
     Raises:
         Forbidden: what the caller asked for does not lead there any more.
     """
-    targets = [each.route_target.target for each in choice.route.candidates] if choice.route else [choice.target]
-    target: Target | None = next((each for each in targets if each.name == key.model), None)
+    target = next((each for each in choice.targets if each.name == key.model), None)
     if target is None:
         raise Forbidden(f"this key opens sessions with {key.asked}, which leads elsewhere now; make another one")
     headers = {"authorization": key.authorization.reveal()}

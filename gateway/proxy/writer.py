@@ -1,4 +1,4 @@
-"""The client's end of a reply."""
+"""The client's end of a reply; or somebody in its place, for answers that are changed before they are sent."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -181,3 +181,23 @@ class ResponseWriter:
         if attempt is not None and attempt.dropped_params and not is_open:
             headers.append((b"x-gateway-dropped-params", ",".join(attempt.dropped_params).encode()))
         return headers
+
+
+class HeldAnswer(ResponseWriter):
+    """Keeps a whole answer instead of sending it."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(_nowhere, exchange)
+        self.status = 0
+        self.content_type = ""
+        self.body = b""
+
+    async def whole(self, status: int, content_type: str, body: bytes) -> None:
+        self.status, self.content_type, self.body = status, content_type, body
+
+    async def start(self, status: int, headers: Headers) -> None:
+        raise BrokeOff("the provider did not answer with an object")
+
+
+async def _nowhere(_: object) -> None:
+    """Nothing is sent."""

@@ -14,7 +14,7 @@ from gateway.contract.provider import Endpoint, UpstreamRequest
 from gateway.contract.request import FormBody, JsonBody
 from gateway.errors import BadRequest
 from gateway.wire.address import address_of
-from gateway.wire.form import upload_of
+from gateway.wire.form import upload_to
 from gateway.wire.native import query_of
 from gateway.wire.session_config import ACTIONS, CALLS
 
@@ -60,8 +60,7 @@ def account_request(call: Call, endpoint: Endpoint, *, boundary: str) -> Upstrea
     except ValueError as error:
         raise BadRequest(f"there is no asking for that id: {error}", param="id") from error
     if isinstance(asked.body, FormBody):
-        content_type, length, body = upload_of(asked.body.parts, boundary)
-        return UpstreamRequest(endpoint.with_headers({"content-type": content_type}), body, length=length)
+        return upload_to(endpoint, asked.body.parts, boundary)
     if isinstance(asked.body, JsonBody):
         # Not the caller's bytes: of two fields of one name, the provider might believe the one that nobody looked at.
         return UpstreamRequest(endpoint, msgspec.json.encode(asked.body.fields))

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from gateway.contract.provider import Endpoint, UpstreamRequest
 from gateway.contract.request import FormBody, FormPart, Stored
 from gateway.errors import BadRequest
 
@@ -49,6 +50,12 @@ def form_of(parts: Iterable[FormPart], boundary: str) -> tuple[str, bytes]:
         boundary: stands in none of the parts; 32 characters by chance will do.
     """
     return _content_type(boundary), b"".join(line for line in _lines(parts, boundary) if isinstance(line, bytes))
+
+
+def upload_to(endpoint: Endpoint, parts: Sequence[FormPart], boundary: str) -> UpstreamRequest:
+    """A form for a provider; `boundary` as in `form_of`."""
+    content_type, length, body = upload_of(parts, boundary)
+    return UpstreamRequest(endpoint.with_headers({"content-type": content_type}), body, length=length)
 
 
 def upload_of(parts: Sequence[FormPart], boundary: str) -> tuple[str, int | None, bytes | AsyncIterator[bytes]]:

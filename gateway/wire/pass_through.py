@@ -13,7 +13,7 @@ from gateway.contract.provider import Endpoint, UpstreamRequest
 from gateway.contract.request import FormBody, JsonBody, RawBody, Request
 from gateway.errors import BadRequest, Forbidden
 from gateway.wire.address import address_of
-from gateway.wire.form import upload_of
+from gateway.wire.form import upload_to
 from gateway.wire.native import with_query
 
 PASS_THROUGH = "pass-through"
@@ -125,10 +125,7 @@ def passed_request(
                 body = msgspec.json.encode({**fields, "model": model} if model else fields)
                 return UpstreamRequest(endpoint.with_headers({"content-type": "application/json"}), body)
             case FormBody() as form:
-                content_type, length, pieces = upload_of(
-                    form.with_texts({"model": model} if model else {}).parts, boundary
-                )
-                return UpstreamRequest(endpoint.with_headers({"content-type": content_type}), pieces, length=length)
+                return upload_to(endpoint, form.with_texts({"model": model} if model else {}).parts, boundary)
             case RawBody(data=data, content_type=content_type):
                 length = None if isinstance(data, bytes) else len(data)
                 return UpstreamRequest(endpoint.with_headers({"content-type": content_type}), data, length=length)

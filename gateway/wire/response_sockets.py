@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.errors import BadRequest
 from gateway.wire.items import MAX_ITEMS, has_more_items
-from gateway.wire.responses import is_own
+from gateway.wire.response_items import is_own
 from gateway.wire.sse import data_of
 
 CREATE = "response.create"

@@ -71,34 +71,21 @@ def asks(*models):
     )
 
 
-class ListLedger:
-    def __init__(self):
-        self.entries = []
-
-    def add(self, entry):
-        self.entries.append(entry.billed())
-
-    @property
-    def bills(self):
-        """Those that are not free."""
-        return [each for each in self.entries if each.bill is None or each.bill.cost]
-
-
 FILE = 200, [b'{"id":"file-1"}']
 DONE = batch("completed", model="gpt-5-2025-08-07", usage=USAGE)
 WITH_OUTPUT = batch("completed", output_file_id="file-2", request_counts={"total": 3, "completed": 3, "failed": 0})
 
 
 @pytest.fixture
-def app(app_with, tmp_path):
+def app(app_with, tmp_path, noted, with_ledger):
     """`app(replies, *manifests)`: with a batch of Ana's, that has begun. What came of it is in `app.upstream`."""
 
     async def make(replies, *manifests):
         path = tmp_path / "accounts.yaml"
         path.write_text(json.dumps([*manifests]))
         make.upstream = FakeUpstream(FILE, asks("gpt-5"), batch("validating"), *replies)
-        gateway = app_with(make.upstream, path, environ=ENVIRON)
-        gateway.admission.ledger = ListLedger()
+        gateway = with_ledger(app_with(make.upstream, path, environ=ENVIRON))
+        watching_of(gateway).watches = noted
         kind, form = form_of([FormPart("purpose", b"batch"), FormPart("file", b"{}", "a.jsonl", "text/plain")], "b")
         await request(gateway, "POST", "/v1/files", form, headers={**ANA, "content-type": kind})
         asked = {"input_file_id": "file-1", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
@@ -114,13 +101,16 @@ async def read(app, who=ANA, path="/v1/batches/batch-1"):
     return answer.json()
 
 
-@pytest.fixture
-def settled(until):
-    """`await settled(gateway)`: all batches that have ended are billed, or need not be."""
+def watching_of(gateway):
+    return next(part for part in gateway.parts if part.name == "batches at providers")
 
-    async def settled(gateway):
-        watching = next(part for part in gateway.parts if part.name == "batches at providers")
-        await until(lambda: not watching.watches._places)
+
+@pytest.fixture
+def settled(until, noted):
+    """`await settled()`: all batches that have ended are billed, or need not be."""
+
+    async def settled():
+        await until(lambda: not noted.open)
 
     return settled
 
@@ -132,9 +122,9 @@ async def test_is_billed_once_when_it_has_ended(app, settled):
     await read(gateway)
     assert gateway.admission.ledger.bills == []
     await read(gateway)
-    await settled(gateway)
+    await settled()
     await read(gateway)
-    await settled(gateway)
+    await settled()
 
     (entry,) = gateway.admission.ledger.bills
     assert (entry.request_id, entry.subject, entry.model) == ("batch-1@a", "user:ana@example.com", "a/m")
@@ -147,7 +137,7 @@ async def test_its_output_tells_what_each_line_has_used(app, settled):
     gateway = await app([WITH_OUTPUT, output], openai_account())
 
     await read(gateway)
-    await settled(gateway)
+    await settled()
 
     (entry,) = gateway.admission.ledger.bills
     assert (entry.request_id, entry.model, entry.bill.cost) == ("batch-1@a", "a/m", 2 * COST)
@@ -167,7 +157,7 @@ async def test_each_model_has_a_bill_of_its_own(app, settled):
     gateway = await app([WITH_OUTPUT, lines(line(1), line(2, "gpt-6"), line(3, "gpt-6"))], account)
 
     await read(gateway)
-    await settled(gateway)
+    await settled()
 
     assert [(each.request_id, each.model, each.bill.cost) for each in gateway.admission.ledger.bills] == [
         ("batch-1@a", "a/m", COST),
@@ -190,23 +180,22 @@ async def test_output_that_is_odd_is_read_as_far_as_it_can_be(app, settled, outp
     gateway = await app([WITH_OUTPUT, output], openai_account())
 
     await read(gateway)
-    await settled(gateway)
+    await settled()
 
     assert [each.bill.cost for each in gateway.admission.ledger.bills if each.bill is not None] == [cost]
 
 
-async def test_an_output_that_is_cut_off_is_read_again(app, until):
+async def test_an_output_that_is_cut_off_is_read_again(app, until, noted):
     """Half of it would be half of the bill."""
     cut = (200, [json.dumps(line(1)).encode() + b"\n", BrokeOff("cut")])
     gateway = await app([WITH_OUTPUT, cut, lines(line(1), line(2))], openai_account())
     await read(gateway)
     await until(lambda: len(app.upstream.requests) == 5)
-    watching = next(part for part in gateway.parts if part.name == "batches at providers")
-    await until(lambda: [each.leased_by for each in watching.watches._places.values()] == [""])
+    await until(lambda: len(noted.given_back) == 1)
     assert gateway.admission.ledger.bills == []
 
     batch = await gateway.parts[1].find("batch", "batch-1", None)
-    await watching.seen(batch, True)
+    await watching_of(gateway).seen(batch, True)
 
     await until(lambda: [each.bill.cost for each in gateway.admission.ledger.bills] == [2 * COST])
 
@@ -217,7 +206,7 @@ async def test_without_its_output_the_batch_itself_tells(app, settled):
     gateway = await app([done, (404, [b'{"error":{"message":"gone"}}'])], openai_account())
 
     await read(gateway)
-    await settled(gateway)
+    await settled()
 
     assert [each.bill.cost for each in gateway.admission.ledger.bills] == [COST]
 
@@ -227,7 +216,7 @@ async def test_nobody_tells_what_it_has_used(app, settled):
     gateway = await app([WITH_OUTPUT, (404, [b'{"error":{"message":"gone"}}'])], openai_account())
 
     await read(gateway)
-    await settled(gateway)
+    await settled()
 
     (entry,) = gateway.admission.ledger.bills
     assert (entry.request_id, entry.bill, entry.usage, gateway.admission.unpriced) == ("batch-1@a", None, None, 1)
@@ -238,7 +227,7 @@ async def test_its_owner_pays_whoever_looks(app, settled):
     gateway = await app([DONE], openai_account())
 
     listed = await read(gateway, ADMIN, "/v1/batches")
-    await settled(gateway)
+    await settled()
 
     assert listed["data"][0]["status"] == "completed"
     assert [entry.subject for entry in gateway.admission.ledger.bills] == ["user:ana@example.com"]
@@ -249,7 +238,7 @@ async def test_of_several_who_look_at_once_one_sees_it_first(app, settled):
     gateway = await app([DONE, DONE, DONE], openai_account())
 
     await asyncio.gather(read(gateway), read(gateway), read(gateway, ADMIN))
-    await settled(gateway)
+    await settled()
 
     assert len(gateway.admission.ledger.bills) == 1
 
@@ -259,7 +248,7 @@ async def test_public_prices_know_batches(app, settled):
     gateway = await app([WITH_OUTPUT, lines(line(1))], openai_account(cost={"metric": "public_cost"}))
 
     await read(gateway)
-    await settled(gateway)
+    await settled()
 
     (entry,) = gateway.admission.ledger.bills
     assert entry.bill.tariff.startswith("processing=batch")
@@ -277,7 +266,7 @@ async def test_it_draws_on_the_owners_budget_beyond_its_end(app, settled):
     chat = {"model": "a/m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
 
     await read(gateway)
-    await settled(gateway)
+    await settled()
     refused = await request(gateway, "POST", "/v1/chat/completions", chat, headers=ANA)
     allowed = await request(gateway, "POST", "/v1/chat/completions", chat, headers=BO)
 
@@ -294,7 +283,7 @@ async def test_whose_price_nobody_knows_is_not_free(app, settled, fields, model)
     gateway = await app([batch("completed", **fields)], openai_account())
 
     await read(gateway)
-    await settled(gateway)
+    await settled()
 
     (entry,) = gateway.admission.ledger.bills
     assert (entry.model, entry.bill, gateway.admission.unpriced) == (model, None, 1)
@@ -308,7 +297,7 @@ async def test_who_says_nothing_is_not_billed(app, settled, usage):
     gateway = await app([batch("failed", usage=usage)], openai_account())
 
     assert (await read(gateway))["status"] == "failed"
-    await settled(gateway)
+    await settled()
 
     assert gateway.admission.ledger.bills == []
 

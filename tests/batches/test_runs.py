@@ -1,7 +1,6 @@
 """Of several processes one works on a batch; one suite for all stores."""
 
 import asyncio
-import shutil
 
 import msgspec
 import pytest
@@ -9,24 +8,10 @@ import pytest
 from gateway.batches.runs import MemoryRuns
 from gateway.contract.batches import Batch, RequestCounts, Run
 from gateway.state.database.batch_runs import StoredRuns
-from gateway.state.database.migrate import migrate
 
 
 def batch(id_="batch_gw1", at=100, **fields):
     return Batch(id=id_, endpoint="/v1/embeddings", input_file_id="file-gw1", created_at=at, expires_at=200, **fields)
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def url(request, tmp_path):
-    """None: there is no database."""
-    if request.param == "postgres":
-        with request.getfixturevalue("postgres").database() as url:
-            asyncio.run(migrate(url))
-            yield url
-    elif request.param == "sqlite":
-        yield f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'gateway.db')}"
-    else:
-        yield None
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Batches at providers are looked at by one process at a time, until they are billed; one suite for all stores."""
 
 import asyncio
-import shutil
 
 import pytest
 
@@ -10,22 +9,8 @@ from gateway.batches.watching import Watching
 from gateway.contract.batches import Watch
 from gateway.errors import Unreachable
 from gateway.state.database.batch_watches import StoredWatches
-from gateway.state.database.migrate import migrate
 
 ONE, OTHER = Watch("a", "batch-1", "batch-1", 100.0), Watch("b", "batch-1", "batch-1-x", 101.0)
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def url(request, tmp_path):
-    """None: there is no database."""
-    if request.param == "postgres":
-        with request.getfixturevalue("postgres").database() as url:
-            asyncio.run(migrate(url))
-            yield url
-    elif request.param == "sqlite":
-        yield f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'gateway.db')}"
-    else:
-        yield None
 
 
 @pytest.fixture
@@ -102,10 +87,9 @@ class Clock:
 
 
 @pytest.mark.parametrize(("age_s", "wait_s"), [(10, 30), (3000, 300), (86400, 900)])
-async def test_looks_become_rarer(until, age_s, wait_s):
+async def test_looks_become_rarer(until, noted, age_s, wait_s):
     """Whatever goes wrong: a batch that cannot be asked for is not asked for all the time."""
     clock, looks = Clock(), []
-    watches = MemoryWatches()
     clock.now = 100.0 + age_s
 
     async def look(watch):
@@ -115,9 +99,9 @@ async def test_looks_become_rarer(until, age_s, wait_s):
     async def give_up(watch):
         raise AssertionError
 
-    await watches.add(ONE, due_s=0)
-    async with Watching(watches, look=look, give_up=give_up, clock=clock, poll_s=0.001).running():
-        await until(lambda: len(looks) == 1 and not watches._places[ONE.key].leased_by)
+    await noted.add(ONE, due_s=0)
+    async with Watching(noted, look=look, give_up=give_up, clock=clock, poll_s=0.001).running():
+        await until(lambda: noted.given_back == [ONE])
         clock.now += wait_s - 1
         await asyncio.sleep(0.01)
         assert len(looks) == 1
@@ -125,10 +109,9 @@ async def test_looks_become_rarer(until, age_s, wait_s):
         await until(lambda: len(looks) == 2)
 
 
-async def test_nobody_looks_for_ever(until):
+async def test_nobody_looks_for_ever(until, noted):
     """What could not be asked for is told as having an unknown price."""
     clock, given_up = Clock(), []
-    watches = MemoryWatches()
     clock.now = 100.0 + 41 * 86400
 
     async def look(watch):
@@ -137,9 +120,9 @@ async def test_nobody_looks_for_ever(until):
     async def give_up(watch):
         given_up.append(watch)
 
-    await watches.add(ONE, due_s=0)
-    async with Watching(watches, look=look, give_up=give_up, clock=clock, poll_s=0.001).running():
-        await until(lambda: not watches._places)
+    await noted.add(ONE, due_s=0)
+    async with Watching(noted, look=look, give_up=give_up, clock=clock, poll_s=0.001).running():
+        await until(lambda: not noted.open)
 
     assert given_up == [ONE]
 

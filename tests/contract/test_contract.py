@@ -6,8 +6,13 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from gateway.contract import Caller, Endpoint, Outcome, Record, Tls
+from gateway.contract import Caller, Choice, Endpoint, Outcome, Record, Target, Tls
+from gateway.contract.price import Price, Rate, Tariff
+from gateway.contract.route import Candidate, Route, RouteTarget
 from gateway.contract.usage import Usage
+from gateway.providers.demo import Demo
+
+PRICE = Price(row="a/m", version="private", tariffs=(Tariff(rates={"input": Rate(1_000, 1)}),))
 
 
 @pytest.mark.parametrize(
@@ -135,3 +140,34 @@ def test_an_endpoint_leads_nowhere_else(target, method):
 def test_keys_in_an_address_are_hidden(url, said, hidden):
     """Some servers repeat in an error what they were asked."""
     assert Endpoint(url).hidden(said) == hidden
+
+
+def test_all_targets_of_a_route_may_be_asked():
+    """What a virtual model is called is none of them."""
+    first, second = (
+        Target(name=name, model=name, model_types=frozenset({"chat"}), provider=Demo()) for name in ("a/m", "a/n")
+    )
+    candidates = tuple(
+        Candidate(name=each.name, account=each.account, route_target=RouteTarget(each)) for each in (first, second)
+    )
+
+    assert Choice(first).targets == (first,)
+    assert [*Choice(first, Route("v/all", "weight", candidates)).targets] == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("states_cost", "price", "nano"),
+    [(True, PRICE, 5), (False, PRICE, 3_000), (False, None, None)],
+)
+def test_what_a_call_costs_is_said_by_its_provider_or_its_price(states_cost, price, nano):
+    """A provider is believed only where the account says so."""
+    target = Target(
+        name="a/m",
+        model="m",
+        model_types=frozenset({"chat"}),
+        provider=Demo(),
+        price=price,
+        states_cost=states_cost,
+    )
+
+    assert target.cost(Usage(input=3, stated_cost=5), 0.0) == nano

@@ -146,6 +146,17 @@ async def test_a_call_that_there_is_no_room_for_is_hung_up_and_refused(gateway):
     assert app.network.asked[-2:] == ["POST /v1/realtime/calls", "POST /v1/realtime/calls/rtc_1/hangup"]
 
 
+async def test_calls_that_begin_at_once_are_counted(gateway):
+    """Each was let in while the others were still being begun, which made more than there may be."""
+    app = gateway(FakeSocket(asyncio.Event()), FakeSocket(asyncio.Event()))
+    next(part for part in app.parts if part.name == "realtime calls").max_heard = 1
+
+    answers = await asyncio.gather(begin(app), begin(app))
+
+    assert sorted(answer.status for answer in answers) == [201, 503]
+    assert app.network.asked.count("POST /v1/realtime/calls") == 1
+
+
 async def test_a_call_ends_with_a_gateway_that_stops(gateway):
     app = gateway(FakeSocket(asyncio.Event()))
     await begin(app)

@@ -48,22 +48,12 @@ def limit(count):
     return {"type": "gateway-rate-limiting-config", "name": "few", "rules": [rule]}
 
 
-class ListLedger:
-    def __init__(self):
-        self.entries = []
-
-    def add(self, entry):
-        self.entries.append(entry.billed())
-
-
 @pytest.fixture
-def app(app_with, tmp_path):
+def app(app_with, tmp_path, with_ledger):
     def make(upstream, *manifests):
         path = tmp_path / "judged.yaml"
         path.write_text(json.dumps([ACCOUNT, GROUP, *manifests]))
-        app = app_with(upstream, path)
-        app.admission.ledger = ListLedger()
-        return app
+        return with_ledger(app_with(upstream, path))
 
     return make
 

@@ -75,24 +75,14 @@ def budget(name, dollars, mode="enforce", window="month", **fields):
     }
 
 
-class ListLedger:
-    def __init__(self):
-        self.entries = []
-
-    def add(self, entry):
-        self.entries.append(entry.billed())
-
-
 @pytest.fixture
-def limited(app_with, tmp_path):
+def limited(app_with, tmp_path, with_ledger):
     """`limited(upstream, limit(...), budget(...))`: an app with the models a/m, b/m and v/m, which leads to both."""
 
     def make(upstream, *manifests, **options):
         path = tmp_path / "limited.yaml"
         path.write_text(json.dumps([account("a"), account("b"), virtual("a", "b"), *manifests]))
-        app = app_with(upstream, path, **options)
-        app.admission.ledger = ListLedger()
-        return app
+        return with_ledger(app_with(upstream, path, **options))
 
     return make
 

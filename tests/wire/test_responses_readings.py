@@ -1,4 +1,4 @@
-"""Replies of OpenAI's Responses API, which pass by unchanged, and what is ours in requests to it."""
+"""Replies of OpenAI's Responses API, which pass by unchanged."""
 
 import msgspec
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, RateLimited, Refused, UpstreamError
 from gateway.testing import ResponseGrammar
-from gateway.wire.responses import ResponseReading, ResponseStreamReading, for_provider, is_own, response_of
+from gateway.wire.responses import ResponseReading, ResponseStreamReading
 
 HEX = "0123456789abcdef" * 2
 USAGE = {"input_tokens": 7, "input_tokens_details": {"cached_tokens": 2}, "output_tokens": 3, "total_tokens": 10}
@@ -160,51 +160,3 @@ def test_what_is_no_response_is_an_error(body):
 
 def read(one, data):
     return one.feed(data) + one.end()
-
-
-def raw(value):
-    return msgspec.Raw(msgspec.json.encode(value))
-
-
-def test_items_of_ours_mean_nothing_to_a_provider():
-    """OpenAI refuses ids that it does not know, and reasoning that it has not encrypted."""
-    own = {"type": "message", "id": f"msg_gw{HEX}_0", "role": "assistant", "content": "so"}
-    theirs = {"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAAA", "summary": []}
-    fields = {
-        "input": raw(
-            [
-                {"type": "reasoning", "id": f"rs_gw{HEX}_0", "summary": []},
-                {"type": "reasoning", "id": "rs_2", "encrypted_content": "gateway:reasoning:e30="},
-                own,
-                theirs,
-            ]
-        ),
-        "previous_response_id": raw(f"resp_gw{HEX}"),
-    }
-
-    for_provider(fields, "oa")
-
-    del own["id"]
-    assert (list(fields), msgspec.json.decode(fields["input"])) == (["input"], [own, theirs])
-
-
-@pytest.mark.parametrize("value", ["a _gw text", [{"role": "user", "content": "hi", "id": "msg_1"}]])
-def test_what_has_nothing_of_ours_stays_as_it_is(value):
-    given = raw(value)
-    fields = {"input": given, "previous_response_id": raw("resp_1")}
-
-    for_provider(fields, "oa")
-
-    assert fields["input"] is given
-    assert "previous_response_id" in fields
-
-
-def test_an_item_tells_its_response():
-    assert response_of(f"fc_gw{HEX}_12") == f"resp_gw{HEX}"
-    assert [is_own(id_) for id_ in (f"fc_gw{HEX}_12", f"resp_gw{HEX}", "resp_1", f"fc_gw{HEX}_1;x", "")] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-    ]

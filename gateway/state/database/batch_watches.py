@@ -1,18 +1,13 @@
 """The door to the batches at providers that are not billed yet."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, and_, case, delete, insert, select, update
 
 from gateway.contract.batches import Watch
 from gateway.errors import Conflict
-from gateway.state.database.engine import connected, engine_of
-from gateway.state.database.errors import border
+from gateway.state.database.connections import Connections
 from gateway.state.database.schema import BATCH_WATCHES as WATCHES
-from gateway.state.database.transaction import IDLE
 
 
 class StoredWatches:
@@ -27,11 +22,10 @@ class StoredWatches:
     """
 
     def __init__(self, url: str, *, deadline_s: float = 2.0) -> None:
-        self._engine = engine_of(url, timeout_s=deadline_s)
-        self._deadline_s = deadline_s
+        self.connections = Connections(url, deadline_s=deadline_s)
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self.connections.close()
 
     async def add(self, watch: Watch, *, due_s: float) -> None:
         earlier = case((WATCHES.c.due_at < due_s, WATCHES.c.due_at), else_=due_s)
@@ -47,10 +41,10 @@ class StoredWatches:
     async def claim(self, by: str, *, now_s: float, lease_s: float) -> Watch | None:
         due = and_(WATCHES.c.due_at <= now_s, WATCHES.c.leased_until <= now_s)
         first = select(WATCHES).where(due).order_by(WATCHES.c.due_at).limit(1)
-        async with border(self._deadline_s), connected(self._engine) as connection:
+        async with self.connections.reading() as connection:
             if not (await connection.execute(first)).first():
                 return None  # as nearly always, and nobody was locked out for it
-        async with self._writing() as connection:
+        async with self.connections.writing() as connection:
             row = (await connection.execute(first.with_for_update(skip_locked=True))).first()
             if row is None:
                 return None
@@ -72,17 +66,10 @@ class StoredWatches:
 
     async def _run(self, statement: Any) -> int:
         """How many rows that was about."""
-        async with self._writing() as connection:
+        async with self.connections.writing() as connection:
             done = await connection.execute(statement)
             await connection.commit()
             return int(done.rowcount)
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with border(self._deadline_s), connected(self._engine, writes=True) as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
-            yield connection
 
 
 def _is(watch: Watch) -> ColumnElement[bool]:

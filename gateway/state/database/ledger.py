@@ -1,25 +1,23 @@
 """The door to the ledger: what requests used and cost, the totals of budgets, and alerts that are to be sent."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping, Select, Table, and_, delete, func, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import RowMapping, Select, Table, and_, delete, insert, select, tuple_, update
 
 from gateway.contract.entry import Entry
 from gateway.contract.limits import Hold, Unit
 from gateway.contract.windows import Window, span_of
 from gateway.state.database.charging import DAY_KEY, alerts_due, day_rows, ledger_row, outbox_row, sums_of, total_rows
-from gateway.state.database.engine import connected, engine_of, writer_beside
+from gateway.state.database.connections import Connections
+from gateway.state.database.engine import writer_beside
 from gateway.state.database.errors import border
 from gateway.state.database.inserting import STAYS, Inserting, PostgresInserting, SqliteInserting, growing
 from gateway.state.database.ledger_rows import Alerting, DueAlert, Total, UsageRow
 from gateway.state.database.reading import Row
 from gateway.state.database.schema import LEDGER, OPEN_REQUESTS, OUTBOX, TOTALS, USAGE_DAYS
-from gateway.state.database.transaction import IDLE
 from gateway.state.database.usage_queries import usage_query, usage_row
 
 LEADERS = 500
@@ -51,14 +49,13 @@ class LedgerStore:
     def __init__(
         self, url: str, *, alerts_of: Callable[[Hold], Alerting | None] = lambda _: None, deadline_s: float = 2.0
     ) -> None:
-        self._engine = engine_of(url, timeout_s=deadline_s)
-        self._writer = writer_beside(self._engine, timeout_s=deadline_s)
+        self.connections = Connections(url, deadline_s=deadline_s)
+        self._writer = writer_beside(self.connections.engine, timeout_s=deadline_s)
         self._alerts_of = alerts_of
-        self._deadline_s = deadline_s
 
     async def close(self) -> None:
         """After the last call has ended."""
-        await self._engine.dispose()
+        await self.connections.close()
         if self._writer is not None:
             await self._writer.close()
 
@@ -80,9 +77,9 @@ class LedgerStore:
         if not by_id:
             return 0
         if self._writer is not None:
-            async with border(self._deadline_s):
+            async with border(self.connections.deadline_s):
                 return await self._writer.run(lambda file: self._add(SqliteInserting(file), by_id, at))
-        async with self._writing() as connection:
+        async with self.connections.writing() as connection:
             written = await connection.run_sync(lambda sync: self._add(PostgresInserting(sync), by_id, at))
             await connection.commit()
         return written
@@ -119,8 +116,8 @@ class LedgerStore:
         Raises:
             BadRequest: there are no such groups.
         """
-        query = usage_query(by, since, until, who, self._engine.dialect.name)
-        async with border(self._deadline_s), connected(self._engine) as connection:
+        query = usage_query(by, since, until, who, self.connections.engine.dialect.name)
+        async with self.connections.reading() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return sorted(map(usage_row, rows), key=lambda row: row.group)
 
@@ -142,7 +139,7 @@ class LedgerStore:
     async def note_open(self, replica: str, note: int, entries: Sequence[Entry]) -> None:
         """What the requests under way of a process come to by now; `note` is higher than that which it replaces."""
         row = {"note": note, "entries": msgspec.json.encode(entries)}
-        async with self._writing() as connection:
+        async with self.connections.writing() as connection:
             replacing = update(OPEN_REQUESTS).where(OPEN_REQUESTS.c.replica == replica).values(row)
             if not (await connection.execute(replacing)).rowcount:
                 await connection.execute(insert(OPEN_REQUESTS).values(replica=replica, **row))
@@ -150,20 +147,20 @@ class LedgerStore:
 
     async def open_notes(self) -> dict[str, int]:
         """Process -> the number of its note."""
-        async with border(self._deadline_s), connected(self._engine) as connection:
+        async with self.connections.reading() as connection:
             rows = await connection.execute(select(OPEN_REQUESTS.c.replica, OPEN_REQUESTS.c.note))
             return {row.replica: row.note for row in rows}
 
     async def open_entries(self, replica: str, note: int) -> list[Entry]:
         """None if it has been replaced since."""
         query = select(OPEN_REQUESTS.c.entries).where(_is_note(replica, note))
-        async with border(self._deadline_s), connected(self._engine) as connection:
+        async with self.connections.reading() as connection:
             data = await connection.scalar(query)
         return msgspec.json.decode(data, type=list[Entry]) if data is not None else []
 
     async def forget_open(self, replica: str, note: int) -> None:
         """Unless it has been replaced since."""
-        async with self._writing() as connection:
+        async with self.connections.writing() as connection:
             await connection.execute(delete(OPEN_REQUESTS).where(_is_note(replica, note)))
             await connection.commit()
 
@@ -175,10 +172,10 @@ class LedgerStore:
         Whoever has got them says by `note_alert` what became of it. One who dies instead has counted as an attempt.
         """
         due = select(*OUTBOX.primary_key).where(OUTBOX.c.due_at <= at).order_by(OUTBOX.c.due_at).limit(limit)
-        async with border(self._deadline_s), connected(self._engine) as connection:
+        async with self.connections.reading() as connection:
             if not (await connection.execute(due)).first():
                 return []  # as nearly always, and nobody was locked out for it
-        async with self._writing() as connection:
+        async with self.connections.writing() as connection:
             keys = [tuple(row) for row in await connection.execute(due.with_for_update(skip_locked=True))]
             claimed = await connection.execute(
                 update(OUTBOX)
@@ -203,7 +200,7 @@ class LedgerStore:
         alert = due.alert
         same = (OUTBOX.c.key == alert.key, OUTBOX.c.begins == alert.begins_s, OUTBOX.c.threshold == alert.threshold)
         query = update(OUTBOX).where(*same, OUTBOX.c.attempts == due.attempts)
-        async with self._writing() as connection:
+        async with self.connections.writing() as connection:
             await connection.execute(query.values(state=state, targets=targets, due_at=due_at, problem=problem))
             await connection.commit()
 
@@ -233,7 +230,7 @@ class LedgerStore:
         keys = tuple_(*table.primary_key)
         deleted = 0
         while True:
-            async with self._writing() as connection:
+            async with self.connections.writing() as connection:
                 some = select(*table.primary_key).where(where).limit(batch).with_for_update(skip_locked=True)
                 rows = [tuple(row) for row in await connection.execute(some)]
                 if rows:
@@ -244,15 +241,8 @@ class LedgerStore:
                 return deleted
 
     async def _rows(self, row_type: type[Row], query: Select[Any]) -> list[Row]:
-        async with border(self._deadline_s), connected(self._engine) as connection:
+        async with self.connections.reading() as connection:
             return [_struct(row_type, row) for row in (await connection.execute(query)).mappings()]
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with border(self._deadline_s), connected(self._engine, writes=True) as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
-            yield connection
 
 
 def _is_note(replica: str, note: int) -> Any:

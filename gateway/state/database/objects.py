@@ -1,21 +1,18 @@
 """The door to what callers have made at accounts: files, uploads, batches, responses."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, and_, delete, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.objects import AccountObject, ObjectKind, check_size
 from gateway.contract.windows import utc_now
 from gateway.errors import Conflict
-from gateway.state.database.engine import connected, engine_of
-from gateway.state.database.errors import border
+from gateway.state.database.connections import Connections
 from gateway.state.database.schema import OBJECTS
-from gateway.state.database.transaction import IDLE
 from gateway.state.objects.memory import merged, other_id
 
 ATTEMPTS = 4
@@ -36,13 +33,12 @@ class ObjectStore:
     """
 
     def __init__(self, url: str, *, clock: Callable[[], datetime] = utc_now, deadline_s: float = 2.0) -> None:
-        self._engine = engine_of(url, timeout_s=deadline_s)
+        self.connections = Connections(url, deadline_s=deadline_s)
         self._clock = clock
-        self._deadline_s = deadline_s
 
     async def close(self) -> None:
         """After the last call has ended."""
-        await self._engine.dispose()
+        await self.connections.close()
 
     async def remember(self, new: AccountObject) -> AccountObject:
         """As `Objects.remember`."""
@@ -55,7 +51,7 @@ class ObjectStore:
             check_size(each)
         for attempts_left in reversed(range(ATTEMPTS)):
             try:
-                async with self._writing() as connection:
+                async with self.connections.writing() as connection:
                     kept = [await self._remember(connection, each) for each in new]
                     await connection.commit()
                     return kept
@@ -88,7 +84,7 @@ class ObjectStore:
         check_size(known)
         there = (OBJECTS.c.owner == known.owner, OBJECTS.c.account == known.account)
         same = and_(_is(known), *there, OBJECTS.c.expires_at > self._clock())
-        async with self._writing() as connection:
+        async with self.connections.writing() as connection:
             done = await connection.execute(update(OBJECTS).where(same).values(data=known.data))
             await connection.commit()
         return done.rowcount > 0
@@ -96,7 +92,7 @@ class ObjectStore:
     async def get(self, kind: ObjectKind, id: str) -> AccountObject | None:  # noqa: A002
         """Whosever it is."""
         query = _ROWS.where(OBJECTS.c.kind == kind, OBJECTS.c.id == id, OBJECTS.c.expires_at > self._clock())
-        async with border(self._deadline_s), connected(self._engine) as connection:
+        async with self.connections.reading() as connection:
             return _one(await connection.execute(query))
 
     async def page(
@@ -121,12 +117,12 @@ class ObjectStore:
         elif after is not None:
             query = query.where(or_(at < after.created_at, and_(at == after.created_at, name < after.id)))
         order = (at, name) if oldest_first else (at.desc(), name.desc())
-        async with border(self._deadline_s), connected(self._engine) as connection:
+        async with self.connections.reading() as connection:
             rows = await connection.execute(query.order_by(*order).limit(max(0, limit)))
             return [_object(row) for row in rows]
 
     async def forget(self, gone: AccountObject) -> None:
-        async with self._writing() as connection:
+        async with self.connections.writing() as connection:
             await connection.execute(delete(OBJECTS).where(_is(gone)))
             await connection.commit()
 
@@ -135,7 +131,7 @@ class ObjectStore:
         expired = select(OBJECTS.c.kind, OBJECTS.c.id).where(OBJECTS.c.expires_at <= self._clock()).limit(batch)
         forgotten = 0
         while True:
-            async with self._writing() as connection:
+            async with self.connections.writing() as connection:
                 keys = [tuple(row) for row in await connection.execute(expired.with_for_update(skip_locked=True))]
                 if keys:
                     await connection.execute(delete(OBJECTS).where(tuple_(*OBJECTS.primary_key).in_(keys)))
@@ -143,13 +139,6 @@ class ObjectStore:
             forgotten += len(keys)
             if len(keys) < batch:
                 return forgotten
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with border(self._deadline_s), connected(self._engine, writes=True) as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
-            yield connection
 
 
 def _is(one: AccountObject) -> Any:

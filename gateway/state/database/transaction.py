@@ -19,6 +19,12 @@ IDLE = "30s"
 """After this long without a word, PostgreSQL ends the transaction of a writer that hangs or is cut off."""
 
 
+async def end_when_idle(connection: AsyncConnection) -> None:
+    """Its transaction. SQLite has no such thing, and needs none: it is in this process."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
+
+
 class Transaction:
     """Holds the write lock, so what it reads stays true until it ends. From `Store.change`; one call at a time.
 
@@ -49,8 +55,7 @@ class Transaction:
     # Called by `Store.change`.
 
     async def lock(self) -> None:
-        if self._connection.dialect.name == "postgresql":
-            await self._connection.execute(select(func.set_config("idle_in_transaction_session_timeout", IDLE, True)))
+        await end_when_idle(self._connection)
         state = (await self._connection.execute(LOCK)).one()
         self.at = self._clock()  # not before: times are to be in the order of the history
         self.versions = Versions(state.manifests, state.tokens)

@@ -16,12 +16,13 @@ from gateway.errors import ConfigError, Fault
 from gateway.logs import traceback_text
 from gateway.manifests.telemetry import OtelConfig
 from gateway.state.background import background
+from gateway.state.contents import Kept
 from gateway.state.telemetry.conventions import SERVICE_INSTANCE, SERVICE_VERSION
 from gateway.state.telemetry.counts import Counts
 from gateway.state.telemetry.settings import TelemetrySettings
 from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.wanted import Wanted, missing_for, wanted
-from gateway.state.telemetry.words import Kept, Words
+from gateway.state.telemetry.words import Words
 from gateway.upstream.outgoing import Ways
 
 if TYPE_CHECKING:

@@ -5,31 +5,14 @@ It comes when a request ends, a moment before the record, and waits here for tha
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
 import msgspec
 
-from gateway.state.contents import Hides, hidden_in, readable
+from gateway.state.contents import Kept, hidden_in, readable
 from gateway.wire.conversation import Message, answered, asked
 
 MOST_BYTES = 64 * 2**20
 """Of all that waits."""
-
-
-class Kept(Protocol):
-    """What `gateway.proxy.content.Kept` is."""
-
-    @property
-    def request_id(self) -> str: ...
-
-    @property
-    def input(self) -> bytes: ...
-
-    @property
-    def output(self) -> bytes: ...
-
-    @property
-    def hides(self) -> Hides | None: ...
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -130,6 +130,12 @@ class ChatRequest:
         options = (self.take("thinking", ReasoningOption), self.take("reasoning", ReasoningOption))
         return Reasoning.of(effort, *options)
 
+    @property
+    def reasoning_field(self) -> str:
+        """The one by which the caller asks for it."""
+        names = ("reasoning_effort", "thinking", "reasoning")
+        return next((name for name in names if self.raw(name) is not None), names[0])
+
 
 def only_one_answer(request: ChatRequest) -> None:
     """For formats without `n`. Raises BadRequest."""

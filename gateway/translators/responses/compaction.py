@@ -21,7 +21,8 @@ from gateway.translators.reading import DocumentReading
 from gateway.translators.responses.request import messages_of
 from gateway.translators.responses.response import usage_fields
 from gateway.translators.said import completion_of
-from gateway.wire.responses import COMPACTION, closed
+from gateway.wire.response_items import closed
+from gateway.wire.responses import COMPACTION
 
 _ASKED = (
     "Sum up the conversation above. Whoever goes on with it, you or another assistant, will see nothing of it but your "

@@ -15,7 +15,7 @@ from gateway.translators.chat.request import read
 from gateway.translators.messages.extent import Extent
 from gateway.translators.responses.sealed import unseal
 from gateway.translators.responses.tools import function_name
-from gateway.wire.responses import SUMMARY_HEAD, summary_in
+from gateway.wire.response_items import SUMMARY_HEAD, summary_in
 
 _SYSTEM = frozenset({"system", "developer"})
 _TEXTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})

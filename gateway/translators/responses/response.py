@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.contract import Call
 from gateway.contract.usage import Usage
-from gateway.wire.responses import response_id
+from gateway.wire.response_items import response_id
 
 _NULL = msgspec.Raw(b"null")
 _ECHOED: dict[str, msgspec.Raw] = {

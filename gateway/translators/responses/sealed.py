@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.wire.responses import REASONING
+from gateway.wire.response_items import REASONING
 
 _encode = msgspec.json.encode
 

@@ -42,7 +42,7 @@ def thinking_of(request: ChatRequest, claude: Claude, *, is_forced: bool, max_to
     if not asked.is_asked_for:
         return Thinking()
     if (is_forced and claude.forces_tools) or not (claude.is_adaptive or claude.takes_budget):
-        request.drop(_name(request))
+        request.drop(request.reasoning_field)
         return Thinking()
     if claude.is_adaptive and not (claude.takes_budget and asked.budget_tokens is not None):
         if asked.budget_tokens is not None:
@@ -50,7 +50,7 @@ def thinking_of(request: ChatRequest, claude: Claude, *, is_forced: bool, max_to
         return Thinking(claude.thinking("adaptive", asked), _effort(request, asked, claude))
     budget = asked.budget(max_tokens)
     if budget is None:
-        request.drop(_name(request))
+        request.drop(request.reasoning_field)
         return Thinking()
     return Thinking({**claude.thinking("enabled", asked), "budget_tokens": budget})
 
@@ -60,7 +60,7 @@ def _off(request: ChatRequest, claude: Claude) -> Thinking:
         return Thinking()
     if claude.off is not None:
         return Thinking({"type": claude.off})
-    request.drop(_name(request))
+    request.drop(request.reasoning_field)
     return Thinking(effort="low")
 
 
@@ -69,11 +69,5 @@ def _effort(request: ChatRequest, asked: Reasoning, claude: Claude) -> str | Non
     wanted = asked.worth
     effort = claude.effort(wanted) if wanted is not None else None
     if effort not in (None, wanted) and wanted != "minimal":
-        request.drop(_name(request))
+        request.drop(request.reasoning_field)
     return effort
-
-
-def _name(request: ChatRequest) -> str:
-    """Of the field that asks for it."""
-    names = ("reasoning_effort", "thinking", "reasoning")
-    return next((name for name in names if request.raw(name) is not None), names[0])

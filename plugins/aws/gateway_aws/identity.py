@@ -23,7 +23,7 @@ from botocore.session import Session
 
 from gateway.contract import Endpoint, Reply, Upstream, UpstreamRequest
 from gateway.errors import BrokeOff, Refused, UpstreamError
-from gateway.providers.credentials import Fresh, Lent
+from gateway.providers.credentials import Fresh, Lent, read_answer
 from gateway.secrecy.secret import Secret
 from gateway_aws.accounts import AccessKeyAuth, AssumedRoleAuth, KeysAuth, domain_of
 from gateway_aws.signing import Keys, signed
@@ -33,7 +33,6 @@ FOREVER_S = 3600.0
 ROLE_S = 3600
 SESSION = "llm-asgi-gateway"
 """What a role's use is called in AWS's logs."""
-MAX_ANSWER_BYTES = 64 * 1024
 
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -112,10 +111,7 @@ class AssumedRole:
         own = await self._own.get(network)
         request = signed(UpstreamRequest(self._endpoint, self._body), own, service="sts", region=self._region)
         reply = await network.call(request)
-        try:
-            body = await _body_of(reply)
-        finally:
-            reply.close()
+        body = await read_answer(reply)
         if reply.status >= 300:
             raise self._refusal(reply, body)
         return _keys_in(body)
@@ -134,13 +130,6 @@ class AssumedRole:
 def sts_url(region: str) -> str:
     """Of a region, which also knows those that are not on by default."""
     return f"https://sts.{region}.{domain_of(region)}/"
-
-
-async def _body_of(reply: Reply) -> bytes:
-    body = b""
-    while len(body) < MAX_ANSWER_BYTES and (more := await reply.read()):
-        body += more
-    return body
 
 
 def _keys_in(body: bytes) -> Lent[Keys]:

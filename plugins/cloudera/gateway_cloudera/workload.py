@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.contract import Endpoint, Upstream, UpstreamRequest
 from gateway.errors import BrokeOff, Refused
-from gateway.providers.credentials import Lent
+from gateway.providers.credentials import Lent, read_answer
 from gateway.secrecy.secret import Secret
 from gateway.wire.address import below
 from gateway.wire.headers import wrong_value
@@ -30,7 +30,6 @@ PATH = "/iam/generateWorkloadAuthToken"
 JSON = "application/json"
 USUAL_LIFE_S = 300.0
 """Of a token that comes without an end."""
-MAX_ANSWER_BYTES = 64 * 1024
 SEED_CHARS = 44
 """Of an Ed25519 key, as CDP hands it out: base64 of its 32 bytes."""
 
@@ -72,12 +71,7 @@ class WorkloadTokens:
         """Raises UpstreamError: there is none, in words of our own."""
         now_s = self._wall()
         reply = await network.call(UpstreamRequest(self._signed(now_s), self._body))
-        try:
-            body = b""
-            while len(body) < MAX_ANSWER_BYTES and (more := await reply.read()):
-                body += more
-        finally:
-            reply.close()
+        body = await read_answer(reply)
         if reply.status in (400, 401, 403):
             raise Refused(
                 "the provider gives no token for the account's access key; tell whoever runs the gateway",

@@ -44,7 +44,7 @@ def thinking_of(request: ChatRequest, model: str) -> dict[str, Any] | None:
     is_asked_for = asked.is_asked_for or budget is not None
     if not thinks(model):
         if is_asked_for and not asked.is_off:
-            request.drop(_name(request))
+            request.drop(request.reasoning_field)
         return None
     if asked.is_off:
         return {"type": "disabled"}
@@ -57,9 +57,3 @@ def thinking_of(request: ChatRequest, model: str) -> dict[str, Any] | None:
         if most is not None:
             budget = min(budget, most * 4 // 5)
     return {"type": "enabled"} if budget is None else {"type": "enabled", "token_budget": max(1, budget)}
-
-
-def _name(request: ChatRequest) -> str:
-    """Of the field that asks for it."""
-    names = ("reasoning_effort", "thinking", "reasoning")
-    return next((name for name in names if request.raw(name) is not None), names[0])

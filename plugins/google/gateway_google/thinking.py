@@ -33,7 +33,7 @@ def thinking_of(request: ChatRequest, traits: Traits) -> dict[str, Any] | None:
     if not asked.is_asked_for:
         return None
     if traits.budgets is None:
-        request.drop(_name(request))
+        request.drop(request.reasoning_field)
         return None
     shown = {} if asked.display == "omitted" else {"includeThoughts": True}
     if traits.levels and asked.budget_tokens is None:
@@ -49,7 +49,7 @@ def _off(request: ChatRequest, traits: Traits) -> dict[str, Any] | None:
     if traits.can_be_off:
         return {"thinkingBudget": 0}
     if traits.levels[:1] != ("MINIMAL",):
-        request.drop(_name(request))
+        request.drop(request.reasoning_field)
     return {"thinkingLevel": traits.levels[0]} if traits.levels else {"thinkingBudget": traits.budgets[0]}
 
 
@@ -61,7 +61,7 @@ def _level(request: ChatRequest, asked: Reasoning, traits: Traits) -> dict[str, 
     lower = [level for level in traits.levels if _ORDER.index(level) <= _ORDER.index(wanted)]
     level = lower[-1] if lower else traits.levels[0]
     if level != asked.effort.upper():
-        request.drop(_name(request))
+        request.drop(request.reasoning_field)
     return {"thinkingLevel": level}
 
 
@@ -77,9 +77,3 @@ def _budget(request: ChatRequest, asked: Reasoning, limits: tuple[int, int]) -> 
     if own is not None and own != budget:
         request.drop("thinking.budget_tokens")
     return budget
-
-
-def _name(request: ChatRequest) -> str:
-    """Of the field that asks for it."""
-    names = ("reasoning_effort", "thinking", "reasoning")
-    return next((name for name in names if request.raw(name) is not None), names[0])

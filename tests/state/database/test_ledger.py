@@ -249,7 +249,7 @@ async def test_can_be_cancelled_whenever_it_waits(ledger):
 
     written = [turns for turns in range(80) if await ledger.entry(f"r{turns}")]
     assert (await amounts(ledger)).get((ORG.key, MONTH_S), 0) == len(written)
-    assert ledger._engine.pool.checkedout() == 0
+    assert ledger.connections.engine.pool.checkedout() == 0
 
 
 # --- questions ---------------------------------------------------------------

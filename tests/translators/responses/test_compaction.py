@@ -9,7 +9,7 @@ from gateway.dialects import COMPACT
 from gateway.errors import BadRequest, BrokeOff
 from gateway.translators.responses import ToOpenAI
 from gateway.translators.responses.compaction import CompactToHub, CompactToOpenAI
-from gateway.wire.responses import closed, for_provider, summary_in
+from gateway.wire.response_items import closed, for_provider, summary_in
 
 HEX = "0" * 32
 JSON = Head(200, {"content-type": "application/json"})

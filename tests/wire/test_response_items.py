@@ -1,12 +1,14 @@
-"""What one account has encrypted leads the next turn back to it (pitfall: reasoning that another organisation cannot
-decrypt)."""
+"""What is the gateway's own means nothing to providers, and what one account has encrypted leads the next turn back to
+it (pitfall: reasoning that another organisation cannot decrypt)."""
 
 import msgspec
 import pytest
 
 from gateway.errors import BadRequest
-from gateway.wire.responses import MarkedReading, MarkedStreamReading, accounts_in, for_provider, mark_of, marked
+from gateway.wire.response_items import accounts_in, for_provider, is_own, mark_of, marked, response_of
+from gateway.wire.responses import MarkedReading, MarkedStreamReading
 
+HEX = "0123456789abcdef" * 2
 US, THEM = mark_of("us"), mark_of("them")
 THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
 
@@ -104,3 +106,47 @@ def test_so_is_a_whole_answer():
     reading.feed(msgspec.json.encode({"id": "r", "object": "response", "output": [THOUGHT]}))
 
     assert msgspec.json.decode(reading.end())["output"] == [of("us")]
+
+
+def test_items_of_ours_mean_nothing_to_a_provider():
+    """OpenAI refuses ids that it does not know, and reasoning that it has not encrypted."""
+    own = {"type": "message", "id": f"msg_gw{HEX}_0", "role": "assistant", "content": "so"}
+    theirs = {"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAAA", "summary": []}
+    fields = {
+        "input": raw(
+            [
+                {"type": "reasoning", "id": f"rs_gw{HEX}_0", "summary": []},
+                {"type": "reasoning", "id": "rs_2", "encrypted_content": "gateway:reasoning:e30="},
+                own,
+                theirs,
+            ]
+        ),
+        "previous_response_id": raw(f"resp_gw{HEX}"),
+    }
+
+    for_provider(fields, "oa")
+
+    del own["id"]
+    assert (list(fields), msgspec.json.decode(fields["input"])) == (["input"], [own, theirs])
+
+
+@pytest.mark.parametrize("value", ["a _gw text", [{"role": "user", "content": "hi", "id": "msg_1"}]])
+def test_what_has_nothing_of_ours_stays_as_it_is(value):
+    given = raw(value)
+    fields = {"input": given, "previous_response_id": raw("resp_1")}
+
+    for_provider(fields, "oa")
+
+    assert fields["input"] is given
+    assert "previous_response_id" in fields
+
+
+def test_an_item_tells_its_response():
+    assert response_of(f"fc_gw{HEX}_12") == f"resp_gw{HEX}"
+    assert [is_own(id_) for id_ in (f"fc_gw{HEX}_12", f"resp_gw{HEX}", "resp_1", f"fc_gw{HEX}_1;x", "")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
