@@ -127,6 +127,7 @@ from gateway.translators.responses.prepared import prepared
 from gateway.translators.shapes import ChatShapes
 from gateway.upstream.client import HttpUpstream
 from gateway.upstream.outgoing import Ways
+from gateway.wire.pass_through import PASS_THROUGH
 from gateway.wire.responses import COMPACTION, COMPLETION, RESPONSE, RESPONSES, TOKENS
 from gateway.wire.session_config import CALL, KEYS
 
@@ -378,7 +379,8 @@ def answering_of(
         responder=responder,
         timing=timing,
         by_account=by_account,
-        apart={KEYS: MintingResponder(responder, keys=core.session_keys), CALL: calls},
+        # What is passed on is guarded, whether it names a model or not.
+        apart={KEYS: MintingResponder(responder, keys=core.session_keys), CALL: calls, PASS_THROUGH: responder},
         sessions=RealtimeEndpoint(
             responder=responder, timing=session_timing, count=admission.count, check=standing.check
         ),

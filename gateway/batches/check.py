@@ -5,7 +5,6 @@ upload, or from another replica.
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn
@@ -21,6 +20,7 @@ from gateway.middleware.account import standing_for
 from gateway.middleware.file_references import refuse_others_files
 from gateway.proxy.exchange import Exchange
 from gateway.wire.file_references import files_in, may_refer
+from gateway.wire.repeats import repeats
 
 MAX_LINES = 100_000
 MAX_INPUT_BYTES = 512 * 1024 * 1024
@@ -134,7 +134,7 @@ class Lines:
                 fields = _body.decode(line.body)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 self._refuse(f"this is no request as JSON: {str(error)[:200]}")
-            if _may_repeat(data) and _repeats(data):
+            if _may_repeat(data) and repeats(data):
                 self._refuse("it has two fields of one name")
             self._look_at(line, fields, data)
 
@@ -187,19 +187,3 @@ def _may_repeat(data: bytes) -> bool:
     """Of two fields of one name, a provider might believe the one that nobody looked at. Hardly any line can have two:
     a letter of theirs may also be written by its number."""
     return b"\\u00" in data or any(data.count(name) > 1 for name in (b'"model"', b'"body"', b'"previous_response_id"'))
-
-
-def _repeats(data: bytes) -> bool:
-    has_two = False
-
-    def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal has_two
-        found = dict(pairs)
-        has_two = has_two or len(found) < len(pairs)
-        return found
-
-    try:
-        json.loads(data, object_pairs_hook=fields)
-    except (ValueError, RecursionError):
-        return True  # it is hard to read, and so nobody knows
-    return has_two

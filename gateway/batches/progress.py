@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 JOURNAL, OUTPUT, ERRORS = "journal", "output.jsonl", "errors.jsonl"
@@ -35,9 +35,11 @@ class Progress:
         """Those that were begun, and whose result is lost -> how often."""
         self.refused: Counter[int] = Counter()
         """Those that were refused for a while -> how often."""
+        self._had_others = False
 
     def open(self) -> None:
         """Reads what those have written who worked on it before. A line that was cut short is taken away."""
+        self._had_others = self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         completed = _numbers(self.folder / OUTPUT)
         failed = _numbers(self.folder / ERRORS)
@@ -66,6 +68,15 @@ class Progress:
         self.completed += is_good
         self.failed += not is_good
 
+    def settle(self) -> None:
+        """Before it is over: of each request, the first result stays, a good one if there is any. Who was held up for
+        longer than the lease, between a look at it and a write, has told of a request that somebody else told of."""
+        if not self._had_others:
+            return
+        completed = _only_first(self.folder / OUTPUT, frozenset())
+        failed = _only_first(self.folder / ERRORS, completed)
+        self.completed, self.failed, self.done = len(completed), len(failed), completed | failed
+
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -80,7 +91,28 @@ class Progress:
 
 
 def _numbers(path: Path) -> set[int]:
-    return {int(match[1]) for line in _whole_lines(path) if (match := _NUMBER.match(line)) is not None}
+    return {number for line in _whole_lines(path) if (number := _number(line)) is not None}
+
+
+def _number(line: bytes) -> int | None:
+    match = _NUMBER.match(line)
+    return int(match[1]) if match is not None else None
+
+
+def _only_first(path: Path, elsewhere: Set[int]) -> set[int]:
+    """The numbers in it. Lines of others, and the second of one, are taken away."""
+    found = [*map(_number, _whole_lines(path))]
+    numbers = {number for number in found if number is not None} - elsewhere
+    if len(found) > len(numbers):
+        left, part = set(numbers), path.with_suffix(".part")
+        part.touch(mode=0o600)
+        with part.open("wb") as file:
+            for line in _whole_lines(path):
+                if (number := _number(line)) in left:
+                    left.discard(number)
+                    file.write(line)
+        part.replace(path)
+    return numbers
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:

@@ -256,6 +256,7 @@ class Lease:
                 if held == "cancelled":
                     work.cancel()
             await asyncio.sleep(self._lease_s / 10)
+        work.leave()  # what it has under way may never end, and must not keep its place for that
 
     async def end(self, batch: Batch, *, after_s: float = 0.0) -> None:
         """Gives it away, to whoever goes on with it after so long."""

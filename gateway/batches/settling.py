@@ -73,7 +73,7 @@ class Settling:
         if not served:
             raise Unreachable(f"the account {batch.account} is not there, or has no batches now")
         fields = _decoded(batch.data)
-        if fields.get("status") not in OVER:
+        if not _is_over(fields):
             target = standing_for(served[0], "batches")
             try:
                 fields = _decoded(await self.responder().look(about_batches(batch), batch, target))
@@ -83,7 +83,7 @@ class Settling:
                 log.warning("batch gone at its provider", batch=batch.id, account=batch.account)
                 await self.give_up(watch)
                 return True
-        if fields.get("status") not in OVER:
+        if not _is_over(fields):
             return False
         await self.bills.write(batch, await self._used(batch, fields, standing_for(served[0], "files")), self._clock())
         return True
@@ -144,6 +144,11 @@ def _decoded(data: bytes | None) -> Mapping[str, Any]:
         return msgspec.json.decode(data or b"{}", type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
+
+
+def _is_over(fields: Mapping[str, Any]) -> bool:
+    status = fields.get("status")
+    return isinstance(status, str) and status in OVER
 
 
 def _is_some(usage: object) -> bool:

@@ -219,6 +219,8 @@ class Work:
             if not was_begun:
                 was_begun = True
                 await asyncio.to_thread(self.progress.begin, number)
+                if not self._is_mine():  # meanwhile
+                    raise Stopping("another process makes this request")
 
         try:
             line = line_of(data)
@@ -250,6 +252,7 @@ class Work:
         """May be done twice: it ends in the same way."""
         is_expired = self._clock() >= self.batch.expires_at and not self.is_cancelled
         self._note(status="finalizing", finalizing_at=self._now)
+        await asyncio.to_thread(self.progress.settle)
         output = await asyncio.to_thread(self._adopted, OUTPUT, "file-gw0")
         errors = await asyncio.to_thread(self._adopted, ERRORS, "file-gw1")
         counts = self.so_far().request_counts

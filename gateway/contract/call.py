@@ -44,10 +44,12 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
         return self.model or self.account or ""
 
     def so_far(self, events: int) -> Usage:
-        """What was used when so many events of an answer have passed by, which did not say it themselves."""
+        """What was used when so many events of an answer have passed by, which did not say it themselves; the input as
+        it is before anybody has heard of the model."""
         if self.expected:
             return msgspec.structs.replace(self.expected[0], estimated=True)
-        return Usage(input=self.input_tokens, output=max(0, events - 1) if self.has_output else 0, estimated=True)
+        output = max(0, events - 1) if self.has_output else 0
+        return Usage(input=self.input_tokens, output=output, estimated=True, untold="input")
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):

@@ -109,14 +109,18 @@ class Endpoint:
     def hidden(self, data: bytes) -> bytes:
         """Without the values of its headers, the key among them, nor keys in its URL: some servers repeat them in
         errors."""
-        for secret in _in_query(self.url):
+        for secret in self.secrets():
             data = data.replace(secret, MASK.encode())
+        return data
+
+    def secrets(self) -> Iterator[bytes]:
+        """Those values, what holds another one before it."""
+        yield from _in_query(self.url)
         for line in self.head.split(b"\r\n")[1:-1]:
             name, _, value = line.partition(b": ")
             for part in (value, value.rpartition(b" ")[2]) if name not in _NO_SECRETS else ():
                 if len(part) >= SHORTEST_SECRET:
-                    data = data.replace(part, MASK.encode())
-        return data
+                    yield part
 
     def __repr__(self) -> str:
         return f"Endpoint({self.url!r})"  # the head holds the key

@@ -198,6 +198,11 @@ def _nano_dollars(dollars: object) -> int | None:
     return nano_dollars(dollars) if 0 <= dollars <= _STATED_MAX else None
 
 
+def count_of(said: object) -> int:
+    """Of one field of a provider's, whatever stands there: 0 for nothing that is a count."""
+    return _count(whole_of(said))
+
+
 def _count(reported: int | None) -> int:
     if not reported or reported < 0:
         return 0
@@ -210,14 +215,15 @@ def _seconds(value: Any) -> int:
     return _count(ceil(value)) if is_number else 0
 
 
-def _whole(value: Any) -> int | None:
-    """Numbers as servers write them: `100`, `100.0`, `"100"`. None: it is none."""
+def whole_of(value: object) -> int | None:
+    """Numbers as servers write them: `100`, `100.0`, `"100"`, `"100.0"`. None: it is none."""
     if type(value) is int:
         return value if value >= 0 else None
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdecimal():
-        return int(value)
+    if isinstance(value, str) and len(value) < 20:
+        digits = value.strip().removesuffix(".0")
+        return int(digits) if digits.isascii() and digits.isdecimal() else None
     return None
 
 
@@ -237,13 +243,13 @@ class OpenAIDetails(msgspec.Struct):
     def without_cached(self, name: str) -> int:
         """Of tokens of some kind, those that did not come from the cache, as far as that is told."""
         cached, count = self.cached_tokens_details, _count(getattr(self, name))
-        return max(0, count - (_whole(cached.get(name)) or 0)) if isinstance(cached, Mapping) else count
+        return max(0, count - (whole_of(cached.get(name)) or 0)) if isinstance(cached, Mapping) else count
 
     @classmethod
     def of(cls, said: object) -> Self | None:
         if not isinstance(said, Mapping):
             return None
-        counts = {name: _whole(value) for name, value in said.items() if name in _PARTS}
+        counts = {name: whole_of(value) for name, value in said.items() if name in _PARTS}
         return cls(**counts | {_CACHED: said.get(_CACHED)})
 
 
@@ -286,13 +292,13 @@ class OpenAIUsage(msgspec.Struct):
             if other.prompt_tokens is not None or other.completion_tokens is not None:
                 usage = other
         if usage.prompt_tokens is None and usage.completion_tokens is None:
-            total = _whole(said.get("total_tokens"))  # Voyage and others, of embeddings
+            total = whole_of(said.get("total_tokens"))  # Voyage and others, of embeddings
             return cls(prompt_tokens=total, completion_tokens=0) if total is not None else None
         return usage
 
     @classmethod
     def _by_field(cls, said: Mapping[str, Any]) -> Self:
-        counts: dict[str, Any] = {name: _whole(value) for name, value in said.items() if name in _COUNTS}
+        counts: dict[str, Any] = {name: whole_of(value) for name, value in said.items() if name in _COUNTS}
         if isinstance(seconds := said.get("prompt_audio_seconds"), float):
             counts["prompt_audio_seconds"] = _seconds(seconds)
         details: dict[str, Any] = {name: OpenAIDetails.of(said.get(name)) for name in _DETAILS}

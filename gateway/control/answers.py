@@ -6,7 +6,7 @@ Source: the types of truefoundry-sdk 0.6.0, which refuses an answer of which a f
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -164,7 +164,8 @@ def _usual(struct: type[msgspec.Struct]) -> tuple[Sequence[Data], Data]:
     for field in msgspec.structs.fields(struct):
         if field.name == "integrations":
             usual: Sequence[Data] = msgspec.to_builtins(() if field.default is msgspec.NODEFAULT else field.default)
-            items = [each for each in get_args(field.type) if isinstance(each, type)]
+            bare = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
+            items = [each for each in get_args(bare) if isinstance(each, type)]
             fields = [each for item in items for each in msgspec.structs.fields(item)]
             named = [each for each in fields if each.name in ("type", "name") and isinstance(each.default, str)]
             return usual, {each.name: each.default for each in named}

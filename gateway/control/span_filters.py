@@ -24,6 +24,8 @@ Fits = Callable[[Any], bool]
 
 MOST_FILTERS = 30
 MOST_VALUES = 500
+_EXACT = 2**53
+"""Below it, no two whole numbers are the same as floats."""
 
 OF_REQUESTS: Mapping[str, str] = {
     "tfy.request.model_name": "model",
@@ -230,11 +232,13 @@ def _each(found: Any) -> list[Any]:
 
 
 def _comparable(values: Iterable[Any]) -> frozenset[Any]:
-    """As texts, and numbers as numbers: `200`, `200.0` and `"200"` are the same."""
+    """As texts, and numbers as numbers: `200`, `200.0` and `"200"` are the same. What is too large to be exact, as ids
+    may be, is a text; so are `nan` and `inf`."""
     found: set[Any] = set()
     for value in values:
         number = _number(value)
-        found.add(_text(value) if number is None else number)
+        is_exact = number is not None and abs(number) < _EXACT
+        found.add(number if is_exact else _text(value))
     return frozenset(found)
 
 

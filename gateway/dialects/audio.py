@@ -15,6 +15,7 @@ from gateway.dialects.errors import OpenAIErrors
 from gateway.dialects.fields import form_flag, form_model, model_of, text_of
 from gateway.dialects.forms import MAX_FORM_BYTES
 from gateway.dialects.openai import BYTES_PER_TOKEN
+from gateway.errors import BrokeOff
 from gateway.wire.openai import BodyReading
 from gateway.wire.plain import PlainReading
 from gateway.wire.sound import duration_s
@@ -117,8 +118,19 @@ class Speech(OpenAIErrors):
     def reading(self, call: Call, head: Head) -> Reading:
         if head.is_stream:
             return TypedStreamReading(("speech.audio.done",))
-        is_json = "json" in head.headers.get("content-type", "")  # no sound, so probably an error
-        return BodyReading() if is_json else PlainReading()
+        content_type = head.headers.get("content-type", "").lower()
+        if "json" in content_type:  # no sound, so probably an error
+            return BodyReading()
+        return SoundReading() if "html" in content_type else PlainReading()
+
+
+class SoundReading(PlainReading):
+    """Labelled as a page, as some frameworks label everything; a page is no sound."""
+
+    def feed(self, data: bytes) -> bytes:
+        if not self.events and data.lstrip().startswith(b"<"):
+            raise BrokeOff("the provider answered with a page, not with sound")
+        return super().feed(data)
 
 
 TRANSCRIPTIONS = Transcriptions("transcriptions", "/audio/transcriptions", "audio_transcription")

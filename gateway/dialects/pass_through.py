@@ -3,7 +3,8 @@
 What names a model is that model's: it is checked, limited and billed as anywhere else. The rest is the account's.
 """
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -16,13 +17,17 @@ from gateway.dialects.fields import form_model, largest, model_of
 from gateway.dialects.forms import MAX_FORM_BYTES
 from gateway.dialects.openai import BYTES_PER_TOKEN
 from gateway.errors import BadRequest, MethodNotAllowed
+from gateway.wire.hiding import HidingReading
 from gateway.wire.pass_through import METHODS, PASS_THROUGH, ROUTE, passed_path
 from gateway.wire.passing import PassingReading
 from gateway.wire.realtime import named_in
 
 NOTHING_KNOWN = ObjectType(kind=ObjectKind.FILE)
 """Whatever is asked for: no ids are looked for in it, of any kind."""
-_BLANK = b"\xef\xbb\xbf \t\r\n\x00"
+_BLANK = b"\xef\xbb\xbf\xff\xfe \t\r\n\x00"
+"""And what marks the order of bytes: JSON is read in UTF-16 and UTF-32 as well."""
+_KIND = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
+"""Source: RFC 6838, section 4.2."""
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
@@ -36,7 +41,22 @@ _usage = msgspec.json.Decoder()
 
 
 class PassedReading(PassingReading):
-    """Of answers that tell of their usage as OpenAI's do, or not at all."""
+    """Of answers that tell of their usage as OpenAI's do, or not at all.
+
+    Args:
+        secrets: that the caller is not shown: some servers repeat the headers they were sent.
+    """
+
+    def __init__(self, head: Head, *, secrets: Iterable[bytes] = ()) -> None:
+        super().__init__(head)
+        self._hiding = HidingReading(secrets)
+
+    def feed(self, data: bytes) -> bytes:
+        return self._hiding.feed(super().feed(data))
+
+    def end(self) -> bytes:
+        super().end()
+        return self._hiding.end()
 
     def look(self, data: bytes) -> None:
         told = _told.decode(data)
@@ -84,7 +104,8 @@ class PassThrough(OpenAIErrors):
 def _model(request: Request) -> str | None:
     """Which the body names; None: none. Raises BadRequest: one is named where it would go unseen."""
     try:
-        elsewhere = any(name.lower() == "model" for name, _ in named_in(request.query))
+        # Which some servers read as two fields, where others read one.
+        elsewhere = any(name.lower() == "model" for name, _ in named_in(request.query.replace(b";", b"&")))
     except ValueError as error:
         raise BadRequest("the query cannot be read: it has too many fields") from error
     if elsewhere:
@@ -105,9 +126,12 @@ def _refuse_disguised(body: RawBody) -> None:
     """What names a model, or a file of somebody's, must not pass as something in which nobody looks for that: there are
     servers that read any body as JSON."""
     kind = body.content_type.partition(";")[0].strip().lower()
+    if not _KIND.fullmatch(kind):
+        raise BadRequest("the content type is none: one type, as application/json", param="content-type")
     if kind.startswith("multipart/") or kind == "application/x-www-form-urlencoded":
         raise BadRequest("a form has to be multipart/form-data", param="content-type")
-    if "json" in kind or body.beginning.lstrip(_BLANK).startswith((b"{", b"[")):
+    beginning = body.beginning.lstrip(_BLANK)
+    if "json" in kind or beginning.startswith((b"{", b"[")) or (body.beginning and not beginning):
         raise BadRequest("JSON has to come as application/json", param="content-type")
 
 

@@ -20,7 +20,7 @@ class InferenceEndpoint:
 
     Args:
         by_account: answers what is about something of an account, as files are.
-        apart: name of a dialect -> what answers its calls in place of `responder`.
+        apart: name of a dialect -> what answers its calls, whatever they are about.
         sessions: takes WebSockets.
     """
 
@@ -49,9 +49,9 @@ class InferenceEndpoint:
         assert call is not None, "ParseMiddleware has to come before this endpoint"
         assert exchange.choice is not None, "ModelMiddleware has to come before this endpoint"
         writer = WRITERS.get(call.dialect.name, ResponseWriter)(send, exchange)
-        responder = self.apart.get(call.dialect.name, self.responder)
-        if call.ask.object is not None:
-            responder = self.by_account or responder
+        responder = self.apart.get(call.dialect.name)
+        if responder is None:
+            responder = self.responder if call.ask.object is None else self.by_account or self.responder
         try:
             with Watch(exchange, receive, writer, self.timing, self.waiting):
                 await responder.respond(exchange, writer)

@@ -58,6 +58,7 @@ class ResponseSocketsEndpoint:
     Args:
         app: takes requests in `dialect`, whose caller is not known yet.
         max_open: of connections and requests together.
+        waits: for what is said while a response is being made, on all connections.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class ResponseSocketsEndpoint:
         drain: Drain,
         max_open: int,
         lasts_s: float = LASTS_S,
+        waits: Room | None = None,
     ) -> None:
         self.app = app
         self.dialect = dialect
@@ -79,6 +81,7 @@ class ResponseSocketsEndpoint:
         self.max_open = max_open
         self.lasts_s = lasts_s
         self.room = Room()
+        self.waits = waits or Room()
         self._open: set[_Connection] = set()
         drain.told.append(self._wake_all)
 
@@ -116,7 +119,7 @@ class _Connection:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._turns = Turns(endpoint.room)
+        self._turns = Turns(endpoint.room, owner=owner)
         self._waiting: deque[bytes] = deque()
         self._until = asyncio.get_running_loop().time() + endpoint.lasts_s
         self._left = asyncio.Event()
@@ -134,6 +137,7 @@ class _Connection:
             self._turns.clear()
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+            self._endpoint.waits.take(self.owner, -sum(map(len, self._waiting)))
 
     async def _read(self) -> None:
         """Until the client has left, which is looked for while a response is made."""
@@ -141,7 +145,8 @@ class _Connection:
             while (message := await self._receive())["type"] != "websocket.disconnect":
                 text = message.get("text")
                 data: bytes = text.encode() if text is not None else message["bytes"]
-                if len(self._waiting) < MAX_WAITING and sum(map(len, self._waiting), len(data)) <= MAX_WAITING_BYTES:
+                if self._has_room(len(data)):
+                    self._endpoint.waits.take(self.owner, len(data))
                     self._waiting.append(data)
                     self.woken.set()
                 else:
@@ -149,6 +154,11 @@ class _Connection:
         finally:
             self._left.set()
             self.woken.set()
+
+    def _has_room(self, size: int) -> bool:
+        if len(self._waiting) >= MAX_WAITING or self._endpoint.waits.is_full_for(self.owner):
+            return False
+        return sum(map(len, self._waiting), size) <= MAX_WAITING_BYTES
 
     async def _next(self) -> bytes | None:
         """None: it is over, and the client knows."""
@@ -160,7 +170,9 @@ class _Connection:
                 await self._hang_up(GOING_AWAY, limit)
                 return None
             if self._waiting:
-                return self._waiting.popleft()
+                data = self._waiting.popleft()
+                self._endpoint.waits.take(self.owner, -len(data))
+                return data
             if self._endpoint.drain.is_stopping:
                 await self._hang_up(RESTARTS, "the gateway is shutting down; open a new connection")
                 return None

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from gateway.contract import Finding, GuardrailSpec, Hook, Subject
+from gateway.guardrails.injection_harmless import without_harmless
 from gateway.guardrails.injection_rule import Rule
 from gateway.guardrails.injection_rules import RULES
 from gateway.guardrails.needs import needed
@@ -72,9 +73,12 @@ class InjectionGuardrail:
             for number, form in enumerate(forms_of(text[max(0, begin - OVERLAP) : begin + SLICE])):
                 if begin or number:
                     await asyncio.sleep(0)
+                without: str | None = None
                 for place, (rule, regex) in enumerate(self._rules, 1):
                     if regex.search(form):
-                        found[rule.name] = rule.score
+                        without = without_harmless(form) if without is None else without
+                        if regex.search(without):
+                            found[rule.name] = rule.score
                     if place % AT_ONCE == 0 and len(form) > SLICE // 4:
                         await asyncio.sleep(0)
         return strongest(found)

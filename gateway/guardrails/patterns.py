@@ -162,7 +162,8 @@ class Patterns:
         plain = plain_of(text[start:], is_growing=True)
         if plain is None:
             return self._open_from(text, start)
-        return plain.begin(self._open_from(plain.text, 0)) + start
+        # Of what cannot be seen there may be any amount, and all of it would be looked at again with each piece.
+        return max(plain.begin(self._open_from(plain.text, 0)) + start, len(text) - MAX_GROWING)
 
     def _open_from(self, text: str, start: int) -> int:
         size = len(text)
@@ -229,7 +230,7 @@ class Search:
 
 def _has_words(source: str) -> bool:
     """Whether it asks for letters of its own: what is nothing but digits stands in many texts side by side."""
-    return len(re.findall("[A-Za-z]", re.sub(r"\\.|\[[^\]]*\]|\(\?[A-Za-z:<!=]*|\{[^}]*\}", "", source))) > 1
+    return len(re.findall("[A-Za-z]", re.sub(r"\\.|\[[^][]*\]|\(\?[A-Za-z:<!=]*|\{[^{}]*\}", "", source))) > 1
 
 
 def _any_of(engine: Any, sources: Iterable[str]) -> Any:

@@ -18,12 +18,16 @@ from gateway.guardrails.patterns import Pattern
 
 ALL = "*"
 SPACED_IBAN = r"\b[A-Z]{2}[0-9]{2}[A-Z0-9 ]*"
-
-
-_BANKING = "AT|AU|BE|BR|CA|CH|CN|DE|DK|ES|FI|FR|GB|HK|IE|IN|IT|JP|LU|NL|NO|PL|PT|SE|SG|US"
+_FIRST_DIGITS = 4
+"""The first group of an address of IPv6 that is in use has so many, but for those that begin with one of `_SHORT`."""
+_SHORT = ("64:ff9b:", "::")
 
 
 def is_ip(text: str) -> bool:
+    """Of those in hexadecimal digits, none that programs are full of: `b::c` and `a[1::2]`."""
+    is_like_code = ":" in text and (text.index(":") < _FIRST_DIGITS or not any(map(str.isdigit, text)))
+    if is_like_code and not text.lower().startswith(_SHORT):
+        return False
     try:
         return bool(ip_address(text))
     except ValueError:
@@ -79,7 +83,7 @@ PHONE = (
 )
 CARD = r"\b(?:[2-6][0-9]{3}[ \-]?(?:[0-9]{4}[ \-]?){2}[0-9]{1,7}|3[47][0-9]{2}[ \-]?[0-9]{6}[ \-]?[0-9]{5})\b"
 IPV4 = r"\b(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\b"
-IPV6 = r"(?:\b[0-9A-Fa-f]{1,4}|::)(?:::?[0-9A-Fa-f]{1,4}){1,7}(?:::)?"
+IPV6 = r"(?:\b[0-9A-Fa-f]{1,4}|::)(?:::?[0-9A-Fa-f]{1,4}){1,7}(?:::|\b)"
 SSN = r"\b[0-9]{3}[ \-][0-9]{2}[ \-][0-9]{4}\b"
 
 CATEGORIES: Mapping[str, tuple[Pattern, ...]] = {

@@ -142,16 +142,20 @@ def _edits(text: str, *, is_growing: bool) -> Iterator[tuple[int, int, str]]:
         if not counts and _ALIKE.fullmatch(run[0]):
             continue
         counts = counts or not _BESIDE.isdisjoint(map(table.get, _ALIKE.sub("", run[0])))
-        for place in range(max(begin, at), end):
-            char = text[place]
+        at = max(begin, at)
+        while at < end:
+            place, char = at, text[at]
+            at += 1
             plain = table.get(char)
             if plain is None:
-                if place < at or (found := _ESCAPED.match(text, place)) is None or (read := _read(found)) is None:
-                    continue
-                at = found.end()
-                yield place, at, read
+                if (found := _ESCAPED.match(text, place)) is not None and (read := _read(found)) is not None:
+                    at = found.end()
+                    yield place, at, read
+            elif (gone := _GONE.match(text, place)) is not None:  # however many there are, it is one piece
+                at = gone.end()
+                yield place, at, ""
             elif counts or char not in _LOOK_ALIKES:
-                yield place, place + 1, plain
+                yield place, at, plain
 
 
 def _read(escape: re.Match[str]) -> str | None:

@@ -13,12 +13,16 @@ _KEY = r"[A-Za-z0-9_\-]"
 LEAST_ENTROPY = 2.5
 """Bits for each character: below are words, dates and what stands in for a key, as in `your-api-key-here`."""
 _STAND_INS = ("example", "your", "xxxx", "****", "<", "changeme", "placeholder", "redacted", "dummy")
+_REFERENCES = ("var.", "data.", "local.", "module.", "process.env", "os.environ", "os.getenv", "${", "{{")
+"""What a value begins with that only says where the secret is."""
 
 
 def is_random(text: str) -> bool:
     """Whether a value that is called a secret looks like one, and not like what stands in for it."""
     low = text.lower()
-    if any(word in low for word in _STAND_INS) or not any(char.isdigit() for char in text):
+    if low.startswith(_REFERENCES) or any(word in low for word in _STAND_INS):
+        return False
+    if not any(char.isdigit() for char in text):
         return False
     counts = [text.count(char) / len(text) for char in set(text)]
     return -sum(share * log2(share) for share in counts) >= LEAST_ENTROPY

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Iterable
 
-from gateway.contract import Caller, JsonBody
+from gateway.contract import Caller, FormBody, JsonBody
 from gateway.contract.objects import ObjectKind, Objects, not_found
 from gateway.errors import BadRequest, NotFound
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send
 from gateway.proxy.bodies import LARGE
 from gateway.proxy.exchange import Exchange
-from gateway.wire.file_references import files_in, may_refer
+from gateway.wire.file_references import files_in, files_in_form, may_refer
 
 
 class FileReferencesMiddleware:
@@ -23,12 +23,22 @@ class FileReferencesMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         exchange = Exchange.of(scope)
         call = exchange.call
-        if call is None or not isinstance(body := call.request.body, JsonBody) or not may_refer(body.data):
+        body = call.request.body if call is not None else None
+        if isinstance(body, JsonBody):
+            if not may_refer(body.data):
+                return self.app(scope, receive, send)
+        elif not isinstance(body, FormBody):
             return self.app(scope, receive, send)
-        return self._checked(body.data, exchange.caller, scope, receive, send)
+        return self._checked(body, exchange.caller, scope, receive, send)
 
-    async def _checked(self, data: bytes, caller: Caller | None, scope: Scope, receive: Receive, send: Send) -> None:
-        named = files_in(data) if len(data) <= LARGE else await asyncio.to_thread(files_in, data)
+    async def _checked(
+        self, body: JsonBody | FormBody, caller: Caller | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if isinstance(body, FormBody):
+            named = files_in_form(body)
+        else:
+            data = body.data
+            named = files_in(data) if len(data) <= LARGE else await asyncio.to_thread(files_in, data)
         await refuse_others_files(self.objects, named, caller)
         await self.app(scope, receive, send)
 

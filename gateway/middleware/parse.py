@@ -26,6 +26,10 @@ MAX_FIELDS = 1000
 
 NO_SHAPES: Mapping[str, Callable[[JsonBody], JsonBody]] = {}
 _KINDS: Mapping[str, type[Body]] = {"application/json": JsonBody, "multipart/form-data": FormBody}
+_HALF_OF_A_PAIR = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+"""Clients make it where they cut a text in the middle of a character."""
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _value = msgspec.json.Decoder(msgspec.Raw)
 _NAME = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+"(?:[^"\\]++|\\.)*+"[ \t\r\n]*+:', re.DOTALL)
@@ -251,7 +255,9 @@ def _decoded(body: bytes) -> dict[str, msgspec.Raw]:
     except msgspec.ValidationError as error:
         raise BadRequest("the request body has to be a JSON object") from error
     except msgspec.DecodeError as error:
-        raise BadRequest(f"the request body is not JSON: {error}") from error
+        half = _HALF_OF_A_PAIR.search(body)
+        why = f"a text in it has {half[0].decode()}, half of a surrogate pair" if half is not None else str(error)
+        raise BadRequest(f"the request body is not JSON: {why}") from error
 
 
 def _check_text(part: memoryview, begin: int = 0) -> None:

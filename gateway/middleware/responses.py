@@ -27,6 +27,7 @@ DONE = frozenset({"completed", "incomplete"})
 MAX_LOOKED_UP = 500
 """Items that one call may refer to."""
 LOOKED_UP_AT_ONCE = 8
+_LISTS = ("input", "tools")
 _REFERENCE = b'"item_reference"'
 _text = msgspec.json.Decoder(str | None)
 _encode = msgspec.json.encode
@@ -79,13 +80,10 @@ class ContinueMiddleware:
             ) from None
 
     async def _continued(self, call: Call, caller: Caller | None, before: AccountObject | None) -> Call:
+        for name in _LISTS:
+            if (listed := call.fields.get(name)) is not None and len(memoryview(listed)) > LARGE:
+                await _refuse_long(name, listed)
         given = call.fields.get("input")
-        if (
-            given is not None
-            and len(memoryview(given)) > LARGE
-            and await beside(LARGE + 1, lambda: has_more_items(given))
-        ):
-            raise BadRequest(f"input has more than {MAX_ITEMS:,} items; send fewer, larger ones", param="input")
         refers = given is not None and _REFERENCE in bytes(given)
         if before is not None and before.account != HERE:
             previous = msgspec.Raw(_encode(before.provider_id))
@@ -211,6 +209,11 @@ def leading_back(choice: Choice, call: Call) -> Choice:
         candidates = tuple(each for each in route.candidates if each.account == account)
         route = msgspec.structs.replace(route, candidates=candidates)
     return msgspec.structs.replace(choice, route=route, leads_back=True, prefers=account)
+
+
+async def _refuse_long(name: str, given: msgspec.Raw) -> None:
+    if await beside(LARGE + 1, lambda: has_more_items(given)):
+        raise BadRequest(f"{name} has more than {MAX_ITEMS:,} items; send fewer, larger ones", param=name)
 
 
 def _refuse_conversation(call: Call) -> None:

@@ -22,6 +22,7 @@ from gateway.contract import (
     Translator,
     UpstreamRequest,
 )
+from gateway.dialects.pass_through import PassedReading
 from gateway.errors import BadRequest, Forbidden, Refused, Unauthorized
 from gateway.logs import holds_secret, redact_text, redacted
 from gateway.manifests.accounts import (
@@ -217,6 +218,8 @@ class OpenAICompatible:
         return account_request(call, endpoint, boundary=token_hex(16))
 
     def reading(self, call: Call, target: Target, head: Head) -> Reading | None:
+        if call.dialect.name == PASS_THROUGH and (endpoint := target.settings.endpoints.get(PASS_THROUGH)) is not None:
+            return PassedReading(head, secrets=endpoint.secrets())
         if not _is_spoken(call, target):
             return _translator(call, target).reading(call, head)
         return StreamReading(cuts_usage=True) if head.is_stream and self._asks_for_usage(call, target) else None

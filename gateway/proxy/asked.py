@@ -11,6 +11,7 @@ import msgspec
 from gateway.contract import Call, FormBody, JsonBody, RawBody, Text
 from gateway.errors import BadRequest
 from gateway.proxy.bodies import LARGE
+from gateway.wire.repeats import has_repeats
 from gateway.wire.wording import ASKED, UNSAID, TooManyTexts, Wording, aside_spots, request_spots
 
 _FIXED = frozenset({"model", "stream", "stream_options"})
@@ -43,7 +44,8 @@ class Asked:
             is_thorough: somebody wants the texts that stand aside, too.
 
         Raises:
-            BadRequest: there is more of it, or it is nested deeper, than can be looked at.
+            BadRequest: there is more of it, or it is nested deeper, than can be looked at; a number is too large; or an
+                object has two fields of one name.
         """
         body = call.request.body
 
@@ -58,9 +60,13 @@ class Asked:
                 fields: dict[str, Any] = {name: texts[name] for name in wanted(texts)}
             elif isinstance(body, RawBody):
                 document = _document(body)
+                if document:
+                    _refuse_repeats(body.data, document)
                 fields = {name: document[name] for name in wanted(document)}
             else:
                 fields = {name: msgspec.json.decode(call.fields[name]) for name in wanted(call.fields)}
+                for name, value in fields.items():
+                    _refuse_repeats(bytes(call.fields[name]), value)
             is_turn = is_last and isinstance(body, JsonBody)
             return cls(fields, is_last=is_turn, is_large=is_large)
 
@@ -71,6 +77,8 @@ class Asked:
             raise BadRequest("the request body is nested too deeply") from error
         except TooManyTexts as error:
             raise BadRequest(f"the request cannot be looked at: {error}") from error
+        except msgspec.DecodeError as error:  # as of `1e400`, which is passed on unread where nobody looks
+            raise BadRequest(f"the request body cannot be read: {error}") from error
 
     def texts(self, *, is_thorough: bool) -> list[Text]:
         """
@@ -153,6 +161,12 @@ def _form_texts(body: FormBody) -> dict[str, str]:
                 raise BadRequest(f"the form has more than one field {part.name}", param=part.name)
             texts.setdefault(part.name, part.beginning.decode(errors="replace"))
     return texts
+
+
+def _refuse_repeats(data: object, value: object) -> None:
+    """Raises BadRequest: of two fields of one name, a provider might believe the one that nobody has looked at."""
+    if isinstance(data, bytes) and has_repeats(data, value):
+        raise BadRequest("the request cannot be looked at: an object in it has two fields of one name")
 
 
 def _raw(value: Any) -> msgspec.Raw:

@@ -31,6 +31,8 @@ from gateway.wire.session_config import ACTIONS, ANY_CALL, CALL_ID, CALLS, HANGU
 
 MAX_HEARD = 1000
 """Calls at once."""
+SHARE_OF_ONE = 4
+"""One of so many that may go on at once is the most of one caller: nobody has to be there for one to last."""
 ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _LOCATION = re.compile(r"/realtime/calls/([A-Za-z0-9_-]{1,200})\Z")
 
@@ -84,7 +86,7 @@ class CallResponder(Part):
         """
         Raises:
             NotFound: the call is somebody else's.
-            Overloaded: too many are heard.
+            Overloaded: too many are heard, of all or of the caller.
             GatewayError: it cannot be begun, or not be heard.
         """
         call, choice, key = exchange.call, exchange.choice, exchange.session_key
@@ -95,6 +97,9 @@ class CallResponder(Part):
             await self._check(known, exchange)
         if len(self._open) >= self.max_heard:
             raise Overloaded(f"{self.max_heard} calls are under way; try again later", retry_after_s=5)
+        most = max(1, self.max_heard // SHARE_OF_ONE)
+        if sum(owner_of(each) == owner_of(exchange) for each in self._open) >= most:
+            raise Overloaded(f"{most} calls of yours are under way; end one of them", retry_after_s=5)
         if key is not None:
             exchange.choice = with_key(choice, key)
             exchange.call = call = msgspec.structs.replace(call, provider_key=key.authorization)
@@ -197,6 +202,10 @@ class CallResponder(Part):
             task.cancel()
         if self._heard:
             await asyncio.wait(tuple(self._heard))
+
+
+def owner_of(exchange: Exchange) -> str:
+    return exchange.caller.subject if exchange.caller is not None else ""
 
 
 def _configured(call: Call) -> Call:

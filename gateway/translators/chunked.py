@@ -44,11 +44,6 @@ class ChunkReading(EventReading):
 
     def end(self) -> bytes:
         out = super().end()
-        if rest := bytes(self._held).strip():
-            self._held.clear()
-            out += self.feed(b"%b\n\n" % rest) if rest.startswith(b"data:") else self.event(rest)
-        if self.events == 0 and not self.has_begun:
-            raise BrokeOff("the provider ended its stream before it began")
         return out + self._over() if self.has_finished() and not self.is_over else out
 
     def service_tier(self) -> str | None:

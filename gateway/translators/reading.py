@@ -2,29 +2,16 @@
 is in the caller's API."""
 
 from collections.abc import Iterable
-from typing import TypeVar
-
-import msgspec
 
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
-from gateway.wire.failure import lenient_json
+from gateway.wire.failure import decoded
 from gateway.wire.whole import WholeReading
 
 MAX_EVENT = sse.MAX_EVENT
 
-T = TypeVar("T")
-
-
-def decoded(data: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
-    """As clients read it: also with NaN, or half of a surrogate pair. Raises ValueError, RecursionError."""
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return decoder.decode(msgspec.json.encode(lenient_json(data)))
+__all__ = ("DocumentReading", "EventReading", "decoded")
 
 
 class DocumentReading(WholeReading):
@@ -71,6 +58,8 @@ class EventReading:
 
         Raises BrokeOff: they end here. From a generator, that comes after the events before it.
         """
+        if not self.events:
+            data = data.removeprefix(sse.BOM)
         if data.endswith(b"\n\n") and not self._held and not self._cr and b"\r" not in data:
             whole = data  # as nearly always
         else:
@@ -106,9 +95,11 @@ class EventReading:
                     self.events += 1
                     out.append(self.event(event))
         except UpstreamError as error:
+            if self.has_begun and not isinstance(error, BrokeOff):  # no other target can answer any more
+                error = BrokeOff(error.message, code=error.code)
             passed = b"".join(out)
             if not passed:
-                raise
+                raise error from None
             self._error = error
             return passed
         return out[0] if len(out) == 1 else b"".join(out)
@@ -116,7 +107,14 @@ class EventReading:
     def end(self) -> bytes:
         if self._error is not None:
             raise self._error
-        return self.feed(b"\n") if self._cr else b""
+        out = self.feed(b"\n") if self._cr else b""
+        if rest := bytes(self._held).strip():
+            # The last event without its blank line, or no event at all, but a body: some send their errors so.
+            self._held.clear()
+            out += self.feed(b"%b\n\n" % rest) if b"data:" in rest else self.event(rest)
+        if not self.events and not self.has_begun:
+            raise BrokeOff("the provider ended its stream before it began")
+        return out
 
     def is_complete(self) -> bool:
         return self.is_over

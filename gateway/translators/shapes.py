@@ -15,6 +15,7 @@ from gateway.contract import Ask, Call, Dialect, JsonBody, Request
 from gateway.errors import BadRequest
 from gateway.translators.messages.extent import Extent
 from gateway.translators.responses.request import body_of
+from gateway.wire.items import MAX_ITEMS, has_more_items
 
 _BLOCKS = (b'"tool_use"', b'"tool_result"')
 _NESTED = re.compile(rb'"function"\s*+:\s*+\{')
@@ -39,7 +40,7 @@ class ChatShapes:
         """The same body, if it is chat.
 
         Raises:
-            BadRequest: what it asks for cannot be said in chat.
+            BadRequest: what it asks for cannot be said in chat, or there is more of it than anybody should decode.
         """
         fields = body.fields
         if "messages" not in fields:
@@ -51,6 +52,7 @@ class ChatShapes:
         has_blocks = any(block in body.data for block in _BLOCKS)
         if not is_odd and not has_blocks:
             return body
+        _refuse_long(fields, *(("tools",) if is_odd else ()), *(("messages",) if has_blocks else ()))
         changed: Fields = {}
         try:
             if is_odd:
@@ -68,10 +70,11 @@ class ChatShapes:
         model = fields.get("model")
         if model is None:
             return body
+        _refuse_long(fields, "input", "tools")
         try:
             name = _head.decode(model)
             ask = Ask(name, stream=bytes(fields.get("stream", b"")) == b"true")
-            tools = {tool["name"]: tool for tool in _any.decode(fields.get("tools", b"[]")) if _is_custom(tool)}
+            tools = {tool["name"]: tool for tool in _any.decode(fields.get("tools", b"[]")) or () if _is_custom(tool)}
         except (msgspec.DecodeError, RecursionError, TypeError, AttributeError, KeyError) as error:
             raise BadRequest(f"the body has input in the place of messages, and cannot be read: {error}") from error
         options = {"stream_options": fields["stream_options"]} if "stream_options" in fields else {}
@@ -88,6 +91,12 @@ class ChatShapes:
                     message["tool_calls"] = [_custom_call(call, tools) for call in message["tool_calls"]]
             changed["messages"] = messages
         return _body(changed)
+
+
+def _refuse_long(fields: Mapping[str, msgspec.Raw], *names: str) -> None:
+    for name in names:
+        if name in fields and has_more_items(fields[name]):
+            raise BadRequest(f"{name} has more than {MAX_ITEMS:,} items; send fewer, larger ones", param=name)
 
 
 def _body(fields: Mapping[str, Any]) -> JsonBody:
@@ -137,7 +146,10 @@ def _custom_call(call: Fields, tools: Mapping[str, Any]) -> Fields:
     function = call["function"]
     if function["name"] not in tools:
         return call
-    given = _any.decode(function["arguments"])["input"]
+    try:
+        given = _any.decode(function["arguments"])["input"]
+    except (msgspec.DecodeError, RecursionError, TypeError, KeyError):
+        return call  # it was made as that of a function
     return {"id": call["id"], "type": "custom", "custom": {"name": function["name"], "input": given}}
 
 

@@ -65,7 +65,11 @@ def below(base: str, path: str) -> str:
 
 
 def path_of(url: str) -> str:
-    return urlsplit(url).path
+    """Empty for what is no URL, and is refused as such elsewhere."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
 
 
 def host_of(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 
 from gateway.contract.call import Call
-from gateway.contract.usage import Usage
+from gateway.contract.usage import Usage, count_of, whole_of
 from gateway.errors import Refused
 from gateway.wire.openai import told
 
@@ -74,67 +74,67 @@ def _is_among(name: str, patterns: Iterable[str]) -> bool:
     return any(name == each or (each.endswith("*") and name.startswith(each[:-1])) for each in patterns)
 
 
-class CacheCreation(msgspec.Struct):
-    ephemeral_1h_input_tokens: int | None = None
-
-
-class OutputDetails(msgspec.Struct):
-    thinking_tokens: int | None = None
-
-
-class ServerTools(msgspec.Struct):
-    web_search_requests: int | None = None
-
-
 class TokenUsage(msgspec.Struct):
     """`usage` on the wire. `input_tokens` are those that come from no cache and go into none; `output_tokens` are all,
-    thinking included. In a stream it is told twice, and counts from the beginning each time."""
+    thinking included. In a stream it is told twice, and counts from the beginning each time.
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation: CacheCreation | None = None
-    output_tokens_details: OutputDetails | None = None
-    server_tool_use: ServerTools | None = None
-    service_tier: str | None = None
+    Others speak this API too, and not all of them well: a broken count costs only itself, not the answer.
+    """
+
+    input_tokens: Any = None
+    output_tokens: Any = None
+    cache_creation_input_tokens: Any = None
+    cache_read_input_tokens: Any = None
+    cache_creation: Any = None
+    output_tokens_details: Any = None
+    server_tool_use: Any = None
+    service_tier: Any = None
+
+    @classmethod
+    def of(cls, said: object) -> Self | None:
+        """None: it is no object."""
+        return msgspec.convert(said, cls) if isinstance(said, Mapping) else None
 
     def over(self, earlier: Self | None) -> Self:
-        """This, which was told later; what it does not tell is as it was told before."""
+        """This, which was told later; what it does not tell is as it was told before, and 0 replaces no count."""
         if earlier is None:
             return self
-        names = self.__struct_fields__
-        told = {name: value for name in names if (value := getattr(self, name)) is not None}
+        told = {name: value for name in self.__struct_fields__ if (value := getattr(self, name))}
         return msgspec.structs.replace(earlier, **told)
 
     @property
-    def usage(self) -> Usage:
-        written = _count(self.cache_creation_input_tokens)
-        details = self.cache_creation
-        hour = min(written, _count(details.ephemeral_1h_input_tokens)) if details is not None else 0
-        output = _count(self.output_tokens)
-        thought = self.output_tokens_details
-        reasoning = min(output, _count(thought.thinking_tokens)) if thought is not None else 0
-        tools = self.server_tool_use
+    def tells_output(self) -> bool:
+        return whole_of(self.output_tokens) is not None
+
+    @property
+    def usage(self) -> Usage | None:
+        """None: it counts nothing, so it is as if there were none."""
+        written, read = count_of(self.cache_creation_input_tokens), count_of(self.cache_read_input_tokens)
+        hour = min(written, _part(self.cache_creation, "ephemeral_1h_input_tokens"))
+        output = count_of(self.output_tokens)
+        reasoning = min(output, _part(self.output_tokens_details, "thinking_tokens"))
+        tells_input = bool(written or read) or whole_of(self.input_tokens) is not None
+        if not tells_input and not self.tells_output:
+            return None
         return Usage(
-            input=_count(self.input_tokens),
-            cache_read=_count(self.cache_read_input_tokens),
+            input=count_of(self.input_tokens),
+            cache_read=read,
             cache_write=written - hour,
             cache_write_1h=hour,
             output=output - reasoning,
             reasoning=reasoning,
-            searches=_count(tools.web_search_requests) if tools is not None else 0,
+            searches=_part(self.server_tool_use, "web_search_requests"),
+            untold="output" if not self.tells_output else None if tells_input else "input",
         )
 
 
-def _count(told: int | None) -> int:
-    return max(0, told or 0)
+def _part(details: object, name: str) -> int:
+    return count_of(details.get(name)) if isinstance(details, Mapping) else 0
 
 
 def tier_of(usage: TokenUsage | None) -> str | None:
-    if usage is None or not usage.service_tier:
-        return None
-    return TIERS.get(usage.service_tier, usage.service_tier)
+    said = usage.service_tier if usage is not None else None
+    return TIERS.get(said, said) if isinstance(said, str) and said else None
 
 
 def error_of(said: Any) -> Refused:

@@ -7,7 +7,7 @@ Source: error bodies of OpenAI, Azure, Google, Cloudflare, FastAPI, AWS and Apig
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,9 +23,16 @@ _HALF_OF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _WRAPPERS = ("error", "errors", "fault", "detail", "message")
 _TEXTS = ("message", "detail", "error_description", "error_message", "msg", "faultstring", "title", "Message", "error")
 _STATUSES = ("status", "code", "status_code", "statusCode", "http_status")
+_BESIDE = frozenset(
+    {*_TEXTS, *_STATUSES, "type", "param", "instance", "timestamp", "path", "success"}
+    | {"request_id", "requestId", "trace_id", "traceId"}
+)
+"""All that stands in an error, and nothing that stands in an answer."""
 _DEPTH = 4
 """As deep as servers wrap it."""
 _decode = msgspec.json.decode
+
+T = TypeVar("T")
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -51,6 +58,16 @@ def lenient_json(data: bytes) -> Any:
         raise ValueError("nested too deeply") from error
 
 
+def decoded(data: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+    """As clients read it: also with NaN, or half of a surrogate pair. Raises ValueError, RecursionError."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        return decoder.decode(msgspec.json.encode(lenient_json(data)))
+
+
 def failure_of(body: bytes) -> Failure:
     """Of an answer that is known to be an error: JSON of any shape, short text, or a page."""
     try:
@@ -72,7 +89,7 @@ def failure_in(value: Any) -> Failure | None:
     found = failure_as(value)
     if isinstance(value, Mapping) and not value.get("error") and not value.get("errors"):
         says_so = value.get("object") == "error" or value.get("status") == "error" or value.get("success") is False
-        is_one = says_so or (found.status is not None and found.message is not None)
+        is_one = says_so or (found.message is not None and (found.status is not None or value.keys() <= _BESIDE))
         return found if is_one else None
     return found if found.message is not None else None
 

@@ -1,10 +1,12 @@
-"""Ids of files that stand in a JSON body, wherever: in a part of a message, in an input item, in a tool."""
+"""Ids of files that stand in a body, wherever: in a part of a message, in an input item, in a tool, in a form."""
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 import msgspec
 
+from gateway.contract.request import FormBody
 from gateway.errors import BadRequest
 
 MAX_FILES = 100
@@ -23,6 +25,8 @@ _NAMED = re.compile(rb'(?<!\\)"file_id(s?)"[ \t\r\n]*+:[ \t\r\n]*+(?=["\[])')
 _TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _BETWEEN = re.compile(rb'[^"\[\]{}]*+')
 """What stands between the texts of a list: commas, and what is no text."""
+_IN_FORM = re.compile(r"""[^\s"',\[\]]+""")
+"""One of several in a field of a form, however they are told apart."""
 _id = msgspec.json.Decoder(str)
 
 
@@ -54,9 +58,25 @@ def files_in(data: bytes) -> list[str]:
             for id_ in _texts(data, name.end(), is_list=bool(name[1])):
                 found[id_] = None
                 if len(found) > MAX_FILES:
-                    raise BadRequest(f"the request names more than {MAX_FILES} files")
+                    raise _too_many()
         at = data.find(_NAME, at + 1)
     return [*found]
+
+
+def files_in_form(form: FormBody) -> list[str]:
+    """The same of a form: in `file_id`, `file_ids[]`, `image[file_id]`. Raises BadRequest: it names too many."""
+    fields = [part for part in form.parts if part.filename is None and "file_id" in part.name.lower()]
+    named = (_IN_FORM.finditer(part.beginning.decode(errors="replace")) for part in fields)
+    found: dict[str, None] = {}
+    for match in chain.from_iterable(named):
+        found[match[0]] = None
+        if len(found) > MAX_FILES:
+            raise _too_many()
+    return [*found]
+
+
+def _too_many() -> BadRequest:
+    return BadRequest(f"the request names more than {MAX_FILES} files")
 
 
 def _texts(data: bytes, at: int, *, is_list: bool) -> Iterator[str]:

@@ -12,6 +12,7 @@ from gateway.contract.request import Request
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
+from gateway.wire.failure import decoded
 from gateway.wire.google import NOT_A_REPLY, TokenUsage, error_of
 from gateway.wire.passing import PassingReading
 from gateway.wire.whole import WholeReading
@@ -53,7 +54,7 @@ class _Feedback(msgspec.Struct, rename="camel"):
 class _Reply(msgspec.Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
-    usage_metadata: TokenUsage | None = None
+    usage_metadata: Any = None
     error: Any = None
     total_tokens: int | None = None
     """Of an answer of `countTokens`."""
@@ -91,15 +92,15 @@ class GenerateReading(WholeReading):
 
     def document(self, body: bytes) -> bytes:
         try:
-            said = _reply.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
+            said = decoded(body, _reply)
+        except (ValueError, RecursionError) as error:
             raise error_of(body, is_passed_on=True) from error
         if said.error:
             raise error_of(body, is_passed_on=True)
         if self._is_free:
             self._usage = Usage()
-        elif said.usage_metadata is not None:
-            self._usage, self._tier = said.usage_metadata.usage(said.searches), said.usage_metadata.tier
+        elif (counts := TokenUsage.of(said.usage_metadata)) is not None:
+            self._usage, self._tier = counts.usage(said.searches), counts.tier
         if not self.is_answer(said):
             raise BrokeOff(self.other)
         return body
@@ -179,13 +180,14 @@ class GenerateStreamReading:
             return
         self.events += 1
         try:
-            said = _reply.decode(data)
-        except (msgspec.DecodeError, RecursionError):
+            said = decoded(data, _reply)
+        except (ValueError, RecursionError):
             return  # of a shape that is not known here
         if said.error:
             self._fail(data)
             return
-        self._counts = said.usage_metadata or self._counts
+        if (counts := TokenUsage.of(said.usage_metadata)) is not None:
+            self._counts = counts.over(self._counts)
         self._searches = max(self._searches, said.searches)
         self._is_blocked = self._is_blocked or (said.is_blocked and not said.candidates)
         for candidate in said.candidates or ():
@@ -211,5 +213,5 @@ class GenerateListReading(PassingReading):
 
     def look(self, data: bytes) -> None:
         for said in _list.decode(data):
-            if said.usage_metadata is not None:
-                self.told_usage = said.usage_metadata.usage(said.searches)
+            if (counts := TokenUsage.of(said.usage_metadata)) is not None:
+                self.told_usage = counts.usage(said.searches) or self.told_usage

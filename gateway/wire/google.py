@@ -4,11 +4,12 @@ Source: ai.google.dev/api/generate-content#UsageMetadata, /gemini-api/docs/token
 docs.cloud.google.com/vertex-ai/docs/reference/rest (GenerateContentResponse.UsageMetadata); read 2026-11.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 import msgspec
 
-from gateway.contract.usage import Usage
+from gateway.contract.usage import Usage, count_of, whole_of
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire.failure import lenient_json
 from gateway.wire.openai import told
@@ -23,40 +24,68 @@ TIERS: Mapping[str, str] = {
 NOT_A_REPLY = "the provider's answer is none of Google's generateContent"
 
 
-class Count(msgspec.Struct, rename="camel", gc=False):
-    modality: str = ""
-    token_count: int = 0
-
-
 class TokenUsage(msgspec.Struct, rename="camel", gc=False):
-    """What is cached is part of the prompt; what tools have read, and thoughts, stand beside the rest."""
+    """What is cached is part of the prompt; what tools have read, and thoughts, stand beside the rest.
 
-    prompt_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    total_token_count: int | None = None
-    prompt_tokens_details: list[Count] | None = None
-    cache_tokens_details: list[Count] | None = None
-    candidates_tokens_details: list[Count] | None = None
-    tool_use_prompt_tokens_details: list[Count] | None = None
-    traffic_type: str | None = None
-    service_tier: str | None = None
+    Others speak this API too, and not all of them well: a broken count costs only itself, not the answer.
+    """
+
+    prompt_token_count: Any = None
+    cached_content_token_count: Any = None
+    candidates_token_count: Any = None
+    thoughts_token_count: Any = None
+    tool_use_prompt_token_count: Any = None
+    total_token_count: Any = None
+    prompt_tokens_details: Any = None
+    cache_tokens_details: Any = None
+    candidates_tokens_details: Any = None
+    tool_use_prompt_tokens_details: Any = None
+    traffic_type: Any = None
+    service_tier: Any = None
+
+    @classmethod
+    def of(cls, said: object) -> Self | None:
+        """None: it is no object."""
+        return msgspec.convert(said, cls) if isinstance(said, Mapping) else None
 
     @property
     def tier(self) -> str | None:
         said = self.traffic_type or self.service_tier
-        return TIERS.get(said, said.lower()) if said and not said.endswith("UNSPECIFIED") else None
+        if not isinstance(said, str) or said.endswith("UNSPECIFIED"):
+            return None
+        return TIERS.get(said, said.lower())
 
-    def usage(self, searches: int = 0) -> Usage:
-        """In classes that do not overlap; what is cached is not counted again as audio or as a picture."""
-        prompt, tools = _at_least_0(self.prompt_token_count), _at_least_0(self.tool_use_prompt_token_count)
-        cached = min(_at_least_0(self.cached_content_token_count), prompt)
+    def over(self, earlier: Self | None) -> Self:
+        """This, which was told later; what it does not tell is as it was told before, and 0 replaces no count."""
+        if earlier is None or (self.prompt_token_count and self.candidates_token_count):
+            return self
+        told = {name: value for name in self.__struct_fields__ if (value := getattr(self, name))}
+        return msgspec.structs.replace(earlier, **told)
+
+    def usage(self, searches: int = 0) -> Usage | None:
+        """In classes that do not overlap; what is cached is not counted again as audio or as a picture.
+
+        None: it counts nothing. Counts of 0 are mostly left out, so one that is missing is what the total leaves for
+        it; without a total, it is untold.
+        """
+        prompt, tools = count_of(self.prompt_token_count), count_of(self.tool_use_prompt_token_count)
+        output, thoughts = count_of(self.candidates_token_count), count_of(self.thoughts_token_count)
+        tells_input = whole_of(self.prompt_token_count) is not None
+        tells_output = bool(thoughts) or whole_of(self.candidates_token_count) is not None
+        total = whole_of(self.total_token_count)
+        untold: Literal["input", "output"] | None = None
+        if total is None:
+            if not tells_input and not tells_output:
+                return None
+            untold = "output" if not tells_output else None if tells_input else "input"
+        elif not tells_output:
+            output = max(0, count_of(total) - prompt - tools)
+        elif not tells_input:
+            prompt = max(0, count_of(total) - output - thoughts - tools)
+        cached = min(count_of(self.cached_content_token_count), prompt)
         audio_in = self._fresh("AUDIO", prompt - cached) + _of(self.tool_use_prompt_tokens_details, "AUDIO", tools)
         image_in = self._fresh("IMAGE", prompt + tools - cached - audio_in)
-        output, thoughts = _at_least_0(self.candidates_token_count), _at_least_0(self.thoughts_token_count)
-        if thoughts and self.total_token_count == prompt + tools + output and thoughts <= output:
+        if thoughts and total == prompt + tools + output and thoughts <= output:
             output -= thoughts  # some models count them in
         audio_out = _of(self.candidates_tokens_details, "AUDIO", output)
         image_out = _of(self.candidates_tokens_details, "IMAGE", output - audio_out)
@@ -70,6 +99,7 @@ class TokenUsage(msgspec.Struct, rename="camel", gc=False):
             audio_output=audio_out,
             image_output=image_out,
             searches=searches,
+            untold=untold,
         )
 
     def _fresh(self, modality: str, most: int) -> int:
@@ -77,13 +107,11 @@ class TokenUsage(msgspec.Struct, rename="camel", gc=False):
         return min(max(0, _of(self.prompt_tokens_details, modality, 10**9) - cached), max(0, most))
 
 
-def _of(details: Sequence[Count] | None, modality: str, most: int) -> int:
-    found = sum(max(0, count.token_count) for count in details or () if count.modality == modality)
+def _of(details: object, modality: str, most: int) -> int:
+    """Of a list of `{"modality": "AUDIO", "tokenCount": 7}`."""
+    counts = [each for each in details if isinstance(each, Mapping)] if isinstance(details, list) else []
+    found = sum(count_of(each.get("tokenCount")) for each in counts if each.get("modality") == modality)
     return min(found, max(0, most))
-
-
-def _at_least_0(count: int | None) -> int:
-    return max(0, count or 0)
 
 
 def error_of(body: bytes, *, is_passed_on: bool = False) -> UpstreamError:

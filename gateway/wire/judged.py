@@ -63,7 +63,7 @@ class JudgedStream:
     def end(self) -> bytes:
         if rest := self._splitter.end():
             self._look(rest)
-        if not self.events and not self.has_begun:
+        if not self.has_begun and self._error is None:
             raise BrokeOff("the provider ended its stream before it began")
         return b""
 

@@ -23,7 +23,7 @@ class _Told(msgspec.Struct):
     """A whole message, or `message` of the event that begins one."""
 
     type: str = ""
-    usage: TokenUsage | None = None
+    usage: Any = None
     error: Any = None
     input_tokens: int | None = None
     """Of an answer of `count_tokens`."""
@@ -32,7 +32,7 @@ class _Told(msgspec.Struct):
 class _Event(msgspec.Struct):
     type: str = ""
     message: _Told | None = None
-    usage: TokenUsage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -62,7 +62,7 @@ class MessageReading(WholeReading):
             raise _with_body(body)
         if said.type != "message" and not (self._is_free and said.input_tokens is not None):
             raise BrokeOff(_NOT_A_MESSAGE)
-        self._counts = said.usage
+        self._counts = TokenUsage.of(said.usage)
         return body
 
     def usage(self) -> Usage | None:
@@ -86,10 +86,13 @@ class MessageStreamReading(JudgedStream):
         if self._counts is None:
             return None
         usage = self._counts.usage
-        if self._is_counted:
+        if self._is_counted or usage is None:
             return usage
+        if usage.untold == "input":
+            return None
         # How many there are is told at the end; until then each event is about one.
-        return msgspec.structs.replace(usage, output=max(usage.output_tokens, self.events), reasoning=0, estimated=True)
+        output = max(usage.output_tokens, self.events)
+        return msgspec.structs.replace(usage, output=output, reasoning=0, estimated=True, untold=None)
 
     def service_tier(self) -> str | None:
         return tier_of(self._counts)
@@ -104,12 +107,12 @@ class MessageStreamReading(JudgedStream):
             return  # of a shape that is not known here
         match said.type:
             case "message_start" if said.message is not None:
-                self._counts = said.message.usage
+                self._counts = TokenUsage.of(said.message.usage)
             case "message_delta":
                 self.has_begun = True
-                if said.usage is not None:
-                    self._counts = said.usage.over(self._counts)
-                    self._is_counted = said.usage.output_tokens is not None
+                if (counts := TokenUsage.of(said.usage)) is not None:
+                    self._counts = counts.over(self._counts)
+                    self._is_counted = counts.tells_output
             case "message_stop":
                 self.is_over = True
             case "error":

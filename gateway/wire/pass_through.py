@@ -44,8 +44,8 @@ SERVED = (
     "/uploads",
 )
 """Below `/v1`, by the gateway itself."""
-NEVER = ("/organization",)
-"""Keys, users and bills of the account itself."""
+NEVER = ("/deployments", "/engines", "/organization")
+"""Models by another way than that of the gateway; keys, users and bills of the account itself."""
 
 PATH = re.compile(r"(?:/[A-Za-z0-9_~:@-][A-Za-z0-9._~:@-]*)+")
 """No segment is empty or begins with a dot, and none has anything that is read in more than one way."""
@@ -73,7 +73,7 @@ def kept_back(path: str) -> str | None:
     if served := next((each for each in SERVED if is_at(plain, each)), None):
         return f"{served} is served by the gateway itself: call /v1{served}"
     if any(is_at(plain, each) for each in NEVER):
-        return f"{path} is for those who own the account"
+        return f"{path} is never passed on"
     return None
 
 

@@ -32,6 +32,7 @@ _NEED_IDS = (msgspec.Raw(b'"item_reference"'), msgspec.Raw(b'"reasoning"'))
 _encode = msgspec.json.encode
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_string = msgspec.json.Decoder(str)
 
 
 def response_id(hexadecimal: str) -> str:
@@ -116,7 +117,7 @@ def _for_others(raw: msgspec.Raw, mark: str) -> Any:
     if not _MAY_BE_OWN.search(raw) or not bytes(raw).lstrip().startswith(b"{"):
         return raw
     fields = _object.decode(raw)
-    encrypted, kind = _text(fields.get("encrypted_content", b"")), bytes(fields.get("type", b""))
+    encrypted, kind = _unescaped(fields.get("encrypted_content", b"")), bytes(fields.get("type", b""))
     if encrypted.startswith(REASONING):
         return None
     if encrypted.startswith(SUMMARY):
@@ -181,3 +182,12 @@ def summary_in(encrypted_content: str) -> str | None:
 def _text(raw: msgspec.Raw | bytes) -> str:
     """Of a JSON string without escapes, as ids are."""
     return bytes(raw).decode(errors="replace").strip('"')
+
+
+def _unescaped(raw: msgspec.Raw | bytes) -> str:
+    """As guardrails have read it, too: what is written with escapes must not be one thing to them, and another to a
+    model. Empty: it is no text."""
+    try:
+        return _string.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""

@@ -12,7 +12,7 @@ from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, GatewayError, UpstreamError
 from gateway.logs import redact_text
 from gateway.wire import sse
-from gateway.wire.failure import failure_as, failure_in, lenient_json
+from gateway.wire.failure import decoded, failure_as, failure_in, lenient_json
 from gateway.wire.judged import JudgedStream
 from gateway.wire.openai import told
 from gateway.wire.response_items import marked
@@ -142,9 +142,9 @@ class ResponseStreamReading(JudgedStream):
 
     def judge(self, data: bytes) -> None:
         try:
-            said = _event.decode(data)
-            response = _response.decode(said.response)
-        except (msgspec.DecodeError, RecursionError):
+            said = decoded(data, _event)
+            response = decoded(bytes(said.response), _response)
+        except (ValueError, RecursionError):
             self.has_begun = self.has_begun or b'"type"' in data  # of a shape that is not known here
             if not self.has_begun:
                 raise _trouble(data) from None

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.wire.repeats import has_repeats
+from gateway.wire.sealed_words import SEALED, Place, opened
+
 ASKED = (
     *("system", "instructions", "messages", "input", "prompt", "suffix", "query", "documents", "texts"),
     *("contents", "systemInstruction", "system_instruction", "text", "inputs", "message", "instances"),
@@ -37,6 +40,8 @@ UNTOUCHED = frozenset(
     }
 )
 """What stands under these is no wording: it would break if it were changed."""
+_OF_LISTS = "data"
+"""What a list has in OpenAI's APIs stands under the name that is a file's elsewhere: that is a text, this is none."""
 JSON_TEXTS = frozenset({"arguments", "partial_json"})
 """Text that is JSON itself: what a tool is called with."""
 FREE = frozenset({"input", "args", "response", "parsed_arguments", "structuredContent"})
@@ -119,12 +124,13 @@ class Wording:
 
 
 def opened_json(spot: Spot) -> Inside | None:
-    """None: it is no JSON object or list, and is looked at as it stands."""
+    """None: it is no JSON object or list, or not all of it would be seen. It is looked at as it stands."""
     try:
-        value = _decode(spot.text)
+        data = spot.text.encode()
+        value = _decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return None
-    return Inside(spot, value) if isinstance(value, dict | list) else None
+    return Inside(spot, value) if isinstance(value, dict | list) and not has_repeats(data, value) else None
 
 
 def request_spots(fields: Mapping[str, Any], *, last_only: bool = False) -> Iterator[Spot]:
@@ -200,7 +206,9 @@ def _spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
             if isinstance(inner, str):
                 if inner and (key not in UNTOUCHED or _is_document(key, value)):
                     yield Spot(role, inner, value, key, key in JSON_TEXTS)
-            elif inner is None or key in UNTOUCHED:
+                elif inner and key == SEALED:
+                    yield from _sealed_spots(value, role, depth)
+            elif inner is None or (key in UNTOUCHED and key != _OF_LISTS):
                 continue
             elif key in FREE and isinstance(inner, dict):
                 yield from free_spots(inner, role, depth + 1)
@@ -213,6 +221,12 @@ def _spots(value: Any, role: str, depth: int = 0) -> Iterator[Spot]:
                     yield Spot(role, inner, value, index)
             else:
                 yield from _spots(inner, role, depth + 1)
+
+
+def _sealed_spots(item: dict[str, Any], role: str, depth: int) -> Iterator[Spot]:
+    if (found := opened(item)) is not None:
+        for spot in _spots(found.value, role, depth + 1):
+            yield spot._replace(holder=Place(spot.holder, found.seal))
 
 
 def too_deep() -> TooManyTexts:

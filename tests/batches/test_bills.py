@@ -200,6 +200,16 @@ async def test_an_output_that_is_cut_off_is_read_again(app, until, noted):
     await until(lambda: [each.bill.cost for each in gateway.admission.ledger.bills] == [2 * COST])
 
 
+async def test_a_status_that_is_none_is_not_the_end(app):
+    """It was a traceback at each look."""
+    strange = 200, [b'{"id":"batch-1","status":["completed"]}']
+    gateway = await app([strange], openai_account())
+    watching = next(part for part in gateway.parts if part.name == "batches at providers")
+    (place,) = watching.watches._places.values()
+
+    assert await watching._look(place.watch) is False
+
+
 async def test_without_its_output_the_batch_itself_tells(app, settled):
     """Its owner has deleted the file."""
     done = batch("completed", output_file_id="file-2", model="gpt-5", usage=USAGE)

@@ -62,12 +62,16 @@ def add(files, runs):
     """`await add(owner, id)`: a batch of him, with ten lines."""
 
     async def add(owner, id_):
-        lines = b"".join(b'{"custom_id":"r%d","body":{}}\n' % number for number in range(10))
-        file = await files.create(lines, filename="in.jsonl", purpose="batch", now_s=1000)
-        batch = Batch(id=id_, endpoint="/v1/x", input_file_id=file.id, created_at=1000, expires_at=9_000_000_000)
-        await runs.add(Run(batch, "main", owner))
+        await runs.add(await batch_of(files, owner, id_))
 
     return add
+
+
+async def batch_of(files, owner, id_):
+    lines = b"".join(b'{"custom_id":"r%d","body":{}}\n' % number for number in range(10))
+    file = await files.create(lines, filename="in.jsonl", purpose="batch", now_s=1000)
+    batch = Batch(id=id_, endpoint="/v1/x", input_file_id=file.id, created_at=1000, expires_at=9_000_000_000)
+    return Run(batch, "main", owner)
 
 
 async def status(runs, id_, within_s=5.0):
@@ -109,6 +113,35 @@ async def test_a_provider_that_hangs_keeps_nobody_waiting(start, add, runs):
     assert await status(runs, "batch_gwb") == "completed"
     gate.set()
     assert {await status(runs, f"batch_gwa{number}") for number in range(9)} == {"completed"}
+
+
+async def test_whose_lease_is_lost_keeps_nobody_waiting(files, objects):
+    """What such a batch had under way was never answered, and no other batch was taken up by that process any more."""
+    hanging, gate = set(), asyncio.Event()
+
+    class LosingRuns(MemoryRuns):
+        async def keep(self, batch, by, *, until_s):
+            if batch.id == "batch_gwb":
+                return await super().keep(batch, by, until_s=until_s)
+            while batch.id not in hanging:
+                await asyncio.sleep(0)
+            return "lost"
+
+    async def ask(line, batch, account, caller, begin):
+        if batch.id != "batch_gwb":
+            hanging.add(batch.id)
+            await gate.wait()
+        return GOOD
+
+    runs = LosingRuns()
+    for owner, id_ in (("user:ana", "batch_gwa"), ("user:cy", "batch_gwc"), ("user:bo", "batch_gwb")):
+        await runs.add(await batch_of(files, owner, id_))
+    runner = Runner(
+        runs, files, objects=objects, caller_of=Caller, ask=ask, is_stopping=lambda: False, poll_s=0.01, lease_s=1.0
+    )
+    async with runner.running():
+        assert await status(runs, "batch_gwb") == "completed"
+        gate.set()
 
 
 async def test_of_one_owner_only_some_are_open(start, add, runs, until):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.contract.usage import AMOUNTS, OpenAIDetails, OpenAIUsage, Usage
+from gateway.contract.usage import AMOUNTS, OpenAIDetails, OpenAIUsage, Usage, count_of
 
 
 def read(text):
@@ -302,3 +302,12 @@ def test_a_half_is_completed_by_an_estimate_and_marked_as_one():
 
 def test_leaves_zeros_out_of_the_log():
     assert msgspec.json.encode(Usage(input=3, output=1, estimated=True)) == b'{"input":3,"output":1,"estimated":true}'
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [(7, 7), (7.0, 7), ("7", 7), ("7.0", 7), (" 7 ", 7), (10**30, 10**9), (-7, 0), (7.5, 0), (True, 0), ([], 0)],
+)
+def test_a_count_is_read_as_servers_write_it(said, count):
+    """Of the APIs that have no reading of their own for odd usage, as Anthropic's and Google's."""
+    assert count_of(said) == count

@@ -246,6 +246,16 @@ async def test_integrations_whose_type_and_name_are_the_usual_ones(api, fields):
     assert account["integrations"][0]["fqn"] == "default:demo:other:model:echo"
 
 
+async def test_endpoints_whose_type_is_the_usual_one(api):
+    """One such account made each listing of accounts a 500, for everybody."""
+    endpoint = {"name": "thing", "base_url": "https://thing.example"}
+    await api.done(api.apply({"type": "provider-account/custom-endpoint", "name": "other", "integrations": [endpoint]}))
+
+    rows = (await api.done(api.ask("GET", "/provider-integrations")))["data"]
+
+    assert [row["type"] for row in rows if row["providerAccountId"] == "other"] == ["integration/model/custom-endpoint"]
+
+
 # --- secrets -----------------------------------------------------------------
 
 

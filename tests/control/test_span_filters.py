@@ -151,6 +151,30 @@ def test_each_field_takes_each_operator(operator):
         assert {filters.fits(span, record) for span in spans} <= {True, False}
 
 
+@pytest.mark.parametrize(
+    ("operator", "value", "fits"),
+    [
+        ("EQUAL", "12345678901234567890", True),
+        ("EQUAL", 12345678901234567890, True),
+        ("EQUAL", "12345678901234567891", False),
+        ("NOT_EQUAL", "12345678901234567891", True),
+        ("IN", ["nan"], False),
+    ],
+)
+def test_long_numbers_are_told_apart(operator, value, fits):
+    """Ids of customers that differ in their last digit were the same, as they are in floats."""
+    filters = understood([SpanFilter(operator=operator, value=value, gateway_request_metadata_key="customer")])
+
+    assert filters.fits({}, record_of(0, metadata={"customer": "12345678901234567890"})) is fits
+
+
+def test_nan_is_a_text():
+    """It was not even the same as itself."""
+    filters = understood([SpanFilter(operator="EQUAL", value="nan", gateway_request_metadata_key="customer")])
+
+    assert filters.fits({}, record_of(0, metadata={"customer": "nan"}))
+
+
 async def test_by_ids(filled):
     own = filled.records[0].request_id
 

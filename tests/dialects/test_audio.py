@@ -7,7 +7,7 @@ import pytest
 from gateway.contract import FormBody, FormPart, Request
 from gateway.contract.usage import Usage
 from gateway.dialects import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
-from gateway.errors import BadRequest, Refused
+from gateway.errors import BadRequest, BrokeOff, Refused
 
 MINUTE = 480_000 * b"\0"
 """Of MP3."""
@@ -105,3 +105,9 @@ def test_sound_in_events(used):
     usage = used(SPEECH, data, content_type="text/event-stream", is_stream=True, input="hi", stream_format="sse")
 
     assert usage == Usage(input=2, output=40)
+
+
+def test_a_page_is_no_sound(used):
+    """It was passed on as sound, and billed."""
+    with pytest.raises(BrokeOff, match="a page"):
+        used(SPEECH, b"\n<html></html>", input="hi", content_type="Text/HTML")

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.contract.request import FormPart
 from gateway.errors import BrokeOff
+from gateway.proxy.calls import MAX_HEARD, SHARE_OF_ONE
 from gateway.proxy.session import SessionTiming
 from gateway.testing import FakeReply, FakeSocket, request
 from gateway.wire.form import form_of
@@ -75,8 +76,8 @@ class Provider:
 
 @pytest.fixture
 def gateway(app_with, manifest):
-    def make(*sockets, timing=None, **options):
-        manifest.write_text(MANIFEST)
+    def make(*sockets, timing=None, text=MANIFEST, **options):
+        manifest.write_text(text)
         network = Provider(*sockets, **options)
         app = app_with(network, environ=ENVIRON, session_timing=timing)
         app.network = network
@@ -144,6 +145,30 @@ async def test_a_call_that_there_is_no_room_for_is_hung_up_and_refused(gateway):
 
     assert [answer.status for answer in answers] == [201, 429]
     assert app.network.asked[-2:] == ["POST /v1/realtime/calls", "POST /v1/realtime/calls/rtc_1/hangup"]
+
+
+async def test_one_caller_cannot_take_all_the_calls_there_can_be(gateway):
+    """Nobody has to be there for one to last; and many that begin at once are as many."""
+    most = MAX_HEARD // SHARE_OF_ONE
+    app = gateway(*[FakeSocket(asyncio.Event()) for _ in range(most + 2)], text=MANIFEST.partition("---")[0])
+    admin = {"authorization": "Bearer gw-test-0123456789abcdef"}
+
+    answers = await asyncio.gather(*[begin(app) for _ in range(most + 1)])
+
+    assert sorted(answer.status for answer in answers) == [*[201] * most, 503]
+    assert app.network.asked.count("POST /v1/realtime/calls") == most
+    assert (await begin(app, admin)).status == 201
+    await app.close()
+
+
+async def test_a_call_that_is_over_or_never_was_leaves_its_place(gateway, until):
+    most = MAX_HEARD // SHARE_OF_ONE
+    over = [FakeSocket(closes=(1000, "")), BrokeOff("no such path")]
+    app = gateway(*over * most, text=MANIFEST.partition("---")[0])
+
+    statuses = {(await begin(app)).status for _ in range(2 * most)}
+
+    assert statuses == {201, 502}
 
 
 async def test_calls_that_begin_at_once_are_counted(gateway):

@@ -146,6 +146,20 @@ async def test_an_answer_that_tells_no_usage_is_estimated(gateway, sink, until):
     assert (sink.records[0].usage.estimated, sink.records[0].usage.output) == (True, 5)
 
 
+@pytest.mark.parametrize("cut", [1, 30, 45, 60])
+async def test_the_accounts_key_is_not_shown_by_a_server_that_repeats_it(gateway, cut):
+    """Some show all headers that they were sent. Lengths stay true."""
+    said = b'{"headers": {"authorization": "Bearer key-of-the-provider", "x": "application/json"}}'
+    hidden = said.replace(b"Bearer key-of-the-provider", b"*" * 26)
+    head = {"content-type": "application/json", "content-length": str(len(said))}
+    app = gateway((200, [said[:cut], said[cut:]], head), (200, [b"data: " + said + b"\n\n"]))
+
+    whole = await ask(app, "GET", "/vector_stores")
+    stream = await ask(app, "POST", "/fim/completions", {"model": "big", "stream": True})
+
+    assert (whole.body, stream.body) == (hidden, b"data: " + hidden + b"\n\n")
+
+
 async def test_forms_and_other_bodies_pass(gateway):
     app = gateway(told(id="v"))
     kind, form = form_of([FormPart("model", b"oa/big"), FormPart("f", b"\0\1", "a.png", "image/png")], "b")
@@ -210,7 +224,8 @@ async def test_paths_that_can_be_read_in_two_ways_are_refused(gateway, path):
         ("POST", "/audio/speech", 400, "/audio/speech is served by the gateway itself: call /v1/audio/speech"),
         ("POST", "/audio/SPEECH", 400, "is served by the gateway itself"),
         ("GET", "/files/file-1/content", 400, "is served by the gateway itself"),
-        ("GET", "/organization/users", 400, "is for those who own the account"),
+        ("GET", "/organization/users", 400, "is never passed on"),
+        ("POST", "/deployments/m/chat/completions", 400, "is never passed on"),
         ("HEAD", "/vector_stores", 405, ""),
         ("OPTIONS", "/vector_stores", 405, ""),
     ],
@@ -248,6 +263,7 @@ async def test_accounts_are_for_those_who_may_use_them(gateway):
         ({"MODEL": "own"}, "", 400),
         ({}, "?model=own", 400),
         ({"model": "big"}, "?Model=own", 400),
+        ({}, "?a;model=own", 400),
     ],
 )
 async def test_no_model_is_asked_that_the_caller_may_not_use(gateway, body, query, status):
@@ -268,6 +284,12 @@ async def test_no_model_is_asked_that_the_caller_may_not_use(gateway, body, quer
         ("application/jsonl", b""),
         ("application/x-www-form-urlencoded", b"model=own"),
         ("multipart/mixed; boundary=b", b'--b\r\n\r\n{"model":"own"}\r\n--b--'),
+        ("text/plain", '\ufeff{"model":"own"}'.encode("utf-16-le")),
+        ("text/plain", '\ufeff{"model":"own"}'.encode("utf-16-be")),
+        ("text/plain", '\ufeff{"model":"own"}'.encode("utf-32-le")),
+        ("text/plain", b" " * 2 * 1024 * 1024 + b'{"model":"own"}'),
+        ("text/plain, multipart/form-data; boundary=b", b'--b\r\n\r\n{"model":"own"}\r\n--b--'),
+        ("x", b"y"),
     ],
 )
 async def test_a_body_is_not_what_nobody_looks_into(gateway, kind, body):
@@ -296,6 +318,62 @@ async def test_files_of_others_cannot_be_named(gateway):
 
     named = {"file_id": "file-1"}
     statuses = [(await ask(app, "POST", "/vector_stores/vs_1/files", named, who=who)).status for who in (BO, ANA)]
+
+    assert statuses == [404, 200]
+
+
+@pytest.fixture
+def guarded(gateway):
+    """With words that may be neither asked for nor answered."""
+    words = {"name": "words", "operation": "validate", "enforcing_strategy": "enforce", "config": {"words": ["zebra"]}}
+    group = {
+        "type": "provider-account/guardrail-config-group",
+        "name": "safety",
+        "integrations": [{"type": "integration/guardrail-config/word-list", **words}],
+    }
+    hooks = {f"{hook}_guardrails": ["safety/words"] for hook in ("llm_input", "llm_output")}
+    others = {f"mcp_tool_{hook}_invoke_guardrails": [] for hook in ("pre", "post")}
+    target = {"conditions": {"model": {"condition": "in", "values": ["*"]}}}
+    rules = {"type": "gateway-guardrails-config", "rules": [{"id": "r", "when": {"target": target}, **hooks, **others}]}
+    return lambda *replies: gateway(*replies, more=[group, rules])
+
+
+@pytest.mark.parametrize("named", [{}, {"model": "big"}])
+async def test_guardrails_look_at_what_is_passed_on(guarded, named):
+    """And not alone at what names a model: another shape, or another API, is a way around them."""
+    app = guarded(told(found="a zebra"), told(found="a horse"))
+
+    asked = [await ask(app, "POST", "/vector_stores/vs/search", {**named, "query": q}) for q in ("zebra", "x", "y")]
+    form = form_of([FormPart("prompt", b"a zebra")], "b")
+    asked += [await ask(app, "POST", "/videos", form[1], **{"content-type": form[0]})]
+    asked += [await ask(app, "PUT", "/videos/v", b"\0zebra", **{"content-type": "image/png"})]
+
+    assert [answer.status for answer in asked] == [400, 400, 200, 400, 400]
+    assert [request.body[-10:] for request in app.network.requests] == [b'query":"x"}'[-10:], b'query":"y"}'[-10:]]
+
+
+async def test_what_is_read_of_an_account_is_looked_at(guarded):
+    app = guarded(
+        told(data=["zebra"]), told(data=["horse"]), (204, [], {}), (200, [b"\0"], {"content-type": "image/png"})
+    )
+
+    asked = [await ask(app, "GET", "/vector_stores") for _ in range(2)]
+    asked += [await ask(app, "DELETE", "/vector_stores/vs"), await ask(app, "GET", "/videos/v")]
+
+    assert [(answer.status, answer.body[-7:]) for answer in asked[1:]] == [(200, b'orse"]}'), (204, b""), (200, b"\0")]
+    assert asked[0].status == 400
+
+
+@pytest.mark.parametrize("name", ["file_id", "file_ids[]", "image[file_id]"])
+async def test_files_of_others_cannot_be_named_in_a_form(gateway, name):
+    """OpenAI copies a file into a container by a form as well as by JSON."""
+    app = gateway(told(id="file-1"), accounts=[account(users=["team:everyone"])])
+    kind, form = form_of([FormPart("purpose", b"batch"), FormPart("file", b"{}", "a", "text/plain")], "b")
+    await request(app, "POST", "/v1/files", form, headers={**ANA, "content-type": kind})
+
+    kind, form = form_of([FormPart(name, b"file-1")], "b")
+    headers = {"content-type": kind}
+    statuses = [(await ask(app, "POST", "/vector_stores/vs_1", form, who=who, **headers)).status for who in (BO, ANA)]
 
     assert statuses == [404, 200]
 

@@ -6,9 +6,12 @@ import json
 import msgspec
 import pytest
 
-from gateway.endpoints.response_sockets import MAX_WAITING
+from gateway.dialects import MAKE_RESPONSE
+from gateway.endpoints.response_sockets import MAX_WAITING, ResponseSocketsEndpoint
 from gateway.endpoints.router import BASES
 from gateway.errors import BrokeOff
+from gateway.proxy.drain import Drain
+from gateway.proxy.turns import Room
 from gateway.proxy.watch import Timing
 from gateway.testing import FakeUpstream, ResponseGrammar, http_scope
 
@@ -289,6 +292,40 @@ async def test_more_than_can_wait_is_refused(opened):
         refused = await client.event()
 
     assert (refused["status"], refused["error"]["code"]) == (413, "request_too_large")
+
+
+class Silent:
+    """A foreign app that takes requests, and does not answer before it is let."""
+
+    def __init__(self):
+        self.asked = 0
+        self.goes_on = asyncio.Event()
+
+    async def __call__(self, scope, receive, send):
+        self.asked += 1
+        await self.goes_on.wait()
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+
+async def test_one_caller_has_no_more_waiting_on_all_connections_than_on_some(until):
+    """Gigabytes, of 20 MiB on each of as many connections as one may open."""
+    app, waits = Silent(), Room(max_bytes=400)
+    options = {"models": None, "prepare": None, "drain": Drain(), "max_open": 100, "waits": waits}
+    endpoint = ResponseSocketsEndpoint(app, dialect=MAKE_RESPONSE, **options)
+    async with Client(endpoint, {}, "/v1/responses", {}) as one, Client(endpoint, {}, "/v1/responses", {}) as other:
+        for client in (one, other):
+            client.create(model="m", input="first")
+        await until(lambda: app.asked == 2)
+        one.create(model="m", input="x" * 200)
+        await until(lambda: waits.taken == 254)
+        other.create(model="m", input="x")
+        refused = await other.event()
+        app.goes_on.set()
+        events = [await one.event(), await one.event()]
+
+    assert refused["error"]["code"] == "request_too_large"
+    assert ([event["status"] for event in events], waits.taken) == ([503, 503], 0)
 
 
 async def test_who_leaves_ends_the_response(opened, sink, until):

@@ -14,6 +14,7 @@ from gateway.guardrails.patterns import LOOKBACK, PASS, TURN, Pattern, Patterns,
 from gateway.guardrails.pii import CATEGORIES, patterns_of
 from gateway.guardrails.presets import PRESETS, TOPICS
 from gateway.guardrails.searching import SLICE, PatternGuardrail, find_all
+from gateway.guardrails.secrets import SECRETS
 from gateway.manifests.guardrail_kinds import (
     PiiConfig,
     PresetPatterns,
@@ -111,14 +112,21 @@ async def test_a_preset_that_needs_a_word_before_it(name, parts):
         ("credit_card", "1234567890123456 and 0000000000000000"),
         ("ipv4", "256.1.1.1 or 1.2.3"),
         ("ipv6", "at 10:30:15 in std::vector"),
+        ("ipv6", "let x = a::b::c(1); beef::face(); h1::before, .b2::after; a[1::2], a[12::34]"),
         ("email", "user@localhost or @ana"),
         ("generic_api_key", "api_key: your-api-key-1 or password = correcthorse"),
+        ("generic_api_key", "password = var.db_password_v2; secret: data.aws_secret.s1.arn; api_key=${API_KEY_2}"),
         ("weapons_firearms", "the shogun begun"),
         ("india_aadhaar", "2341 2341 2347"),
     ],
 )
 async def test_what_a_preset_leaves_alone(name, text):
     assert await redacted(preset(name), text) == text
+
+
+@pytest.mark.parametrize("address", ["fe80::1", "2001:db8::ff00:42:8329", "64:ff9b::c000:201", "FE80::A1B2"])
+async def test_short_addresses(address):
+    assert await redacted(preset("ipv6"), f"from {address}, port 1") == "from [REDACTED], port 1"
 
 
 @pytest.mark.parametrize(
@@ -558,3 +566,21 @@ def test_what_begins_within_a_run_is_not_looked_for_without_end():
 
     assert [*Patterns([pattern]).find("a:" * 4096, 0)] == []
     assert len(asked) < 10
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u200b", "\U000e0041", "\\u200b"])
+async def test_what_cannot_be_seen_is_not_looked_at_again_and_again(mark):
+    """All of it was, with each 2,048 characters more: 200,000 marks on a letter took nine seconds."""
+
+    class Counting(Patterns):
+        looked_at = 0
+
+        def scan(self, text, start):
+            self.looked_at += len(text)
+            return super().scan(text, start)
+
+    finder = Counting(SECRETS)
+    text = "a" + mark * 50_000
+
+    assert await find_all(text, finder) == []
+    assert finder.looked_at < 8 * len(text)

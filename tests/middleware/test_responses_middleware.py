@@ -903,3 +903,14 @@ async def test_a_gateway_that_keeps_nothing(app_of, ana):
     assert (await get(app, f"/v1/responses/{made['id']}", headers=ana)).status == 404
     assert (await get(app, "/v1/responses/resp_1", headers=ana)).status == 200
     assert (later.status, later.json()["error"]["param"]) == (400, "background")
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/responses/compact", "/v1/responses/input_tokens"])
+@pytest.mark.parametrize("field", ["input", "tools"])
+async def test_lists_without_end_are_not_decoded(app_of, ana, path, field):
+    """The loop held for a second by a million small values: in tools as in input."""
+    app, upstream = app_of(said())
+
+    answer = await post(app, path, {**ask(), field: [{"type": "function", "name": "f"}] * 10_001}, headers=ana)
+
+    assert (answer.status, answer.json()["error"]["param"], upstream.requests) == (400, field, [])

@@ -1,6 +1,7 @@
 """What guardrails do to requests: what is changed, who goes first, and what runs beside the model."""
 
 import asyncio
+import base64
 import json
 
 import msgspec
@@ -95,6 +96,10 @@ async def asked(app, auth, path="/v1/chat/completions", headers=None, **fields):
     return await post(app, path, {"model": "mock/m", **fields}, headers={**auth, **(headers or {})})
 
 
+def sealed(text):
+    return f"gateway:summary:{base64.urlsafe_b64encode(text.encode()).decode()}"
+
+
 def user(content):
     return [{"role": "user", "content": content}]
 
@@ -124,6 +129,11 @@ SAFE_CALL = {"id": SECRET, "type": "function", "function": {"name": "f", "argume
             "chat/completions",
             {"messages": [{"role": "tool", "tool_call_id": "1", "content": SECRET}]},
             {"messages": [{"role": "tool", "tool_call_id": "1", "content": "[REDACTED]"}]},
+        ),
+        (
+            "responses",
+            {"input": [{"type": "compaction", "encrypted_content": sealed(SECRET)}]},
+            {"messages": user("Summary of the conversation up to here:\n\n[REDACTED]")},
         ),
         ("completions", {"prompt": ["x", SECRET]}, {"prompt": ["x", "[REDACTED]"]}),
         ("embeddings", {"input": SECRET}, {"input": "[REDACTED]"}),
@@ -342,6 +352,48 @@ async def test_what_is_too_deep_to_be_looked_at_is_refused(guarded, auth):
 
     assert (answer.status, upstream.requests) == (400, [])
     assert "nested deeper than 128" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        f'[{{"role":"user","content":"{SECRET}","content":"hi"}}]',
+        f'[{{"role":"user","content":[{{"type":"text","text":"{SECRET}","\\u0074ext":"hi"}}]}}]',
+    ],
+)
+async def test_what_is_said_twice_is_refused(guarded, auth, messages):
+    """The last was looked at, and both were sent: a provider that takes the first has read what nobody had seen."""
+    upstream = FakeUpstream(REPLY)
+    body = f'{{"model":"mock/m","messages":{messages}}}'
+
+    answer = await post(guarded(upstream, REDACTS), "/v1/chat/completions", body.encode(), headers=auth)
+
+    assert (answer.status, upstream.requests) == (400, [])
+    assert "two fields of one name" in answer.json()["message"]
+
+
+async def test_what_a_tool_is_given_twice_is_looked_at_as_it_stands(guarded, auth):
+    arguments = f'{{"k":"{SECRET}","k":1}}'
+    messages = [{"role": "assistant", "content": None, "tool_calls": [{**TOOL_CALL, "id": "1"}]}]
+    messages[0]["tool_calls"][0]["function"] = {"name": "f", "arguments": arguments}
+    upstream = FakeUpstream(REPLY)
+
+    await asked(guarded(upstream, REDACTS), auth, messages=messages)
+
+    sent = json.loads(upstream.requests[0].body)["messages"][0]["tool_calls"][0]["function"]["arguments"]
+    assert sent == '{"k":"[REDACTED]","k":1}'
+
+
+@pytest.mark.parametrize("number", ["1e400", "1" * 5000])
+async def test_a_number_that_nobody_can_hold_is_refused(guarded, auth, number):
+    """It was a failure of the gateway's own, with status 500."""
+    upstream = FakeUpstream(REPLY)
+    body = f'{{"model":"mock/m","messages":[{{"role":"user","content":"hi","x":{number}}}]}}'
+
+    answer = await post(guarded(upstream, REDACTS), "/v1/chat/completions", body.encode(), headers=auth)
+
+    assert (answer.status, upstream.requests) == (400, [])
+    assert "out of range" in answer.json()["message"]
 
 
 async def test_only_those_who_look_for_patterns_see_what_stands_aside():

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gateway.proxy.turns import MAX_TURNS, Room, Turns
+from gateway.proxy.turns import ITEM_BYTES, MAX_TURNS, TURN_BYTES, Room, Turns
 
 
 def raws(*texts):
@@ -42,19 +42,44 @@ def test_what_is_forgotten_is_not_there():
 def test_one_that_is_too_large_begins_anew():
     """No memory is taken for what nobody could go on from."""
     room = Room()
-    turns = Turns(room, max_bytes=4)
+    turns = Turns(room, max_bytes=2 * (TURN_BYTES + ITEM_BYTES) + 4)
     turns.remember("a", raws(b"123"), after=None)
     turns.remember("b", raws(b"45"), after="a")
 
     assert ("a" in turns, "b" in turns, room.taken) == (False, False, 0)
 
 
-def test_all_connections_share_the_room():
-    room = Room(max_bytes=4)
-    one, other = Turns(room), Turns(room)
-    one.remember("a", raws(b"123"), after=None)
-    other.remember("b", raws(b"45"), after=None)
+def test_nothing_is_not_remembered_for_nothing():
+    """Turns without items, one after the other: each is as cheap as a message, and all are walked through each time."""
+    room = Room()
+    turns = Turns(room, max_bytes=100 * TURN_BYTES)
+    for number in range(101):
+        turns.remember(str(number), [], after=str(number - 1))
 
-    assert ("a" in one, "b" in other, room.taken) == (True, False, 3)
-    one.clear()
-    assert room.taken == 0
+    assert ("100" in turns, room.taken) == (False, 0)
+
+
+def test_all_connections_share_the_room():
+    size = TURN_BYTES + ITEM_BYTES + 3
+    room = Room(max_bytes=4 * size)
+    full = [Turns(room, owner=name) for name in "abcd"]
+    for turns in full:
+        turns.remember("a", raws(b"123"), after=None)
+    last = Turns(room, owner="e")
+    last.remember("b", raws(b"45"), after=None)
+
+    assert (["a" in turns for turns in full], "b" in last, room.taken) == ([True] * 4, False, 4 * size)
+    full[0].clear()
+    assert room.taken == 3 * size
+
+
+def test_one_caller_cannot_fill_the_room():
+    """Who holds some connections open would have the conversations of all others forgotten."""
+    room = Room(max_bytes=4 * TURN_BYTES)
+    mine, again, others = Turns(room, owner="a"), Turns(room, owner="a"), Turns(room, owner="b")
+    mine.remember("1", [], after=None)
+    mine.remember("2", [], after="1")
+    again.remember("3", [], after=None)
+    others.remember("4", [], after=None)
+
+    assert ("2" in mine, "3" in again, "4" in others) == (True, False, True)

@@ -161,3 +161,36 @@ def test_blocks_of_anthropic():
         {"role": "tool", "tool_call_id": "t1", "content": [{"type": "text", "text": "A"}, shown]},
         {"role": "user", "content": [{"type": "text", "text": "and now?"}]},
     ]
+
+
+@pytest.mark.parametrize("arguments", ["*** Begin Patch", "[1]", "{}", "5"])
+def test_a_call_of_a_function_that_is_a_custom_tool_by_now(arguments):
+    """A body that is answered with 500: arguments which no custom tool has were read as if one had made them."""
+    call = {"type": "function_call", "call_id": "c", "name": "ApplyPatch", "arguments": arguments}
+    custom = {"type": "custom", "name": "ApplyPatch", "format": GRAMMAR}
+
+    sent = chat(input=[{"role": "user", "content": "hi"}, call], tools=[custom])
+
+    function = {"name": "ApplyPatch", "arguments": arguments}
+    assert sent["messages"][1]["tool_calls"] == [{"id": "c", "type": "function", "function": function}]
+    assert sent["tools"] == [PATCH]
+
+
+def test_no_tools_may_be_said_with_null():
+    assert chat(input="hi", tools=None) == {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"input": [{}] * 10_001}, "input"),
+        ({"input": "hi", "tools": [{}] * 10_001}, "tools"),
+        ({"messages": [], "tools": [{"input_schema": {}}] * 10_001}, "tools"),
+        ({"messages": [{"content": [{"type": "tool_use"}]}] * 10_001}, "messages"),
+    ],
+)
+def test_lists_without_end_are_not_decoded(fields, named):
+    """A million small values in a body take seconds, and a gigabyte; where Responses has a limit, another shape has the
+    same."""
+    with pytest.raises(BadRequest, match=f"{named} has more than 10,000 items"):
+        chat(**fields)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.wire.address import NO_HOST, Address, address_of, below, host_of
+from gateway.wire.address import NO_HOST, Address, address_of, below, host_of, path_of
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,8 @@ def test_a_host_alone(text, host):
 def test_what_is_no_host(text):
     with pytest.raises(ValueError, match=NO_HOST):
         host_of(text)
+
+
+def test_a_path_of_what_is_no_url():
+    """A bracket without its fellow ended `gateway check` with a traceback."""
+    assert (path_of("http://[::1/v1"), path_of("http://[::1]/v1")) == ("", "/v1")

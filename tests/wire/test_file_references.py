@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from gateway.contract import FormBody, FormPart
 from gateway.errors import BadRequest
-from gateway.wire.file_references import files_in, may_refer
+from gateway.wire.file_references import files_in, files_in_form, may_refer
 
 CHAT = {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-a"}}]}]}
 INPUT = {"input": [{"content": [{"type": "input_file", "file_id": "file-b"}]}], "tools": [{"file_ids": ["c", "d"]}]}
@@ -52,3 +53,19 @@ def test_depth_is_no_trouble():
 def test_an_id_that_is_no_text_is_refused():
     with pytest.raises(BadRequest, match="no valid text"):
         files_in(rb'{"file_id":"\ud800"}')
+
+
+def test_files_are_found_in_forms():
+    parts = [
+        FormPart("file_id", b"file-a"),
+        FormPart("file_ids[]", b'["file-b", "file-a"]'),
+        FormPart("file_id", b"no id", "a.txt"),
+        FormPart("prompt", b"file-c"),
+    ]
+
+    assert files_in_form(FormBody(tuple(parts))) == ["file-a", "file-b"]
+
+
+def test_a_form_names_only_so_many():
+    with pytest.raises(BadRequest, match="more than 100 files"):
+        files_in_form(FormBody((FormPart("file_ids", ",".join(map(str, range(101))).encode()),)))

@@ -172,3 +172,46 @@ def test_a_broken_count_costs_only_the_counts():
 def test_versions_and_features(asked, how, headers):
     """Coding agents ask for features that only Anthropic itself has, and others refuse the request."""
     assert headers_for(asked, **how) == headers
+
+
+ODD = [
+    ({"input_tokens": 100.0, "output_tokens": "20"}, Usage(input=100, output=20)),
+    (
+        {"input_tokens": 100, "output_tokens": 20, "cache_creation": [], "server_tool_use": ""},
+        Usage(input=100, output=20),
+    ),
+    ({"input_tokens": 10**30, "output_tokens": 20}, Usage(input=10**9, output=20)),
+    ({"input_tokens": 100, "output_tokens": None}, Usage(input=100, untold="output")),
+    ({"input_tokens": [], "output_tokens": 20}, Usage(output=20, untold="input")),
+    ({}, None),
+    ({"input_tokens": None, "output_tokens": None}, None),
+    ([], None),
+    ("none", None),
+]
+
+
+@pytest.mark.parametrize(("usage", "counted"), ODD)
+def test_odd_usage_costs_only_itself(usage, counted):
+    """Imitations of the API write it so: all of it was lost, or was billed as 0 tokens."""
+    _, reading = whole(msgspec.json.encode({**MESSAGE, "usage": usage}))
+
+    assert reading.usage() == counted
+
+
+def test_zero_replaces_no_count_that_came_before():
+    """Some tell the input at the beginning, and 0 of it at the end."""
+    last = {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn"},
+        "usage": {"input_tokens": 0, "output_tokens": 9},
+    }
+
+    _, reading = read(wire(*EVENTS[:-2], last, EVENTS[-1]))
+
+    assert reading.usage() == USED
+
+
+def test_a_stream_that_ends_before_its_first_content_is_a_status():
+    """It was a stream with an error in it, so no other target was asked."""
+    with pytest.raises(BrokeOff, match="before it began"):
+        read(wire(*EVENTS[:1], {"type": "ping"}))

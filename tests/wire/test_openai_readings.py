@@ -1,9 +1,12 @@
 """Usage, events, errors and the end, read from replies as vendors send them."""
 
+import json
+
 import pytest
 
 from gateway.contract.usage import Usage
-from gateway.wire.openai import BodyReading, StreamReading, UsageCut, find_usage
+from gateway.errors import Refused
+from gateway.wire.openai import BodyReading, StreamReading, UsageCut, find_usage, read_body
 
 
 def chunk(choices, **more):
@@ -433,3 +436,10 @@ def test_takes_nothing_but_usage_out(event, left):
 )
 def test_leaves_errors_content_and_what_it_cannot_read(event):
     assert passed_on([event]) == event
+
+
+@pytest.mark.parametrize("said", [{"detail": "the model is loading"}, {"message": "no such route", "path": "/v1"}])
+def test_a_message_and_nothing_else_is_an_error(said):
+    """Under 200 it was an answer, billed as one of 500 tokens."""
+    with pytest.raises(Refused, match=r"loading|no such route"):
+        read_body(json.dumps(said).encode())

@@ -71,6 +71,17 @@ def test_what_stands_for_a_conversation_is_not_left_out():
     assert sent([of("us", type="compaction")]) == ([{**THOUGHT, "type": "compaction"}], ())
 
 
+def test_a_summary_with_escapes_is_one_text_to_all_who_read_it():
+    """A guardrail that is walked around: base64 skips the backslash, and takes the rest of an escape for letters."""
+    hidden = rb'{"type":"compaction","encrypted_content":"gateway:summary:\u0061GVsbG8="}'
+    fields = {"input": msgspec.Raw(b"[%b]" % hidden)}
+
+    for_provider(fields, "us")
+
+    [item] = msgspec.json.decode(fields["input"])
+    assert item["content"] == "Summary of the conversation up to here:\n\nhello"
+
+
 @pytest.mark.parametrize(
     ("items", "found"),
     [

@@ -1,5 +1,6 @@
 """Where texts are found in documents, and that others are put where they stood."""
 
+import base64
 import json
 
 import pytest
@@ -63,6 +64,58 @@ REQUESTS = {
 def test_what_is_said(fields, found):
     """In the order of `ASKED`; systems first."""
     assert sorted(texts(fields)) == sorted(found)
+
+
+def test_a_list_of_answers_is_looked_into():
+    """Whatever is found in a store, and the prompt that a picture was made of in the end."""
+    found = {"data": [{"b64_json": "aaaa", "revised_prompt": "a"}, {"content": [{"type": "text", "text": "b"}]}, "c"]}
+    embedded = {"data": [{"embedding": [0.1], "index": 0}], "object": "list"}
+
+    assert [spot.text for spot in answer_spots(found)] == ["a", "b", "c"]
+    assert [*answer_spots(embedded)] == []
+
+
+SUMMARY = "gateway:summary:bWFpbCBhbmE="
+THOUGHTS = (
+    "gateway:reasoning:"
+    + base64.urlsafe_b64encode(
+        b'{"blocks":[{"type":"thinking","thinking":"mail ana","signature":"s"}],"extras":{"c":{"google":"t"}}}'
+    ).decode()
+)
+
+
+def test_words_that_anybody_can_seal_are_said():
+    """A guardrail that is walked around: what stands in base64 where the gateway writes summaries and reasoning, of
+    which a model is told as of the rest."""
+    given = [
+        {"type": "compaction", "encrypted_content": SUMMARY},
+        {"type": "reasoning", "encrypted_content": THOUGHTS},
+        {"type": "reasoning", "encrypted_content": "of a provider"},
+        {"type": "compaction", "encrypted_content": "gateway:summary:/w=="},
+        {"type": "reasoning", "encrypted_content": "gateway:reasoning:e30="},
+        {"type": "reasoning", "encrypted_content": "gateway:reasoning:W10="},
+    ]
+    wording = Wording(request_spots({"input": given}))
+    assert [spot.text for spot in wording.spots] == ["mail ana", "mail ana"]
+
+    changes = wording.changes(["mail [NAME]", "mail ana"])
+    wording.put(changes)
+
+    assert changes == {0: "mail [NAME]"}
+    assert [each["encrypted_content"] for each in given[:2]] == ["gateway:summary:bWFpbCBbTkFNRV0=", THOUGHTS]
+
+
+def test_sealed_thoughts_are_sealed_again():
+    answer = {"output": [{"type": "reasoning", "encrypted_content": THOUGHTS}]}
+    wording = Wording(answer_spots(answer))
+
+    wording.put(wording.changes(["mail [NAME]"]))
+
+    sealed = answer["output"][0]["encrypted_content"]
+    assert json.loads(base64.urlsafe_b64decode(sealed.removeprefix("gateway:reasoning:"))) == {
+        "blocks": [{"type": "thinking", "thinking": "mail [NAME]", "signature": "s"}],
+        "extras": {"c": {"google": "t"}},
+    }
 
 
 def test_the_last_message_alone():

@@ -77,10 +77,13 @@ class Estimates:
         return Amounts(most, dearest)
 
     def corrected(self, estimated: Usage, target: Target) -> Usage:
-        """One that was counted from what passed by, its input as it usually is."""
+        """One that was counted from what passed by, its input as it usually is; what the provider has told of it is
+        right."""
+        if estimated.untold != "input":
+            return estimated
         usual = self._usual.get(target.name)
         correction = usual.correction if usual is not None else FIRST_CORRECTION
-        return msgspec.structs.replace(estimated, input=int(estimated.input * correction))
+        return msgspec.structs.replace(estimated, input=int(estimated.input * correction), untold=None)
 
     def learn(self, ask: Ask, target: Target, usage: Usage) -> None:
         """From what the provider says; not from estimates, and not from pictures, whose number tells of no tokens."""

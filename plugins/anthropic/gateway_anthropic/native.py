@@ -3,6 +3,8 @@
 Source: platform.claude.com/docs/en/api/messages, /messages-count-tokens and /beta-headers; read 2026-11.
 """
 
+from typing import Any
+
 import msgspec
 
 from gateway.contract import Call, Endpoint, Head, Target, UpstreamRequest
@@ -42,13 +44,13 @@ def _betas(endpoint: Endpoint) -> str:
 
 
 class Message(msgspec.Struct):
-    usage: TokenUsage | None = None
+    usage: Any = None
 
 
 class Document(msgspec.Struct):
     """A message, or an event."""
 
-    usage: TokenUsage | None = None
+    usage: Any = None
     message: Message | None = None
     type: str = ""
 
@@ -70,7 +72,7 @@ class NativeReading(PassingReading):
         if b'"usage"' not in data:
             return
         said = _document.decode(data)
-        counts = said.usage or (said.message.usage if said.message is not None else None)
+        counts = TokenUsage.of(said.usage or (said.message.usage if said.message is not None else None))
         if counts is not None:
             self._counts = counts.over(self._counts)
             self.told_usage = self._counts.usage

@@ -44,7 +44,7 @@ class Event(msgspec.Struct):
     message: Reply | None = None
     content_block: Block | None = None
     delta: Delta | None = None
-    usage: TokenUsage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -99,7 +99,7 @@ class StreamedReply(EventReading):
             case "message_stop":
                 self.is_over = True
                 return self._end_block() + self._out.end(self.usage())
-            case "error":
+            case "error" | "" if event.error:
                 said = error_of({"error": event.error})
                 raise BrokeOff(said.message, code=said.code) if self.has_begun else said
         return b""  # ping, and what may come one day
@@ -108,10 +108,12 @@ class StreamedReply(EventReading):
         if self._counts is None:
             return None
         usage = self._counts.usage
-        if self._is_counted:
+        if self._is_counted or usage is None:
             return usage
+        if usage.untold == "input":
+            return None
         output = max(usage.output_tokens, self._chars // CHARS_PER_TOKEN)
-        return msgspec.structs.replace(usage, output=output, reasoning=0, estimated=True)
+        return msgspec.structs.replace(usage, output=output, reasoning=0, estimated=True, untold=None)
 
     def service_tier(self) -> str | None:
         return tier_of(self._counts) if self._counts is not None else None
@@ -121,7 +123,7 @@ class StreamedReply(EventReading):
         return self._chunks or self._begin(Reply())
 
     def _begin(self, message: Reply) -> ChatChunks:
-        self._counts = message.usage or self._counts
+        self._counts = TokenUsage.of(message.usage) or self._counts
         self._chunks = ChatChunks(
             id=message.id,
             model=message.model,
@@ -192,9 +194,9 @@ class StreamedReply(EventReading):
         return b""
 
     def _finish(self, event: Event) -> bytes:
-        if event.usage is not None:
-            self._counts = event.usage.over(self._counts)
-            self._is_counted = event.usage.output_tokens is not None
+        if (counts := TokenUsage.of(event.usage)) is not None:
+            self._counts = counts.over(self._counts)
+            self._is_counted = counts.tells_output
         delta = event.delta
         if delta is None or delta.stop_reason is None:
             return b""

@@ -251,7 +251,7 @@ def test_a_stream_that_does_not_say_that_it_starts(streaming, events):
     empty.feed(events(finish(), STOP))
 
     assert stream.index(b'{"role":"assistant","content":""}') < stream.index(b'{"content":"a"}')
-    assert (reading.usage(), empty.usage()) == (Usage(output=9), Usage(output=9))
+    assert (reading.usage(), empty.usage()) == (Usage(output=9, untold="input"), Usage(output=9, untold="input"))
 
 
 def test_a_block_that_is_not_stopped(streaming, events):
@@ -404,3 +404,23 @@ def test_events_nobody_knows_are_passed_over(streaming, events):
     stream += b"".join(b"data: %b\n\n" % msgspec.json.encode(each) for each in (new, *block))
 
     assert gathered(streaming().feed(stream + events(finish(), STOP)))["content"] == "a"
+
+
+def test_an_error_without_a_type(streaming, events):
+    """Imitations of the API, and proxies in front of it: the message was lost."""
+    reading = streaming()
+    reading.feed(events(START, *text(0, "a")))
+
+    with pytest.raises(BrokeOff, match="out of memory"):
+        reading.feed(b'data: {"error":"out of memory"}\n\n')
+
+
+def test_odd_usage_costs_only_itself(streaming, events):
+    """The event with it was refused, and with it the answer."""
+    reading = streaming()
+
+    reading.feed(
+        events(START, *text(0, "a"), {**finish(), "usage": {"output_tokens": "9", "cache_creation": []}}, STOP)
+    )
+
+    assert (reading.is_complete(), reading.usage().output_tokens) == (True, 9)

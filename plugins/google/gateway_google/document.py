@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from gateway.translators.chat import Answer, completion
 from gateway.translators.reading import DocumentReading
+from gateway.wire.google import TokenUsage, error_of
 from gateway_google.reply import (
     FILTERED,
     Candidate,
@@ -44,6 +45,8 @@ class GeminiDocument(DocumentReading):
 
     def document(self, body: bytes) -> bytes:
         reply = read(body)
+        if not reply.candidates and reply.prompt_feedback is None and reply.usage_metadata is None:
+            raise error_of(body)
         self._count(reply)
         answers = [self._answer(candidate) for candidate in sorted(reply.candidates, key=lambda each: each.index)]
         if not answers:
@@ -61,7 +64,7 @@ class GeminiDocument(DocumentReading):
         return self._tier
 
     def _count(self, reply: Reply) -> None:
-        used = reply.usage_metadata
+        used = TokenUsage.of(reply.usage_metadata)
         if used is not None:
             grounds = [each.grounding_metadata for each in reply.candidates if each.grounding_metadata is not None]
             self.told_usage = used.usage(sum(len(ground.web_search_queries) for ground in grounds))

@@ -5,6 +5,7 @@ On Vertex AI too, where project and region are those of the account. Source: as 
 
 import re
 from collections.abc import Collection
+from typing import Any
 
 import msgspec
 
@@ -72,13 +73,13 @@ class Prediction(msgspec.Struct):
 class Document(msgspec.Struct, rename="camel"):
     """`predictions`: of `predict`; where they are embeddings, each tells what it has read. Pictures are counted."""
 
-    usage_metadata: TokenUsage | None = None
+    usage_metadata: Any = None
     predictions: list[Prediction] | None = None
 
     @property
     def usage(self) -> Usage | None:
-        if self.usage_metadata is not None:
-            return self.usage_metadata.usage()
+        if (counts := TokenUsage.of(self.usage_metadata)) is not None:
+            return counts.usage()
         read = [each.embeddings.statistics for each in self.predictions or () if each.embeddings is not None]
         tokens = int(sum(each.token_count for each in read if each is not None))
         images = sum(len(memoryview(each.bytes_base64_encoded)) > EMPTY for each in self.predictions or ())

@@ -17,6 +17,7 @@ from gateway.contract import Call
 from gateway.contract.usage import Usage
 from gateway.errors import BadRequest, BrokeOff, Refused
 from gateway.translators.images import Made, Picture, Pictures, PicturesReading, media_type_of, nearest, pictures_of
+from gateway.wire.google import TokenUsage
 from gateway.wire.inlined import File
 from gateway_google.models import traits_of
 from gateway_google.reply import FILTERED, FINISH, failure_of, read
@@ -201,7 +202,9 @@ def _of_gemini(body: bytes) -> Made:
             if texts:
                 raise BrokeOff(f"the model has made no picture, but said: {' '.join(texts)[:1000]}")
     made = [Picture(blob.data, blob.mime_type or "image/png") for blob in blobs]
-    return made, _in_pictures(reply.usage_metadata.usage()) if reply.usage_metadata is not None else None
+    counts = TokenUsage.of(reply.usage_metadata)
+    usage = counts.usage() if counts is not None else None
+    return made, _in_pictures(usage) if usage is not None else None
 
 
 def _in_pictures(usage: Usage) -> Usage:

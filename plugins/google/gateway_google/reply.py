@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from gateway.errors import BrokeOff
-from gateway.wire.google import TokenUsage, error_of
+from gateway.translators.reading import decoded
+from gateway.wire.google import error_of
 
 FILTERED = "content_filter"
 FINISH: Mapping[str, str] = {
@@ -191,7 +192,7 @@ class Feedback(msgspec.Struct, rename="camel", gc=False):
 class Reply(msgspec.Struct, rename="camel", gc=False):
     candidates: list[Candidate] = []
     prompt_feedback: Feedback | None = None
-    usage_metadata: TokenUsage | None = None
+    usage_metadata: Any = None
     model_version: str = ""
     response_id: str = ""
     error: msgspec.Raw | None = None
@@ -203,8 +204,8 @@ _reply = msgspec.json.Decoder(Reply)
 def read(data: bytes) -> Reply:
     """Raises UpstreamError: it is an error, or nothing that this API answers with."""
     try:
-        reply = _reply.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+        reply = decoded(data, _reply)
+    except (ValueError, RecursionError) as error:
         raise error_of(data) from error
     if reply.error is not None:
         raise error_of(data)

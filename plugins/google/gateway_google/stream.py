@@ -75,8 +75,8 @@ class GeminiStream(EventReading):
 
     def event(self, data: bytes) -> bytes:
         reply = read(data)
-        if reply.usage_metadata is not None:
-            self._counts = reply.usage_metadata
+        if (counts := TokenUsage.of(reply.usage_metadata)) is not None:
+            self._counts = counts.over(self._counts)
         chunks = self._chunks
         if chunks is None:
             chunks = self._chunks = self._begun(reply)

@@ -397,7 +397,7 @@ def test_logprobs(whole, streamed):
     ("said", "usage"),
     [
         ({"promptTokenCount": 7, "candidatesTokenCount": 3}, Usage(input=7, output=3)),
-        ({"promptTokenCount": 7, "cachedContentTokenCount": 5}, Usage(input=2, cache_read=5)),
+        ({"promptTokenCount": 7, "cachedContentTokenCount": 5, "totalTokenCount": 7}, Usage(input=2, cache_read=5)),
         (
             {"promptTokenCount": 7, "candidatesTokenCount": 3, "thoughtsTokenCount": 4, "totalTokenCount": 14},
             Usage(input=7, output=3, reasoning=4),
@@ -426,10 +426,14 @@ def test_logprobs(whole, streamed):
             Usage(input=40, cache_read=30, audio_input=20, image_input=10, output=5, image_output=15),
         ),
         (
-            {"promptTokenCount": 5, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 9}]},
+            {
+                "promptTokenCount": 5,
+                "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 9}],
+                "totalTokenCount": 5,
+            },
             Usage(audio_input=5),
         ),
-        ({"promptTokenCount": -1, "cachedContentTokenCount": 9}, Usage()),
+        ({"promptTokenCount": 7, "totalTokenCount": 10}, Usage(input=7, output=3)),
     ],
 )
 def test_usage_in_classes_that_do_not_overlap(whole, streamed, said, usage):
@@ -482,3 +486,81 @@ def test_signatures_survive_the_round_trip(whole, sent, name):
     signatures = [part["thoughtSignature"] for part in parts if "thoughtSignature" in part]
     assert [part["thoughtSignature"] for part in back if "thoughtSignature" in part] == signatures
     assert dropped == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "usage"),
+    [
+        ({"promptTokenCount": "7", "candidatesTokenCount": 3.0, "totalTokenCount": "10"}, Usage(input=7, output=3)),
+        ({"promptTokenCount": 7, "candidatesTokenCount": 3, "promptTokensDetails": {}}, Usage(input=7, output=3)),
+        ({"promptTokenCount": 10**30, "candidatesTokenCount": 3}, Usage(input=10**9, output=3)),
+        ({"promptTokenCount": 7}, Usage(input=7, untold="output")),
+        ({"candidatesTokenCount": 3}, Usage(output=3, untold="input")),
+        ({}, None),
+        ([], None),
+        ("none", None),
+    ],
+)
+def test_odd_usage_costs_only_itself(translator, chat, head, said, usage):
+    """Imitations of the API write it so: the whole answer was refused with 502."""
+    reading = translator.reading(chat(), head)
+    reading.feed(msgspec.json.encode({**reply({"text": "a"}), "usageMetadata": said}))
+
+    assert json.loads(reading.end())["choices"][0]["message"]["content"] == "a"
+    assert reading.usage() == usage
+
+
+@pytest.mark.parametrize("said", [{}, {"detail": "the model is loading"}, {"success": False, "result": None}])
+def test_a_document_with_nothing_of_an_answer_is_none(translator, chat, head, said):
+    """It was an empty answer, billed as one of 500 tokens."""
+    reading = translator.reading(chat(), head)
+    reading.feed(msgspec.json.encode(said))
+
+    with pytest.raises(BrokeOff, match="none of Google's"):
+        reading.end()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "raised", "message"),
+    [
+        ([b'{"error":{"code":429,"message":"slow down"}}'], Refused, "slow down"),
+        ([b"<html></html>"], BrokeOff, "none of Google's"),
+        ([b": ping\n\n"], BrokeOff, "before it began"),
+        ([], BrokeOff, "before it began"),
+    ],
+)
+def test_a_stream_without_events_is_a_status(translator, chat, stream_head, pieces, raised, message):
+    """It was a stream with an error in it, whose input was billed; and no other target was asked."""
+    reading = translator.reading(chat(stream=True), stream_head)
+
+    with pytest.raises(raised, match=message):
+        b"".join([*(reading.feed(piece) for piece in pieces), reading.end()])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stream: stream.rstrip(),
+        lambda stream: b"\xef\xbb\xbf" + stream,
+        lambda stream: stream.replace(b'"a"', b'"\\ud83d"'),
+        lambda stream: stream.replace(b'"index":0', b'"index":0,"avgLogprobs":NaN'),
+    ],
+    ids=["no blank line at the end", "byte order mark", "half a surrogate pair", "NaN"],
+)
+def test_a_stream_is_read_as_clients_read_it(translator, chat, stream_head, change):
+    """Each of them was an answer that had broken off, or none at all."""
+    reading = translator.reading(chat(stream=True), stream_head)
+
+    reading.feed(change(events(event({"text": "a"}), event(finish="STOP"))))
+    reading.end()
+
+    assert (reading.is_complete(), reading.usage()) == (True, Usage(input=7, output=3))
+
+
+def test_an_error_behind_content_is_the_provider_breaking_off(translator, chat, stream_head):
+    """It was logged as a refusal, though the answer had begun; the target's health was not told."""
+    reading = translator.reading(chat(stream=True), stream_head)
+    reading.feed(events(event({"text": "a"})))
+
+    with pytest.raises(BrokeOff, match="too busy"):
+        reading.feed(events({"error": {"code": 503, "message": "too busy"}}))

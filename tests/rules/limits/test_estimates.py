@@ -110,9 +110,16 @@ def test_what_has_no_price_is_not_free():
 def test_what_is_counted_while_it_passes_is_corrected_alike():
     estimates = learned(Ask("a/m", input_tokens=100), *[Usage(input=200, output=50)] * 100)
 
-    corrected = estimates.corrected(Usage(input=10, output=7, estimated=True), target())
+    corrected = estimates.corrected(Ask("a/m", input_tokens=10).so_far(8), target())
 
     assert corrected == Usage(input=19, output=7, estimated=True)
+
+
+def test_what_a_provider_told_of_the_input_is_not_corrected():
+    """Of a stream of Anthropic's that broke off: the exact count was multiplied by what is usual for text."""
+    estimates = learned(Ask("a/m", input_tokens=100), *[Usage(input=200, output=50)] * 100)
+
+    assert estimates.corrected(Usage(input=10, output=7, estimated=True), target()).input == 10
 
 
 @pytest.mark.parametrize(
