@@ -9,10 +9,10 @@ from sqlalchemy import Select, func, literal_column, or_, select
 
 from gateway.errors import BadRequest
 from gateway.state.requests.asked import Only, Question
-from gateway.state.requests.folds import Piece
+from gateway.state.requests.folds import Piece, Spans, cover
 from gateway.state.requests.guard_rows import GUARD_DAYS, GUARD_HOURS, GUARD_MINUTES
 from gateway.state.requests.histogram import LATENCY
-from gateway.state.requests.metrics import pieces, span_of
+from gateway.state.requests.metrics import span_of
 
 if TYPE_CHECKING:
     from gateway.state.requests.store import RecordStore
@@ -43,8 +43,9 @@ class GuardSum(msgspec.Struct, frozen=True):
 async def guard_sums(records: "RecordStore", question: Question, now: datetime) -> list[GuardSum]:
     """By group, of a question that is `settled`. Raises BadRequest: that is not kept."""
     found: list[Sequence[Any]] = []
+    levels = [level for level in LEVELS if question.step_s is None or question.step_s % level[1] == 0]
     async with records.connection() as connection:
-        for piece in pieces(question, span_of(question, now), (), LEVELS):
+        for piece in cover(span_of(question, now), (), levels, Spans()):
             found += (await connection.execute(_query(question, piece))).all()
     return _summed(question, found)
 

@@ -10,12 +10,14 @@ from sqlalchemy import Select, Table, and_, column, desc, func, literal_column, 
 from gateway.contract.usage import AMOUNTS, Usage
 from gateway.errors import BadRequest
 from gateway.state.requests.asked import METADATA, Only, Question, Sum
-from gateway.state.requests.folds import BASES, DAY, FOLDS_OF, HOUR, MINUTE, Fold, Gap, Piece, Spans, cover, down, up
-from gateway.state.requests.tables import COUNTS
+from gateway.state.requests.folds import DAY, FOLDS_OF, HOUR, MINUTE, Fold, Gap, Piece, Spans, cover, down, up
+from gateway.state.requests.tables import COUNTS, MINUTES
 
 MINUTES_KEPT = timedelta(hours=47)
 """One less than they are: what is asked for now must not go while it is looked for."""
 MOST_STEPS = 1500
+LENGTHS_S = (DAY, HOUR, MINUTE)
+"""A step is a whole number of the longest of them that it is not shorter than."""
 
 DIMENSIONS = {
     "subject": "who",
@@ -57,7 +59,7 @@ def settled(question: Question, now: datetime) -> Question:
     step_s = max(question.step_s, int(span_s / MOST_STEPS), MINUTE)
     if question.since < now - MINUTES_KEPT:
         step_s = max(step_s, HOUR)
-    length_s = next(length for _, length in BASES if step_s >= length)
+    length_s = next(length_s for length_s in LENGTHS_S if step_s >= length_s)
     return msgspec.structs.replace(question, step_s=up(step_s, length_s))
 
 
@@ -68,30 +70,27 @@ def span_of(question: Question, now: datetime) -> Gap:
     now_s = int(now.timestamp())
     until_s = max(since_s, min(until_s, now_s + DAY))
     if question.step_s is not None:
-        return down(since_s, question.step_s), up(until_s, _base_of(question.step_s)[1])
+        return down(since_s, question.step_s), up(
+            until_s, next(length_s for length_s in LENGTHS_S if question.step_s % length_s == 0)
+        )
     minutes_from_s = int((now - MINUTES_KEPT).timestamp())
     since_s = down(since_s, MINUTE if since_s >= minutes_from_s else HOUR)
     until_s = up(until_s, MINUTE if until_s >= minutes_from_s else HOUR)
     return since_s, up(until_s, DAY) if until_s > now_s else until_s
 
 
-def pieces(question: Question, gap: Gap, folded: Spans = (), bases: Sequence[tuple[Table, int]] = BASES) -> list[Piece]:
+def pieces(question: Question, gap: Gap, folded: Spans) -> list[Piece]:
     """Of the time as from `span_of`."""
     folds: Iterable[Fold] = FOLDS_OF[fold_of(question)]
     if question.step_s is not None:
         folds = [fold for fold in folds if question.step_s % fold.length_s == 0]
-        bases = (_base_of(question.step_s, bases),)
-    return cover(gap, folds, bases, folded)
+    return cover(gap, folds, [(MINUTES, MINUTE)], folded)
 
 
 def fold_of(question: Question) -> str:
     """The name of the fold that has the fewest rows that answer it."""
     dimensions = {*question.by, *(only.dimension for only in question.only)}
     return "full" if OF_MODELS & dimensions else "who"
-
-
-def _base_of(step_s: int, bases: Sequence[tuple[Table, int]] = BASES) -> tuple[Table, int]:
-    return next(base for base in bases if step_s % base[1] == 0)
 
 
 class SumsQuery:

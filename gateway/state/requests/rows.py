@@ -16,15 +16,12 @@ from gateway.logs import traceback_text
 from gateway.state.database.charging import Row, fitting
 from gateway.state.database.inserting import PAUSE_S
 from gateway.state.requests.histogram import FIRST_TOKEN, LATENCY, PER_TOKEN, SCALES
-from gateway.state.requests.tables import BINS, COUNTS, DAYS, HOURS, KEY, MINUTES
+from gateway.state.requests.tables import BINS, COUNTS, KEY
 
 MAX_NAMES = 1000
 OTHERS = "(others)"
 AT_ONCE = 100
 """Records between two pauses."""
-
-LEVELS = ((MINUTES, 60), (HOURS, 3600), (DAYS, 86400))
-"""Each table of sums, and how many seconds a row of it is about."""
 
 Key = tuple[Any, ...]
 """The columns of `KEY`, without `at`."""
@@ -58,11 +55,12 @@ _in_common = attrgetter("subject", "token_id", "teams", "model", "resolved_model
 
 
 class Batch(NamedTuple):
-    """All rows of some records; `sums`: for each of `LEVELS`."""
+    """All rows of some records; `hours`: the sums of those for which there are no minutes any more."""
 
     requests: list[Row]
     teams: list[Row]
-    sums: list[list[Row]]
+    minutes: list[Row]
+    hours: list[Row]
 
 
 def batch_of(
@@ -73,7 +71,7 @@ def batch_of(
     Args:
         seq: of the record that was written last.
         metadata: the keys by whose values sums are kept.
-        minutes_from_s: sums of earlier minutes are not kept; in seconds since 1970.
+        minutes_from_s: of earlier requests there are sums of hours alone; a whole hour, in seconds since 1970.
     """
     rows, teams, stored = list[Row](), list[Row](), list[Record]()
     for number, record in enumerate(records, 1):
@@ -87,8 +85,8 @@ def batch_of(
         if number % AT_ONCE == 0:
             time.sleep(PAUSE_S)
     minutes = minutes_of(stored, names, metadata)
-    begins = {MINUTES: minutes_from_s}
-    return Batch(rows, sorted(teams), [sum_rows(minutes, length_s, begins.get(table, 0)) for table, length_s in LEVELS])
+    recent = sum_rows(minutes, 60, since_s=minutes_from_s)
+    return Batch(rows, sorted(teams), recent, sum_rows(minutes, 3600, until_s=minutes_from_s))
 
 
 def request_row(record: Record, seq: int) -> Row:
@@ -169,12 +167,12 @@ def minutes_of(records: Iterable[Record], names: Names, metadata: Sequence[str])
     return minutes
 
 
-def sum_rows(minutes: Minutes, length_s: int, since_s: int = 0) -> list[Row]:
+def sum_rows(minutes: Minutes, length_s: int, *, since_s: int = 0, until_s: int | None = None) -> list[Row]:
     """In the order of the columns of a table, for spans of that length: a minute, or several of them. Sorted, so that
     all who write lock rows in the same order."""
     sums: Minutes = {}
     for (minute, key), counts in minutes.items():
-        if minute < since_s:
+        if minute < since_s or (until_s is not None and minute >= until_s):
             continue
         at = minute - minute % length_s
         before = sums.get((at, key))

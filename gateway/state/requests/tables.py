@@ -16,6 +16,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Meta
 from gateway.contract.usage import AMOUNTS
 from gateway.state.requests.histogram import SCALES
 
+WRITING, MAKING = 0x6777726571, 0x67777265717461
+"""Numbers of PostgreSQL's advisory locks: of who writes records, and of who makes their tables."""
+
 TABLES = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
 
 PER_DAY: dict[str, Any] = {"postgresql_partition_by": "RANGE (request_id)"}
@@ -129,6 +132,19 @@ FOLDED = Table(
     sqlite_with_rowid=False,
 )
 """The spans whose rows in `FOLDS` are complete."""
+
+FOLDING = Table(
+    "request_folding",
+    TABLES,
+    Column("name", Text, primary_key=True),
+    Column("claim", Text, nullable=False),
+    Column("expires_s", BigInteger, nullable=False),
+    Column("since_s", BigInteger, nullable=False),
+    Column("until_s", BigInteger, nullable=False),
+    Column("is_changed", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""One row: who folds, until when nobody else does, of which time, and whether a late record changed that meanwhile."""
 
 
 def prefix_of(at: datetime) -> str:

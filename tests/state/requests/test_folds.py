@@ -1,18 +1,37 @@
 """Which spans cover a time, and which are to be folded."""
 
-from gateway.state.requests.folds import BASES, DAY, FOLDS_OF, GRACE_S, HOUR, cover, due
+from gateway.state.requests.folds import (
+    BASE,
+    DAY,
+    FLOOR,
+    FOLDS_OF,
+    GRACE_S,
+    HOUR,
+    MINUTE,
+    TEN_MINUTES,
+    Spans,
+    cover,
+    due,
+)
 from gateway.state.requests.tables import DAYS, FOLDS, HOURS, MINUTES
 
 DAY_0 = 16 * DAY * 100
 """The begin of a span of 16 days, and so of one of each length."""
 
 
+BASES = [(MINUTES, MINUTE)]
+
+
 def folded(first_s, now_s):
-    """All that can be."""
-    found = set()
+    """All that can be, where minutes are of the last two days."""
+    found = Spans([(FLOOR, 0, max(first_s, now_s - now_s % HOUR - 2 * DAY))])
     for run in due(first_s, now_s, found):
-        found.update(run.keys)
+        found.add(run.keys)
     return found
+
+
+def without(spans, *keys):
+    return Spans(spans.keys - {*keys})
 
 
 def told(pieces):
@@ -43,7 +62,11 @@ def test_a_month_is_a_few_spans():
 
 def test_what_is_not_folded_is_read_as_it_was_written():
     gap = DAY_0 - 90, DAY_0 + 4 * DAY
-    complete = folded(DAY_0, DAY_0 + 40 * DAY) - {("full", 4 * DAY, DAY_0), ("full", 2 * DAY, DAY_0)}
+    complete = without(
+        folded(DAY_0, DAY_0 + 40 * DAY),
+        ("full", 4 * DAY, DAY_0),
+        ("full", 2 * DAY, DAY_0),
+    )
 
     pieces = cover(gap, FOLDS_OF["full"], BASES, complete)
 
@@ -61,7 +84,30 @@ def test_hours_are_folded_for_people():
 
     assert [(piece.table, piece.fold, piece.since_s - DAY_0, piece.until_s - DAY_0) for piece in pieces] == [
         (FOLDS, "who", 0, 2 * HOUR),
-        (HOURS, None, 2 * HOUR, 3 * HOUR),
+        (MINUTES, None, 2 * HOUR, 3 * HOUR),
+    ]
+
+
+def test_of_the_hour_that_is_not_over_ten_minutes_are_folded():
+    complete = folded(DAY_0, DAY_0 + 1300 + GRACE_S)
+
+    pieces = cover((DAY_0, DAY_0 + HOUR), FOLDS_OF["who"], BASES, complete)
+
+    assert [(piece.table, piece.fold, piece.since_s - DAY_0, piece.until_s - DAY_0) for piece in pieces] == [
+        (FOLDS, "base", 0, 1200),
+        (MINUTES, None, 1200, HOUR),
+    ]
+
+
+def test_an_hour_of_which_there_are_no_minutes_any_more_is_complete():
+    complete = Spans([(FLOOR, 0, DAY_0 + 2 * HOUR), (BASE, HOUR, DAY_0 + 3 * HOUR)])
+
+    pieces = cover((DAY_0, DAY_0 + 4 * HOUR), FOLDS_OF["full"], BASES, complete)
+
+    assert [(piece.table, piece.since_s - DAY_0, piece.until_s - DAY_0) for piece in pieces] == [
+        (HOURS, 0, 2 * HOUR),
+        (HOURS, 3 * HOUR, 4 * HOUR),
+        (MINUTES, 2 * HOUR, 3 * HOUR),
     ]
 
 
@@ -69,26 +115,32 @@ def test_a_span_is_folded_when_it_is_over_and_so_are_its_halves():
     """In an order in which each finds them. What comes in just after the end of a span is not late."""
     now_s = DAY_0 + 4 * DAY + GRACE_S
 
-    order = [key for run in due(DAY_0, now_s, set()) for key in run.keys]
+    order = [key for run in due(DAY_0, now_s, Spans([(FLOOR, 0, DAY_0)])) for key in run.keys]
     complete = folded(DAY_0, now_s)
     before = folded(DAY_0, now_s - 1)
 
     assert ("full", 4 * DAY, DAY_0) not in order  # as nobody folded its halves meanwhile
     assert ("full", 4 * DAY, DAY_0) in complete
-    assert complete - before == {
+    assert complete.keys - before.keys == {
         ("full", 4 * DAY, DAY_0),
         ("full", 2 * DAY, DAY_0 + 2 * DAY),
         ("who", 4 * DAY, DAY_0),
         ("who", 2 * DAY, DAY_0 + 2 * DAY),
         ("who", DAY, DAY_0 + 3 * DAY),
         ("who", HOUR, DAY_0 + 4 * DAY - HOUR),
+        (BASE, DAY, DAY_0 + 3 * DAY),
+        (BASE, HOUR, DAY_0 + 4 * DAY - HOUR),
+        (BASE, TEN_MINUTES, DAY_0 + 4 * DAY - TEN_MINUTES),
     }
 
 
 def test_short_spans_are_not_made_of_what_is_long_ago():
-    """The longest stay; who asks for days of last year reads them as they were written."""
+    """Who asks for days of last year, before there were folds, reads them as they are."""
     now_s = DAY_0 + 200 * DAY
 
-    first = {run.fold.length_s: run.since_s for run in reversed([*due(DAY_0, now_s, set())]) if run.fold.name == "who"}
+    first: dict[int, int] = {}
+    for name, length_s, at in folded(DAY_0, now_s).keys:
+        if name == "who":
+            first[length_s // HOUR] = max(first.get(length_s // HOUR, 0), (now_s - at) // DAY)
 
-    assert {length_s // HOUR: (now_s - at) // DAY for length_s, at in first.items()} == {24: 99, 1: 99}
+    assert first == {384: 88, 192: 96, 96: 96, 48: 98, 24: 99, 1: 99}

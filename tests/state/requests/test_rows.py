@@ -33,9 +33,9 @@ def record_of(number: int, **fields: object) -> Record:
 
 
 def sums_of(*records: Record) -> dict[str, int]:
-    """Of the rows of days about all requests: column -> its sum."""
+    """Of the rows about all requests: column -> its sum."""
     batch = batch_of(records, 0, Names(), ("app",), 0)
-    rows = [dict(zip(sum_columns(), row, strict=True)) for row in batch.sums[-1]]
+    rows = [dict(zip(sum_columns(), row, strict=True)) for row in batch.minutes]
     return {name: sum(row[name] for row in rows if row["kind"] == "all") for name in sum_columns()[len(KEY) :]}
 
 
@@ -102,11 +102,11 @@ def test_of_no_records_there_is_nothing():
     batch = batch_of([], 0, Names(), (), 0)
 
     assert batch.requests == batch.teams == []
-    assert batch.sums == [[], [], []]
+    assert batch.minutes == batch.hours == []
 
 
 def test_a_record_that_is_no_json_is_left_out():
     batch = batch_of([record_of(0, error_message="\ud800"), record_of(1)], 7, Names(), (), 0)
 
     assert [row[:2] for row in batch.requests] == [(record_of(1).request_id, 8)]
-    assert batch.sums[0][0][len(KEY)] == 1
+    assert batch.minutes[0][len(KEY)] == 1

@@ -100,18 +100,26 @@ async def assert_adds_up(store, records, random, quarter):
 
 
 async def test_sums_are_those_of_the_records(store, record_of):
-    """Before they are folded, after it, and when some came late."""
+    """Before they are folded, after it, when some came late, and when there are no minutes any more."""
     random = Random(17)
     records = [*records_of(record_of, random, 400, days=19)]
-    await store.write(records[:300])
-    await assert_adds_up(store, records[:300], random, 0)
+    await store.write(records[:200])
+    await assert_adds_up(store, records[:200], random, 0)
 
     assert await store.fold() > 0
-    await assert_adds_up(store, records[:300], random, 1)
+    await assert_adds_up(store, records[:200], random, 1)
+
+    await store.write(records[200:300])
+    await store.forget(NOW - timedelta(days=30), now=NOW + timedelta(hours=30))
+    await assert_adds_up(store, records[:300], random, 2)
+
+    assert await store.fold() > 0
+    await store.forget(NOW - timedelta(days=30), now=NOW + timedelta(hours=30))
+    await assert_adds_up(store, records[:300], random, 3)
 
     await store.write(records[300:])
-    await assert_adds_up(store, records, random, 2)
+    await assert_adds_up(store, records, random, 0)
 
     assert await store.fold() > 0
     assert await store.fold() == 0
-    await assert_adds_up(store, records, random, 3)
+    await assert_adds_up(store, records, random, 1)
