@@ -10,8 +10,9 @@ from gateway.batches.lines import Line
 from gateway.batches.work import Answer, Begin
 from gateway.contract import Caller, Dialect, JsonBody
 from gateway.contract.batches import Batch
-from gateway.proxy.asgi import ASGIApp, Message, receiving
+from gateway.proxy.asgi import ASGIApp, Message
 from gateway.proxy.exchange import KEY, Exchange
+from gateway.proxy.receiving import receiving
 
 ROUTES = ("/chat/completions", "/completions", "/embeddings", "/moderations", "/responses")
 """That a batch may be for. Source: platform.openai.com/docs/api-reference/batch/create, read 2026-11."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.manifests.accounts import Integration, Model, ProviderAccount, SelfHostedModel
+from gateway.manifests.accounts import CompatibleAccount, Integration, Model, ProviderAccount, SelfHostedModel
 from gateway.manifests.builder import Steps
 from gateway.manifests.endpoints import CustomEndpoint, CustomEndpointAccount
 from gateway.manifests.guardrails import GuardrailGroup, GuardrailIntegration, MetadataIntegration
@@ -31,6 +31,7 @@ _LISTED = frozenset({"authorized_subjects"})
 HAVE_NO_SAY: Mapping[type[msgspec.Struct], frozenset[str]] = MappingProxyType(
     {
         ProviderAccount: frozenset({"asks_for_usage", "collaborators", "concurrency", "discount_percent", "ownedBy"}),
+        CompatibleAccount: frozenset({"pass_through"}),
         Model: frozenset({"authorized_subjects", "cost", "model_types", "name", "type"}),
         Integration: frozenset({"model_id"}),
         SelfHostedModel: frozenset({"hosted_model_name", "tfy_application_id"}),

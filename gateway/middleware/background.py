@@ -17,9 +17,10 @@ from gateway.contract.objects import AccountObject, ObjectKind, owner_of
 from gateway.contract.part import Figure, Part, ending_with, gauge
 from gateway.errors import BadRequest, GatewayError, Overloaded, Stopping, TimedOut, Unavailable, Unexpected
 from gateway.logs import traceback_text
-from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, receiving, send_body
+from gateway.proxy.asgi import ASGIApp, Message, Receive, Scope, Send, send_body
 from gateway.proxy.exchange import KEY, Exchange
 from gateway.proxy.kept import LONGEST_S, Shelf
+from gateway.proxy.receiving import receiving
 from gateway.wire.responses import RESPONSES, error_fields
 
 MAX_RUNNING = 100

@@ -1,6 +1,5 @@
 """Small things about ASGI that several steps need."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
@@ -29,18 +28,6 @@ async def send_body(
     head = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def receiving(*messages: Message) -> Receive:
-    """For requests of the gateway's own: gives these, and then waits, as nobody is there who could leave."""
-    coming = [*reversed(messages)]
-
-    async def receive() -> Message:
-        if not coming:
-            await asyncio.Event().wait()
-        return coming.pop()
-
-    return receive
 
 
 def route_path(scope: Scope) -> str:

@@ -20,9 +20,10 @@ from gateway.contract.objects import AccountObject, ObjectAsk, ObjectKind, not_f
 from gateway.contract.part import Figure, Part, ending_with, gauge
 from gateway.contract.request import FormPart
 from gateway.errors import BrokeOff, GatewayError, NotFound, Overloaded
-from gateway.proxy.asgi import ASGIApp, Message, receiving
+from gateway.proxy.asgi import ASGIApp, Message
 from gateway.proxy.exchange import KEY, Exchange
 from gateway.proxy.kept import Shelf
+from gateway.proxy.receiving import receiving
 from gateway.proxy.responder import Responder
 from gateway.proxy.session_keys import with_key
 from gateway.proxy.writer import HeldAnswer, ResponseWriter

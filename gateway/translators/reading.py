@@ -46,6 +46,7 @@ class EventReading:
         self.told_usage: Usage | None = None
         self._held = bytearray()
         self._cr = b""  # half of a CR LF, perhaps
+        self._is_fresh = True  # nothing has come to its end yet
         self._error: UpstreamError | None = None
 
     def event(self, data: bytes) -> bytes:
@@ -58,12 +59,13 @@ class EventReading:
 
         Raises BrokeOff: they end here. From a generator, that comes after the events before it.
         """
-        if not self.events:
-            data = data.removeprefix(sse.BOM)
         if data.endswith(b"\n\n") and not self._held and not self._cr and b"\r" not in data:
             whole = data  # as nearly always
         else:
             whole = self._whole(data)
+        if self._is_fresh and whole:
+            self._is_fresh = False
+            whole = whole.removeprefix(sse.BOM)
         if b"data:" not in whole:
             return []
         return [sse.data_of(event) for event in whole.split(b"\n\n") if b"data:" in event]
@@ -111,6 +113,8 @@ class EventReading:
         if rest := bytes(self._held).strip():
             # The last event without its blank line, or no event at all, but a body: some send their errors so.
             self._held.clear()
+            if self._is_fresh:
+                rest = rest.removeprefix(sse.BOM)
             out += self.feed(b"%b\n\n" % rest) if b"data:" in rest else self.event(rest)
         if not self.events and not self.has_begun:
             raise BrokeOff("the provider ended its stream before it began")

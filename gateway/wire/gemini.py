@@ -122,6 +122,10 @@ class EmbeddingsReading(GenerateReading):
 
     other = "the provider's answer holds no embeddings"
 
+    def usage(self) -> Usage | None:
+        """There is no output of which something could be told."""
+        return msgspec.structs.replace(self._usage, untold=None) if self._usage is not None else None
+
     def is_answer(self, said: _Reply) -> bool:
         return bool(bytes(said.embedding) or bytes(said.embeddings))
 

@@ -34,6 +34,7 @@ class Admin:
 
     def __init__(self, gateway, token, session):
         self.base = gateway.url.removesuffix("/v1") + "/api/svc/v1"
+        self.models = gateway.url + "/models"
         self.headers = {"authorization": f"Bearer {token}"}
         self.session = session
 
@@ -45,11 +46,11 @@ class Admin:
             return said
 
     async def knows(self, token):
-        """Returns once the gateway takes this token."""
+        """Returns once the gateway takes this token, and knows of a model for it: grants come behind tokens."""
         headers = {"authorization": f"Bearer {token}"}
         deadline = time.monotonic() + 5
         while True:
-            async with self.session.get(self.base + "/me", headers=headers) as answer:
+            async with self.session.get(self.models + "/demo/echo", headers=headers) as answer:
                 if answer.status == 200:
                     return
             assert time.monotonic() < deadline

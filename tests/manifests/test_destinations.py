@@ -55,7 +55,6 @@ def test_which_fields_decide():
     key_account = ["type", "name", "integrations", "auth_data"]
     channel = ["name", "auth_data"]
     assert deciding_fields() == {
-        "KeyAccount": key_account,
         "KeyOnlyAccount": key_account,
         "OpenAIAccount": [*key_account, "base_url"],
         "WaferAccount": [*key_account, "base_url", "zero_data_retention"],

@@ -63,6 +63,7 @@ NAMED = {
     "managers": "ana@example.com",
     "fallback_status_codes": "503",
     "slug": "all",
+    "path": "/vector_stores",
 }
 """Fields whose text has a form."""
 

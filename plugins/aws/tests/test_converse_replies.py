@@ -393,11 +393,15 @@ def test_botocore_reads_the_same_events(events, referee):
 
 
 def test_a_stream_that_ends_early_is_not_complete(reading, events):
-    """At whatever byte; but with its stop it is complete, though its usage was not told."""
+    """At whatever byte; but with its stop it is complete, though its usage was not told. Before the first event it has
+    not begun."""
     data = events(*ALL)
-    stopped = len(events(*ALL[:-1]))
+    first, stopped = len(events(ALL[0])), len(events(*ALL[:-1]))
 
-    for at in range(len(data)):
+    for at in range(first):
+        with pytest.raises(BrokeOff):
+            run(reading(), data[:at])
+    for at in range(first, len(data)):
         cut = reading()
         run(cut, data[:at])
         assert cut.is_complete() == (at == stopped)
