@@ -7,7 +7,7 @@ import pytest
 
 IN_TIME_S = 30
 PIECE = b"x" * 65_536
-BUFFERED_BYTES = 24 * 1024 * 1024
+BUFFERED_BYTES = 40 * 1024 * 1024
 
 
 class Provider:

@@ -56,6 +56,7 @@ def test_which_fields_decide():
     channel = ["name", "auth_data"]
     assert deciding_fields() == {
         "KeyOnlyAccount": key_account,
+        "VendorAccount": key_account,
         "OpenAIAccount": [*key_account, "base_url"],
         "WaferAccount": [*key_account, "base_url", "zero_data_retention"],
         "DatabricksAccount": ["type", "name", "integrations", "base_url", "auth_data"],
