@@ -1,4 +1,4 @@
-"""Packages that only guardrails need: `pip install 'llm-asgi-gateway[guardrails]'`."""
+"""Packages that only guardrails need: `pip install 'llm-asgi-gateway[guardrails]'`, or `[cedar]` for that one alone."""
 
 from importlib import import_module
 from typing import Any
@@ -18,5 +18,6 @@ def needed(module: str) -> Any:
         return import_module(module)
     except ImportError as error:
         package = PACKAGES.get(module.partition(".")[0], module)
-        message = f"needs the package {package}: pip install 'llm-asgi-gateway[guardrails]'"
+        extra = "cedar" if package == "cedarpy" else "guardrails"
+        message = f"needs the package {package}: pip install 'llm-asgi-gateway[{extra}]'"
         raise ValueError(message) from error
