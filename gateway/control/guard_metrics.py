@@ -4,7 +4,7 @@ Each time that one was asked is one check; a request may have several. The names
 of the project's compatibility notes, as far as there are any.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,8 @@ from gateway.control.metrics import (
     Aggregation,
     MetricsBody,
     MetricsFilter,
+    kinds_of,
+    shown,
     span_of,
     step_of,
 )
@@ -69,7 +71,7 @@ async def guardrails(control: Control, ask: Ask) -> Metrics:
             since=since,
             until=until,
             by=tuple(map(_dimension, body.group_by)),
-            only=(*map(_only, body.filters), *_kinds(body.group_by)),
+            only=(*map(_only, body.filters), *kinds_of(body.group_by)),
             step_s=step_of(body, until - since),
             subjects=sight_of(control.config.snapshot, ask.caller, "metrics").subjects,
             scales=(LATENCY,) if any(each.type in PERCENTILES for each in body.aggregations) else (),
@@ -94,7 +96,7 @@ def _rows(body: MetricsBody, sums: Sequence[Any]) -> tuple[MetricsRow, ...]:
         sums = sums[:MOST_GROUPS]  # of which there were most
     return tuple(
         MetricsRow(
-            group_by={name: _shown(name, value) for name, value in zip(body.group_by, each.group, strict=True)},
+            group_by={name: shown(name, value) for name, value in zip(body.group_by, each.group, strict=True)},
             values={asked.name: _value(asked, each) for asked in body.aggregations},
             timestamp=datetime.fromtimestamp(each.at, UTC) if each.at is not None else None,
         )
@@ -137,12 +139,3 @@ def _only(asked: MetricsFilter) -> Only:
     elif asked.field == "team":
         values = tuple(value.removeprefix("team:") for value in values)
     return Only(_dimension(asked.field), values, asked.operator.startswith("NOT"))
-
-
-def _kinds(names: Iterable[str]) -> list[Only]:
-    """Who groups by users wants no virtual accounts, and the other way round."""
-    return [Only("subject", (f"{KINDS[name]}*",)) for name in names if name in KINDS]
-
-
-def _shown(name: str, value: str) -> str:
-    return value.removeprefix(KINDS[name]) if name in KINDS else value

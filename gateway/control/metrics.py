@@ -104,7 +104,7 @@ async def query(control: Control, ask: Ask) -> Metrics:
             since=since,
             until=until,
             by=tuple(map(_dimension, body.group_by)),
-            only=(*map(_only, body.filters), *_kinds(body.group_by)),
+            only=(*map(_only, body.filters), *kinds_of(body.group_by)),
             step_s=step_of(body, until - since),
             subjects=sight.subjects,
             scales=_scales(body.aggregations),
@@ -129,7 +129,7 @@ async def query(control: Control, ask: Ask) -> Metrics:
 def _rows(body: MetricsBody, sums: Sequence[Sum]) -> tuple[MetricsRow, ...]:
     return tuple(
         MetricsRow(
-            group_by={name: _shown(name, value) for name, value in zip(body.group_by, each.group, strict=True)},
+            group_by={name: shown(name, value) for name, value in zip(body.group_by, each.group, strict=True)},
             values={aggregation.name: _value(aggregation, each) for aggregation in body.aggregations},
             timestamp=datetime.fromtimestamp(each.at, UTC) if each.at is not None else None,
         )
@@ -209,12 +209,12 @@ def _only(asked: MetricsFilter) -> Only:
     return Only(_dimension(asked.field), values, asked.operator.startswith("NOT"))
 
 
-def _kinds(names: Iterable[str]) -> list[Only]:
+def kinds_of(names: Iterable[str]) -> list[Only]:
     """Who groups by users wants no virtual accounts, and the other way round."""
     return [Only("subject", (f"{KINDS[name]}*",)) for name in names if name in KINDS]
 
 
-def _shown(name: str, value: str) -> str:
+def shown(name: str, value: str) -> str:
     return value.removeprefix(KINDS[name]) if name in KINDS else value
 
 

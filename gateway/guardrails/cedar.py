@@ -5,7 +5,7 @@ action `Action::"MCPTool"`; the resource `MCPServer::"github"`. What the policie
 `context.args` and `context.metadata`, is this project's own choice: the original's names are not published.
 
 Sources: docs.truefoundry.com, "Cedar Guardrails" (kinds of entities, before a tool is used, what nothing permits is
-denied), and pypi.org/project/cedarpy; read 2026-11.
+denied), and the README of cedarpy 4.12; read 2026-11.
 """
 
 from collections.abc import Mapping

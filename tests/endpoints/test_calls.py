@@ -191,6 +191,8 @@ async def test_a_call_ends_with_a_gateway_that_stops(gateway):
 
     await app.network.was_hung_up.wait()
 
+    assert app.network.asked[-1].endswith("/hangup")
+
 
 async def test_a_gateway_that_is_closed_hangs_up(gateway):
     app = gateway(FakeSocket(asyncio.Event()))
@@ -207,6 +209,8 @@ async def test_a_silent_call_is_hung_up(gateway):
     await begin(app)
 
     await app.network.was_hung_up.wait()
+
+    assert app.network.asked[-1].endswith("/hangup")
 
 
 async def test_a_page_begins_a_call_with_a_key(gateway):
