@@ -226,14 +226,15 @@ class Http1(Wire):
         if self._is_upgrade and self._turn is None and is_handshake(method, version, self._headers):
             self._handshake = Handshake(target, self._headers)
             return
+        is_last = not (is_1_1 and parser.should_keep_alive())
         self._reading = turn = Turn(
             wire=self,
             method=method,
             can_chunk=is_1_1,
-            keeps_alive=is_1_1
-            and parser.should_keep_alive()
+            keeps_alive=not is_last
             and method != b"CONNECT"
             and self._requests < self.service.limits.keep_alive_requests,
+            is_last=is_last,
             is_asked_for=is_1_1 and self._is_asked_for,
         )
         scope = self._scope(method, version, target)
@@ -309,11 +310,11 @@ class Http1(Wire):
     def on_answered(self, turn: Turn) -> None:
         self._turn = None
         if self._is_ending or not turn.keeps_alive:
-            self._part()
+            self._part(is_last=turn.is_last or self._is_ending)
         elif self._early:
             self._begin(*self._early.pop(0))
         elif self._is_broken or self._has_left:
-            self._part()
+            self._part(is_last=True)
         else:
             self.resume_reading()
             self._wait_in(self.service.in_head if self._is_in_head else self.service.idle)
@@ -330,7 +331,7 @@ class Http1(Wire):
             turn.cut()
             self._turn = None
         self.transport.write(refusal(status))
-        self._part()
+        self._part(is_last=False)
 
     def _drop_unfinished(self) -> None:
         """What has not come of a request never will."""
@@ -340,9 +341,9 @@ class Http1(Wire):
             self._early.pop()
         self._reading = None
 
-    def _part(self) -> None:
+    def _part(self, *, is_last: bool) -> None:
         """Closes so that the answer arrives: who is closed upon while sending gets a reset in its place."""
-        is_silent = not (self._reading or self._early or self._is_in_head or self._is_broken)
+        is_silent = is_last and not (self._reading or self._early or self._is_in_head or self._is_broken)
         self._is_over = True
         self._early.clear()
         if is_silent or self._has_left or self.transport.is_closing():

@@ -60,6 +60,8 @@ class Turn(msgspec.Struct, eq=False):
     """False before HTTP/1.1, where an answer of unknown length ends with its connection."""
     keeps_alive: bool
     """Whether another request may follow; False once the answer has said otherwise."""
+    is_last: bool
+    """The client has said that no other request follows. Where only the answer says so, one may be on its way."""
     is_asked_for: bool
     """The client waits for a word before it sends the body. Source: RFC 9110, section 10.1.1."""
     is_whole: bool = False

@@ -202,3 +202,33 @@ async def test_an_answer_that_has_begun_ends_though_the_request_does_not():
     await ending
 
     assert answers.endswith(b"connection: close\r\n\r\npong")
+
+
+@pytest.mark.parametrize("headers", [(), ((b"connection", b"close"),)], ids=["while it sends", "when it has sent"])
+async def test_who_has_a_last_answer_may_send_on(headers):
+    """The next request may be on its way before it knows that none is taken; a reset would take the answer along."""
+
+    async def app(scope, receive, send):
+        if headers:
+            await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": [*headers, (b"content-length", b"4")]})
+        while not headers and (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.body", "body": b"pong"})
+
+    service = Service(app, {}, Limits(linger_s=60), lambda *_: None, set(), set())
+    ours, theirs = socket.socketpair()
+    await asyncio.get_running_loop().connect_accepted_socket(lambda: Http1(service), ours)
+    reader, writer = await asyncio.open_connection(sock=theirs)
+
+    writer.write(POST)
+    if not headers:
+        await reader.readuntil(b"connection: close\r\n\r\n")
+    writer.write(BODY)
+    assert (await reader.read()).endswith(b"pong")
+    for _ in range(2):
+        writer.write(NEXT)
+        await writer.drain()
+
+    writer.close()
+    await service.end()
