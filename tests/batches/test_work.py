@@ -209,7 +209,7 @@ async def test_who_leaves_brings_to_its_end_what_is_under_way(work_on, batch):
 
 async def test_what_was_not_sent_is_made_after_a_crash(work_on, batch, files):
     """It was waiting for limits, guardrails or a place at the provider, and nobody has answered it."""
-    asked = []
+    asked, begun, both = [], [], asyncio.Event()
 
     class Killed(BaseException):
         pass
@@ -217,6 +217,10 @@ async def test_what_was_not_sent_is_made_after_a_crash(work_on, batch, files):
     async def first(line, begin):
         if line.custom_id in ("r1", "r2"):
             await begin()
+            begun.append(line)
+            if len(begun) == 2:
+                both.set()
+        await both.wait()
         raise Killed
 
     async def second(line, begin):
