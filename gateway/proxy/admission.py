@@ -244,13 +244,14 @@ class Admission:
             price = exchange.price = attempt.target.price
             if price is not None and attempt.service_tier is not None:
                 price = exchange.price = price.for_variant(f"service_tier={attempt.service_tier}")
-            exchange.cost = price.cost(usage, exchange.at) if price is not None else None
+            at_s = _counts_at(exchange)
+            exchange.cost = price.cost(usage, at_s) if price is not None else None
             if exchange.cost == 0 and price is not None and not price.knows(usage):
                 # It tells of it in another unit than the price does.
                 told = next((usage.beside(each) for each in ask.expected if price.knows(each)), None)
                 if told is not None:
                     attempt.usage = usage = told
-                exchange.cost = price.cost(usage, exchange.at) if told is not None else None
+                exchange.cost = price.cost(usage, at_s) if told is not None else None
                 exchange.price = price if told is not None else None
             if usage.stated_cost is not None and attempt.target.states_cost:
                 exchange.price, exchange.cost = None, usage.stated_cost
@@ -335,10 +336,16 @@ def _is_final(choice: Choice) -> bool:
     return choice.route is None or choice.route.strategy == "only"
 
 
+def _counts_at(exchange: Exchange) -> float:
+    """The moment of which its price and its windows are, in seconds since 1970: when it drew on them, if it did."""
+    ticket = exchange.ticket or exchange.target_ticket
+    return ticket.at_s if ticket is not None else exchange.at
+
+
 def _entries(exchange: Exchange, tickets: Sequence[Ticket], used: Amounts, outcome: Outcome) -> list[Entry]:
-    at_s = tickets[0].at_s if tickets else exchange.at
     charged = [hold for ticket in tickets for hold in ticket.holds if hold.window.is_calendar]
-    entry = _entry(exchange, at_s, tuple([Charge(hold, used.of(hold.unit)) for hold in charged]), outcome)
+    charges = tuple([Charge(hold, used.of(hold.unit)) for hold in charged])
+    entry = _entry(exchange, _counts_at(exchange), charges, outcome)
     if not exchange.side_calls:
         return [entry]
     return [entry, *(_aside_entry(exchange, number, *aside) for number, aside in enumerate(exchange.side_calls))]

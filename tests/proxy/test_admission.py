@@ -2,15 +2,21 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
-from gateway.contract import Outcome
+from gateway.contract import Ask, Call, Outcome, Request, Target
+from gateway.contract.limits import Hold, Unit
+from gateway.contract.price import Price, Rate, Tariff
 from gateway.contract.usage import Usage
+from gateway.contract.windows import Window
+from gateway.dialects.openai import OpenAIDialect
 from gateway.errors import BrokeOff
+from gateway.providers.demo import Demo
 from gateway.proxy.admission import Admission
-from gateway.proxy.exchange import Exchange
+from gateway.proxy.exchange import Attempt, Exchange
 from gateway.proxy.watch import Timing
 from gateway.state.counters.memory import MemoryCounters
 from gateway.testing import FakeUpstream, post
@@ -503,23 +509,47 @@ async def test_who_judged_is_paid_also_when_nobody_answers(judged, auth):
     ]
 
 
+def public(model_id):
+    """The account o, whose model m has its price from the list."""
+    key = {"type": "provider-account/openai", "base_url": "http://o.internal/v1", "auth_data": KEY}
+    priced = account("o") | key
+    priced["integrations"][0] = {
+        "type": "integration/model/openai",
+        "name": "m",
+        "model_id": model_id,
+        "model_types": ["chat"],
+        "cost": {"metric": "public_cost"},
+    }
+    return priced
+
+
+async def test_record_and_bill_are_of_one_moment(with_ledger):
+    """It came in at one price, and drew on its budget a moment later, at another."""
+    tariffs = Tariff(rates={"input": Rate(1000, 1)}), Tariff(rates={"input": Rate(2000, 1)}, starts_s=1_000_000)
+    price = Price(row="m", version="private", tariffs=tariffs)
+    target = Target(name="a/m", model="m", model_types=frozenset({"chat"}), provider=Demo(), price=price)
+    admission = Admission(counters=MemoryCounters(lambda: 1_000_000.5))
+    ledger = with_ledger(SimpleNamespace(admission=admission)).admission.ledger
+    exchange = Exchange(at=999_999.5)
+    exchange.call = Call(dialect=OpenAIDialect, ask=Ask("a/m"), request=Request("POST", "/chat/completions"))
+    exchange.holds = [Hold(key="k", rule="month", unit=Unit.COST, window=Window.MONTH, limit=10**9)]
+    exchange.attempt = Attempt(target, 0.0, lambda: None, sent_at=0.0, usage=Usage(input=7))
+
+    await admission.enter(exchange)
+    admission.leave(exchange, None)
+
+    [entry] = ledger.entries
+    assert (exchange.cost, entry.bill.cost, entry.charges[0].amount) == (14_000, 14_000, 14_000)
+
+
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(("tier", "cost"), [("flex", 5_250), ("default", 10_500)])
 async def test_a_tier_of_service_has_its_own_price(limited, auth, stream, tier, cost):
     """What the answer says it got counts, not what was asked for."""
-    priced = account("o", cost={"metric": "public_cost"})
-    priced |= {"type": "provider-account/openai", "base_url": "http://o.internal/v1", "auth_data": KEY}
-    priced["integrations"][0] = {
-        "type": "integration/model/openai",
-        "name": "m",
-        "model_id": "gpt-5.4-mini",
-        "model_types": ["chat"],
-        "cost": {"metric": "public_cost"},
-    }
     said = b'"service_tier":"%b","usage":{"prompt_tokens":2,"completion_tokens":2}}' % tier.encode()
     end = b'data: {"choices":[],' + said + b"\n\n"
     reply = [HELLO, STOP, end, DONE] if stream else [b'{"choices":[],' + said]
-    app = limited(FakeUpstream((200, reply)), priced)
+    app = limited(FakeUpstream((200, reply)), public("gpt-5.4-mini"))
 
     await post(app, CHAT, {**STREAM, "stream": stream, "model": "o/m", "service_tier": "flex"}, headers=auth)
 
