@@ -161,8 +161,7 @@ def _show_one(api: "ControlApi", request_id: str, output: str) -> None:
     for rules, name in ((row.limit_rules, "limits"), (row.budget_rules, "budgets"), (row.over_limits, "over")):
         if rules:
             fields.append((name, ", ".join(rules)))
-    for step in found.steps:
-        fields.append((step.kind, f"{step.name}: {about(step)}"))
+    fields += [(step.kind, f"{step.name}: {about(step)}") for step in found.steps]
     if found.bill is not None:
         fields.append(("price", f"{found.bill.price_row} of {found.bill.price_version}"))
         fields += [(line.name, line.sum) for line in found.bill.lines]
