@@ -403,6 +403,13 @@ async def test_metrics_for_who_may_list_controls(filled):
         ({"startTs": -62135596800, "endTs": -62135510400, "compare": "previous"}, "is a moment"),
         ({"endTs": 0}, "endTs comes after startTs"),
         ({"startTs": 0}, "endTs comes after startTs, by at most 400 days"),
+        ({"datasource": "logs"}, "`$.datasource`; it has to be one of: guardrailMetrics, mcpMetrics, modelMetrics"),
+        ({"compare": "last"}, "`$.compare`; it has to be one of: previous"),
+        ({"aggregations": [{"type": "max"}]}, "it has to be one of: avg, count, p50, p75, p90, p95, p99, sum"),
+        (
+            {"filters": [{"field": "modelName", "operator": "LIKE", "value": "x"}]},
+            "`$.filters[0].operator`; it has to be one of: EQUAL, IN, NOT_EQUAL, NOT_IN",
+        ),
         ({"datasource": "mcpMetrics"}, "the gateway has no MCP proxy yet"),
         ({"groupBy": ["shoeSize"]}, "groupBy and filters know"),
         ({"groupBy": ["team", "userEmail"]}, "are not kept together"),
@@ -488,6 +495,8 @@ async def test_spans(filled):
     ("fields", "message"),
     [
         ({"limit": 0}, "limit lies between"),
+        ({"sortDirection": "up"}, "`$.sortDirection`; it has to be one of: asc, desc"),
+        ({"pageToken": "2"}, "pageToken is the nextPageToken of an answer"),
         ({"dataRoutingDestination": "eu"}, "dataRoutingDestination is one of default"),
         ({"filters": [{"operator": "EQUAL", "value": "x"}]}, "a filter has one of spanFieldName"),
         ({"filters": [{"spanFieldName": "colour", "operator": "EQUAL", "value": "x"}]}, "there is no spanFieldName"),
