@@ -119,6 +119,7 @@ from gateway.state.model_lists import ModelLists
 from gateway.state.records import Records
 from gateway.state.shared_health import SharedHealth
 from gateway.state.sinks.log import LogSink
+from gateway.state.spool import check_directory
 from gateway.state.stalls import Stalls
 from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
@@ -182,6 +183,8 @@ def build_app(
         ConfigError: the configuration cannot be used.
     """
     settings = settings_from(os.environ if environ is None else environ)
+    if settings.spool_dir is not None:
+        check_directory(settings.spool_dir)
     core = core_of(
         settings, config, providers=providers, counters=counters, tokens=tokens, sinks=sinks, network=network
     )
