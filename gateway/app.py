@@ -51,8 +51,9 @@ from gateway.dialects import (
     RESPONSE_TOKENS,
     TUNED_MODELS,
 )
+from gateway.endpoints.claude_code import ClaudeCodeEndpoint
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
-from gateway.endpoints.guardrails import ClaudeCodeEndpoint, GuardrailTestEndpoint, Trials
+from gateway.endpoints.guardrails import GuardrailTestEndpoint, Trials
 from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint

@@ -4,14 +4,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
 from msgspec import inspect as types
 
 _ONE_OF_SOME = re.compile(r"^Invalid enum value .* - at `\$(.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")
 
 
-def why_not(error: msgspec.DecodeError, body: Any) -> str:
+def why_not(error: Exception, body: Any) -> str:
     """
     Args:
         error: of decoding one.
