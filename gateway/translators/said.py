@@ -12,7 +12,7 @@ import msgspec
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.chat import FunctionCall
 from gateway.wire.failure import lenient_json
-from gateway.wire.openai import failure_told
+from gateway.wire.openai import failure_told, told
 
 
 class Call(msgspec.Struct):
@@ -88,7 +88,9 @@ def completion_of(data: bytes) -> Completion:
             said = _completion.decode(msgspec.json.encode(lenient_json(data)))
         except (ValueError, RecursionError):
             raise _trouble(data) from error
-    if (said.error or (not said.choices and said.usage is None)) and (failed := failure_told(data)) is not None:
+    if said.error:
+        raise failure_told(data) or told({"error": said.error}, None)
+    if not said.choices and said.usage is None and (failed := failure_told(data)) is not None:
         raise failed
     return said
 

@@ -454,7 +454,7 @@ def read_body(body: bytes) -> Usage | None:
             raise _no_object(value, body) from None
         read = Body(value.get("error"), value.get("usage"), *(_raw(name in value) for name in ("choices", "data")))
     if read.error:
-        raise told(_decoded(body), body)
+        raise told_in(body)
     is_empty = bytes(read.choices) in _NOTHING and bytes(read.data) in _NOTHING
     if is_empty and (failed := failure_told(body)) is not None:
         raise failed
@@ -524,6 +524,12 @@ def told(said: Any, body: bytes | None) -> Refused:
     ):  # the second of two fields of one name hides the first
         body = _encode(safe)
     return _refused(failure_as(safe), body)
+
+
+def told_in(body: bytes) -> Refused:
+    """The error of an answer that has one, with what is said beside it: a status, or what it means. `body` is passed
+    on."""
+    return told(_decoded(body), body)
 
 
 def failure_told(body: bytes) -> Refused | None:

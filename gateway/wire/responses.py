@@ -14,7 +14,7 @@ from gateway.logs import redact_text
 from gateway.wire import sse
 from gateway.wire.failure import decoded, failure_as, lenient_json
 from gateway.wire.judged import JudgedStream
-from gateway.wire.openai import failure_told, told
+from gateway.wire.openai import failure_told, told, told_in
 from gateway.wire.response_items import marked
 from gateway.wire.whole import WholeReading
 
@@ -82,7 +82,7 @@ class ResponseReading(WholeReading):
             return b""
         self._said = _said(body)
         if self._said.error and self._said.object != self._object_type:
-            raise told(lenient_json(body), body)
+            raise told_in(body)
         if not self._is_free and self._said.object != self._object_type:
             raise failure_told(body) or BrokeOff(_NOT_ONE)
         self.response_id = self._said.id

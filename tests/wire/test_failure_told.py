@@ -39,6 +39,20 @@ def test_an_error_of_any_shape(api, shape):
     assert (refused.value.status, refused.value.message) == (429, "slow down")
 
 
+@pytest.mark.parametrize(
+    ("api", "is_passed_on"),
+    [("chat", True), ("translated chat", False), ("gemini", True), ("messages", False), ("responses", True)],
+)
+def test_an_error_in_the_words_of_the_api_is_passed_on(api, is_passed_on):
+    """And in those of another API, or of a proxy, it is not."""
+    with pytest.raises(Refused) as refused:
+        APIS[api](SHAPES["of OpenAI"])
+    with pytest.raises(Refused) as others:
+        APIS[api](SHAPES["at the top"])
+
+    assert (refused.value.body, others.value.body) == (SHAPES["of OpenAI"] if is_passed_on else None, None)
+
+
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("body", [b'"slow down"', b"[]", b"<html>"])
 def test_what_says_nothing_is_no_answer(api, body):
