@@ -11,8 +11,8 @@ import msgspec
 
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.chat import FunctionCall
-from gateway.wire.failure import failure_in, lenient_json
-from gateway.wire.openai import told
+from gateway.wire.failure import lenient_json
+from gateway.wire.openai import failure_told, told
 
 
 class Call(msgspec.Struct):
@@ -89,9 +89,9 @@ def completion_of(data: bytes) -> Completion:
         except (ValueError, RecursionError):
             raise _trouble(data) from error
     if said.error:
-        raise told({"error": said.error}, None)
-    if not said.choices and said.usage is None and (trouble := _failure(data)) is not None:
-        raise trouble
+        raise failure_told(data) or told({"error": said.error}, None)
+    if not said.choices and said.usage is None and (failed := failure_told(data)) is not None:
+        raise failed
     return said
 
 
@@ -116,15 +116,4 @@ def _texts_in(content: Any, kind: str) -> Iterator[str]:
 
 
 def _trouble(data: bytes) -> UpstreamError:
-    return _failure(data) or BrokeOff("the provider's answer is not a chat completion")
-
-
-def _failure(data: bytes) -> UpstreamError | None:
-    try:
-        value = lenient_json(data)
-    except ValueError:
-        return None
-    if isinstance(value, dict) and value.get("error"):
-        return told({"error": value["error"]}, None)
-    failure = failure_in(value)
-    return told({"error": value}, None) if failure is not None else None
+    return failure_told(data) or BrokeOff("the provider's answer is not a chat completion")
