@@ -143,8 +143,10 @@ async def filling(store: RecordStore, clock: Clock, count: int, random: Random) 
         clock.now = some[-1].timestamp
         await store.write(some)
         if first % 50_000 == 0:
+            await store.fold()
             await store.forget(begin - timedelta(days=1))
     clock.now = None
+    await store.fold()
     print(f"{count} written in {time.perf_counter() - began_s:.0f} s")
     return cost
 

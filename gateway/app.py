@@ -51,8 +51,9 @@ from gateway.dialects import (
     RESPONSE_TOKENS,
     TUNED_MODELS,
 )
+from gateway.endpoints.claude_code import ClaudeCodeEndpoint
 from gateway.endpoints.figures import Figures, LimitFigures, TargetFigures
-from gateway.endpoints.guardrails import ClaudeCodeEndpoint, GuardrailTestEndpoint, Trials
+from gateway.endpoints.guardrails import GuardrailTestEndpoint, Trials
 from gateway.endpoints.health import AliveEndpoint, ReadyEndpoint
 from gateway.endpoints.inference import InferenceEndpoint
 from gateway.endpoints.metrics import MetricsEndpoint
@@ -119,6 +120,7 @@ from gateway.state.model_lists import ModelLists
 from gateway.state.records import Records
 from gateway.state.shared_health import SharedHealth
 from gateway.state.sinks.log import LogSink
+from gateway.state.spool import check_directory
 from gateway.state.stalls import Stalls
 from gateway.state.telemetry.tally import Tally
 from gateway.state.telemetry.telemetry import Telemetry
@@ -182,6 +184,8 @@ def build_app(
         ConfigError: the configuration cannot be used.
     """
     settings = settings_from(os.environ if environ is None else environ)
+    if settings.spool_dir is not None:
+        check_directory(settings.spool_dir)
     core = core_of(
         settings, config, providers=providers, counters=counters, tokens=tokens, sinks=sinks, network=network
     )

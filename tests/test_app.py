@@ -319,6 +319,27 @@ def test_what_cannot_be_used_is_said_at_once(environ):
         build_app(environ=environ)
 
 
+@pytest.mark.parametrize(("below", "why"), [("file/spool", "Not a directory"), ("file", "File exists")])
+def test_a_spool_that_cannot_be_written_is_said_at_once(manifest, tmp_path, below, why):
+    """It was noticed when the database was away and the first record had no place."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ConfigError) as refused:
+        build_app(manifest, environ={"GATEWAY_SPOOL_DIR": str(tmp_path / below)})
+
+    [fault] = refused.value.faults
+    assert str(fault) == (
+        f"the environment: GATEWAY_SPOOL_DIR: {str(tmp_path / below)!r} cannot be written: {why}; it has to be a "
+        "directory that the gateway may write to, or make"
+    )
+
+
+def test_a_spool_is_made_at_once(manifest, tmp_path):
+    build_app(manifest, environ={"GATEWAY_SPOOL_DIR": str(tmp_path / "deep" / "spool")})
+
+    assert [*(tmp_path / "deep").rglob("*")] == [tmp_path / "deep" / "spool"]
+
+
 async def test_answers_to_its_own_names_only(app_with, auth):
     app = app_with(FakeUpstream((200, [REPLY])), hosts=["llm.test"])
 

@@ -10,7 +10,7 @@ from gateway.cli.options import calls_gateway
 
 if TYPE_CHECKING:
     from gateway.cli.client import ControlApi
-    from gateway.control.schema import RequestRow
+    from gateway.control.schema import RequestRow, RequestStep
 
 PAGE = 500
 _WHERE = re.compile(r"([A-Za-z_][^=<>!]*)(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
@@ -127,6 +127,13 @@ def _follow(api: "ControlApi", query: Mapping[str, Any], output: str) -> None:
     click.echo("the gateway ended it: it stops", err=True)
 
 
+def about(step: "RequestStep") -> str:
+    became = str(step.result or step.status)
+    reason = f", {step.reason}" if step.reason and step.reason != became else ""
+    rule = f", by {step.rule}" if step.rule else ""
+    return f"{became} in {step.duration_ms:.0f} ms{reason}{rule}"
+
+
 def _show_one(api: "ControlApi", request_id: str, output: str) -> None:
     from gateway.cli.terminal import show_fields, show_json
     from gateway.control.schema import RequestDetails, Shown
@@ -154,12 +161,7 @@ def _show_one(api: "ControlApi", request_id: str, output: str) -> None:
     for rules, name in ((row.limit_rules, "limits"), (row.budget_rules, "budgets"), (row.over_limits, "over")):
         if rules:
             fields.append((name, ", ".join(rules)))
-    for step in found.steps:
-        about = f"{step.result or step.status} in {step.duration_ms:.0f} ms" + (
-            f", {step.reason}" if step.reason else ""
-        )
-        about += f", by {step.rule}" if step.rule else ""
-        fields.append((step.kind, f"{step.name}: {about}"))
+    fields += [(step.kind, f"{step.name}: {about(step)}") for step in found.steps]
     if found.bill is not None:
         fields.append(("price", f"{found.bill.price_row} of {found.bill.price_version}"))
         fields += [(line.name, line.sum) for line in found.bill.lines]

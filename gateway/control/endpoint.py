@@ -15,6 +15,7 @@ from gateway.errors import BadRequest, NotFound
 from gateway.proxy.asgi import ASGIApp, Receive, Scope, Send, send_body, too_large
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.exchange import Exchange
+from gateway.wire.allowed import why_not
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 NOBODY = Caller("")
@@ -67,7 +68,7 @@ class ControlEndpoint:
         except RecursionError as error:
             raise BadRequest("the request body is nested too deeply") from error
         except msgspec.DecodeError as error:
-            raise BadRequest(f"the request body cannot be used: {error}") from error
+            raise BadRequest(f"the request body cannot be used: {why_not(error, self.route.body)}") from error
         except UnicodeDecodeError as error:
             raise BadRequest("the request body is not UTF-8") from error
 

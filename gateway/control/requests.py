@@ -13,7 +13,7 @@ from gateway.contract import Record, Span
 from gateway.contract.money import exact_dollars
 from gateway.control.answers import number
 from gateway.control.control import Ask, Control, store_of
-from gateway.control.feedback import page_of, rows_for
+from gateway.control.feedback import IDS, page_of, rows_for
 from gateway.control.schema import (
     Facet,
     FeedbackRow,
@@ -148,9 +148,10 @@ def filters_in(pairs: Iterable[tuple[str, str]]) -> Rule:
     return filters_of((name, value) for name, value in pairs if name not in _NO_FILTERS)
 
 
-def cursor_in(text: str | None) -> str | None:
-    if text is not None and not (text and len(text) <= 64 and text.isascii() and text.isprintable()):
-        raise BadRequest("cursor is the nextCursor of an answer", param="cursor")
+def cursor_in(text: str | None, *, name: str = "cursor", given: str = "nextCursor") -> str | None:
+    """Raises BadRequest: no answer has given that, for each goes on behind a request."""
+    if text is not None and IDS.fullmatch(text) is None:
+        raise BadRequest(f"{name} is the {given} of an answer; leave it out to begin at the beginning", param=name)
     return text
 
 

@@ -65,7 +65,7 @@ async def query(control: Control, ask: Ask) -> dict[str, Any]:
         seen=sight_of(control.config.snapshot, ask.caller, "traces").rules,
         since=_aware(body.start_time),
         until=_aware(body.end_time) if body.end_time is not None else control.now(),
-        before=cursor_in(body.page_token),
+        before=cursor_in(body.page_token, name="pageToken", given="nextPageToken"),
         limit=AT_ONCE,
         oldest_first=body.sort_direction == "asc",
     )

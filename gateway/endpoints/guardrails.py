@@ -1,7 +1,4 @@
-"""Guardrails for texts that do not pass through here: `POST /guardrails/test`, and the hooks of Claude Code.
-
-Source of the hooks: code.claude.com/docs/en/hooks (payloads, `decision`, `hookSpecificOutput`); read 2026-11.
-"""
+"""Guardrails for texts that do not pass through here, and `POST /guardrails/test`, by which they are tried."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,21 +12,17 @@ from gateway.proxy.asgi import Receive, Scope, Send, send_body
 from gateway.proxy.bodies import Bodies
 from gateway.proxy.checks import Reach
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.options import metadata_of
 from gateway.proxy.side_bills import BilledAsk
 from gateway.proxy.trial import Trial, trial
-from gateway.rules.guards import GuardRules, checks_by_name, checks_of, chosen_in, refusal
-from gateway.wire.wording import Spot, TooManyTexts, free_spots, put_all
+from gateway.rules.guards import GuardRules, checks_by_name, checks_of
+from gateway.wire.allowed import why_not
 
 MAX_BODY_BYTES = 1024 * 1024
-CHOSEN = b"x-tfy-guardrails"
-OWN_TOOLS = "claude-code"
-"""What counts as the server of tools that Claude Code has itself."""
 MayUse = Callable[[Caller | None, str], bool]
 
 
 class Trials:
-    """What both need: the guardrails in force, and what they may reach."""
+    """What all of them need: the guardrails in force, and what they may reach."""
 
     def __init__(
         self,
@@ -85,9 +78,6 @@ class Trials:
         return said
 
 
-# --- to try them -----------------------------------------------------------------------------------------------------
-
-
 class TestedText(msgspec.Struct, frozen=True):
     content: str
     role: str = "user"
@@ -117,7 +107,7 @@ class GuardrailTestEndpoint:
         try:
             asked = _test_body.decode(await self.trials.body(exchange, receive))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadRequest(f"the request body cannot be used: {error}") from error
+            raise BadRequest(f"the request body cannot be used: {why_not(error, TestBody)}") from error
         texts = [Text("user", text) if isinstance(text, str) else Text(text.role, text.content) for text in asked.texts]
         said = await self.trials.run(exchange, asked.hook, asked.guardrails, texts, asked.metadata, tool=asked.tool)
         await send_body(send, 200, msgspec.json.encode(report_of(said)))
@@ -139,100 +129,3 @@ def report_of(said: Trial) -> dict[str, Any]:
             for each in said.results
         ],
     }
-
-
-# --- Claude Code -----------------------------------------------------------------------------------------------------
-
-_HOOKS: Mapping[str, tuple[Hook, str]] = {
-    "UserPromptSubmit": (Hook.LLM_INPUT, "prompt"),
-    "PreToolUse": (Hook.MCP_PRE, "tool_input"),
-    "PostToolUse": (Hook.MCP_POST, "tool_response"),
-    "Stop": (Hook.LLM_OUTPUT, "last_assistant_message"),
-    "SubagentStop": (Hook.LLM_OUTPUT, "last_assistant_message"),
-}
-"""Event -> which of the lists of `X-TFY-GUARDRAILS` is for it, and the field that is looked at."""
-_ROLES = {Hook.LLM_INPUT: "user", Hook.MCP_PRE: "assistant", Hook.MCP_POST: "tool", Hook.LLM_OUTPUT: "assistant"}
-_event = msgspec.json.Decoder(dict[str, Any])
-
-
-class ClaudeCodeEndpoint:
-    """Runs the guardrails that the header names, and answers in the words of hooks. What only fails is passed over, or
-    stops it, as each guardrail's strategy says; one that redacts and fails always stops it."""
-
-    def __init__(self, trials: Trials) -> None:
-        self.trials = trials
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange.of(scope)
-        chosen = chosen_in(exchange.headers.get(CHOSEN))
-        metadata = metadata_of(exchange.headers)
-        try:
-            event = _event.decode(await self.trials.body(exchange, receive))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadRequest(f"the hook's payload cannot be used: {error}") from error
-        name = event.get("hook_event_name")
-        if not isinstance(name, str):
-            raise BadRequest("the hook's payload has no hook_event_name")
-        answer: dict[str, Any] = {}
-        if name in _HOOKS and chosen.of(_HOOKS[name][0]):
-            hook, field = _HOOKS[name]
-            spots = _spots(event, field, _ROLES[hook])
-            texts = [Text(spot.role, spot.text) for spot in spots]
-            names, tool = chosen.of(hook), _tool_in(event)
-            said = await self.trials.run(exchange, hook, names, texts, metadata, tool=tool, is_strict=True)
-            answer = _answer(name, hook, event, field, spots, said)
-        await send_body(send, 200, msgspec.json.encode(answer))
-
-
-def _tool_in(event: Mapping[str, Any]) -> ToolUse | None:
-    """Those of MCP servers are called `mcp__github__create_issue`; others are Claude Code's own."""
-    name, arguments = event.get("tool_name"), event.get("tool_input")
-    if not isinstance(name, str):
-        return None
-    mark, _, rest = name.partition("__")
-    server, _, tool = rest.partition("__") if mark == "mcp" else (OWN_TOOLS, "", name)
-    return ToolUse(server, tool, arguments if isinstance(arguments, dict) else {})
-
-
-def _spots(event: dict[str, Any], field: str, role: str) -> list[Spot]:
-    """Raises BadRequest: they are hidden too deeply."""
-    value = event.get(field)
-    if isinstance(value, str):
-        return [Spot(role, value, event, field)]
-    try:
-        return [*free_spots(value, role)]
-    except TooManyTexts as error:
-        raise BadRequest(f"{field} of the hook cannot be looked at: {error}", param=field) from error
-
-
-def _answer(name: str, hook: Hook, event: dict[str, Any], field: str, spots: list[Spot], said: Trial) -> dict[str, Any]:
-    """Source: the section "JSON output" of the page above. A prompt cannot be changed by a hook, only be refused."""
-    is_changed = said.texts != [spot.text for spot in spots]
-    if said.objections:
-        reason = refusal(hook, (), said.objections)
-    elif is_changed and hook in (Hook.LLM_INPUT, Hook.LLM_OUTPUT):
-        found = "; ".join(each.explanation for each in said.results if each.span.result == "mutated")
-        reason = f"{found}: take it out and send it again"
-    else:
-        reason = ""
-    if reason:
-        return _refused(name, reason)
-    if not is_changed:
-        return {}
-    put_all((spot, text) for spot, text in zip(spots, said.texts, strict=True) if text != spot.text)
-    if name == "PreToolUse":
-        # Not `allow`: that would also give the permission that only the user can give.
-        return _specific(name, permissionDecision="ask", updatedInput=event[field])
-    return _specific(name, updatedToolOutput=event[field])
-
-
-def _refused(name: str, reason: str) -> dict[str, Any]:
-    if name == "PreToolUse":
-        return _specific(name, permissionDecision="deny", permissionDecisionReason=reason)
-    if name == "PostToolUse":  # the tool has run; what it said is kept from the model
-        return {"decision": "block", "reason": reason} | _specific(name, updatedToolOutput=reason)
-    return {"decision": "block", "reason": reason}
-
-
-def _specific(name: str, **fields: Any) -> dict[str, Any]:
-    return {"hookSpecificOutput": {"hookEventName": name, **fields}}

@@ -4,13 +4,17 @@ import fcntl
 import os
 import struct
 from collections.abc import Callable, Sequence
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Lock
 from time import time_ns
 from typing import Generic, TypeVar
 from zlib import crc32
 
 import structlog
+
+from gateway.errors import ConfigError, Fault
 
 MAX_BYTES = 256 * 2**20
 SEGMENT_BYTES = 4 * 2**20
@@ -160,6 +164,22 @@ class Spool(Generic[Item]):
             self._damaged.add(path)
             log.error("spool is damaged", file=path.name, bytes=len(data), unread_bytes=unread, entries=len(items))
         return items
+
+
+def check_directory(directory: Path) -> None:
+    """Makes it, and writes to it. A disk that is full is no fault of the configuration: it may be full of a spool.
+
+    Raises:
+        ConfigError: it is not to be written.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        TemporaryFile(dir=directory).close()
+    except OSError as error:
+        if error.errno not in (ENOSPC, EDQUOT):
+            why = f"{str(directory)!r} cannot be written: {error.strerror}"
+            what = "it has to be a directory that the gateway may write to, or make"
+            raise ConfigError([Fault("the environment", 0, "GATEWAY_SPOOL_DIR", f"{why}; {what}")]) from error
 
 
 def _size(path: Path) -> int:

@@ -14,8 +14,8 @@ from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.chat import FunctionCall
 from gateway.translators.mended import mended
-from gateway.wire.failure import failure_in, lenient_json
-from gateway.wire.openai import FAILED, told
+from gateway.wire.failure import lenient_json
+from gateway.wire.openai import FAILED, failure_told, told
 
 
 class Call(msgspec.Struct):
@@ -130,9 +130,9 @@ def completion_of(data: bytes) -> Completion:
         if said.choices is None and said.usage is None and not said.error:
             raise _trouble(data) from error
     if said.error:
-        raise told({"error": said.error}, None)
-    if not said.choices and said.usage is None and (trouble := _failure(data)) is not None:
-        raise trouble
+        raise failure_told(data) or told({"error": said.error}, None)
+    if not said.choices and said.usage is None and (failed := failure_told(data)) is not None:
+        raise failed
     return said
 
 
@@ -157,15 +157,4 @@ def _texts_in(content: Any, kind: str) -> Iterator[str]:
 
 
 def _trouble(data: bytes) -> UpstreamError:
-    return _failure(data) or BrokeOff("the provider's answer is not a chat completion")
-
-
-def _failure(data: bytes) -> UpstreamError | None:
-    try:
-        value = lenient_json(data)
-    except ValueError:
-        return None
-    if isinstance(value, dict) and value.get("error"):
-        return told({"error": value["error"]}, None)
-    failure = failure_in(value)
-    return told({"error": value}, None) if failure is not None else None
+    return failure_told(data) or BrokeOff("the provider's answer is not a chat completion")

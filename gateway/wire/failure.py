@@ -19,7 +19,10 @@ LONGEST_TEXT = 500
 """Characters of a body that is no JSON. What is longer is no message."""
 
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{1,200})<", re.IGNORECASE)
-_HALF_OF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_HALF_OF_A_PAIR = re.compile(
+    r"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
+"""Or, as its group, what only looks like one: a whole pair, and a backslash that begins nothing."""
 _WRAPPERS = ("error", "errors", "fault", "detail", "message")
 _TEXTS = ("message", "detail", "error_description", "error_message", "msg", "faultstring", "title", "Message", "error")
 _STATUSES = ("status", "code", "status_code", "statusCode", "http_status")
@@ -53,7 +56,7 @@ def lenient_json(data: bytes) -> Any:
     except (msgspec.DecodeError, RecursionError):
         text = data.removeprefix(BOM).decode(errors="replace")
     try:
-        return json.loads(_HALF_OF_A_PAIR.sub(r"\\ufffd", text))
+        return json.loads(_HALF_OF_A_PAIR.sub(lambda found: found[1] or r"\ufffd", text))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

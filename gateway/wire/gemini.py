@@ -14,6 +14,7 @@ from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
 from gateway.wire.failure import decoded
 from gateway.wire.google import NOT_A_REPLY, TokenUsage, error_of
+from gateway.wire.openai import failure_told
 from gateway.wire.passing import PassingReading
 from gateway.wire.whole import WholeReading
 
@@ -102,7 +103,7 @@ class GenerateReading(WholeReading):
         elif (counts := TokenUsage.of(said.usage_metadata)) is not None:
             self._usage, self._tier = counts.usage(said.searches), counts.tier
         if not self.is_answer(said):
-            raise BrokeOff(self.other)
+            raise failure_told(body) or BrokeOff(self.other)
         return body
 
     def is_answer(self, said: _Reply) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from gateway.contract.usage import Usage, count_of, whole_of
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire.failure import lenient_json
-from gateway.wire.openai import told
+from gateway.wire.openai import failure_told, told
 
 TIERS: Mapping[str, str] = {
     "ON_DEMAND": "default",
@@ -127,7 +127,7 @@ def error_of(body: bytes, *, is_passed_on: bool = False) -> UpstreamError:
     if isinstance(said, list) and said:
         said, body = said[0], msgspec.json.encode(said[0])
     if not isinstance(said, dict) or not said.get("error"):
-        return BrokeOff(NOT_A_REPLY)
+        return failure_told(body) or BrokeOff(NOT_A_REPLY)
     error = told(said, body if is_passed_on else None)
     status = said["error"].get("status") if isinstance(said["error"], dict) else None
     if isinstance(status, str) and status:

@@ -14,6 +14,7 @@ from gateway.wire import sse
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
 from gateway.wire.failure import lenient_json
 from gateway.wire.judged import JudgedStream
+from gateway.wire.openai import failure_told
 from gateway.wire.whole import WholeReading
 
 _NOT_A_MESSAGE = "the provider's answer is not a message of Anthropic's API"
@@ -61,7 +62,7 @@ class MessageReading(WholeReading):
         if said.error:
             raise _with_body(body)
         if said.type != "message" and not (self._is_free and said.input_tokens is not None):
-            raise BrokeOff(_NOT_A_MESSAGE)
+            raise failure_told(body) or BrokeOff(_NOT_A_MESSAGE)
         self._counts = TokenUsage.of(said.usage)
         return body
 
@@ -130,11 +131,9 @@ def _leniently(body: bytes) -> _Told:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise BrokeOff(
-            "the provider answered with a stream, which was not asked for"
-            if sse.looks_like_events(body)
-            else _NOT_A_MESSAGE
-        ) from None
+        is_stream = sse.looks_like_events(body)
+        stream = "the provider answered with a stream, which was not asked for"
+        raise failure_told(body) or BrokeOff(stream if is_stream else _NOT_A_MESSAGE) from None
     count = value.get("input_tokens")
     return _Told(str(value.get("type")), None, value.get("error"), count if isinstance(count, int) else None)
 

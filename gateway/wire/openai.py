@@ -456,10 +456,10 @@ def read_body(body: bytes) -> Usage | None:
             raise _no_object(value, body) from None
         read = Body(value.get("error"), value.get("usage"), *(_raw(name in value) for name in ("choices", "data")))
     if read.error:
-        raise told({"error": read.error}, body)
+        raise told_in(body)
     is_empty = bytes(read.choices) in _NOTHING and bytes(read.data) in _NOTHING
-    if is_empty and (failure := failure_in(_decoded(body))) is not None:
-        raise _refused(failure, None)
+    if is_empty and (failed := failure_told(body)) is not None:
+        raise failed
     return Usage.from_openai(read.usage)
 
 
@@ -526,6 +526,21 @@ def told(said: Any, body: bytes | None) -> Refused:
     ):  # the second of two fields of one name hides the first
         body = _encode(safe)
     return _refused(failure_as(safe), body)
+
+
+def told_in(body: bytes) -> Refused:
+    """The error of an answer that has one, with what is said beside it: a status, or what it means. `body` is passed
+    on."""
+    return told(_decoded(body), body)
+
+
+def failure_told(body: bytes) -> Refused | None:
+    """What an answer says has gone wrong that is none of its API, in whatever shape; None: nothing. It has no body."""
+    value = _decoded(body)
+    if isinstance(value, str):
+        return None  # which is the answer of something else
+    has_error = isinstance(value, dict) and value.get("error")
+    return told(value, None) if has_error or failure_in(value) is not None else None
 
 
 def _refused(failure: Failure, body: bytes | None) -> Refused:

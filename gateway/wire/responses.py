@@ -12,9 +12,9 @@ from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, GatewayError, UpstreamError
 from gateway.logs import redact_text
 from gateway.wire import sse
-from gateway.wire.failure import decoded, failure_as, failure_in, lenient_json
+from gateway.wire.failure import decoded, failure_as, lenient_json
 from gateway.wire.judged import JudgedStream
-from gateway.wire.openai import told
+from gateway.wire.openai import failure_told, told, told_in
 from gateway.wire.response_items import marked
 from gateway.wire.whole import WholeReading
 
@@ -82,9 +82,9 @@ class ResponseReading(WholeReading):
             return b""
         self._said = _said(body)
         if self._said.error and self._said.object != self._object_type:
-            raise told({"error": self._said.error}, body)
+            raise told_in(body)
         if not self._is_free and self._said.object != self._object_type:
-            raise told({"error": lenient_json(body)}, None) if failure_in(lenient_json(body)) else BrokeOff(_NOT_ONE)
+            raise failure_told(body) or BrokeOff(_NOT_ONE)
         self.response_id = self._said.id
         return body
 
@@ -226,7 +226,7 @@ def _said(body: bytes) -> _Response:
         value = None
     if not isinstance(value, dict):
         stream = "the provider answered with a stream, which was not asked for"
-        raise BrokeOff(stream if sse.looks_like_events(body) else _NOT_ONE)
+        raise failure_told(body) or BrokeOff(stream if sse.looks_like_events(body) else _NOT_ONE)
     id_ = value.get("id")
     said = _Response(id_ if isinstance(id_, str) else None, str(value.get("object")), value.get("usage"))
     said.error = value.get("error")

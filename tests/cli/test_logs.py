@@ -5,8 +5,9 @@ from datetime import date
 import click
 import pytest
 
-from gateway.cli.logs import where_option
+from gateway.cli.logs import about, where_option
 from gateway.cli.periods import since_of
+from gateway.control.schema import RequestStep
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,17 @@ def test_since(text, day):
             since_of(text, date(2026, 3, 1))
     else:
         assert since_of(text, date(2026, 3, 1)) == day
+
+
+@pytest.mark.parametrize(
+    ("status", "given", "text"),
+    [
+        (200, {"result": "mutated", "reason": "mutated", "rule": "all-models"}, "mutated in 3 ms, by all-models"),
+        (408, {"result": "error", "reason": "guardrail_timeout"}, "error in 3 ms, guardrail_timeout"),
+        (503, {"reason": None}, "503 in 3 ms"),
+    ],
+)
+def test_nothing_about_a_step_is_said_twice(status, given, text):
+    step = RequestStep(kind="guardrail", name="g/pii", status=status, started_ms=0, duration_ms=3.1, **given)
+
+    assert about(step) == text

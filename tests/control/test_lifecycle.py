@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -148,13 +149,13 @@ async def test_old_requests_are_forgotten(started, auth, until, tmp_path):
     app = await started(FakeUpstream(OK), budget(1))
     await statuses(app, auth, 1)
     await app.close()
-    with sqlite3.connect(tmp_path / "gateway.db") as database:
+    with closing(sqlite3.connect(tmp_path / "gateway.db")) as database, database:
         database.execute("UPDATE ledger SET at = '2020-01-01 00:00:00.000000'")
 
     app = await started(FakeUpstream(OK), budget(1), GATEWAY_LEDGER_DAYS="30")
 
     def left():
-        with sqlite3.connect(tmp_path / "gateway.db") as database:
+        with closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
             return database.execute("SELECT count(*) FROM ledger").fetchone()[0]
 
     await until(lambda: left() == 0)

@@ -259,7 +259,7 @@ def folded_within(name: str, gap: Gap, *, all_hours: bool) -> Select[Any]:
     within = and_(c.fold.in_([name, BASE]), c.at >= since_s, c.at < until_s)
     if not all_hours:
         at_ends = or_(c.at < up(since_s, DAY), c.at >= down(until_s - 1, DAY))
-        within = and_(within, or_(c.length_s > HOUR, and_(c.fold == BASE, c.length_s == HOUR), at_ends))
+        within = and_(within, or_(c.length_s >= DAY, and_(c.fold == BASE, c.length_s == HOUR), at_ends))
     return select(FOLDED).where(or_(c.fold == FLOOR, within))
 
 

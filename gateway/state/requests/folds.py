@@ -5,9 +5,10 @@ hours and the days: what is written for a request is as little as can be, and a 
 
 A question about a month would still have to read those of each day: a thousand people who use twenty models leave more
 of them than can be read while somebody waits. So days are folded into 2, 4, 8 and 16 days, and days and hours once more
-without the models. Whatever the month, a few spans cover it. What is written for a request knows nothing of it; a
-record that comes late makes the spans around it count no more, until they are folded anew. Meanwhile, and until a span
-is folded for the first time, what it is made of is read.
+without the models; and since a month that ends now begins and ends within a day, hours into a quarter of a day.
+Whatever the month, a few spans cover it. What is written for a request knows nothing of it; a record that comes late
+makes the spans around it count no more, until they are folded anew. Meanwhile, and until a span is folded for the first
+time, what it is made of is read.
 
 Minutes are kept for two days. A record that is older goes into the sums of its hour at once.
 """
@@ -20,7 +21,7 @@ from sqlalchemy import Table
 
 from gateway.state.requests.tables import DAYS, FOLDS, HOURS
 
-MINUTE, TEN_MINUTES, HOUR, DAY = 60, 600, 3600, 86400
+MINUTE, TEN_MINUTES, HOUR, SIX_HOURS, DAY = 60, 600, 3600, 6 * 3600, 86400
 
 GRACE_S = 300
 """A span is folded so long after its end: by then, records of it are late by everybody's clock."""
@@ -68,11 +69,18 @@ def _doubled(fold: Fold, name: str) -> Iterator[Fold]:
 TENS = Fold(BASE, TEN_MINUTES)
 HOURLY = Fold(BASE, HOUR, TENS, HOURS)
 DAILY = Fold(BASE, DAY, HOURLY, DAYS)
-BASES = (DAILY, HOURLY, TENS)
-_WHO_DAILY = Fold("who", DAY, DAILY)
+_WHO_HOURLY, _WHO_DAILY = Fold("who", HOUR, HOURLY), Fold("who", DAY, DAILY)
 FOLDS_OF: dict[str, tuple[Fold, ...]] = {
-    "full": (*reversed([*_doubled(DAILY, "full")]), *BASES),
-    "who": (*reversed([*_doubled(_WHO_DAILY, "who")]), _WHO_DAILY, Fold("who", HOUR, HOURLY), *BASES),
+    "full": (*reversed([*_doubled(DAILY, "full")]), DAILY, Fold("full", SIX_HOURS, HOURLY), HOURLY, TENS),
+    "who": (
+        *reversed([*_doubled(_WHO_DAILY, "who")]),
+        _WHO_DAILY,
+        Fold("who", SIX_HOURS, _WHO_HOURLY),
+        _WHO_HOURLY,
+        DAILY,
+        HOURLY,
+        TENS,
+    ),
 }
 """What answers questions of either kind: the longest, and of the same length the one with the fewest rows, first."""
 IN_ORDER = (

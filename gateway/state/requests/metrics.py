@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, Table, and_, column, desc, func, literal_column, or_, select, union_all
+from sqlalchemy import Select, Table, column, desc, func, literal_column, or_, select, tuple_, union_all
 
 from gateway.contract.usage import AMOUNTS, Usage
 from gateway.errors import BadRequest
@@ -116,33 +116,32 @@ class SumsQuery:
             return self._grouped(pieces, names)
         # Which groups cost most is found by two columns, and the many others are added up for those alone.
         top = self._grouped(pieces, SORTED_BY).cte("top")
-        of_top = self._rows(pieces, names)
-        joined = of_top.join(top, and_(*(of_top.c[name] == top.c[name] for name in self.groups)))
-        keys = [top.c[name] for name in (*self.groups, "step")]
-        return select(*keys, *_sums_of(names, of="found.")).select_from(joined).group_by(*keys)
+        return self._grouped(pieces, names, select(*(top.c[name] for name in self.groups)))
 
-    def _grouped(self, pieces: Sequence[Piece], names: Sequence[str]) -> Select[Any]:
-        """Each group once."""
+    def _grouped(self, pieces: Sequence[Piece], names: Sequence[str], some: Select[Any] | None = None) -> Select[Any]:
+        """Each group once, and `some` alone if they are known: of others, rows are passed over before they are read."""
         groups: list[Any] = [column(name) for name in self.groups]
         keys = [*groups, *([column("step")] if self.question.step_s is not None else [])]
         step: Any = column("step") if self.question.step_s is not None else literal_column("0").label("step")
-        query = select(*groups, step, *_sums_of(names)).select_from(self._rows(pieces, names))
+        query = select(*groups, step, *_sums_of(names)).select_from(self._rows(pieces, names, some))
         query = query.group_by(*keys) if keys else query
         if self.question.most is None or not groups:
             return query
         return query.order_by(*map(desc, SORTED_BY), *groups).limit(self.question.most)
 
-    def _rows(self, pieces: Sequence[Piece], names: Sequence[str]) -> Any:
+    def _rows(self, pieces: Sequence[Piece], names: Sequence[str], some: Select[Any] | None) -> Any:
         """Those of all pieces."""
-        return union_all(*(self._rows_of(piece, names) for piece in pieces)).subquery("found")
+        return union_all(*(self._rows_of(piece, names, some) for piece in pieces)).subquery("found")
 
-    def _rows_of(self, piece: Piece, names: Sequence[str]) -> Select[Any]:
+    def _rows_of(self, piece: Piece, names: Sequence[str], some: Select[Any] | None) -> Select[Any]:
         question, table = self.question, piece.table
         groups = [_grouped_by(table, each, self.is_sqlite) for each in question.by]
         at = "0" if question.step_s is None else f"at - at % {question.step_s}"
         labelled = [each.label(name) for each, name in zip(groups, self.groups, strict=True)]
         query = select(*labelled, literal_column(at).label("step"), literal_column(", ".join(names)))
         query = query.select_from(table).where(table.c.kind == self.kind, *_at(piece))
+        if some is not None:
+            query = query.where(tuple_(*groups).in_(some))
         if question.subjects is not None:
             query = query.where(table.c.who.in_(sorted(question.subjects)))
         for only in question.only:
@@ -164,9 +163,9 @@ def _at(piece: Piece) -> Iterator[Any]:
         yield c.at < piece.until_s
 
 
-def _sums_of(names: Iterable[str], of: str = "") -> list[Any]:
+def _sums_of(names: Iterable[str]) -> list[Any]:
     """As the integers that they are: PostgreSQL's sums of integers are of any size, and Python reads those slowly."""
-    return [literal_column(f"CAST(sum({of}{name}) AS BIGINT)").label(name) for name in names]
+    return [literal_column(f"CAST(sum({name}) AS BIGINT)").label(name) for name in names]
 
 
 def _grouped_by(table: Table, dimension: str, is_sqlite: bool) -> Any:

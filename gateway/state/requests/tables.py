@@ -87,7 +87,7 @@ COUNTS = (
 BINS = tuple(column for scale in SCALES for column in scale.columns)
 
 
-def _sums(name: str) -> Table:
+def _sums(name: str, **options: Any) -> Table:
     return Table(
         name,
         TABLES,
@@ -99,11 +99,13 @@ def _sums(name: str) -> Table:
         *(Column(column, Integer, nullable=False) for column in BINS),
         Index(None, "kind", "who", "at"),
         sqlite_with_rowid=False,
-        postgresql_with={"fillfactor": 50},  # each row is changed many times, on the page where it is if that has room
+        **options,
     )
 
 
-MINUTES, HOURS, DAYS = _sums("request_minutes"), _sums("request_hours"), _sums("request_days")
+# Each row of a minute is changed many times, on the page where it is if that has room. Others are written once.
+MINUTES = _sums("request_minutes", postgresql_with={"fillfactor": 50})
+HOURS, DAYS = _sums("request_hours"), _sums("request_days")
 """What requests came to, from `at` on, in seconds since 1970. A request is in one row of the kind `all`, in one of
 `subject`, in one of `team` for each team, and in one of `metadata.<key>` for each key that is chosen; `who` is the
 subject, the team, or the value. Empty text: there is none. Times are in microseconds."""

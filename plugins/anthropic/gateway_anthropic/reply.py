@@ -13,6 +13,7 @@ from gateway.translators.chat import Answer, completion
 from gateway.translators.reading import DocumentReading, decoded
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
 from gateway.wire.failure import lenient_json
+from gateway.wire.openai import failure_told
 
 FINISH: Mapping[str, str] = {
     "end_turn": "stop",
@@ -151,4 +152,4 @@ def _not_a_message(body: bytes) -> Refused | BrokeOff:
         said = None
     if isinstance(said, dict) and said.get("error"):
         return error_of(said)
-    return BrokeOff("the provider's answer is not a message of Anthropic's API")
+    return failure_told(body) or BrokeOff("the provider's answer is not a message of Anthropic's API")

@@ -253,6 +253,20 @@ def test_an_error_with_the_status_of_a_reply(streaming, chat, kind, status):
     assert (refused.value.status, refused.value.message, refused.value.code) == (status, "too busy", kind)
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"message":"slow down","status":429}', b'[{"error":{"message":"slow down","code":429}}]']
+)
+def test_an_error_of_who_stands_in_front_of_it(chat, body):
+    """It was no message, and 502."""
+    reading = ToMessages().reading(chat(), Head(200, {}))
+    reading.feed(body)
+
+    with pytest.raises(Refused) as refused:
+        reading.end()
+
+    assert (refused.value.status, refused.value.message) == (429, "slow down")
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b'{"content": 7}', b'{"type":"completion"}'])
 def test_what_is_no_message_is_told(chat, body):
     reading = ToMessages().reading(chat(), Head(200, {}))

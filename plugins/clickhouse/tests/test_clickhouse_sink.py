@@ -84,6 +84,7 @@ async def test_what_failed_on_the_way_is_no_row_twice(server, record):
         ((200, "", "Code: 27. DB::Exception: after the head: my-row"), "ClickHouse answered 200"),
         ((200, "241", ""), "ClickHouse answered 200, code 241: it has no memory left"),
         ((302, "", ""), "ClickHouse answered 302"),
+        ((307, "", ""), "ClickHouse answered 307"),
         ((502, "<script>", "a proxy's"), "ClickHouse answered 502"),
     ],
 )

@@ -11,8 +11,7 @@ import msgspec
 from gateway.errors import BrokeOff, Refused
 from gateway.translators.chat import Answer, completion
 from gateway.translators.reading import DocumentReading, decoded
-from gateway.wire.failure import lenient_json
-from gateway.wire.openai import told
+from gateway.wire.openai import failure_told, told
 from gateway_cohere.usage import TokenUsage
 
 FINISH: Mapping[str, str] = {
@@ -186,10 +185,4 @@ def _read(body: bytes) -> Reply:
 
 
 def _not_a_reply(body: bytes) -> Refused | BrokeOff:
-    try:
-        said = lenient_json(body)
-    except ValueError:
-        said = None
-    if isinstance(said, dict) and isinstance(said.get("message"), str):
-        return told(said, None)
-    return BrokeOff("the provider's answer is not a reply of Cohere's chat")
+    return failure_told(body) or BrokeOff("the provider's answer is not a reply of Cohere's chat")

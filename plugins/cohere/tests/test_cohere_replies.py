@@ -196,6 +196,8 @@ def test_nothing_told_of_usage(read):
     ("body", "kind", "status", "message"),
     [
         (b'{"message":"too busy"}', Refused, 502, "too busy"),
+        (b'{"error":{"message":"too busy","code":429}}', Refused, 429, "too busy"),
+        (b'[{"error":"too busy","status":429}]', Refused, 429, "too busy"),
         (b'{"id":"1","message":"try again","status":503}', Refused, 503, "try again"),
         (msgspec.json.encode(reply("ERROR", content=[])), Refused, 502, "the provider says that the model has failed"),
         (b'{"id":"1"}', BrokeOff, 502, "the provider's answer is not a reply of Cohere's chat"),

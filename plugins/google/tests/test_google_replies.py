@@ -510,13 +510,21 @@ def test_odd_usage_costs_only_itself(translator, chat, head, said, usage):
     assert reading.usage() == usage
 
 
-@pytest.mark.parametrize("said", [{}, {"detail": "the model is loading"}, {"success": False, "result": None}])
-def test_a_document_with_nothing_of_an_answer_is_none(translator, chat, head, said):
+@pytest.mark.parametrize(
+    ("said", "kind", "message"),
+    [
+        ({}, BrokeOff, "none of Google's"),
+        ({"detail": "the model is loading"}, Refused, "the model is loading"),
+        ({"message": "slow down", "status": 429}, Refused, "slow down"),
+        ({"success": False, "result": None}, Refused, "the provider answered with an error"),
+    ],
+)
+def test_a_document_with_nothing_of_an_answer_is_none(translator, chat, head, said, kind, message):
     """It was an empty answer, billed as one of 500 tokens."""
     reading = translator.reading(chat(), head)
     reading.feed(msgspec.json.encode(said))
 
-    with pytest.raises(BrokeOff, match="none of Google's"):
+    with pytest.raises(kind, match=message):
         reading.end()
 
 

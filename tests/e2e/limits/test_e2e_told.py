@@ -134,9 +134,10 @@ async def webhook():
 @pytest.fixture
 async def mailbox():
     """The port of a mail server, and the mails it has taken."""
-    mails = []
+    mails, talks = [], []
 
     async def talk(reader, writer):
+        talks.append(asyncio.current_task())
         writer.write(b"220 ready\r\n")
         while line := await reader.readline():
             command = line.split()[0].upper()
@@ -148,6 +149,7 @@ async def mailbox():
 
     async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1], mails
+        await asyncio.gather(*talks)  # a mail is there before its sender has said goodbye
 
 
 async def test_an_alert_arrives(gateway_with, rules, client_of, provider, reply, webhook, mailbox, until):

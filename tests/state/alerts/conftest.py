@@ -104,7 +104,8 @@ class HttpServer(Server):
 
 
 class SmtpServer(Server):
-    """Takes mails, each a list of recipients and a text. `refused`: command -> what it is answered."""
+    """Takes mails, each a list of recipients and a text. `refused`: command -> what it is answered; a whole line
+    in upper case, as Python writes `RCPT TO:` in lower case before 3.13."""
 
     def __init__(self, *, starttls=None, refused=None):
         super().__init__()
@@ -120,8 +121,8 @@ class SmtpServer(Server):
         while line := (await reader.readline()).decode().rstrip("\r\n"):
             self.commands.append(("open " if is_open else "sealed ") + line)
             command = line.split()[0].upper()
-            if command in self.refused or line in self.refused:
-                writer.write(f"{self.refused.get(line) or self.refused[command]}\r\n".encode())
+            if answer := self.refused.get(line.upper()) or self.refused.get(command):
+                writer.write(f"{answer}\r\n".encode())
             elif command == "EHLO":
                 offers = ["STARTTLS"] if self.starttls and is_open else ["AUTH PLAIN"]
                 writer.write(f"250-fake\r\n250 {offers[0]}\r\n".encode())

@@ -265,7 +265,7 @@ async def test_what_a_mail_server_says_is_not_repeated(
 async def test_one_recipient_who_is_unknown_does_not_keep_it_from_the_others(
     delivery_to, listening, smtp_server, alert_of, capsys
 ):
-    server = await listening(smtp_server(refused={"rcpt TO:<ops@example.com>": "550 unknown"}))
+    server = await listening(smtp_server(refused={"RCPT TO:<OPS@EXAMPLE.COM>": "550 unknown"}))
 
     await delivery_to(mail_to(server)).send(alert_of(), TO_OPS)
 

@@ -8,6 +8,7 @@ from gateway.state.requests.folds import (
     GRACE_S,
     HOUR,
     MINUTE,
+    SIX_HOURS,
     TEN_MINUTES,
     Spans,
     cover,
@@ -44,19 +45,20 @@ def told(pieces):
 
 def test_a_month_is_a_few_spans():
     """Long ones in the middle; what they are too long for, in shorter ones, at last in hours."""
-    gap = DAY_0 + DAY + 6 * HOUR, DAY_0 + 31 * DAY
+    gap = DAY_0 + DAY + 4 * HOUR, DAY_0 + 31 * DAY
     complete = folded(DAY_0, DAY_0 + 40 * DAY)
 
     pieces = cover(gap, FOLDS_OF["full"], BASES, complete)
 
     assert told(pieces) == [
         ("request_days", 1, 30, 31),
+        ("request_folds", 1 / 4, 1.25, 2),
         ("request_folds", 2, 2, 4),
         ("request_folds", 2, 28, 30),
         ("request_folds", 4, 4, 8),
         ("request_folds", 4, 24, 28),
         ("request_folds", 8, 8, 24),
-        ("request_hours", 1 / 24, 1.25, 2),
+        ("request_hours", 1 / 24, 1 + 4 / 24, 1.25),
     ]
 
 
@@ -124,9 +126,11 @@ def test_a_span_is_folded_when_it_is_over_and_so_are_its_halves():
     assert complete.keys - before.keys == {
         ("full", 4 * DAY, DAY_0),
         ("full", 2 * DAY, DAY_0 + 2 * DAY),
+        ("full", SIX_HOURS, DAY_0 + 4 * DAY - SIX_HOURS),
         ("who", 4 * DAY, DAY_0),
         ("who", 2 * DAY, DAY_0 + 2 * DAY),
         ("who", DAY, DAY_0 + 3 * DAY),
+        ("who", SIX_HOURS, DAY_0 + 4 * DAY - SIX_HOURS),
         ("who", HOUR, DAY_0 + 4 * DAY - HOUR),
         (BASE, DAY, DAY_0 + 3 * DAY),
         (BASE, HOUR, DAY_0 + 4 * DAY - HOUR),
@@ -143,4 +147,4 @@ def test_short_spans_are_not_made_of_what_is_long_ago():
         if name == "who":
             first[length_s // HOUR] = max(first.get(length_s // HOUR, 0), (now_s - at) // DAY)
 
-    assert first == {384: 88, 192: 96, 96: 96, 48: 98, 24: 99, 1: 99}
+    assert first == {384: 88, 192: 96, 96: 96, 48: 98, 24: 99, 6: 99, 1: 99}

@@ -278,6 +278,20 @@ async def test_sums_by_group(filled):
     assert rest.requests == 5
 
 
+async def test_of_groups_those_that_cost_most(filled):
+    """With all that is known of them, however their names are made."""
+    store, _ = filled
+
+    found = await sums(store, by=("account", "status"), scales=(LATENCY,), most=2)
+
+    everything = await sums(store, by=("account", "status"), scales=(LATENCY,))
+    assert [(each.group, each.requests, each.cost, sum(each.bins["latency"])) for each in found] == [
+        (("openai-main", "200"), 3, 91, 3),
+        (("azure", "502"), 1, 30, 1),
+    ]
+    assert found == everything[:2]
+
+
 NOT_KEPT = [
     ({"by": ("team", "subject")}, "not kept together"),
     ({"by": ("team",), "subjects": frozenset({ANA})}, "not kept together"),

@@ -61,7 +61,7 @@ async def test_batches_are_posted_and_signed(server):
     assert msgspec.json.decode(body)["records"][0]["request_id"] == "r0"
 
 
-@pytest.mark.parametrize("status", [302, 401, 503])
+@pytest.mark.parametrize("status", [302, 307, 401, 503])
 async def test_who_does_not_take_them_is_asked_again(server, status):
     """By the feed. A redirect is none: what goes along is meant for nobody else."""
     server.status = status

@@ -32,7 +32,7 @@ def value_of(any_value):
 
 
 class Received:
-    """What has arrived. `statuses`: what the next are answered, before all are taken."""
+    """What has arrived. `statuses`: what the next are answered, before all are taken; redirects lead back here."""
 
     def __init__(self):
         self.requests = []
@@ -75,7 +75,7 @@ class Received:
         body = await request.read()
         self.requests.append(request)
         if self.statuses:
-            return web.Response(status=self.statuses.pop(0))
+            return web.Response(status=self.statuses.pop(0), headers={"location": f"{self.url}{request.path}"})
         signal = request.match_info["signal"]
         if request.content_type == "application/json":
             message = ParseDict(with_base64_ids(json.loads(body)), REQUESTS[signal]())

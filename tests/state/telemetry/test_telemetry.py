@@ -167,6 +167,23 @@ async def test_what_is_refused_is_lost_counted_and_told(telemetry_with, receiver
     assert "secret-of-the-tests" not in str((lines, told, counted))
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_redirects_are_not_followed(telemetry_with, receiver, record, status):
+    """What goes along, a key as a rule, is meant for nobody else."""
+    telemetry = telemetry_with(
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="@/v1/traces", OTEL_EXPORTER_OTLP_HEADERS="authorization=secret"
+    )
+    receiver.statuses = [status]
+
+    async with telemetry.running():
+        await telemetry.write([record()])
+        await telemetry.flush()
+        told = telemetry.status
+
+    assert told.problem == f"traces do not arrive: http_{status}"
+    assert [request.headers["authorization"] for request in receiver.requests] == ["secret"]
+
+
 async def test_a_receiver_that_is_not_there(telemetry_with, record):
     """Nobody waits for it, and the gateway ends all the same."""
     telemetry = telemetry_with(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:9/v1/traces")
