@@ -1,6 +1,5 @@
 """What the other APIs have in common when a chat completion comes to them chunk by chunk."""
 
-from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.reading import EventReading
 from gateway.translators.said import Call, Completion, completion_of
@@ -37,7 +36,7 @@ class ChunkReading(EventReading):
             if not self.has_begun:
                 raise
             raise BrokeOff(error.message, code=error.code) from error
-        if chunk.usage is not None and (usage := Usage.from_openai(chunk.usage)) is not None:
+        if (usage := chunk.used) is not None:
             self.told_usage = usage.over(self.told_usage)
         self.tier = chunk.service_tier or self.tier
         return self.chunk(chunk)
@@ -57,21 +56,26 @@ class ChunkReading(EventReading):
 
 
 class CallPlaces:
-    """Which call a piece belongs to. Providers tell by an index, by an id, or by nothing but their order."""
+    """Which call a piece belongs to. Providers tell by an index, by an id, or by nothing but their order; some give the
+    same index to all, which are then told apart by their ids and names."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
         """Of the calls, in their order."""
         self._numbers: dict[int, int] = {}
-        """Index of a call with the provider -> its place among them."""
+        """Index of a call with the provider -> the place among them of the last one that has it."""
 
     def of(self, call: Call) -> int | None:
         """The place of the call of which this is a piece. None: it begins a new one, or, without a name, is nothing
         that could be called."""
+        id_ = str(call.id or "")
+        known = self.ids.index(id_) if id_ in self.ids else None
         if call.index is not None:
-            return self._numbers.get(call.index)
-        if (id_ := str(call.id or "")) in self.ids:
-            return self.ids.index(id_)
+            place = self._numbers.get(call.index)
+            begins = bool(id_ and call.function.name)
+            return known if place is not None and begins and self.ids[place] != id_ else place
+        if known is not None:
+            return known
         return None if call.function.name or not self.ids else len(self.ids) - 1
 
     def add(self, call: Call, id_: str) -> int:

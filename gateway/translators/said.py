@@ -1,7 +1,8 @@
 """What a chat completion says, whole or in chunks, in the variants of those who speak OpenAI's API.
 
 Source: platform.openai.com/docs/api-reference/chat/object and /streaming; `reasoning_content` of DeepSeek, vLLM and the
-hub, `reasoning` of OpenRouter and newer vLLM, lists of parts of Mistral, `stop_reason` of vLLM; read 2026-11.
+hub, `reasoning` of OpenRouter and newer vLLM, lists of parts of Mistral, `stop_reason` of vLLM, `usage` of Moonshot in
+a choice and of Groq in `x_groq`, finish reasons in the API references of Mistral, Zhipu and DeepSeek; read 2026-11.
 """
 
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from typing import Any
 
 import msgspec
 
+from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.chat import FunctionCall
+from gateway.translators.mended import mended
 from gateway.wire.failure import lenient_json
-from gateway.wire.openai import failure_told, told
+from gateway.wire.openai import FAILED, failure_told, told
 
 
 class Call(msgspec.Struct):
@@ -41,9 +44,17 @@ class Said(msgspec.Struct):
     reasoning: str | None = None
     thinking_blocks: list[dict[str, Any]] | None = None
     tool_calls: list[Call] | None = None
+    function_call: FunctionCall | None = None
+    """The one call, or a piece of it, of servers that know no other."""
     refusal: str | None = None
     annotations: list[dict[str, Any]] | None = None
     images: list[Any] | None = None
+
+    @property
+    def calls(self) -> list[Call]:
+        if self.tool_calls or self.function_call is None:
+            return self.tool_calls or []
+        return [Call(index=0, function=self.function_call)]
 
     @property
     def thought(self) -> str:
@@ -64,29 +75,59 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
     stop_reason: Any = None
     """vLLM's: the text that stopped it."""
+    usage: Any = None
+
+    @property
+    def reason(self) -> str | None:
+        """The finish reason, as OpenAI calls it, if that has a name for it; None: it has not ended.
+
+        Raises BrokeOff: it was an error.
+        """
+        if not self.finish_reason:
+            return None
+        said = self.finish_reason.lower()
+        if said in FAILED:
+            raise BrokeOff("the provider ended its answer with an error")
+        return _REASONS.get(said, said)
 
 
 class Completion(msgspec.Struct):
     id: str | int | None = None
     choices: list[Choice] | None = None
     usage: Any = None
+    x_groq: Any = None
     error: Any = None
     service_tier: str | None = None
 
+    @property
+    def used(self) -> Usage | None:
+        if self.usage is not None and (usage := Usage.from_openai(self.usage)) is not None:
+            return usage
+        for choice in self.choices or ():
+            if choice.usage is not None and (usage := Usage.from_openai(choice.usage)) is not None:
+                return usage
+        return Usage.from_openai(self.x_groq.get("usage")) if isinstance(self.x_groq, dict) else None
+
 
 _completion = msgspec.json.Decoder(Completion)
+_REASONS = {
+    **dict.fromkeys(("end_turn", "eos", "eos_token", "stop_sequence", "complete", "completed", "finished"), "stop"),
+    **dict.fromkeys(("max_tokens", "max_output_tokens", "max_length", "model_length"), "length"),
+    **dict.fromkeys(("tool_use", "tool_call"), "tool_calls"),
+    **dict.fromkeys(("safety", "sensitive", "content_filtered", "refusal", "recitation"), "content_filter"),
+}
 
 
 def completion_of(data: bytes) -> Completion:
     """A completion, or a chunk of one. Raises UpstreamError: it is an error, or none of both."""
     try:
         said = _completion.decode(data)
-    except msgspec.ValidationError as error:
-        raise _trouble(data) from error
     except (msgspec.DecodeError, RecursionError) as error:
         try:
-            said = _completion.decode(msgspec.json.encode(lenient_json(data)))
-        except (ValueError, RecursionError):
+            said = msgspec.convert(mended(lenient_json(data)), Completion)
+        except (ValueError, msgspec.ValidationError):
+            raise _trouble(data) from error
+        if said.choices is None and said.usage is None and not said.error:
             raise _trouble(data) from error
     if said.error:
         raise failure_told(data) or told({"error": said.error}, None)
@@ -106,7 +147,7 @@ def picture_of(image: Any) -> str:
 def _texts_in(content: Any, kind: str) -> Iterator[str]:
     for part in content if isinstance(content, list) else ():
         match part:
-            case {"type": "text", "text": str(text)} if kind == "text":
+            case str(text) | {"type": "text" | "output_text", "text": str(text)} if kind == "text":
                 yield text
             case {"type": "thinking", "thinking": thinking} if kind == "thinking":
                 if isinstance(thinking, str):

@@ -60,6 +60,8 @@ _ENVELOPE = frozenset(
 """Fields of an event that say nothing by themselves."""
 _ANSWERS = frozenset({"id", "created", "choices", "usage"})
 """An event that has none of them is no part of an answer."""
+FAILED = frozenset({"error", "network_error", "insufficient_system_resource"})
+"""Finish reasons that say that the provider has failed: of OpenRouter, Zhipu and DeepSeek."""
 _NOTHING = (b"", b"null", b"[]")
 _NOT_JSON = "the provider's answer is not a JSON object"
 _NO_MESSAGE = "the provider answered with an error"
@@ -558,7 +560,7 @@ def error_in_event(event: bytes) -> UpstreamError | None:
         return BrokeOff(told({"error": value["error"]}, None).message)
     choices = value.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and (choice.get("error") or str(choice.get("finish_reason")).lower() == "error"):
+        if isinstance(choice, dict) and (choice.get("error") or str(choice.get("finish_reason")).lower() in FAILED):
             message = failure_as({"error": redacted(choice.get("error"))}).message
             return BrokeOff(message or "the provider ended its answer with an error")
     return None

@@ -14,6 +14,7 @@ from gateway.errors import BadRequest, BrokeOff
 from gateway.translators.chat import FunctionCall
 from gateway.translators.chat.media import data_uri
 from gateway.translators.gemini.sealed import MOST_CHARS, Kept, sealed
+from gateway.translators.said import Choice
 
 FINISHES: Mapping[str, str] = {
     "stop": "STOP",
@@ -111,12 +112,9 @@ def call_part(id_: str, function: FunctionCall, thoughts: Thoughts, extra: dict[
     return {"functionCall": {"id": id_, "name": function.name, "args": arguments}, **thoughts.of_call(extra)}
 
 
-def finish_of(reason: str | None) -> str:
+def finish_of(choice: Choice) -> str:
     """Raises BrokeOff: it was an error."""
-    said = (reason or "stop").lower()
-    if said == "error":
-        raise BrokeOff("the provider ended its answer with an error")
-    return FINISHES.get(said, "OTHER")
+    return FINISHES.get(choice.reason or "stop", "OTHER")
 
 
 def pictures_of(images: Iterable[Any]) -> list[Part]:

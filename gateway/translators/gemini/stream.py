@@ -93,7 +93,7 @@ class StreamedReply(ChunkReading):
         said = choice.delta or choice.message
         parts = self._parts(said, candidate) if said is not None else []
         if choice.finish_reason:
-            candidate.finish = finish_of(choice.finish_reason)
+            candidate.finish = finish_of(choice)
             self.has_begun = True
         if not parts:
             return b""
@@ -118,7 +118,7 @@ class StreamedReply(ChunkReading):
             parts += pictures_of(said.images)
         if said.annotations:
             candidate.annotations += said.annotations
-        for call in said.tool_calls or ():
+        for call in said.calls:
             self._call(call, candidate)
         return parts
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff
 from gateway.translators.gemini.reply import (
     MALFORMED,
@@ -37,7 +36,7 @@ class ReplyReading(DocumentReading):
         said = completion_of(body)
         if not said.choices or said.choices[0].message is None:
             raise BrokeOff("the provider's answer has no message in it")
-        self.told_usage = Usage.from_openai(said.usage)
+        self.told_usage = said.used
         self._tier = said.service_tier
         reply = {
             "candidates": [_candidate(choice, self._shown) for choice in said.choices],
@@ -52,7 +51,7 @@ class ReplyReading(DocumentReading):
 
 def _candidate(choice: Choice, shown: Shown) -> dict[str, Any]:
     said = choice.message or Said()
-    finish = "SAFETY" if said.refusal else finish_of(choice.finish_reason)
+    finish = "SAFETY" if said.refusal else finish_of(choice)
     thoughts = Thoughts()
     parts: list[Part] = []
     thought = thoughts.text(said.thought) if said.thought else ""
@@ -62,7 +61,7 @@ def _candidate(choice: Choice, shown: Shown) -> dict[str, Any]:
     if text := said.text + (said.refusal or ""):
         parts.append({"text": text, **thoughts.of_text()})
     parts += pictures_of(said.images or ())
-    for call in said.tool_calls or ():
+    for call in said.calls:
         id_ = str(call.id or f"call_{shown.new_id()}")
         part = call_part(id_, call.function, thoughts, call.extra_content)
         if part is not None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff
 from gateway.translators.messages.sealed import UNSIGNED, sealed
 from gateway.translators.messages.words import citation_of, stop_of, usage_fields
@@ -35,9 +34,9 @@ class ReplyReading(DocumentReading):
         said = completion_of(body)
         if not said.choices or (message := said.choices[0].message) is None:
             raise BrokeOff("the provider's answer has no message in it")
-        self.told_usage = Usage.from_openai(said.usage)
+        self.told_usage = said.used
         self._tier = said.service_tier
-        stop, stop_sequence = stop_of(said.choices[0], has_calls=bool(message.tool_calls))
+        stop, stop_sequence = stop_of(said.choices[0], has_calls=bool(message.calls))
         reply = {
             "id": message_id(self._new_id),
             "type": "message",
@@ -72,7 +71,7 @@ def _blocks(message: Said, new_id: Callable[[], str], *, shows_thinking: bool) -
         block: dict[str, Any] = {"type": "text", "text": text}
         found = [citation for each in message.annotations or () if (citation := citation_of(each)) is not None]
         blocks.append({**block, "citations": found} if found else block)
-    for call in message.tool_calls or ():
+    for call in message.calls:
         id_ = str(call.id or f"call_{new_id()}")
         if call.extra_content is not None:
             blocks.append({"type": "redacted_thinking", "data": sealed(id_, call.extra_content)})

@@ -70,7 +70,7 @@ class StreamedReply(ChunkReading):
         if text:
             out.append(self._events.text(text))
         out += map(self._events.citation, filter(None, map(citation_of, said.annotations or ())))
-        out += map(self._call, said.tool_calls or ())
+        out += map(self._call, said.calls)
         if out:
             self.has_begun = True
         return b"".join(out)

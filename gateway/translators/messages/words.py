@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.contract.usage import Usage
-from gateway.errors import BrokeOff
 from gateway.translators.said import Choice
 
 STOPS: Mapping[str, str] = {
@@ -21,9 +20,7 @@ _PLACES = ("start_index", "end_index")
 
 def stop_of(choice: Choice, *, has_calls: bool) -> tuple[str, str | None]:
     """Stop reason, and the text that stopped it, where the provider tells. Raises BrokeOff: it was an error."""
-    reason = (choice.finish_reason or "stop").lower()
-    if reason == "error":
-        raise BrokeOff("the provider ended its answer with an error")
+    reason = choice.reason or "stop"
     if reason == "stop" and isinstance(choice.stop_reason, str):
         return "stop_sequence", choice.stop_reason
     stop = STOPS.get(reason, "end_turn")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.contract.usage import Usage
-from gateway.errors import BrokeOff, GatewayError
+from gateway.errors import GatewayError
 from gateway.translators.chunked import CallPlaces
 from gateway.translators.responses.events import ResponseEvents
 from gateway.translators.responses.sealed import seal
@@ -40,10 +40,7 @@ class Narrator:
     def choice(self, choice: Choice) -> bytes:
         said = choice.delta or choice.message
         out = self._said(said) if said is not None else b""
-        if choice.finish_reason:
-            self.finish_reason = choice.finish_reason.lower()
-            if self.finish_reason == "error":
-                raise BrokeOff("the provider ended its answer with an error")
+        self.finish_reason = choice.reason or self.finish_reason
         return out
 
     def end(self, usage: Usage | None, tier: str | None, at: int) -> bytes:
@@ -68,7 +65,7 @@ class Narrator:
             out += (self._sealed(), self.events.refusal(said.refusal))
         out += map(self._picture, said.images or ())
         out += (self.events.annotation(found) for each in said.annotations or () if (found := _annotation(each)))
-        out += map(self._call, said.tool_calls or ())
+        out += map(self._call, said.calls)
         return b"".join(out)
 
     def _block(self, block: dict[str, Any]) -> bytes:

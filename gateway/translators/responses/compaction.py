@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from gateway.contract import Call, Head, JsonBody, Reading
-from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff
 from gateway.translators.chat import ChatRequest
 from gateway.translators.messages.extent import Extent
@@ -90,7 +89,7 @@ class SummaryReading(DocumentReading):
         text = message.text if message is not None else None
         if not text:
             raise BrokeOff("the provider's answer has no summary in it")
-        self.told_usage = Usage.from_openai(said.usage)
+        self.told_usage = said.used
         item = {"type": "compaction", "id": f"cmp_gw{self._hexadecimal}_0", "encrypted_content": closed(text)}
         return _encode(
             {

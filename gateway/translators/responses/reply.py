@@ -3,7 +3,6 @@
 import msgspec
 
 from gateway.contract import Call
-from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff
 from gateway.translators.reading import DocumentReading
 from gateway.translators.responses.chunks import Narrator
@@ -31,7 +30,7 @@ class ReplyReading(DocumentReading):
         said = completion_of(body)
         if not said.choices or said.choices[0].message is None:
             raise BrokeOff("the provider's answer has no message in it")
-        self.told_usage = Usage.from_openai(said.usage)
+        self.told_usage = said.used
         self._tier = said.service_tier
         self._narrator.choice(said.choices[0])
         self._narrator.end(self.told_usage, self._tier, self._at)

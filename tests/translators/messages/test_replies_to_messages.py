@@ -185,7 +185,7 @@ def test_messages_have_an_id_of_their_own(answered, id_):
         ({"error": {"message": "no", "code": 429}}, Refused, "no"),
         ({"object": "error", "message": "no", "code": 400}, Refused, "no"),
         ({"choices": []}, BrokeOff, "no message"),
-        ({"choices": [{"message": {"content": 5}}]}, BrokeOff, "not a chat completion"),
+        ({"choices": 5}, BrokeOff, "not a chat completion"),
         ({"choices": [{"message": {"content": ""}, "finish_reason": "error"}]}, BrokeOff, "with an error"),
         ([], BrokeOff, "not a chat completion"),
     ],
