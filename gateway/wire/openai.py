@@ -49,7 +49,7 @@ _CONTENT = re.compile(rb'"(?:content|text|reasoning_content|arguments)"\s*:\s*"[
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[{}\[\]]', re.DOTALL)
 _NAMED = re.compile(rb"\s*:\s*")
 _SERVICE_TIER = re.compile(rb'"service_tier"\s*:\s*"(\w+)"')
-_ERROR = re.compile(rb'"error"(?!\s*+:\s*+null)|event: ?error')
+_ERROR = re.compile(rb'"(?:network_)?error"(?!\s*+:\s*+null)|"insufficient_system_resource"|event: ?error')
 _ERROR_EVENT = re.compile(rb"(?:\A|[\r\n])event:[ ]*+error[ ]*+[\r\n]", re.IGNORECASE)
 _BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 LONGEST_BLANK = 3
@@ -222,7 +222,8 @@ class StreamReading(Tail):
         tail = self._tail()
         end = tail if len(tail) <= MAX_TORN + LONGEST_TAIL else tail[-LOOKED_AT:]
         # To search backwards takes a third of the time.
-        if self._error is not None or end.rfind(b"error") < 0 or not _ERROR.search(end):
+        has_word = end.rfind(b"error") >= 0 or end.rfind(b"system_resource") >= 0
+        if self._error is not None or not has_word or not _ERROR.search(end):
             return
         for event in sse.EventSplitter().feed(tail):
             if self._error is None and _ERROR.search(event):

@@ -141,11 +141,20 @@ async def test_an_error_behind_content_is_an_error_in_the_log(ended, ask):
             b'data: {"choices":[{"delta":{},"finish_reason":"error"}]}\n\n',
             "the provider ended its answer with an error",
         ),
+        (
+            b'data: {"choices":[{"delta":{},"finish_reason":"network_error"}]}\n\n',
+            "the provider ended its answer with an error",
+        ),
+        (
+            b'data: {"choices":[{"delta":{},"finish_reason":"insufficient_system_resource"}]}\n\n',
+            "the provider ended its answer with an error",
+        ),
         (b'data: {"choices":[],"usage":{"prompt_tokens":7},"error":{"message":"overloaded"}}\n\n', "overloaded"),
         (b'data: {"error":{"message":"overloaded"},"padding":"' + 20_000 * b"x" + b'"}\n\n', "overloaded"),
     ],
     ids=[
-        "text", "event name", "CR LF", "several lines", "finish reason", "finish reason alone", "with usage", "long",
+        "text", "event name", "CR LF", "several lines", "finish reason", "finish reason alone", "Zhipu", "DeepSeek",
+        "with usage", "long",
     ],
 )  # fmt: skip
 async def test_errors_behind_content_in_any_shape(ended, event, message):

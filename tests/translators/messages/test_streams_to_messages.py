@@ -245,6 +245,25 @@ def test_calls_without_an_index(streamed):
     assert events[-2]["delta"]["stop_reason"] == "tool_use"
 
 
+def test_calls_that_share_an_index(streamed):
+    """As some servers send several: the second was lost in the arguments of the first. Pieces without an id go on with
+    the one that came last, and an id that is told again begins nothing."""
+    deltas = [
+        begun(0, "call_1", "f", '{"n":'),
+        call(0, "1}"),
+        begun(0, "call_2", "g", '{"n":'),
+        begun(0, "call_2", "g", "2"),
+        call(0, "}"),
+    ]
+
+    events = streamed(*map(chunk, deltas), chunk(finish="tool_calls"))
+
+    assert [(block["id"], block["name"], block["json"]) for block in blocks_of(events)] == [
+        ("call_1", "f", '{"n":1}'),
+        ("call_2", "g", '{"n":2}'),
+    ]
+
+
 def test_what_a_vendor_wants_back_with_a_call(streamed):
     extra = {"google": {"thought_signature": "c2ln"}}
     delta = begun(0, "call_1", "f", "{}")
