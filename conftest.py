@@ -1,10 +1,17 @@
-"""For all tests: each plugin of this tree is there as if it were installed, whether it is or not."""
+"""For all tests: each plugin of this tree is there as if it were installed, whether it is or not.
+
+And no property has to be shown within some time: machines are slow now and then."""
 
 import atexit
 import sys
 from configparser import ConfigParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 PLUGINS = [path.parent for path in sorted((Path(__file__).parent / "plugins").glob("*/setup.cfg"))]
 _announced = TemporaryDirectory(prefix="plugins-")

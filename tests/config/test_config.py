@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.config.compile.snapshot import compile_snapshot
@@ -446,7 +446,6 @@ def may(manifests, person, account, model):
     return may_use_account and not names.isdisjoint(listed)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tenants())
 def test_any_tenant_may_use_exactly_what_it_was_granted(manifests):
     """`names` lists, and `find` gives, what the manifests say, for everybody."""

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.price import AMOUNTS, LINE_MAX, Bill, BillLine, Price, Rate, Tariff
@@ -261,7 +261,6 @@ rates = st.builds(Rate, nano=st.integers(0, 10**12), per=st.sampled_from([1, 60,
 classes = st.dictionaries(st.sampled_from([*AMOUNTS, "requests"]), rates)
 
 
-@settings(deadline=None)
 @given(usages, classes, classes, st.floats(0, 100), st.integers(0, 2 * NOON_S))
 def test_lines_sum_up_to_what_an_estimate_says_and_nothing_is_negative(usage, low, high, discount, at_s):
     """Negative costs of streams were seen in another gateway; an estimate that differs from the bill is a leak."""

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.usage import AMOUNTS, OpenAIDetails, OpenAIUsage, Usage, count_of
@@ -176,7 +176,6 @@ reports = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(reports)
 def test_adds_up_to_the_totals_and_is_never_negative(reported):
     """Cached tokens were billed twice by other gateways five times in two years."""

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.rules.access.roles import ROLES
@@ -311,7 +311,7 @@ def start(tmp_path_factory, migrated_file, api_on, environ_for):
     return database
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 @given(sequence=sequences)
 def test_they_hold_no_more_than_they_had_together(start, api_on, environ_for, sequence):
     """LiteLLM #7336, #8029, #8031 and CVE-2026-47101 are all of this kind."""

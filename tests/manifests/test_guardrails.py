@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ConfigError
@@ -300,7 +300,6 @@ JUNK = st.recursive(
 FIELDS = st.sampled_from(["integrations", "rules", "name", "collaborators", "ownedBy", "x"])
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(TYPES), st.dictionaries(FIELDS, JUNK))
 def test_junk_is_a_fault(kind, fields):
     """Anybody who may apply manifests may send anything; nothing but a ConfigError may come of it."""

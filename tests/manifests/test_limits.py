@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.limits import WhenLost
@@ -469,7 +469,6 @@ FIELDS = st.sampled_from(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(TYPES), st.dictionaries(FIELDS, JUNK))
 def test_junk_is_a_fault(kind, fields):
     """Anybody who may apply manifests may send anything; nothing but a ConfigError may come of it."""

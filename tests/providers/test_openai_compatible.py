@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract import Call, Endpoint, Head, JsonBody, Request, Target
@@ -68,7 +68,6 @@ value = st.recursive(scalar, container, max_leaves=8)
 names = st.sampled_from(["messages", "temperature", "tools", "metadata", "x-unknown", "top_k", "logit_bias", "name"])
 
 
-@settings(deadline=None)
 @given(st.dictionaries(names, value, max_size=6), st.booleans())
 def test_every_other_field_is_sent_as_the_client_wrote_it(others, stream):
     """Numbers, escapes and spaces survive: a prompt cache, a signature or an id beyond 2**53 depends on them."""

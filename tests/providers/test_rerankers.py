@@ -252,7 +252,7 @@ anything = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(anything, st.sampled_from([ToTei(), ToNemo()]))
 def test_any_answer_is_read_or_an_error_of_the_providers(said, translator):
     reading = translator.reading(call_of(), Head(200, {"x-compute-tokens": "x"}))

@@ -108,7 +108,7 @@ cuts = st.lists(st.integers(0, 10_000), max_size=12)
 
 
 @pytest.mark.parametrize("write", TEXTS.values(), ids=TEXTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(in_events=cuts, in_chunks=cuts)
 def test_nothing_of_a_secret_leaks_however_it_is_split(write, in_events, in_chunks):
     """Over events, and over chunks that end in the middle of one."""
@@ -124,7 +124,7 @@ def test_nothing_of_a_secret_leaks_however_it_is_split(write, in_events, in_chun
 
 
 @pytest.mark.parametrize("write", TOOLS.values(), ids=TOOLS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(in_events=cuts, in_chunks=cuts, is_ascii=st.booleans())
 def test_arguments_of_tools_are_read_as_the_json_that_they_are(write, in_events, in_chunks, is_ascii):
     """Escapes included: `\\u0041KIA...` is a key as well. They go out when they are whole."""
@@ -138,7 +138,7 @@ def test_arguments_of_tools_are_read_as_the_json_that_they_are(write, in_events,
     assert json.loads(out) == {"key": "[REDACTED]", "list": ["é", "a\n[EMAIL]"], "card": "[CREDITCARDNUMBER]"}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(words=st.lists(st.text(max_size=12), max_size=20), in_chunks=cuts, write=st.sampled_from([*TEXTS.values()]))
 def test_what_is_not_changed_is_the_same_to_the_byte(words, in_chunks, write):
     stream = b": comment\n\n" + b"".join(map(write, words)) + b"data: [DONE]\n\n"

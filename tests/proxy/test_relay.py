@@ -134,7 +134,7 @@ async def test_sends_the_headers_that_keep_proxies_from_buffering(app_with, auth
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=["lf", "crlf", "no-space", "event-and-id"])
 @given(data=st.data())
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_every_chunking_comes_out_the_same(scripted, scripted_app, auth, recorded, data):
     """A provider's chunks end where the network wants: inside a character, a line end, or a field name."""
     cuts = data.draw(st.lists(st.integers(0, len(recorded)), max_size=12))

@@ -1,7 +1,7 @@
 """Secrets as they are kept, and as they are shown."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.secrecy.sealing import PREFIX, Seal, mask
@@ -30,7 +30,6 @@ def test_data_that_was_closed_can_be_opened_by_the_same_pepper_only():
             seal.open_data(data)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_can_be_opened_again(text):
     assert SEAL.open(SEAL.close(text)) == text

@@ -1,7 +1,7 @@
 """Event streams, cut into events and looked into."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire.sse import EventSplitter, data_of, ends_event
@@ -45,7 +45,6 @@ def test_finds_the_same_data_in_chunks_of_one_byte(stream):
     assert data_in(bytes([byte]) for byte in stream) == data_in([stream])
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"data: x", b": c", b"y"]), max_size=20), st.data())
 def test_gives_back_every_byte_of_any_stream(parts, data):
     stream = b"".join(parts)

@@ -684,7 +684,7 @@ conversations = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(messages=conversations, model=st.sampled_from(["claude-opus-5-5", "claude-sonnet-4-5"]))
 def test_any_conversation_is_one_that_the_api_takes(sent, messages, model):
     """Turns alternate, none is empty, results come first; or it is refused here, with a reason."""

@@ -178,7 +178,7 @@ blocks = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(content=st.lists(blocks, max_size=6), cut=st.integers(0, 4000), pings=st.booleans())
 def test_a_stream_says_what_the_whole_reply_says(streaming, events, read, content, cut, pings):
     """And so whatever the blocks are, and in whatever pieces they come."""

@@ -171,7 +171,7 @@ blocks = st.one_of(
 calls = st.lists(st.dictionaries(st.text(max_size=3), st.integers(), max_size=3), max_size=3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(blocks, max_size=4), calls, st.integers(1, 50))
 def test_nothing_is_lost(streaming, events, said, arguments, size):
     """Whatever it says, in whatever pieces: indexes rise, and each text is there, once."""

@@ -540,7 +540,7 @@ def changed(manifests, change, is_deletion):
     return after, made
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     st.lists(some_manifest, max_size=9).map(by_name),
     st.lists(some_manifest, min_size=1, max_size=3),
@@ -570,7 +570,7 @@ def test_whatever_anybody_gains_the_giver_held(compiled, manifests, changes, is_
         manifests = after
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.lists(some_manifest, max_size=9).map(by_name), some_manifest, st.booleans(), st.sampled_from(SUBJECTS[:3])
 )  # fmt: skip
@@ -592,7 +592,7 @@ def test_what_is_refused_is_a_gain_that_the_giver_lacks(compiled, manifests, cha
             )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.lists(some_manifest, max_size=6).map(by_name),
     st.lists(st.lists(st.tuples(some_role, some_resource), min_size=1, max_size=2), min_size=1, max_size=4),
@@ -618,7 +618,7 @@ def test_a_child_never_holds_more_than_its_parent(compiled, manifests, children,
         access = after
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(some_manifest, max_size=9).map(by_name), some_subject, st.sampled_from(SUBJECTS[:3]))
 def test_a_token_never_holds_more_than_who_makes_it(compiled, manifests, subject, giver):
     access = compiled(*manifests.values())[0]

@@ -572,7 +572,7 @@ def simple_second_generation(limits, caller, models, metadata):
             yield f"l{number}", text, Mode(limit["mode"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(RULE, max_size=4), st.lists(LIMIT, max_size=3), WHO, MODEL, METADATA)
 def test_as_the_simple_model_has_it(policies_of, these, limits, caller, model, metadata):
     """Both generations, for a model that was named directly."""
@@ -588,7 +588,7 @@ def test_as_the_simple_model_has_it(policies_of, these, limits, caller, model, m
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(RULE, max_size=4), st.lists(LIMIT, max_size=3), WHO, MODEL, METADATA)
 def test_as_the_simple_model_has_it_for_a_model_that_leads_to_others(
     policies_of, these, limits, caller, target, metadata

@@ -199,7 +199,6 @@ def test_all_histories_end_as_the_model_says(kind, request):
         settings=settings(
             max_examples=100 if kind == "memory" else 30,
             stateful_step_count=40,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -73,7 +73,7 @@ def say(chunks, heard, step, choice, text):
     return getattr(chunks, step)(text, choice)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps)
 def test_a_stream_keeps_its_order_whatever_is_said(said):
     """LL#13373, LL#24176, agentgateway#1455: starts and ends that were no pairs, indexes that jumped, and two ends."""
@@ -106,7 +106,7 @@ calls = st.lists(st.tuples(st.text(min_size=1, max_size=5), arguments, signature
 blocks = st.lists(st.tuples(texts, texts), max_size=3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(texts, texts, blocks, calls)
 def test_an_answer_comes_back_as_it_was(chat, text, reasoning, thought, called):
     """LL#16893, LL#25322: signatures were lost, and the vendor refused the next turn; LL#18201: so were calls beside

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract import Call, Head, JsonBody, Request
@@ -348,7 +348,6 @@ DELTAS = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(deltas=st.lists(DELTAS, max_size=8), finish=st.sampled_from(["stop", "length", "tool_calls", None]))
 def test_whatever_comes_keeps_to_the_grammar(deltas, finish):
     """LL#29254, LL#25848, agentgateway#1455: also what no provider should send. Codex drops a stream out of order."""
