@@ -1,6 +1,5 @@
 """Ledger, counters and alerts, as they run in a gateway with a database."""
 
-import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -87,7 +86,9 @@ async def test_a_budget_survives_a_restart(started, auth):
     assert len(upstream.requests) == 5
 
 
-async def test_alerts_are_sent_once_for_a_threshold(started, auth, until):
+@pytest.fixture
+async def webhook(tcp_server):
+    """The port it listens at, and what it was told."""
     heard = []
 
     async def hear(reader, writer):
@@ -95,10 +96,13 @@ async def test_alerts_are_sent_once_for_a_threshold(started, auth, until):
         length = int(next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))[15:])
         heard.append(json.loads(await reader.readexactly(length)))
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
-        writer.close()
 
-    server = await asyncio.start_server(hear, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    async with tcp_server(hear) as port:
+        yield port, heard
+
+
+async def test_alerts_are_sent_once_for_a_threshold(started, auth, until, webhook):
+    port, heard = webhook
     channel = {
         "type": "provider-account/webhook",
         "name": "ops",
@@ -122,7 +126,6 @@ async def test_alerts_are_sent_once_for_a_threshold(started, auth, until):
     await until(lambda: app.admission.ledger.waiting == 0)
     await outbox.send_due()
     await app.close()
-    server.close()
 
     assert [(told["budget"], told["threshold"]) for told in heard] == [("b", 50), ("b", 100)]
 

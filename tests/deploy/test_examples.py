@@ -73,7 +73,7 @@ async def test_a_rolling_upgrade_lets_nobody_down(release, values):
     """Each pod is replaced as the Deployment says: the new one is ready before the old one is told to stop."""
     example = values("replicas")
     account, _, _ = example["config"]["gateway.yaml"].partition("---\n")
-    start = release({**example, "config": {"gateway.yaml": account}})
+    start = release({**example, "config": {"gateway.yaml": account}, "lingerSeconds": 1})
     serving = [ready(pod) for pod in [start() for _ in range(3)]]
     asked = []
     is_over = asyncio.Event()

@@ -253,7 +253,7 @@ def test_its_health_check_asks_the_gateway(stages, cluster, render):
     """By no proxy that the environment may name; and it fails when nobody is there."""
     [check] = of(stages["gateway"], "HEALTHCHECK")
     word, code, script = json.loads(check.partition(" CMD ")[2])
-    spec = render({})["Deployment", "llm-llm-asgi-gateway"]["spec"]["template"]["spec"]
+    spec = render({"lingerSeconds": 0})["Deployment", "llm-llm-asgi-gateway"]["spec"]["template"]["spec"]
     pod = cluster().start(spec, spec["containers"][0])
     pod.wait_until(pod.is_ready)
 

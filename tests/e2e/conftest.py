@@ -443,6 +443,12 @@ class ProviderConnection(asyncio.Protocol):
         self.transport.abort()
 
 
+async def turns():
+    """As many of the loop as a connection needs to come to be, or to end."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 class Provider:
     """Plays a script for each model.
 
@@ -473,9 +479,10 @@ class Provider:
     async def end(self):
         for server in self._servers:
             server.close()
+        await turns()  # who was accepted just now is connected
         for connection in self.connections:
             connection.end()
-        await asyncio.sleep(0)  # connections end a turn of the loop after they were closed
+        await turns()
 
     async def asked(self, count=1):
         """The latest request, once there have been so many."""

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -41,13 +40,7 @@ class Tap:
                 sent = rest[size:]
         return found
 
-    @asynccontextmanager
-    async def listening(self):
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        async with server:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-    async def _connected(self, reader, writer):
+    async def talk(self, reader, writer):
         sent = bytearray()
         self._sent.append(sent)
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._gateway.port)
@@ -208,7 +201,7 @@ def tool_use(id_, name, arguments):
 
 
 async def test_a_session_on_anthropics_own_api_is_passed_on_to_the_byte(
-    claude, anthropic_gateway, provider, say, tmp_path
+    claude, anthropic_gateway, provider, tcp_server, say, tmp_path
 ):
     """All but the name of the model: prompt caches hit, and signatures of thoughts stay what they were."""
     notes = tmp_path / "work" / "notes.txt"
@@ -222,8 +215,8 @@ async def test_a_session_on_anthropics_own_api_is_passed_on_to_the_byte(
     )
     tap = Tap(anthropic_gateway)
 
-    async with tap.listening() as url:
-        code, told = await claude(url, "claude/sonnet", ASKED)
+    async with tcp_server(tap.talk) as port:
+        code, told = await claude(f"http://127.0.0.1:{port}", "claude/sonnet", ASKED)
 
     assert (code, notes.read_text()) == (0, "hello gateway\n"), told
     assert (told[-1]["subtype"], told[-1]["result"]) == ("success", "I changed the notes.")

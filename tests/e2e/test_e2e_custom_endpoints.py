@@ -1,7 +1,6 @@
 """Any HTTP API behind each of the servers: uploads and streams pass while they come."""
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -19,16 +18,8 @@ class Provider:
         self.reads = asyncio.Event()
         self.reads.set()
         self.head = b""
-        self.tasks = set()
 
-    async def __call__(self, reader, writer):
-        self.tasks.add(asyncio.current_task())
-        try:
-            await self.serve(reader, writer)
-        finally:
-            writer.transport.abort()
-
-    async def serve(self, reader, writer):
+    async def talk(self, reader, writer):
         self.head = await reader.readuntil(b"\r\n\r\n")
         await self.reads.wait()
         if b"transfer-encoding: chunked" in self.head:
@@ -37,24 +28,12 @@ class Provider:
         while (piece := await self.answer.get()) is not None:
             writer.write(piece)
             await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-    @asynccontextmanager
-    async def listen(self, sock):
-        server = await asyncio.start_server(self, sock=sock, limit=2**20)
-        try:
-            yield self
-        finally:
-            server.close()
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
 @pytest.fixture
-async def anything(speaker_socket):
-    async with Provider().listen(speaker_socket.dup()) as provider:
+async def anything(speaker_socket, tcp_server):
+    provider = Provider()
+    async with tcp_server(provider.talk, sock=speaker_socket.dup(), limit=2**20):
         yield provider
 
 

@@ -568,27 +568,18 @@ ERROR_HEAD = b"HTTP/1.1 500 Oops\r\ncontent-type: application/json\r\ntransfer-e
 
 
 @pytest.fixture
-async def trickling_url():
+async def trickling_url(tcp_server):
     """Refuses everybody, and says why a byte at a time, without end."""
 
-    refusing = []
-
     async def refuse(reader, writer):
-        refusing.append(asyncio.current_task())
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(ERROR_HEAD)
-            while not writer.is_closing():
-                writer.write(b"1\r\n \r\n")
-                await asyncio.sleep(0.02)
-        finally:
-            writer.transport.abort()
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ERROR_HEAD)
+        while not writer.is_closing():
+            writer.write(b"1\r\n \r\n")
+            await asyncio.sleep(0.02)
 
-    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
-        yield url_of(server.sockets[0])
-        for task in refusing:
-            task.cancel()
-        await asyncio.gather(*refusing, return_exceptions=True)
+    async with tcp_server(refuse) as port:
+        yield f"http://127.0.0.1:{port}/v1"
 
 
 async def test_an_error_that_trickles_in_does_not_delay_the_next_target(

@@ -245,15 +245,14 @@ async def test_a_certificate_that_is_not_valid(gateway_process, accounts, client
     assert models_of(provider) == ["real-b"]
 
 
-async def test_not_tls_at_all(gateway_process, accounts, client_of, provider, say):
+async def test_not_tls_at_all(gateway_process, accounts, client_of, provider, tcp_server, say):
     async def answer(reader, writer):
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
-        writer.close()
 
     provider.on("real-b", [say.completion()])
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with tcp_server(answer) as port:
+        url = f"https://127.0.0.1:{port}/v1"
         gateway = gateway_process(config=json.dumps([*accounts("a", url=url), *accounts("b"), virtual("a", "b")]))
 
         assert await asked_once(client_of(gateway)) == (200, "b/chat")

@@ -2,7 +2,6 @@
 
 import asyncio
 from base64 import b64decode
-from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
@@ -320,22 +319,13 @@ class Workspace:
         self.takes_tokens = True
         self.knows_the_principal = True
 
-    @asynccontextmanager
-    async def serve(self):
-        server = await asyncio.start_server(self._run, "127.0.0.1", 0)
-        async with server:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-    async def _run(self, reader, writer):
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-                await reader.readexactly(length)
-                status, body = self._answer(head.split(" ")[1], head.partition("authorization: ")[2].split("\r\n")[0])
-                writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    async def talk(self, reader, writer):
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+            await reader.readexactly(length)
+            status, body = self._answer(head.split(" ")[1], head.partition("authorization: ")[2].split("\r\n")[0])
+            writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
 
     def _answer(self, path, authorization):
         self.asked.append((path, authorization))
@@ -355,11 +345,11 @@ async def workspace():
 
 
 @pytest.fixture
-async def dbx(workspace, app_with, tmp_path):
+async def dbx(workspace, tcp_server, app_with, tmp_path):
     """An app that calls the workspace over HTTP."""
     path = tmp_path / "dbx.yaml"
-    async with workspace.serve() as url:
-        path.write_text(MANIFEST.format(url=url))
+    async with tcp_server(workspace.talk) as port:
+        path.write_text(MANIFEST.format(url=f"http://127.0.0.1:{port}"))
         app = app_with(None, path)
         yield app
         await app.close()
@@ -424,11 +414,13 @@ async def test_a_token_that_the_provider_repeats_is_hidden(app_with, tmp_path, a
     assert (answer.status, answer.json()["error"]["message"]) == (400, "bad request, signed by ***")
 
 
-async def test_a_network_that_may_not_call_the_provider_fetches_no_token_either(workspace):
+async def test_a_network_that_may_not_call_the_provider_fetches_no_token_either(workspace, tcp_server):
     """What somebody who is no admin wrote leads nowhere inside."""
     guarded = HttpUpstream(is_trusted=False)
-    async with workspace.serve() as url:
-        signer = ClientCredentials(f"{url}/oidc/v1/token", Secret("client"), Secret("canary-secret"), scope="all-apis")
+    async with tcp_server(workspace.talk) as port:
+        signer = ClientCredentials(
+            f"http://127.0.0.1:{port}/oidc/v1/token", Secret("client"), Secret("canary-secret"), scope="all-apis"
+        )
         with pytest.raises(Unreachable):
             await signer.sign(ASK, guarded)
     await guarded.close()

@@ -1,6 +1,5 @@
 """WebSockets to providers: opened, refused, and kept to the rules for addresses."""
 
-import asyncio
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -20,21 +19,24 @@ async def provider(handler):
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime?model=m%2F1"
 
 
-@asynccontextmanager
-async def answering(answer):
-    """A provider that gives the same bytes to whoever comes, and tells what it was asked."""
-    heads = []
+@pytest.fixture
+def answering(tcp_server):
+    """`async with answering(answer) as (url, heads)`: a provider that gives the same bytes to whoever comes, and tells
+    what it was asked."""
 
-    async def script(reader, writer):
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(answer)
-        with suppress(OSError):
+    @asynccontextmanager
+    async def serve(answer):
+        heads = []
+
+        async def script(reader, writer):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(answer)
             await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(script, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime", heads
+        async with tcp_server(script) as port:
+            yield f"http://127.0.0.1:{port}/v1/realtime", heads
+
+    return serve
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ async def test_a_message_that_is_too_large(upstream):
         socket.close()
 
 
-async def test_a_refusal_is_a_reply(upstream):
+async def test_a_refusal_is_a_reply(upstream, answering):
     """With its body, from which the caller is told why."""
     answer = b"HTTP/1.1 403 No\r\ncontent-length: 6\r\nretry-after: 7\r\n\r\ndenied"
 
@@ -128,7 +130,7 @@ async def test_a_refusal_is_a_reply(upstream):
     assert [await reply.read(), await reply.read()] == [b"denied", b""]
 
 
-async def test_is_not_sent_elsewhere(upstream):
+async def test_is_not_sent_elsewhere(upstream, answering):
     """A redirect would take the key along."""
     async with answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n") as (other, asked_there):
         answer = f"HTTP/1.1 307 There\r\nlocation: {other}\r\ncontent-length: 0\r\n\r\n".encode()
@@ -145,13 +147,13 @@ async def test_is_not_sent_elsewhere(upstream):
         b"HTTP/1.1 101 Switching\r\nupgrade: other\r\nconnection: upgrade\r\n\r\n",
     ],
 )
-async def test_what_is_no_websocket(upstream, answer):
+async def test_what_is_no_websocket(upstream, answering, answer):
     async with answering(answer) as (url, _):
         with pytest.raises(BrokeOff, match="in a wrong way"):
             await upstream.call(handshake(url))
 
 
-async def test_nobody_there(upstream):
+async def test_nobody_there(upstream, answering):
     async with answering(b"") as (url, _):
         pass
 
@@ -160,7 +162,7 @@ async def test_nobody_there(upstream):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "169.254.169.254"])
-async def test_goes_only_where_it_may(host):
+async def test_goes_only_where_it_may(answering, host):
     """As with all calls: what a user wrote does not lead to this machine."""
     guarded = HttpUpstream(is_trusted=False)
     async with answering(b"") as (url, asked):

@@ -64,28 +64,31 @@ class Provider:
 
     @asynccontextmanager
     async def serve(self, tls=None):
-        server = await asyncio.start_server(self._run, "127.0.0.1", 0, ssl=tls, limit=2**26)
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=tls, limit=2**26)
         self.port = server.sockets[0].getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/v1/chat/completions"
         try:
             yield self
         finally:
             server.close()
-            for task in self.tasks:
+            await arrived()
+            for connection, task in zip(self.connections, self.tasks, strict=True):
                 task.cancel()
+                connection.writer.transport.abort()
             await asyncio.gather(*self.tasks, return_exceptions=True)
             await server.wait_closed()
 
-    async def _run(self, reader, writer):
-        self.tasks.append(asyncio.current_task())
-        connection = Connection(reader, writer)
-        self.connections.append(connection)
+    def _connected(self, reader, writer):
+        self.connections.append(Connection(reader, writer))
+        self.tasks.append(asyncio.create_task(self._run(self.connections[-1])))
+
+    async def _run(self, connection):
         try:
             await self.script(connection)
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
-            writer.close()
+            connection.writer.close()
 
 
 async def arrived():

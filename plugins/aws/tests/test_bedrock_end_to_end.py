@@ -1,9 +1,7 @@
 """OpenAI's own client on one side, a server that behaves like Bedrock on the other, and the gateway between."""
 
-import asyncio
 import hashlib
 from base64 import b64decode, b64encode
-from contextlib import asynccontextmanager
 
 import httpx2
 import msgspec
@@ -55,33 +53,22 @@ class Server:
         self.heads = []
         self.size = 7
 
-    @asynccontextmanager
-    async def serve(self):
-        server = await asyncio.start_server(self._run, "127.0.0.1", 0)
-        async with server:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-    async def _run(self, reader, writer):
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-                body = await reader.readexactly(length)
-                self.heads.append((head, body))
-                self.asked.append((head.split(" ")[1], msgspec.json.decode(body)))
-                status, answer, *more = self.script.pop(0)
-                is_json = not answer or answer.startswith(b"{")
-                kind = "application/json" if is_json else "application/vnd.amazon.eventstream"
-                lines = "".join(f"{name}: {value}\r\n" for name, value in (more[0] if more else {}).items())
-                writer.write(
-                    f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nx-amzn-RequestId: r-1\r\n{lines}".encode()
-                )
-                writer.write(b"content-length: %d\r\n\r\n" % len(answer))
-                for start in range(0, len(answer), self.size):
-                    writer.write(answer[start : start + self.size])
-                    await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    async def talk(self, reader, writer):
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+            body = await reader.readexactly(length)
+            self.heads.append((head, body))
+            self.asked.append((head.split(" ")[1], msgspec.json.decode(body)))
+            status, answer, *more = self.script.pop(0)
+            is_json = not answer or answer.startswith(b"{")
+            kind = "application/json" if is_json else "application/vnd.amazon.eventstream"
+            lines = "".join(f"{name}: {value}\r\n" for name, value in (more[0] if more else {}).items())
+            writer.write(f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nx-amzn-RequestId: r-1\r\n{lines}".encode())
+            writer.write(b"content-length: %d\r\n\r\n" % len(answer))
+            for start in range(0, len(answer), self.size):
+                writer.write(answer[start : start + self.size])
+                await writer.drain()
 
 
 @pytest.fixture
@@ -95,15 +82,15 @@ def sink():
 
 
 @pytest.fixture
-async def client(server, sink, tmp_path):
+async def client(server, tcp_server, sink, tmp_path):
     def session():
         made = Session()
         made.set_credentials("AKIDEXAMPLE", "canary-secret", "canary-token")
         return made
 
     path = tmp_path / "bedrock.yaml"
-    async with server.serve() as url:
-        path.write_text(MANIFEST.format(url=url))
+    async with tcp_server(server.talk) as port:
+        path.write_text(MANIFEST.format(url=f"http://127.0.0.1:{port}"))
         provider = Bedrock(signers=Signers(OwnIdentity(session)))
         app = build_app(path, environ={"GATEWAY_ADMIN_TOKEN": TOKEN}, providers=[provider], sinks=[sink])
         http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app))

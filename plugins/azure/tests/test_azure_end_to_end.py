@@ -1,8 +1,5 @@
 """OpenAI's own client on one side, a server that behaves like Azure on the other, and the gateway between."""
 
-import asyncio
-from contextlib import asynccontextmanager
-
 import httpx2
 import msgspec
 import openai
@@ -92,30 +89,21 @@ class Server:
         self.asked = []
         self.size = 7
 
-    @asynccontextmanager
-    async def serve(self):
-        server = await asyncio.start_server(self._run, "127.0.0.1", 0)
-        async with server:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-    async def _run(self, reader, writer):
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-                body = msgspec.json.decode(await reader.readexactly(length))
-                key = head.partition("\r\napi-key: ")[2].partition("\r\n")[0]
-                self.asked.append((head.split(" ")[1], key, body))
-                status, answer, *more = self.script.pop(0)
-                kind = "text/event-stream" if answer.startswith(b"data:") else "application/json"
-                lines = "".join(f"{name}: {value}\r\n" for name, value in (more[0] if more else {}).items())
-                writer.write(f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{lines}".encode())
-                writer.write(b"content-length: %d\r\n\r\n" % len(answer))
-                for start in range(0, len(answer), self.size):
-                    writer.write(answer[start : start + self.size])
-                    await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    async def talk(self, reader, writer):
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+            body = msgspec.json.decode(await reader.readexactly(length))
+            key = head.partition("\r\napi-key: ")[2].partition("\r\n")[0]
+            self.asked.append((head.split(" ")[1], key, body))
+            status, answer, *more = self.script.pop(0)
+            kind = "text/event-stream" if answer.startswith(b"data:") else "application/json"
+            lines = "".join(f"{name}: {value}\r\n" for name, value in (more[0] if more else {}).items())
+            writer.write(f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n{lines}".encode())
+            writer.write(b"content-length: %d\r\n\r\n" % len(answer))
+            for start in range(0, len(answer), self.size):
+                writer.write(answer[start : start + self.size])
+                await writer.drain()
 
 
 @pytest.fixture
@@ -129,10 +117,10 @@ def sink():
 
 
 @pytest.fixture
-async def client(server, sink, tmp_path):
+async def client(server, tcp_server, sink, tmp_path):
     path = tmp_path / "azure.yaml"
-    async with server.serve() as url:
-        path.write_text(MANIFEST.format(url=url))
+    async with tcp_server(server.talk) as port:
+        path.write_text(MANIFEST.format(url=f"http://127.0.0.1:{port}"))
         app = build_app(path, environ={"GATEWAY_ADMIN_TOKEN": TOKEN}, providers=[Azure(environ={})], sinks=[sink])
         http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app))
         options = {"base_url": "http://gateway.test/v1", "api_key": TOKEN, "max_retries": 0}

@@ -1,6 +1,5 @@
 """Tokens of Entra are asked for as azure-identity asks for them."""
 
-import asyncio
 from urllib.parse import parse_qsl, unquote
 
 import pytest
@@ -76,7 +75,7 @@ async def test_by_the_identity_of_a_pod(tmp_path):
     )
 
 
-async def test_by_the_identity_of_a_machine(monkeypatch):
+async def test_by_the_identity_of_a_machine(tcp_server, monkeypatch):
     """As App Service gives it: at an address and with a secret that stand in the environment."""
     asked = []
 
@@ -86,12 +85,8 @@ async def test_by_the_identity_of_a_machine(monkeypatch):
         status, body = (b"200 OK", given) if len(asked) == 1 else (b"400 No", b'{"message":"canary"}')
         writer.write(b"HTTP/1.1 %b\r\ncontent-type: application/json\r\n" % status)
         writer.write(b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
-        await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with tcp_server(answer) as port:
         monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{port}/token")
         monkeypatch.setenv("IDENTITY_HEADER", "canary")
         upstream = FakeUpstream(TOKEN)

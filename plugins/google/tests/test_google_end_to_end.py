@@ -1,8 +1,6 @@
 """OpenAI's own client on one side, a server that behaves like Google on the other, and the gateway between."""
 
-import asyncio
 from base64 import b64decode, b64encode
-from contextlib import asynccontextmanager
 
 import httpx2
 import msgspec
@@ -79,36 +77,23 @@ class Server:
         self.script = []
         self.asked = []
 
-    @asynccontextmanager
-    async def serve(self):
-        server = await asyncio.start_server(self._run, "127.0.0.1", 0)
-        async with server:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-    async def _run(self, reader, writer):
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-                body = msgspec.json.decode(await reader.readexactly(length))
-                self.asked.append((head.split(" ")[1], "\r\nx-goog-api-key: canary-key\r\n" in head, body))
-                status, answer, *cut = self.script.pop(0)
-                kind = "text/event-stream" if answer.startswith(b"data:") else "application/json; charset=UTF-8"
-                writer.write(
-                    f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
-                )
-                sent = answer[: cut[0]] if cut else answer
-                for start in range(0, len(sent), 7):
-                    piece = sent[start : start + 7]
-                    writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                    await writer.drain()
-                if cut:
-                    break
-                writer.write(b"0\r\n\r\n")
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+    async def talk(self, reader, writer):
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+            body = msgspec.json.decode(await reader.readexactly(length))
+            self.asked.append((head.split(" ")[1], "\r\nx-goog-api-key: canary-key\r\n" in head, body))
+            status, answer, *cut = self.script.pop(0)
+            kind = "text/event-stream" if answer.startswith(b"data:") else "application/json; charset=UTF-8"
+            writer.write(f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+            sent = answer[: cut[0]] if cut else answer
+            for start in range(0, len(sent), 7):
+                piece = sent[start : start + 7]
+                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                await writer.drain()
+            if cut:
+                break
+            writer.write(b"0\r\n\r\n")
 
 
 @pytest.fixture
@@ -122,10 +107,10 @@ def sink():
 
 
 @pytest.fixture
-async def client(server, sink, tmp_path):
+async def client(server, tcp_server, sink, tmp_path):
     path = tmp_path / "google.yaml"
-    async with server.serve() as url:
-        path.write_text(MANIFEST.format(url=url))
+    async with tcp_server(server.talk) as port:
+        path.write_text(MANIFEST.format(url=f"http://127.0.0.1:{port}"))
         app = build_app(path, environ={"GATEWAY_ADMIN_TOKEN": TOKEN}, providers=[Google()], sinks=[sink])
         http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app))
         options = {"base_url": "http://gateway.test/v1", "api_key": TOKEN, "max_retries": 0}

@@ -132,12 +132,11 @@ async def webhook():
 
 
 @pytest.fixture
-async def mailbox():
+async def mailbox(tcp_server):
     """The port of a mail server, and the mails it has taken."""
-    mails, talks = [], []
+    mails = []
 
     async def talk(reader, writer):
-        talks.append(asyncio.current_task())
         writer.write(b"220 ready\r\n")
         while line := await reader.readline():
             command = line.split()[0].upper()
@@ -145,11 +144,9 @@ async def mailbox():
                 writer.write(b"354 go on\r\n")
                 mails.append((await reader.readuntil(b"\r\n.\r\n")).decode())
             writer.write(b"221 bye\r\n" if command == b"QUIT" else b"250 ok\r\n")
-        writer.close()
 
-    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1], mails
-        await asyncio.gather(*talks)  # a mail is there before its sender has said goodbye
+    async with tcp_server(talk) as port:
+        yield port, mails
 
 
 async def test_an_alert_arrives(gateway_with, rules, client_of, provider, reply, webhook, mailbox, until):

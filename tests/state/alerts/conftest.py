@@ -1,7 +1,7 @@
 """An alert, and servers on loopback that take alerts or refuse them."""
 
-import asyncio
 import ssl
+from contextlib import AsyncExitStack
 
 import pytest
 import trustme
@@ -53,38 +53,10 @@ def certified(authority):
     return context
 
 
-class Server:
-    """Listens on loopback while it is open. `talk(reader, writer)` is had with each client."""
-
-    def __init__(self):
-        self.tasks = []
-
-    async def open(self, tls=None):
-        self.server = await asyncio.start_server(self.run, "127.0.0.1", 0, ssl=tls)
-        self.port = self.server.sockets[0].getsockname()[1]
-        return self
-
-    async def run(self, reader, writer):
-        self.tasks.append(asyncio.current_task())
-        try:
-            await self.talk(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    async def close(self):
-        self.server.close()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-
-
-class HttpServer(Server):
+class HttpServer:
     """Answers each request with the next of `answers`, the last again and again: (status, body)."""
 
     def __init__(self, *answers, headers=""):
-        super().__init__()
         self.answers = list(answers)
         self.headers = headers
         self.requests = []
@@ -103,12 +75,11 @@ class HttpServer(Server):
             writer.write((head + body).encode())
 
 
-class SmtpServer(Server):
+class SmtpServer:
     """Takes mails, each a list of recipients and a text. `refused`: command -> what it is answered; a whole line
     in upper case, as Python writes `RCPT TO:` in lower case before 3.13."""
 
     def __init__(self, *, starttls=None, refused=None):
-        super().__init__()
         self.starttls = starttls
         self.refused = refused or {}
         self.commands = []
@@ -150,17 +121,15 @@ class SmtpServer(Server):
 
 
 @pytest.fixture
-async def listening():
-    """`await listening(server)`: opens it; it is closed at the end."""
-    servers = []
+async def listening(tcp_server):
+    """`await listening(server)`: opens it; it is closed at the end. It is had in `server.talk(reader, writer)`."""
+    async with AsyncExitStack() as servers:
 
-    async def listen(server, tls=None):
-        servers.append(await server.open(tls))
-        return server
+        async def listen(server, tls=None):
+            server.port = await servers.enter_async_context(tcp_server(server.talk, ssl=tls))
+            return server
 
-    yield listen
-    for server in servers:
-        await server.close()
+        yield listen
 
 
 @pytest.fixture(scope="session")

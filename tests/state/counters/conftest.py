@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
@@ -64,33 +64,23 @@ def counters(request, clock):
 class Proxy:
     """Stands between counters and Redis, and does what networks do."""
 
-    def __init__(self):
+    def __init__(self, url):
+        self.redis = url.removeprefix("redis://").removesuffix("/0").split(":")
         self.slow_s = 0.0
         """How long each answer takes."""
         self.answers_lost = 0
         """So many of the next answers get lost, and their connections with them."""
         self.requests = 0
-        self.url = ""
-        self.writers = set()
 
-    async def start(self, url):
-        host, port = url.removeprefix("redis://").removesuffix("/0").split(":")
-
-        async def serve(reader, writer):
-            try:
-                server_reader, server_writer = await asyncio.open_connection(host, port)
-            except OSError:  # it has gone
-                writer.close()
-                return
-            self.writers |= {writer, server_writer}
-            try:
-                await asyncio.gather(self.ask(reader, server_writer), self.answer(server_reader, writer))
-            finally:
-                for end in (writer, server_writer):
-                    end.close()
-
-        self.server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        self.url = f"redis://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/0"
+    async def talk(self, reader, writer):
+        try:
+            server_reader, server_writer = await asyncio.open_connection(*self.redis)
+        except OSError:  # it has gone
+            return
+        try:
+            await asyncio.gather(self.ask(reader, server_writer), self.answer(server_reader, writer))
+        finally:
+            server_writer.close()
 
     async def ask(self, reader, writer):
         with suppress(OSError):
@@ -110,23 +100,15 @@ class Proxy:
                 writer.write(data)
         writer.close()
 
-    async def stop(self):
-        self.server.close()
-        for writer in self.writers:
-            writer.close()
-        await self.server.wait_closed()
-
 
 @pytest.fixture
-async def proxy():
+async def proxy(tcp_server):
     """`await proxy(url)`: stands before that Redis."""
-    made = []
+    async with AsyncExitStack() as proxies:
 
-    async def make(url):
-        made.append(Proxy())
-        await made[-1].start(url)
-        return made[-1]
+        async def make(url):
+            made = Proxy(url)
+            made.url = f"redis://127.0.0.1:{await proxies.enter_async_context(tcp_server(made.talk))}/0"
+            return made
 
-    yield make
-    for one in made:
-        await one.stop()
+        yield make

@@ -102,7 +102,7 @@ async def test_parameters_of_libpq(postgres, query):
     await engine.dispose()
 
 
-async def test_a_server_without_tls_is_refused_when_it_is_required():
+async def test_a_server_without_tls_is_refused_when_it_is_required(tcp_server):
     """To go on without would show the password to the network."""
     received = asyncio.Queue()
 
@@ -110,17 +110,14 @@ async def test_a_server_without_tls_is_refused_when_it_is_required():
         received.put_nowait(await reader.read(100))
         writer.write(b"N")  # no TLS here
         received.put_nowait(await reader.read(100))
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    store = Store(f"postgresql://ana:s3cret@127.0.0.1:{port}/gateway?sslmode=require")
+    async with tcp_server(answer) as port:
+        store = Store(f"postgresql://ana:s3cret@127.0.0.1:{port}/gateway?sslmode=require")
 
-    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+ cannot be reached: PostgreSQL .* rejected SSL upgrade"):
-        await store.versions()
-    assert [await received.get(), await received.get()] == [b"\0\0\0\x08\x04\xd2\x16\x2f", b""]
-    server.close()
-    await server.wait_closed()
+        refusal = r"127\.0\.0\.1:\d+ cannot be reached: PostgreSQL .* rejected SSL upgrade"
+        with pytest.raises(Unavailable, match=refusal):
+            await store.versions()
+        assert [await received.get(), await received.get()] == [b"\0\0\0\x08\x04\xd2\x16\x2f", b""]
 
 
 def test_a_driver_that_is_missing(monkeypatch):

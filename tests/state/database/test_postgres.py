@@ -1,8 +1,6 @@
 """What PostgreSQL refuses, and how people get to know it."""
 
-import asyncio
 import traceback
-from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,24 +22,15 @@ async def put_user(store, email):
         await transaction.put_user(email)
 
 
-@asynccontextmanager
-async def refusing(answer):
+def saying(answer):
     """A server that says no more than that."""
 
-    served = asyncio.Semaphore(0)
-
-    async def serve(reader, writer):
+    async def talk(reader, writer):
         await reader.read(1000)
         writer.write(answer)
-        with suppress(ConnectionError):
-            await reader.read(1000)
-        writer.close()
-        served.release()
+        await reader.read(1000)
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
-        if answer:
-            await served.acquire()
+    return talk
 
 
 def fatal(code, message):
@@ -62,9 +51,9 @@ def fatal(code, message):
         (b"", "sslmode=verify-full&sslrootcert=/none", "a file that its URL names, is not there"),
     ],
 )
-async def test_says_why_it_was_not_let_in(answer, query, problem):
+async def test_says_why_it_was_not_let_in(tcp_server, answer, query, problem):
     """All of these were "cannot be reached; try again in a moment", for ever."""
-    async with refusing(answer) as port:
+    async with tcp_server(saying(answer)) as port:
         store = Store(f"postgresql://ana:s3cret@127.0.0.1:{port}/gateway?{query}", deadline_s=IN_TIME_S)
         with pytest.raises(Unavailable) as raised:
             await store.versions()
