@@ -133,7 +133,7 @@ def with_ledger():
 def until():
     """`await until(condition)`: returns as soon as it is true, and fails when that takes too long."""
 
-    async def poll(condition, within_s=5.0):
+    async def poll(condition, within_s=30.0):
         async with asyncio.timeout(within_s):
             while not condition():
                 await asyncio.sleep(0.001)

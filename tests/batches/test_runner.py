@@ -74,7 +74,7 @@ async def batch_of(files, owner, id_):
     return Run(batch, "main", owner)
 
 
-async def status(runs, id_, within_s=5.0):
+async def status(runs, id_, within_s=30.0):
     async with asyncio.timeout(within_s):
         while not (batch := await runs.get(id_)).is_over:
             await asyncio.sleep(0.005)

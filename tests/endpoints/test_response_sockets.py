@@ -76,7 +76,7 @@ class Client:
 
     async def __aexit__(self, *_):
         self._in.put_nowait(LEAVE)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.task
 
     async def _take(self, message):
@@ -346,7 +346,7 @@ async def test_who_does_not_read_is_given_up(opened, sink):
     timing = Timing(watch_after_s=0.001, keep_alive_s=0.01, write_stall_s=0.02)
     client = opened(chat("one"), timing=timing)
     client.holds = 3  # the handshake, and the first two events
-    async with client, asyncio.timeout(5):
+    async with client, asyncio.timeout(30):
         client.create(model="mock/m", input="a")
         await client.task
     await client.app.close()
@@ -360,7 +360,7 @@ async def test_a_gateway_that_stops_tells_those_that_wait(opened):
         await client.turn(model="mock/m", input="a")
         client.app.drain.begin()
         closed = await client.event()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await client.app.drain.idle()
 
     assert (closed["type"], closed["code"]) == ("websocket.close", 1012)

@@ -60,7 +60,7 @@ async def test_silence_is_not_the_end(listening, own_redis, until):
     bus, heard = listening(own_redis.url)
     await until(lambda: bus.is_listening)
 
-    async with aioredis.Redis.from_url(own_redis.url) as redis, asyncio.timeout(5):
+    async with aioredis.Redis.from_url(own_redis.url) as redis, asyncio.timeout(30):
         while (await redis.info("commandstats")).get("cmdstat_ping", {"calls": 0})["calls"] < 3:
             await asyncio.sleep(0.01)
 

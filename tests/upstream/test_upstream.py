@@ -619,7 +619,7 @@ async def test_giving_up_cuts_a_request_that_is_not_out(upstream):
 
     async with Provider(script).serve() as provider:
         calling = asyncio.create_task(upstream.call(ask(provider.url, body)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert len(await received) < len(body)
 
 
@@ -660,7 +660,7 @@ async def test_a_connection_whose_stream_is_over_is_used_again(upstream, until, 
         for _ in range(3):
             ended = asyncio.Event()
             await read_to_done(upstream, provider)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await ended.wait()
             await arrived()
 
@@ -683,7 +683,7 @@ async def test_a_connection_whose_stream_does_not_end_is_closed(upstream, more):
 
     async with Provider(script).serve() as provider:
         await read_to_done(upstream, provider)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await provider.connections[0].is_gone.wait()
 
 
@@ -734,7 +734,7 @@ async def test_a_reply_that_was_not_read_closes_its_connection(upstream):
         reply.close()
         reply.close()
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await provider.connections[0].is_gone.wait()
 
 
@@ -747,7 +747,7 @@ async def test_giving_up_while_waiting_closes_the_connection(upstream, until):
         calling.cancel()
         await asyncio.wait([calling])
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await provider.connections[0].is_gone.wait()
         assert calling.cancelled()
         assert asyncio.get_running_loop().time() - started < 0.1
@@ -768,7 +768,7 @@ async def test_giving_up_while_reading_closes_the_connection(upstream):
         await asyncio.wait([reading])
         reply.close()
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await provider.connections[0].is_gone.wait()
 
 
@@ -1500,7 +1500,7 @@ async def test_a_body_that_fails_is_no_request(upstream, length, parts):
     async with Provider(script).serve() as provider:
         with pytest.raises(Unusual, match="no more of it"):
             await upstream.call(upload(provider.url, Body(*parts, Unusual("no more of it")), length))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await received
 
@@ -1567,7 +1567,7 @@ async def test_giving_up_ends_the_body(upstream):
     async with Provider(script).serve() as provider:
         calling = asyncio.create_task(upstream.call(upload(provider.url, body)))
         await asyncio.wait([calling])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await provider.connections[0].is_gone.wait()
 
     assert calling.cancelled()

@@ -148,7 +148,7 @@ async def test_trouble_comes_and_goes(failing_over, proxy, own_redis, hold, unti
         *(["redis has lost its counters"] if trouble is killed else []),
         "counters are back",
     ]
-    [level] = await asyncio.wait_for(settled(counters, tokens), 5)
+    [level] = await asyncio.wait_for(settled(counters, tokens), 30)
     assert level.used == 7 + 49 * 2 + 3
 
 
@@ -311,7 +311,7 @@ async def test_restarted_empty(failing_over, own_redis, hold, until):
     await counters.reserve([hold(1)], NEED)
     await until(lambda: counters.problem is None)
 
-    [level] = await asyncio.wait_for(settled(counters, budget), 5)
+    [level] = await asyncio.wait_for(settled(counters, budget), 30)
     assert level.used == 60
 
 

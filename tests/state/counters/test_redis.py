@@ -63,7 +63,7 @@ async def used(counters, *holds):
 
 
 async def as_soon_as_filled(counters, *holds):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             with suppress(Unavailable):
                 return await used(counters, *holds)
@@ -128,7 +128,7 @@ async def test_tickets_are_renewed_without_being_told(shared, redis_url, hold, p
         first = await redis.zscore(f"{prefix}leases", verdict.ticket.id)
         clock.move(0.1)
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await redis.zscore(f"{prefix}leases", verdict.ticket.id) == first:
                 await asyncio.sleep(0.01)
 
@@ -260,7 +260,7 @@ async def test_a_settlement_goes_without_company(shared, redis_url, hold):
 
     one.settle(verdict.ticket, Amounts(tokens=3))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await used(two, tokens) != [3]:
             await asyncio.sleep(0.001)
 
