@@ -26,8 +26,9 @@ class Turns:
         self.messages: list[Block] = []
         self._request = request
         self._flavour = flavour
-        messages = request.messages
-        for index, message in enumerate(messages):
+        self._results: list[Block] = []
+        """Of the last turn, in front of which they will stand."""
+        for message, following in zip(request.messages, _following(request.messages), strict=True):
             if message.name is not None:
                 request.drop("messages.name")
             if message.audio is not None:
@@ -35,7 +36,7 @@ class Turns:
             if message.images:
                 request.drop("messages.images")
             if message.is_system:
-                stays = has_later_system and self._may_stay(messages, index)
+                stays = has_later_system and self._may_stay(following)
                 self._system(message, stays=stays)
             elif message.role == "assistant":
                 self._add("assistant", self._assistant(message))
@@ -43,16 +44,15 @@ class Turns:
                 self._result(message)
             else:
                 self._add("user", _marked(blocks_of(message.parts, request, flavour), message))
+        self._end_turn()
         if not self.messages:
             raise BadRequest("there must be a message that is not empty, and not the system's", param="messages")
         self._trim_end()
 
-    def _may_stay(self, messages: list[Message], index: int) -> bool:
+    def _may_stay(self, following: str | None) -> bool:
         """It stands between a user's turn and the model's, or at the end."""
-        others = (message for message in messages[index + 1 :] if not message.is_system)
-        following = next(others, None)
         is_behind_user = bool(self.messages) and self.messages[-1]["role"] in ("user", "system")
-        return is_behind_user and (following is None or following.role == "assistant")
+        return is_behind_user and following in (None, "assistant")
 
     def _system(self, message: Message, *, stays: bool) -> None:
         blocks = _marked(texts_of(message.parts, "system"), message)
@@ -63,12 +63,20 @@ class Turns:
 
     def _add(self, role: str, blocks: list[Block]) -> None:
         """Turns of the same role, one behind the other, are one."""
-        if not blocks:
-            return
-        if self.messages and self.messages[-1]["role"] == role:
-            self.messages[-1]["content"] += blocks
-        else:
-            self.messages.append({"role": role, "content": blocks})
+        if blocks:
+            self._turn_of(role)["content"] += blocks
+
+    def _turn_of(self, role: str) -> Block:
+        """The last turn, if it is of that role, or else a new one."""
+        if not self.messages or self.messages[-1]["role"] != role:
+            self._end_turn()
+            self.messages.append({"role": role, "content": []})
+        return self.messages[-1]
+
+    def _end_turn(self) -> None:
+        if self._results:
+            self.messages[-1]["content"][:0] = self._results
+            self._results = []
 
     def _result(self, message: Message) -> None:
         """All results of one turn stand in one turn, before anything else."""
@@ -83,11 +91,8 @@ class Turns:
             block["is_error"] = True
         if message.cache_control is not None:
             block["cache_control"] = message.cache_control
-        if self.messages and self.messages[-1]["role"] == "user":
-            there = self.messages[-1]["content"]
-            there.insert(sum(other["type"] == "tool_result" for other in there), block)
-        else:
-            self.messages.append({"role": "user", "content": [block]})
+        self._turn_of("user")
+        self._results.append(block)
 
     def _assistant(self, message: Message) -> list[Block]:
         blocks = self._thinking(message.thoughts)
@@ -124,6 +129,17 @@ class Turns:
         last = self.messages[-1]
         if last["role"] == "assistant" and last["content"][-1]["type"] == "text":
             last["content"][-1]["text"] = last["content"][-1]["text"].rstrip()
+
+
+def _following(messages: list[Message]) -> list[str | None]:
+    """For each message, who speaks next that is not the system."""
+    found: list[str | None] = []
+    role = None
+    for message in reversed(messages):
+        found.append(role)
+        if not message.is_system:
+            role = message.role
+    return found[::-1]
 
 
 def id_of(given: str) -> str:

@@ -4,10 +4,12 @@ from itertools import pairwise
 
 import pytest
 from gateway_anthropic.flavour import Flavour
+from gateway_anthropic.translator import ToMessages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest
+from gateway.testing import growth
 from gateway.translators.chat import ANSWER_TOOL
 
 PNG = "iVBORw0KGgo="
@@ -702,3 +704,35 @@ def test_any_conversation_is_one_that_the_api_takes(sent, messages, model):
         assert kinds == sorted(kinds, key=lambda kind: kind != "tool_result")
         assert turn["role"] != "system" or before["role"] == "user"
         assert all(block["text"].strip() for block in turn["content"] if block["type"] == "text")
+
+
+# --- what takes time -------------------------------------------------------------------------------------------------
+
+SYSTEM = {"role": "system", "content": "s"}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        pytest.param(lambda n: [user(text("a")), calls(call()), *n * [result()]], id="results of one call"),
+        pytest.param(
+            lambda n: [
+                user(text("a")),
+                calls(*(call(f"t{i}") for i in range(n))),
+                *(result(f"t{i}") for i in range(n)),
+            ],
+            id="calls and their results",
+        ),
+        pytest.param(lambda n: [user(text("a")), calls(call()), *n * [result(), user(text("a"))]], id="between texts"),
+        pytest.param(lambda n: [user(text("a")), *n * [SYSTEM]], id="the system at the end"),
+        pytest.param(lambda n: [*n * [SYSTEM, user(text("a"))]], id="the system between"),
+    ],
+)
+def test_time_grows_with_the_number_of_messages_and_no_faster(chat, messages):
+    """300,000 results of tools, in one body of 18 MB, held all large requests up for minutes."""
+
+    def work(size):
+        asked = chat(messages=messages(size))
+        return lambda: ToMessages().request(asked, "claude-opus-4-8")
+
+    assert growth(work) < 24

@@ -70,7 +70,8 @@ class Blocks:
     def __init__(self, request: ChatRequest, traits: Traits) -> None:
         self._request = request
         self._traits = traits
-        self._names: set[str] = set()
+        self._names: dict[str, int] = {}
+        """Of documents -> the last number that one of this name was given to tell it from others."""
 
     def of(self, parts: list[Part]) -> list[Block]:
         """Of what a user said, or a tool. Raises BadRequest: there is something in it that cannot be said here."""
@@ -137,11 +138,12 @@ class Blocks:
         stem = filename.rpartition("/")[2]
         stem = stem.rpartition(".")[0] or stem
         name = _SPACES.sub(" ", _NOT_IN_NAMES.sub(" ", stem)).strip()[:MAX_NAME].strip() or "document"
-        unique, number = name, 1
+        unique, number = name, self._names.get(name, 1)
         while unique in self._names:
             number += 1
             unique = f"{name} ({number})"
-        self._names.add(unique)
+        self._names[unique] = 1
+        self._names[name] = number
         return unique
 
 

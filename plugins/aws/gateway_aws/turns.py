@@ -28,6 +28,8 @@ class Turns:
         self._request = request
         self._traits = traits
         self._blocks = Blocks(request, traits)
+        self._results: list[Block] = []
+        """Of the last turn, in front of which they will stand."""
         for message in request.messages:
             if message.name is not None:
                 request.drop("messages.name")
@@ -43,6 +45,7 @@ class Turns:
                 self._result(message, point)
             else:
                 self._add(message.role, self._said(message), point)
+        self._end_turn()
         if not self.messages:
             raise BadRequest("there must be a message that is not empty, and not the system's", param="messages")
         if self.messages[0]["role"] == "assistant":  # a conversation must start with a user message
@@ -54,12 +57,20 @@ class Turns:
 
     def _add(self, role: str, blocks: list[Block], point: list[Block]) -> None:
         """Turns of the same role, one behind the other, are one; an empty one is none."""
-        if not blocks:
-            return
-        if self.messages and self.messages[-1]["role"] == role:
-            self.messages[-1]["content"] += [*blocks, *point]
-        else:
-            self.messages.append({"role": role, "content": [*blocks, *point]})
+        if blocks:
+            self._turn_of(role)["content"] += [*blocks, *point]
+
+    def _turn_of(self, role: str) -> Block:
+        """The last turn, if it is of that role, or else a new one."""
+        if not self.messages or self.messages[-1]["role"] != role:
+            self._end_turn()
+            self.messages.append({"role": role, "content": []})
+        return self.messages[-1]
+
+    def _end_turn(self) -> None:
+        if self._results:
+            self.messages[-1]["content"][:0] = self._results
+            self._results = []
 
     def _result(self, message: Message, point: list[Block]) -> None:
         """All results of one turn stand in one turn, before anything else."""
@@ -72,15 +83,8 @@ class Turns:
         }
         if message.is_error:
             result["status"] = "error"
-        blocks = [{"toolResult": result}, *(points or point)[-1:]]
-        if self.messages and self.messages[-1]["role"] == "user":
-            there = self.messages[-1]["content"]
-            at = max((index + 1 for index, block in enumerate(there) if "toolResult" in block), default=0)
-            if at < len(there) and "cachePoint" in there[at]:
-                at += 1
-            there[at:at] = blocks
-        else:
-            self.messages.append({"role": "user", "content": blocks})
+        self._turn_of("user")
+        self._results += [{"toolResult": result}, *(points or point)[-1:]]
 
     def _assistant(self, message: Message) -> list[Block]:
         blocks = self._thinking(message.thoughts)

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest
+from gateway.testing import growth
 from gateway.translators.chat import ANSWER_TOOL
 
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -742,3 +743,36 @@ def test_whatever_is_asked_is_a_body_of_converse_or_refused(asked, model, messag
         assert all(block["text"].strip() for block in message["content"] if "text" in block)
     if any("toolUse" in block for message in body["messages"] for block in message["content"]):
         assert body["toolConfig"]["tools"]
+
+
+# --- what takes time -----------------------------------------------------------------------------
+
+FILE = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="}}
+RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "x"}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        pytest.param(lambda n: [*CALLED, *n * [RESULT]], id="results"),
+        pytest.param(lambda n: [*CALLED, *n * [RESULT, USER]], id="results between texts"),
+        pytest.param(lambda n: [{"role": "user", "content": n * [FILE]}], id="documents of one name"),
+    ],
+)
+def test_time_grows_with_the_number_of_messages_and_no_faster(chat, messages):
+    """300,000 results of tools, in one body of 18 MB, held all large requests up for minutes."""
+
+    def work(size):
+        asked = chat(messages=messages(size))
+        return lambda: ToConverse().request(asked, CLAUDE)
+
+    assert growth(work) < 24
+
+
+def test_documents_of_one_name_are_told_apart_from_those_that_are_called_so(asked):
+    files = [{"type": "file", "file": {**FILE["file"], "filename": name}} for name in ("a (2)", "a", "a", "a (2)", "a")]
+
+    blocks = content(asked, {"role": "user", "content": [{"type": "text", "text": "read"}, *files]})
+
+    names = [block["document"]["name"] for block in blocks if "document" in block]
+    assert names == ["a (2)", "a", "a (3)", "a (2) (2)", "a (4)"]

@@ -4,6 +4,7 @@ Source: ai.google.dev/gemini-api/docs/function-calling, /thought-signatures and 
 types.py of google-genai 3.6.1; read 2026-11.
 """
 
+from math import inf
 from typing import Any
 
 from gateway.errors import BadRequest
@@ -24,8 +25,8 @@ class Turns:
         self._files = Contents(request, traits)
         self._names: dict[str, str] = {}
         """Id of a call -> the function it called."""
-        self._order: list[str] = []
-        """Ids of the last turn's calls."""
+        self._order: dict[str, int] = {}
+        """Id of a call of the last turn -> its place among them."""
         self._results: list[tuple[str, list[Piece]]] = []
         """Those of its calls, with their ids, of which some clients have several that are the same."""
         for message in request.messages:
@@ -72,7 +73,7 @@ class Turns:
             texts = texts or [{"text": ""}]
             texts[-1]["thoughtSignature"] = signature
         calls = message.tool_calls or []
-        self._order = [call.id for call in calls]
+        self._order = {call.id: place for place, call in reversed([*enumerate(calls)])}
         pictures = self._files.pieces(message.images or ())
         return [*parts, *texts, *pictures, *self._calls(calls)]
 
@@ -123,7 +124,7 @@ class Turns:
         if not self._results:
             return
         results, self._results, order = self._results, [], self._order
-        results.sort(key=lambda result: order.index(result[0]) if result[0] in order else len(order))
+        results.sort(key=lambda result: order.get(result[0], inf))
         pieces = [piece for _, parts in results for piece in parts]
         pieces.sort(key=lambda piece: "functionResponse" not in piece)  # files of older models stand behind them
         self.contents.append({"role": "user", "parts": pieces})

@@ -1,8 +1,10 @@
 """Chat requests as bodies of generateContent, judged by the types of google-genai."""
 
 import pytest
+from gateway_google.translator import ToGemini
 
 from gateway.errors import BadRequest
+from gateway.testing import growth
 
 HI = [{"role": "user", "parts": [{"text": "hi"}]}]
 PNG = "data:image/png;base64,AAAA"
@@ -592,3 +594,27 @@ def test_a_summary_of_thoughts_is_not_read(sent):
     body, dropped = sent(messages=turn(content="a", reasoning_content="t"))
 
     assert (body["contents"][1]["parts"], dropped) == ([{"text": "a"}], ("messages.reasoning_content",))
+
+
+def test_time_grows_with_the_number_of_results_and_no_faster(chat):
+    """Where each one's place was looked for among all calls, 18 MB of them held all large requests up for minutes."""
+
+    def work(size):
+        results = [{"role": "tool", "tool_call_id": f"c{n}", "content": "x"} for n in range(size)]
+        calls = {"role": "assistant", "tool_calls": [called(f"c{n}") for n in range(size)]}
+        asked = chat(messages=[*user({"type": "text", "text": "hi"}), calls, *results])
+        return lambda: ToGemini().request(asked, "gemini-2.5-flash")
+
+    assert growth(work) < 24
+
+
+def test_results_of_calls_with_one_id_stand_before_those_of_no_call(sent):
+    """Of calls with one id, the first decides where their results stand."""
+    earlier = {"role": "assistant", "tool_calls": [called("old")]}
+    calls = {"role": "assistant", "tool_calls": [called("a"), called("a"), called("b")]}
+    results = [{"role": "tool", "tool_call_id": id_, "content": id_} for id_ in ("old", "b", "a")]
+
+    turns = contents(sent, *user({"type": "text", "text": "hi"}), earlier, calls, *results)
+
+    told = [part["functionResponse"]["response"]["output"] for part in turns[-1]["parts"]]
+    assert told == ["a", "b", "old"]
