@@ -6,8 +6,9 @@ from typing import Any
 
 from msgspec import inspect as types
 
-_ONE_OF_SOME = re.compile(r"^Invalid enum value .* - at `\$(.*)`$", re.DOTALL)
-_STEP = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")
+_IS_NONE_OF_SOME, _AT = "Invalid enum value ", " - at `$"
+"""How msgspec begins to say so, and the place, which ends with another backtick."""
+_STEP = re.compile(r"\.([^.\[]+)|\[[^\[\]]*\]")
 
 
 def why_not(error: Exception, body: Any) -> str:
@@ -16,14 +17,15 @@ def why_not(error: Exception, body: Any) -> str:
         error: of decoding one.
         body: the type that it was to be.
     """
-    found = _ONE_OF_SOME.match(str(error))
-    if found is None:
-        return str(error)
+    said = str(error)
+    what, at, place = said.rpartition(_AT)
+    if not at or not what.startswith(_IS_NONE_OF_SOME):
+        return said
     kinds = [types.type_info(body)]
-    for step in _STEP.finditer(found[1]):
+    for step in _STEP.finditer(place.removesuffix("`")):
         kinds = [inner for kind in kinds for inner in _within(kind, step[1])]
     values = ", ".join(str(value) for kind in kinds for value in _values_of(kind))
-    return f"{error}; it has to be one of: {values}" if values else str(error)
+    return f"{said}; it has to be one of: {values}" if values else said
 
 
 def _within(kind: types.Type, field: str | None) -> Iterable[types.Type]:
