@@ -29,13 +29,13 @@ class StreamedReply(ChunkReading):
         self._is_refused = False
 
     def chunk(self, chunk: Completion) -> bytes:
-        out = b""
+        out = []
         for choice in chunk.choices or ():
             if not self._events.has_started:
-                out = self._events.start(message_id(self._new_id), self._model)
+                out.append(self._events.start(message_id(self._new_id), self._model))
             if choice.index == 0:
-                out += self._choice(choice)
-        return out
+                out.append(self._choice(choice))
+        return b"".join(out)
 
     def has_finished(self) -> bool:
         return self._stop is not None

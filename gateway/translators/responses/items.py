@@ -77,7 +77,8 @@ class Items:
     def __init__(self, request: ChatRequest, extent: Extent) -> None:
         self._request = request
         self._extent = extent
-        self._said: list[dict[str, Any] | _Turn] = []
+        self._said: list[dict[str, Any] | list[str] | _Turn] = []
+        """Messages; of the system what it says at once, which becomes one text; and turns."""
         self._turn: _Turn | None = None
         self._turns: dict[str, _Turn] = {}
         """Id of a call -> where it was made."""
@@ -134,11 +135,11 @@ class Items:
             raise BadRequest("system and developer can say only text", param="input")
         text = "\n\n".join(part["text"] for part in parts)
         last = self._said[-1] if self._said else None
-        if isinstance(last, dict) and last["role"] == "system" and text:
-            last["content"] = f"{last['content']}\n\n{text}"
+        if isinstance(last, list) and text:
+            last.append(text)
         elif text:
             self._turn = None
-            self._said.append({"role": "system", "content": text})
+            self._said.append([text])
 
     def _say(self, role: str, parts: list[Part]) -> None:
         self._turn = None
@@ -192,7 +193,10 @@ class Items:
             turn.blocks += sealed.blocks
             turn.extras |= sealed.extras
 
-    def _messages_of(self, said: dict[str, Any] | _Turn) -> Iterable[dict[str, Any]]:
+    def _messages_of(self, said: dict[str, Any] | list[str] | _Turn) -> Iterable[dict[str, Any]]:
+        if isinstance(said, list):
+            yield {"role": "system", "content": "\n\n".join(said)}
+            return
         if isinstance(said, dict):
             yield said
             return

@@ -24,13 +24,13 @@ class StreamedReply(ChunkReading):
         self._at = created_at
 
     def chunk(self, chunk: Completion) -> bytes:
-        out = self._events.start() if chunk.choices else b""
+        out = [self._events.start()] if chunk.choices else []
         for choice in chunk.choices or ():
             if choice.index == 0:
                 said = self._narrator.choice(choice)
                 self.has_begun = self.has_begun or bool(said) or self._narrator.has_ended
-                out += said
-        return out
+                out.append(said)
+        return b"".join(out)
 
     def has_finished(self) -> bool:
         return self._narrator.has_ended

@@ -74,7 +74,7 @@ class StreamedReply(EventReading):
         self._block = _NOTHING
         """The one that is open."""
         self._thought: list[str] = []
-        self._signature = ""
+        self._signature: list[str] = []
         self._has_input = False
         self._cited: list[dict[str, Any]] = []
         self._text_at = 0
@@ -158,7 +158,7 @@ class StreamedReply(EventReading):
                 return self._thinking(delta.thinking)
             case "signature_delta":
                 self.has_begun = True
-                self._signature += delta.signature
+                self._signature.append(delta.signature)
             case "citations_delta" if delta.citation is not None:
                 self._cited.append(delta.citation)
         return b""
@@ -181,8 +181,9 @@ class StreamedReply(EventReading):
             case "tool_use" if not self._has_input:
                 return self._out.arguments(bytes(block.input).decode())
             case "thinking":
-                whole = thinking_block("".join(self._thought), self._signature or block.signature or "")
-                self._thought, self._signature = [], ""
+                signature = "".join(self._signature) or block.signature or ""
+                whole = thinking_block("".join(self._thought), signature)
+                self._thought, self._signature = [], []
                 return self._out.thinking_block(whole)
             case "redacted_thinking":
                 self.has_begun = True

@@ -11,6 +11,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, Refused
+from gateway.testing import growth
 from gateway.translators.chat import ANSWER_TOOL
 
 START = {
@@ -424,3 +425,16 @@ def test_odd_usage_costs_only_itself(streaming, events):
     )
 
     assert (reading.is_complete(), reading.usage().output_tokens) == (True, 9)
+
+
+def test_a_signature_in_many_pieces_takes_time_for_what_is_in_it_and_no_more(streaming, events):
+    """All of it was copied for each piece."""
+    started = events(START, begin(0, type="thinking", thinking="", signature=""))
+    piece = events(more(0, "signature_delta", signature=999 * "x"))
+    stop = events({"type": "content_block_stop", "index": 0})
+
+    def work(size):
+        reading = streaming()
+        return lambda: [reading.feed(each) for each in (started, *size * [piece], stop)]
+
+    assert growth(work) < 24

@@ -96,8 +96,8 @@ class ConverseStreamReading(EventReading):
         """Index of the block that is a call; -1: no call is open."""
         self._has_input = False
         self._thought: list[str] = []
-        self._signature = ""
-        self._redacted = b""
+        self._signature: list[str] = []
+        self._redacted = bytearray()
         self._cited: list[dict[str, Any]] = []
         self._text_at = self._block_at = 0
 
@@ -172,7 +172,8 @@ class ConverseStreamReading(EventReading):
 
     def _reasoning(self, delta: ReasoningDelta) -> bytes:
         self.has_begun = True
-        self._signature += delta.signature or ""
+        if delta.signature:
+            self._signature.append(delta.signature)
         self._redacted += b64decode(delta.redacted_content or "", validate=True)
         if not delta.text:
             return b""
@@ -180,21 +181,22 @@ class ConverseStreamReading(EventReading):
         return self._chunks.reasoning(delta.text)
 
     def _end_block(self) -> bytes:
-        out = b""
+        out = []
         if self._tool_at >= 0:
             self._tool_at = -1
             if not self._has_input:
-                out = self._chunks.arguments("{}")
+                out.append(self._chunks.arguments("{}"))
         if self._thought or self._signature:
-            out += self._chunks.thinking_block(thinking_block("".join(self._thought), self._signature))
-            self._thought, self._signature = [], ""
+            block = thinking_block("".join(self._thought), "".join(self._signature))
+            out.append(self._chunks.thinking_block(block))
+            self._thought, self._signature = [], []
         if self._redacted:
-            out += self._chunks.thinking_block(redacted_block(b64encode(self._redacted).decode()))
-            self._redacted = b""
-        for citation in self._cited:
-            out += self._chunks.annotation(annotation(citation, self._block_at, self._text_at))
+            out.append(self._chunks.thinking_block(redacted_block(b64encode(self._redacted).decode())))
+            self._redacted.clear()
+        places = (annotation(citation, self._block_at, self._text_at) for citation in self._cited)
+        out += map(self._chunks.annotation, places)
         self._cited, self._block_at = [], self._text_at
-        return out
+        return b"".join(out)
 
     def _finish(self, reason: str) -> bytes:
         out = self._end_block()

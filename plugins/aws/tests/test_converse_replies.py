@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, Refused
+from gateway.testing import growth
 from gateway.translators.chat import ANSWER_TOOL
 
 USAGE = {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}
@@ -534,3 +535,23 @@ def test_damage_on_the_way_is_found(reading, events):
     assert b'"content":"a"' in out
     with pytest.raises(BrokeOff, match="damaged"):
         at.end()
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        pytest.param({"citation": CITATION}, id="citations"),
+        pytest.param({"reasoningContent": {"signature": 100 * "x"}}, id="a signature"),
+        pytest.param({"reasoningContent": {"redactedContent": 100 * "QUJD"}}, id="what is hidden"),
+    ],
+)
+def test_a_block_in_many_pieces_takes_time_for_what_is_in_it_and_no_more(chat, streamed, frame, delta):
+    """All that had been written before was copied for each piece, and the event loop waited."""
+    asked, event = chat(stream=True), frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": delta})
+    begin, stop = frame("messageStart", {"role": "assistant"}), frame("contentBlockStop", {"contentBlockIndex": 0})
+
+    def work(size):
+        reading = ToConverse().reading(asked, streamed)
+        return lambda: (reading.feed(begin + size * event), reading.feed(stop))
+
+    assert growth(work, small=2000) < 24

@@ -82,28 +82,26 @@ class GeminiStream(EventReading):
             chunks = self._chunks = self._begun(reply)
         if reply.prompt_feedback is not None and not reply.candidates:
             self._refusal = reply.prompt_feedback.refusal or self._refusal
-        out = b""
-        for candidate in reply.candidates:
-            out += self._candidate(candidate, chunks)
-        return out
+        return b"".join([self._candidate(candidate, chunks) for candidate in reply.candidates])
 
     def end(self) -> bytes:
-        out = super().end()
+        told = super().end()
         chunks = self._chunks
         if chunks is None or self.is_over:
-            return out
+            return told
         is_refused = self._refusal is not None and not self._choices
         if not is_refused and (not self._choices or any(each.reason is None for each in self._choices.values())):
-            return out
+            return told
         self.is_over = self.has_begun = True
         chunks.service_tier = self.service_tier() if self._shows_tier else None
+        out = [told]
         if is_refused:
-            out += chunks.refusal(self._refusal or "") + chunks.finish(FILTERED)
+            out += (chunks.refusal(self._refusal or ""), chunks.finish(FILTERED))
         for index, choice in sorted(self._choices.items()):
             for annotation in annotations_of(choice.grounding, choice.citations, ["".join(choice.texts)]):
-                out += chunks.annotation(annotation, index)
-            out += chunks.finish(finish_of(choice.reason, has_calls=choice.has_calls), index)
-        return out + chunks.end(self.usage())
+                out.append(chunks.annotation(annotation, index))
+            out.append(chunks.finish(finish_of(choice.reason, has_calls=choice.has_calls), index))
+        return b"".join(out) + chunks.end(self.usage())
 
     def usage(self) -> Usage | None:
         if self._counts is None:
@@ -130,8 +128,7 @@ class GeminiStream(EventReading):
             choice = self._choices[index] = _Choice()
         out = b""
         if candidate.content is not None:
-            for part in candidate.content.parts:
-                out += self._part(part, choice, chunks, index)
+            out = b"".join([self._part(part, choice, chunks, index) for part in candidate.content.parts])
         if candidate.grounding_metadata is not None:
             choice.grounding = candidate.grounding_metadata
         if candidate.citation_metadata is not None:

@@ -4,12 +4,14 @@ import json
 
 import msgspec
 import pytest
+from gateway_google.translator import ToGemini
 from google.genai import types
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from gateway.contract import Head
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, Refused
+from gateway.testing import growth
 
 USED = {"promptTokenCount": 7, "candidatesTokenCount": 3, "totalTokenCount": 10}
 HEAD = {"responseId": "r1", "modelVersion": "gemini-x", "usageMetadata": USED}
@@ -572,3 +574,45 @@ def test_an_error_behind_content_is_the_provider_breaking_off(translator, chat, 
 
     with pytest.raises(BrokeOff, match="too busy"):
         reading.feed(events({"error": {"code": 503, "message": "too busy"}}))
+
+
+SUPPORT = {"segment": {"startIndex": 0, "endIndex": 1}, "groundingChunkIndices": [0]}
+GROUND = {"web": {"uri": "https://a.example", "title": "t"}}
+
+
+def candidate(*parts, index=0, **more):
+    return {"index": index, "content": {"role": "model", "parts": list(parts)}, **more}
+
+
+@pytest.mark.parametrize(
+    "candidates",
+    [
+        pytest.param(lambda n: [candidate(*n * [{"text": "x"}])], id="parts"),
+        pytest.param(lambda n: [candidate(*n * [{"text": "x", "thought": True}])], id="thoughts"),
+        pytest.param(lambda n: n * [candidate({"text": "x"})], id="candidates"),
+        pytest.param(
+            lambda n: [candidate({"text": "x"}, index=i, finishReason="STOP") for i in range(n)], id="choices"
+        ),
+        pytest.param(
+            lambda n: [
+                candidate(
+                    {"text": "x"},
+                    finishReason="STOP",
+                    groundingMetadata={"groundingChunks": [GROUND], "groundingSupports": n * [SUPPORT]},
+                )
+            ],
+            id="what it stands on",
+        ),
+    ],
+)
+def test_an_event_takes_time_for_what_is_in_it_and_no_more(chat, stream_head, candidates):
+    """One of 4 MB, which anybody's server may send, held the event loop for a quarter of an hour: all that had been
+    written before was copied for each part."""
+    asked = chat(stream=True)
+
+    def work(size):
+        event = b"data: %b\n\n" % msgspec.json.encode({"candidates": candidates(size)})
+        reading = ToGemini().reading(asked, stream_head)
+        return lambda: (reading.feed(event), reading.end())
+
+    assert growth(work, small=1500) < 24

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, Refused, UpstreamError
+from gateway.testing import growth
 from gateway.translators.messages.sealed import UNSIGNED, sealed
 
 DONE = b"data: [DONE]\n\n"
@@ -415,3 +416,14 @@ def test_whatever_a_provider_says(reading, events):
     for each in events:
         with suppress(UpstreamError):
             read(reading(), msgspec.json.encode({"choices": [{"message": each}]}))
+
+
+def test_an_event_takes_time_for_what_is_in_it_and_no_more(reading):
+    """All that had been written before was copied for each choice, and the event loop waited."""
+
+    def work(size):
+        event = wire({"id": "c1", "choices": size * [{"index": 0, "delta": {"content": "x"}}]})
+        one = reading(is_stream=True)
+        return lambda: one.feed(event)
+
+    assert growth(work, small=1500) < 24

@@ -3,6 +3,8 @@
 import pytest
 
 from gateway.errors import BadRequest
+from gateway.testing import growth
+from gateway.translators.responses import ToOpenAI
 from gateway.translators.responses.sealed import seal
 
 PICTURE = "data:image/png;base64,aGk="
@@ -350,3 +352,14 @@ def test_answers_of_a_given_form(sent):
         "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": True}}
     }
     assert any_object == {"response_format": {"type": "json_object"}}
+
+
+def test_what_the_system_says_in_many_items_takes_time_for_what_it_says_alone(call):
+    """A long text was copied for each item behind it: 18 MB of both took half a minute."""
+
+    def work(size):
+        items = [{"role": "system", "content": text} for text in ("x" * 1000 * size, *size * ["y"])]
+        asked = call(input=[*items, user({"type": "input_text", "text": "hi"})])
+        return lambda: ToOpenAI().request(asked, "m")
+
+    assert growth(work) < 24

@@ -11,7 +11,7 @@ from gateway.contract import Call, Head, JsonBody, Request
 from gateway.contract.usage import Usage
 from gateway.dialects import MAKE_RESPONSE
 from gateway.errors import BrokeOff, RateLimited, Refused, TimedOut, UpstreamError
-from gateway.testing import ResponseGrammar
+from gateway.testing import ResponseGrammar, growth
 from gateway.translators.responses import ToHub
 from gateway.translators.responses.output import OutputItem
 from gateway.translators.responses.sealed import unseal
@@ -363,3 +363,14 @@ def test_whatever_comes_keeps_to_the_grammar(deltas, finish):
         ResponseGrammar.of(out)
     else:
         ResponseGrammar.of(out + one.failure(BrokeOff("cut")))
+
+
+def test_an_event_takes_time_for_what_is_in_it_and_no_more(reading):
+    """All that had been written before was copied for each choice, and the event loop waited."""
+
+    def work(size):
+        event = b"data: %b\n\n" % msgspec.json.encode({"choices": size * [{"index": 0, "delta": {"content": "x"}}]})
+        one = reading(is_stream=True)
+        return lambda: one.feed(event)
+
+    assert growth(work, small=1500) < 24
