@@ -47,8 +47,9 @@ from gateway.providers.rerankers import TRANSLATORS
 from gateway.translators import HUB, translator
 from gateway.wire.account_apis import CLIENTS_VERSION, account_request
 from gateway.wire.address import below, path_of
-from gateway.wire.failure import failure_as, failure_of, lenient_json
+from gateway.wire.failure import failure_as, failure_of
 from gateway.wire.form import upload_to
+from gateway.wire.lenient import lenient_json
 from gateway.wire.native import query_of
 from gateway.wire.openai import StreamReading
 from gateway.wire.pass_through import PASS_THROUGH, Passed, passed_request

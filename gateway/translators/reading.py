@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
-from gateway.wire.failure import decoded
+from gateway.wire.lenient import decoded
 from gateway.wire.whole import WholeReading
 
 MAX_EVENT = sse.MAX_EVENT

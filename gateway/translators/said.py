@@ -14,7 +14,7 @@ from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.chat import FunctionCall
 from gateway.translators.mended import mended
-from gateway.wire.failure import lenient_json
+from gateway.wire.lenient import lenient_json
 from gateway.wire.openai import FAILED, failure_told, told
 
 

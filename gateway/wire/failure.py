@@ -4,14 +4,13 @@ Source: error bodies of OpenAI, Azure, Google, Cloudflare, FastAPI, AWS and Apig
 2026-11; RFC 9457 (`title`, `detail`, `status`).
 """
 
-import json
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from gateway.wire.sse import BOM
+from gateway.wire.lenient import lenient_json
 
 LONGEST_MESSAGE = 4_000
 """Characters of it that are passed on."""
@@ -19,10 +18,6 @@ LONGEST_TEXT = 500
 """Characters of a body that is no JSON. What is longer is no message."""
 
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{1,200})<", re.IGNORECASE)
-_HALF_OF_A_PAIR = re.compile(
-    r"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-)
-"""Or, as its group, what only looks like one: a whole pair, and a backslash that begins nothing."""
 _WRAPPERS = ("error", "errors", "fault", "detail", "message")
 _TEXTS = ("message", "detail", "error_description", "error_message", "msg", "faultstring", "title", "Message", "error")
 _STATUSES = ("status", "code", "status_code", "statusCode", "http_status")
@@ -33,9 +28,6 @@ _BESIDE = frozenset(
 """All that stands in an error, and nothing that stands in an answer."""
 _DEPTH = 4
 """As deep as servers wrap it."""
-_decode = msgspec.json.decode
-
-T = TypeVar("T")
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -43,32 +35,6 @@ class Failure(msgspec.Struct, frozen=True):
 
     message: str | None = None
     status: int | None = None
-
-
-def lenient_json(data: bytes) -> Any:
-    """JSON as clients read it: also with NaN, a byte order mark, or half of a surrogate pair (it becomes U+FFFD).
-
-    Raises:
-        ValueError: it is no JSON, or nested too deeply.
-    """
-    try:
-        return _decode(data)
-    except (msgspec.DecodeError, RecursionError):
-        text = data.removeprefix(BOM).decode(errors="replace")
-    try:
-        return json.loads(_HALF_OF_A_PAIR.sub(lambda found: found[1] or r"\ufffd", text))
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def decoded(data: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
-    """As clients read it: also with NaN, or half of a surrogate pair. Raises ValueError, RecursionError."""
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return decoder.decode(msgspec.json.encode(lenient_json(data)))
 
 
 def failure_of(body: bytes) -> Failure:

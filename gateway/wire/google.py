@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.contract.usage import Usage, count_of, whole_of
 from gateway.errors import BrokeOff, UpstreamError
-from gateway.wire.failure import lenient_json
+from gateway.wire.lenient import lenient_json
 from gateway.wire.openai import failure_told, told
 
 TIERS: Mapping[str, str] = {

@@ -12,8 +12,8 @@ from gateway.errors import BrokeOff, UpstreamError
 from gateway.logs import holds_secret, redacted
 from gateway.wire import sse
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
-from gateway.wire.failure import lenient_json
 from gateway.wire.judged import JudgedStream
+from gateway.wire.lenient import lenient_json
 from gateway.wire.openai import failure_told
 from gateway.wire.whole import WholeReading
 
@@ -30,9 +30,14 @@ class _Told(msgspec.Struct):
     """Of an answer of `count_tokens`."""
 
 
+class _Delta(msgspec.Struct):
+    stop_reason: str | None = None
+
+
 class _Event(msgspec.Struct):
     type: str = ""
     message: _Told | None = None
+    delta: _Delta | None = None
     usage: Any = None
     error: Any = None
 
@@ -82,6 +87,11 @@ class MessageStreamReading(JudgedStream):
         super().__init__(b"message_")
         self._counts: TokenUsage | None = None
         self._is_counted = False
+        self._is_finished = False
+
+    def is_complete(self) -> bool:
+        """Imitations of the API leave out the last event: the reason for the end is as good."""
+        return self.is_over or self._is_finished
 
     def usage(self) -> Usage | None:
         if self._counts is None:
@@ -111,6 +121,7 @@ class MessageStreamReading(JudgedStream):
                 self._counts = TokenUsage.of(said.message.usage)
             case "message_delta":
                 self.has_begun = True
+                self._is_finished = self._is_finished or (said.delta is not None and said.delta.stop_reason is not None)
                 if (counts := TokenUsage.of(said.usage)) is not None:
                     self._counts = counts.over(self._counts)
                     self._is_counted = counts.tells_output

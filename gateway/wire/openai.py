@@ -13,7 +13,8 @@ from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, Refused, UpstreamError
 from gateway.logs import holds_secret, redact_text, redacted
 from gateway.wire import sse
-from gateway.wire.failure import Failure, failure_as, failure_in, failure_of, lenient_json
+from gateway.wire.failure import Failure, failure_as, failure_in, failure_of
+from gateway.wire.lenient import lenient_json
 from gateway.wire.sse import BOM, looks_like_events
 
 HOLD = 256 * 1024

@@ -12,8 +12,9 @@ from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, GatewayError, UpstreamError
 from gateway.logs import redact_text
 from gateway.wire import sse
-from gateway.wire.failure import decoded, failure_as, lenient_json
+from gateway.wire.failure import failure_as
 from gateway.wire.judged import JudgedStream
+from gateway.wire.lenient import decoded, lenient_json
 from gateway.wire.openai import failure_told, told, told_in
 from gateway.wire.response_items import marked
 from gateway.wire.whole import WholeReading

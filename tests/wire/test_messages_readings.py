@@ -102,9 +102,9 @@ def test_what_is_no_stream(pieces):
 
 
 def test_a_stream_that_stops_in_the_middle_is_not_complete():
-    _, reading = read(wire(*EVENTS[:-1]))
+    _, reading = read(wire(*EVENTS[:-2]))
 
-    assert (reading.is_complete(), reading.usage()) == (False, USED)
+    assert not reading.is_complete()
 
 
 def test_an_event_without_end_is_not_kept_for_ever():
@@ -215,3 +215,13 @@ def test_a_stream_that_ends_before_its_first_content_is_a_status():
     """It was a stream with an error in it, so no other target was asked."""
     with pytest.raises(BrokeOff, match="before it began"):
         read(wire(*EVENTS[:1], {"type": "ping"}))
+
+
+@pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n"])
+def test_a_stream_without_its_last_event_is_complete_once_the_reason_for_its_end_is_told(end):
+    """Imitations of the API: a whole answer was logged as one that broke off, and counted against the provider."""
+    stream = wire(*EVENTS[:-1]) + end
+
+    for cut in range(1, len(stream)):
+        out, reading = read(stream[:cut], stream[cut:])
+        assert (out, reading.is_complete(), reading.usage()) == (stream, True, USED)

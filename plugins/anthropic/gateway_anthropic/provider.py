@@ -17,7 +17,7 @@ from gateway.providers.openai_compatible import OpenAICompatible, Settings, Vend
 from gateway.translators import find, installed
 from gateway.wire.address import below
 from gateway.wire.anthropic import BETA, VERSION, error_of, headers_for
-from gateway.wire.failure import lenient_json
+from gateway.wire.lenient import lenient_json
 from gateway.wire.native import ANTHROPIC, native_path
 from gateway_anthropic import native
 from gateway_anthropic.accounts import AnthropicAccount

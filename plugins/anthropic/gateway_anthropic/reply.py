@@ -12,7 +12,7 @@ from gateway.errors import BrokeOff, Refused
 from gateway.translators.chat import Answer, completion
 from gateway.translators.reading import DocumentReading, decoded
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
-from gateway.wire.failure import lenient_json
+from gateway.wire.lenient import lenient_json
 from gateway.wire.openai import failure_told
 
 FINISH: Mapping[str, str] = {

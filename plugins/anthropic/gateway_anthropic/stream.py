@@ -12,6 +12,7 @@ from gateway.errors import BrokeOff
 from gateway.translators.chat import ChatChunks
 from gateway.translators.reading import EventReading, decoded
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
+from gateway.wire.sse import DONE
 from gateway_anthropic.reply import (
     FINISH,
     Block,
@@ -70,6 +71,8 @@ class StreamedReply(EventReading):
         self._chunks: ChatChunks | None = None
         self._counts: TokenUsage | None = None
         self._is_counted = False
+        self._is_finished = False
+        """The reason for its end has been told: imitations of the API leave it at that, or send `[DONE]`."""
         self._chars = 0
         self._block = _NOTHING
         """The one that is open."""
@@ -81,6 +84,8 @@ class StreamedReply(EventReading):
         self._block_at = 0
 
     def event(self, data: bytes) -> bytes:
+        if data == DONE:
+            return self._stop() if self._is_finished else b""
         try:
             event = decoded(data, _event)
         except (ValueError, RecursionError) as error:
@@ -97,12 +102,15 @@ class StreamedReply(EventReading):
             case "message_delta":
                 return self._finish(event)
             case "message_stop":
-                self.is_over = True
-                return self._end_block() + self._out.end(self.usage())
+                return self._stop()
             case "error" | "" if event.error:
                 said = error_of({"error": event.error})
                 raise BrokeOff(said.message, code=said.code) if self.has_begun else said
         return b""  # ping, and what may come one day
+
+    def end(self) -> bytes:
+        told = super().end()
+        return told + self._stop() if self._is_finished and not self.is_over else told
 
     def usage(self) -> Usage | None:
         if self._counts is None:
@@ -201,10 +209,14 @@ class StreamedReply(EventReading):
         delta = event.delta
         if delta is None or delta.stop_reason is None:
             return b""
-        self.has_begun = True
+        self.has_begun = self._is_finished = True
         out = self._end_block()
         if (details := delta.stop_details) is not None and details.explanation:
             out += self._out.refusal(details.explanation)
         if self._shows_tier:
             self._out.service_tier = self.service_tier()
         return out + self._out.finish(FINISH.get(delta.stop_reason, "stop"))
+
+    def _stop(self) -> bytes:
+        self.is_over = True
+        return self._end_block() + self._out.end(self.usage())

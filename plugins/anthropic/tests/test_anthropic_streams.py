@@ -438,3 +438,42 @@ def test_a_signature_in_many_pieces_takes_time_for_what_is_in_it_and_no_more(str
         return lambda: [reading.feed(each) for each in (started, *size * [piece], stop)]
 
     assert growth(work) < 24
+
+
+@pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n"])
+def test_a_stream_without_its_last_event_is_whole_once_the_reason_for_its_end_is_told(streaming, events, end):
+    """Imitations of the API: a whole answer became one that broke off."""
+    stream = events(*WHOLE[:-1]) + end
+
+    for cut in range(1, len(stream)):
+        reading = streaming()
+        told = reading.feed(stream[:cut]) + reading.feed(stream[cut:])
+        assert reading.is_over == bool(end)
+        told += reading.end()
+        assert gathered(told)["finish"] == "tool_calls"
+        assert reading.is_complete()
+
+
+def test_another_apis_last_event_ends_nothing_by_itself(streaming, events):
+    reading = streaming()
+    reading.feed(events(START, *text(0, "a")) + b"data: [DONE]\n\n")
+    reading.end()
+
+    assert not reading.is_complete()
+
+
+def test_null_says_nothing(streaming, events):
+    """The stream broke off at the first field that was null where the API leaves it out."""
+    odd = [
+        {"type": "message_start", "message": {**START["message"], "content": None, "model": None}},
+        begin(0, type="text", text=None, id=None, input=None),
+        more(0, "text_delta", text="a", partial_json=None, signature=None),
+        more(0, "text_delta", text=None),
+        {**stop(0), "delta": None},
+    ]
+    stream = b"".join(b"data: %b\n\n" % msgspec.json.encode(each) for each in odd)
+
+    assert (
+        gathered(streaming().feed(stream + events(finish(), STOP)).replace(b'"id":""', b'"id":"msg_1"'))["content"]
+        == "a"
+    )

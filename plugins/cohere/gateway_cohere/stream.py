@@ -11,7 +11,7 @@ import msgspec
 from gateway.errors import BrokeOff, Refused
 from gateway.translators.chat import ChatChunks
 from gateway.translators.reading import EventReading, decoded
-from gateway.wire.failure import lenient_json
+from gateway.wire.lenient import lenient_json
 from gateway.wire.openai import told
 from gateway.wire.sse import DONE
 from gateway_cohere.reply import (

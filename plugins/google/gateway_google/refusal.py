@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.wire.failure import lenient_json
+from gateway.wire.lenient import lenient_json
 
 _DELAY = re.compile(r"(\d{1,6})(?:\.(\d{1,9}))?s")
 

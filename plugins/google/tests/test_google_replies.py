@@ -616,3 +616,31 @@ def test_an_event_takes_time_for_what_is_in_it_and_no_more(chat, stream_head, ca
         return lambda: (reading.feed(event), reading.end())
 
     assert growth(work, small=1500) < 24
+
+
+def odd(finish):
+    """With null in each place where Google leaves a field out."""
+    part = {"text": "a", "thought": None, "thoughtSignature": None, "functionCall": None, "inlineData": None}
+    candidate = {
+        "content": {"role": "model", "parts": [part, None, {"text": None}]},
+        "index": None,
+        "finishReason": finish,
+        "groundingMetadata": {"groundingChunks": None, "groundingSupports": None, "webSearchQueries": None},
+        "citationMetadata": {"citations": None},
+        "logprobsResult": {"chosenCandidates": None, "topCandidates": None},
+    }
+    return {**HEAD, "modelVersion": None, "responseId": None, "candidates": [candidate], "promptFeedback": None}
+
+
+def test_null_says_nothing(chat, translator, head, stream_head):
+    """An answer was lost for a null where Google leaves the field out."""
+    whole = translator.reading(chat(), head)
+    whole.feed(msgspec.json.encode(odd("STOP")))
+    stream = translator.reading(chat(stream=True), stream_head)
+    last = {**HEAD, "candidates": [{"content": {"parts": None}, "finishReason": "STOP"}]}
+    told = stream.feed(events(odd(None), {"candidates": None}, last)) + stream.end()
+
+    said = json.loads(whole.end())["choices"][0]
+    assert (said["message"]["content"], said["finish_reason"]) == ("a", "stop")
+    assert b'"content":"a"' in told
+    assert stream.is_complete()

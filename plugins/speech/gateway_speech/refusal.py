@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.wire.failure import failure_as, failure_of, lenient_json
+from gateway.wire.failure import failure_as, failure_of
+from gateway.wire.lenient import lenient_json
 
 NOTHING_LEFT = "insufficient_quota"
 """As OpenAI calls it, with status 429: so clients tell it from a key that is wrong, and routes ask somebody else."""
