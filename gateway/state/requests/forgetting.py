@@ -1,6 +1,7 @@
 """Deletes what is kept no longer: whole partitions, else a few rows at a time."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain
@@ -37,12 +38,21 @@ class Forgetting:
     """
     Args:
         batch: rows that are deleted in one transaction.
+        pause: is called after each transaction.
     """
 
-    def __init__(self, records: Records, *, now: datetime, batch: int) -> None:
+    def __init__(
+        self,
+        records: Records,
+        *,
+        now: datetime,
+        batch: int,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._records = records
         self._now = now
         self._batch = batch
+        self._pause = pause
 
     async def forget(self, before: datetime) -> int:
         """Records, and of sums what has been kept long enough.
@@ -110,7 +120,7 @@ class Forgetting:
             deleted += done.rowcount
             if done.rowcount < self._batch:
                 return deleted
-            await asyncio.sleep(PAUSE_S)
+            await self._pause(PAUSE_S)
 
     async def _drop_partitions(self, before: datetime) -> None:
         """Of days that are over by then. Nobody waits for it longer than `LOCK_MS`; what is in use goes next time."""

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -66,6 +66,7 @@ class RecordStore:
         metadata: the keys of metadata by whose values sums are kept.
         clock: gives aware datetimes.
         deadline_s: the longest wait of one question; `writing_s`: of one batch.
+        pause: lets others in, between two transactions of what is done in the background.
 
     Raises:
         ConfigError: the URL cannot be used.
@@ -79,8 +80,10 @@ class RecordStore:
         clock: Callable[[], datetime] = utc_now,
         deadline_s: float = 5.0,
         writing_s: float = 10.0,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._clock = clock
+        self._pause = pause
         self.metadata = tuple(metadata)
         self._engine = engine_of(url, timeout_s=deadline_s)
         self._writer = writer_beside(self._engine, timeout_s=writing_s)
@@ -183,11 +186,11 @@ class RecordStore:
             How many records were deleted, besides those of partitions.
         """
         await self.open()
-        return await Forgetting(self, now=now or self._clock(), batch=batch).forget(before)
+        return await Forgetting(self, now=now or self._clock(), batch=batch, pause=self._pause).forget(before)
 
     async def fold(self, *, now: datetime | None = None) -> int:
         """Folds the sums of what is over; returns of how many spans. Several may do it at once."""
-        return await Folder(self, self._clock if now is None else lambda: now).fold()
+        return await Folder(self, self._clock if now is None else lambda: now, pause=self._pause).fold()
 
     # --- reading ---
 

@@ -1,5 +1,6 @@
 """A store of records of either kind for each test, and records to put into it."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,10 @@ from gateway.state.requests.store import RecordStore
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 NOW = NOON + timedelta(hours=1)
+
+
+async def no_pause(_):
+    await asyncio.sleep(0)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -23,7 +28,9 @@ def records_url(request, tmp_path):
 
 @pytest.fixture
 async def store(records_url):
-    store = RecordStore(records_url, metadata=["app"], clock=lambda: NOW, deadline_s=20.0, writing_s=20.0)
+    store = RecordStore(
+        records_url, metadata=["app"], clock=lambda: NOW, deadline_s=20.0, writing_s=20.0, pause=no_pause
+    )
     yield store
     await store.close()
 

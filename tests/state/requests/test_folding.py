@@ -11,7 +11,7 @@ from gateway.state.requests.forgetting import Forgetting
 from gateway.state.requests.store import RecordStore
 from gateway.state.requests.tables import BINS, COUNTS
 
-from .conftest import NOON, NOW
+from .conftest import NOON, NOW, no_pause
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 LATER = NOW + timedelta(seconds=CLAIM_S)
@@ -39,7 +39,9 @@ def records(record_of):
 
 @pytest.fixture
 async def other(store, records_url):
-    other = RecordStore(records_url, metadata=["app"], clock=lambda: NOW, deadline_s=20.0, writing_s=20.0)
+    other = RecordStore(
+        records_url, metadata=["app"], clock=lambda: NOW, deadline_s=20.0, writing_s=20.0, pause=no_pause
+    )
     yield other
     await other.close()
 
@@ -232,11 +234,11 @@ async def as_before(store, *, forgets=True):
 @pytest.fixture
 async def upgraded(records_url, records):
     """A database in which each record was written into minutes, hours and days."""
-    long_ago = RecordStore(records_url, clock=lambda: NOW - DAY * 20, deadline_s=20.0, writing_s=20.0)
+    long_ago = RecordStore(records_url, clock=lambda: NOW - DAY * 20, deadline_s=20.0, writing_s=20.0, pause=no_pause)
     await long_ago.write(records)
     await as_before(long_ago)
     await long_ago.close()
-    store = RecordStore(records_url, clock=lambda: NOW, deadline_s=20.0, writing_s=20.0)
+    store = RecordStore(records_url, clock=lambda: NOW, deadline_s=20.0, writing_s=20.0, pause=no_pause)
     yield store
     await store.close()
 
@@ -268,11 +270,11 @@ async def test_the_days_of_the_version_before_are_not_made_anew(upgraded):
 
 async def test_back_to_the_version_before_and_here_again(records_url, records):
     """It has deleted minutes that nobody had folded, but it wrote their hours, and those stay."""
-    before = RecordStore(records_url, clock=lambda: NOW - DAY * 20, deadline_s=20.0, writing_s=20.0)
+    before = RecordStore(records_url, clock=lambda: NOW - DAY * 20, deadline_s=20.0, writing_s=20.0, pause=no_pause)
     await before.write(records)
     await as_before(before, forgets=False)
     await before.close()
-    again = RecordStore(records_url, clock=lambda: NOW, deadline_s=20.0, writing_s=20.0)
+    again = RecordStore(records_url, clock=lambda: NOW, deadline_s=20.0, writing_s=20.0, pause=no_pause)
     try:
         await assert_right(again, records)
         assert await again.fold() > 0
