@@ -27,8 +27,8 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.state.database.async_engine import AsyncConnection
 from gateway.state.requests.folds import BASE, DAY, FLOOR, HOUR, Fold, Gap, Run, Spans, down, due, up
 from gateway.state.requests.tables import BINS, COUNTS, DAYS, FOLDED, FOLDING, FOLDS, HOURS, KEY, MINUTES, WRITING
 

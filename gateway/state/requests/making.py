@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, inspect, literal_column, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.state.database.async_engine import AsyncConnection
 from gateway.state.requests.folds import BASE, DAY, FLOOR, HOUR, down, up
 from gateway.state.requests.tables import BY_DAY, DAYS, FOLDED, HOURS, MINUTES, TABLES, partitions
 
