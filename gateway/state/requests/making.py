@@ -15,6 +15,11 @@ LOCK_MS = 500
 
 def make_tables(connection: Connection, now: datetime) -> list[str]:
     """Those that are missing; returns their names. Who may not make any can serve where there are all."""
+    if connection.dialect.name == "postgresql":
+        for table in TABLES.sorted_tables:
+            table.dialect_kwargs.update(table.info)
+            for index in table.indexes:
+                index.dialect_kwargs.update(index.info)
     there = set(inspect(connection).get_table_names())
     missing = [table for table in TABLES.sorted_tables if table.name not in there]
     TABLES.create_all(connection, tables=missing, checkfirst=False)
