@@ -4,6 +4,10 @@ import re
 from collections.abc import Awaitable, Collection, Iterable, Mapping
 from functools import cached_property, partial
 from types import MappingProxyType
+from typing import Any
+
+from starlette.convertors import Convertor, PathConvertor
+from starlette.routing import compile_path
 
 from gateway.contract import Dialect
 from gateway.errors import MethodNotAllowed, NotFound
@@ -39,8 +43,6 @@ DEPLOYED = frozenset(
 openai-node 6.49."""
 
 
-_PLACE = re.compile(r"\\{(\w+)(:path)?\\}")
-"""In a path whose other signs are escaped."""
 _OLLAMAS = ("/api/chat", "/api/embed", "/api/generate", "/api/ps", "/api/show", "/api/tags", "/api/version")
 _STRAY: Mapping[str, str] = MappingProxyType(
     {
@@ -156,7 +158,7 @@ class UrlPath:
     """A pattern, the methods it answers, and the app behind it. Where there is GET, there is HEAD.
 
     Args:
-        path: `{name}` stands for one segment, `{name:path}` for any number, as in Starlette's routes.
+        path: `{name}` stands for one segment, `{name:path}` for any number. Source: Starlette's routes.
     """
 
     def __init__(self, methods: Collection[str], path: str, app: ASGIApp) -> None:
@@ -171,19 +173,20 @@ class UrlPath:
         """None: any."""
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
+    def _compiled(self) -> tuple[re.Pattern[str], Mapping[str, Convertor[Any]]]:
         """Only now: there are hundreds, and nobody ever asks for most of them."""
-        pattern = _PLACE.sub(lambda place: f"(?P<{place[1]}>{'.*' if place[2] else '[^/]+'})", re.escape(self.path))
-        return re.compile(f"{pattern}$")
+        pattern, _, convertors = compile_path(self.path)
+        return pattern, convertors
 
     def match(self, scope: Scope, path: str) -> dict[str, str] | None:
         """The values in the path, or None when it is another. Only `{name:path}` may hold slashes, encoded or not."""
-        found = self._pattern.match(path)
+        pattern, convertors = self._compiled
+        found = pattern.match(path)
         if found is None:
             return None
         values = {name: decoded(scope, text) for name, text in found.groupdict().items()}
         for name, value in values.items():
-            if ("/" in value or "\\" in value) and f"{{{name}:path}}" not in self.path:
+            if ("/" in value or "\\" in value) and not isinstance(convertors[name], PathConvertor):
                 return None
         return values
 

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection
 
+from starlette.middleware.cors import CORSMiddleware
+
 from gateway.errors import ConfigError, Fault
 from gateway.proxy.asgi import ASGIApp
 
@@ -25,8 +27,6 @@ def cors(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
     """
     if not origins:
         return app
-    from starlette.middleware.cors import CORSMiddleware  # with requests and answers of Starlette's, 1 MiB
-
     allowed = ["*"] if list(origins) == ["*"] else [_origin(text) for text in origins]
     return CORSMiddleware(
         app,
