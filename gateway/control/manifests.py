@@ -345,15 +345,24 @@ async def refuse_in_use(
         raise Conflict(f"{what} is in use by {', '.join(names)}; change that first", code="in_use")
 
 
-async def refuse_steering(control: Control, change: "Transaction", group: str, key: str) -> None:
-    """Raises Forbidden: other secrets go where this one says. Who changes it need not be able to read those, but could
-    have them sent to himself."""
+async def refuse_steering(control: Control, change: "Transaction", secrets: Mapping[tuple[str, str], bool]) -> None:
+    """Raises Forbidden: other secrets go where one of these says. Who changes it need not be able to read those, but
+    could have them sent to himself.
+
+    Args:
+        secrets: (group, key) -> whether it is an address by itself.
+    """
     stored = await _with_secrets(control, change)
-    users: list[StoredManifest | Manifest] = [*await change.manifests()]
-    if not control.config.secrets(stored).own(group, key):
-        users += control.config.files
-    for user in users:
-        if secrecy.steers(_struct(control, user.type), user.data, (group, key), control.seal):
+    own = control.config.secrets(stored).own
+    in_files = {secret: is_address for secret, is_address in secrets.items() if not own(*secret)}
+    users: list[tuple[StoredManifest | Manifest, Mapping[tuple[str, str], bool]]] = [
+        *((row, secrets) for row in await change.manifests()),
+        *((file, in_files) for file in control.config.files),
+    ]
+    for user, changes in users:
+        found = secrecy.steering(_struct(control, user.type), user.data, changes, control.seal)
+        if found is not None:
+            group, key = found
             raise Forbidden(f"a manifest sends other secrets to the address in {key} of {group}; ask an admin")
 
 
