@@ -15,7 +15,7 @@ from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.chat import FunctionCall
 from gateway.translators.mended import mended
 from gateway.wire.lenient import lenient_json
-from gateway.wire.openai import FAILED, failure_told, told
+from gateway.wire.openai_failures import FAILED, failure_told, told
 
 
 class Call(msgspec.Struct):

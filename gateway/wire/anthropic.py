@@ -12,7 +12,7 @@ import msgspec
 from gateway.contract.call import Call
 from gateway.contract.usage import Usage, count_of, whole_of
 from gateway.errors import Refused
-from gateway.wire.openai import told
+from gateway.wire.openai_failures import told
 
 STATUSES: Mapping[str, int] = {
     "invalid_request_error": 400,

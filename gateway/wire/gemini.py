@@ -14,7 +14,7 @@ from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
 from gateway.wire.google import NOT_A_REPLY, TokenUsage, error_of
 from gateway.wire.lenient import decoded
-from gateway.wire.openai import failure_told
+from gateway.wire.openai_failures import failure_told
 from gateway.wire.passing import PassingReading
 from gateway.wire.whole import WholeReading
 

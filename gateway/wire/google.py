@@ -12,7 +12,7 @@ import msgspec
 from gateway.contract.usage import Usage, count_of, whole_of
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire.lenient import lenient_json
-from gateway.wire.openai import failure_told, told
+from gateway.wire.openai_failures import failure_told, told
 
 TIERS: Mapping[str, str] = {
     "ON_DEMAND": "default",

@@ -14,7 +14,7 @@ from gateway.wire import sse
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
 from gateway.wire.judged import JudgedStream
 from gateway.wire.lenient import lenient_json
-from gateway.wire.openai import failure_told
+from gateway.wire.openai_failures import failure_told
 from gateway.wire.whole import WholeReading
 
 _NOT_A_MESSAGE = "the provider's answer is not a message of Anthropic's API"

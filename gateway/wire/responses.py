@@ -15,7 +15,7 @@ from gateway.wire import sse
 from gateway.wire.failure import failure_as
 from gateway.wire.judged import JudgedStream
 from gateway.wire.lenient import decoded, lenient_json
-from gateway.wire.openai import failure_told, told, told_in
+from gateway.wire.openai_failures import failure_told, told, told_in
 from gateway.wire.response_items import marked
 from gateway.wire.whole import WholeReading
 

@@ -8,6 +8,8 @@ import re
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"[DONE]"
 """The data of the event that ends OpenAI's streams."""
+LAST_EVENT = b"data: [DONE]\n\n"
+"""The whole of it, as most write it."""
 MAX_EVENT = 4 * 1024 * 1024
 
 # A blank line ends an event. Atomic groups, so that CR LF is never taken for two line ends. A CR at the very end of

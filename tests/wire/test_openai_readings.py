@@ -6,7 +6,8 @@ import pytest
 
 from gateway.contract.usage import Usage
 from gateway.errors import Refused
-from gateway.wire.openai import BodyReading, StreamReading, UsageCut, find_usage, read_body
+from gateway.wire.openai import BodyReading, StreamReading, read_body
+from gateway.wire.openai_usage import UsageCut, find_usage
 
 
 def chunk(choices, **more):

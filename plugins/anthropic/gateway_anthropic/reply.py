@@ -13,7 +13,7 @@ from gateway.translators.chat import Answer, completion
 from gateway.translators.reading import DocumentReading, decoded
 from gateway.wire.anthropic import TokenUsage, error_of, tier_of
 from gateway.wire.lenient import lenient_json
-from gateway.wire.openai import failure_told
+from gateway.wire.openai_failures import failure_told
 
 FINISH: Mapping[str, str] = {
     "end_turn": "stop",

@@ -14,7 +14,8 @@ from gateway.contract.usage import Usage
 from gateway.errors import BadRequest, BrokeOff
 from gateway.wire.address import path_of
 from gateway.wire.native import body_of, native_path, with_query
-from gateway.wire.openai import BEGINNING, LONGEST_TAIL, find_usage
+from gateway.wire.openai import BEGINNING, LONGEST_TAIL
+from gateway.wire.openai_usage import find_usage
 from gateway.wire.passing import PassingReading
 from gateway.wire.pictures import pictured
 from gateway_aws.frames import CONTENT_TYPE, Frames, opened

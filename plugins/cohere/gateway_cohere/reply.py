@@ -11,7 +11,7 @@ import msgspec
 from gateway.errors import BrokeOff, Refused
 from gateway.translators.chat import Answer, completion
 from gateway.translators.reading import DocumentReading, decoded
-from gateway.wire.openai import failure_told, told
+from gateway.wire.openai_failures import failure_told, told
 from gateway_cohere.usage import TokenUsage
 
 FINISH: Mapping[str, str] = {

@@ -12,7 +12,7 @@ from gateway.errors import BrokeOff, Refused
 from gateway.translators.chat import ChatChunks
 from gateway.translators.reading import EventReading, decoded
 from gateway.wire.lenient import lenient_json
-from gateway.wire.openai import told
+from gateway.wire.openai_failures import told
 from gateway.wire.sse import DONE
 from gateway_cohere.reply import (
     FAILED,
