@@ -156,6 +156,39 @@ def test_importing_the_package_costs_nothing():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"
 
 
+START = """
+import asyncio, sys, threading
+from gateway import build_app, servers
+from gateway.cli import main
+from gateway.servers.lifespan import lifespan
+
+main.commands["serve"]
+servers.find("hypercorn")
+
+async def start():
+    app = build_app(sys.argv[1], environ={
+        "GATEWAY_DATABASE_URL": sys.argv[2], "GATEWAY_PEPPER": "p" * 16, "GATEWAY_ADMIN_TOKEN": "t" * 32
+    })
+    async with lifespan(app, end_s=10.0):
+        while not any(thread.name.startswith("watching") for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
+
+asyncio.run(start())
+print([name for name in sys.argv[3:] if name in sys.modules])
+"""
+
+
+def test_a_gateway_at_rest_does_not_hold_what_few_need(tmp_path):
+    """Each takes from half a MiB to 6 MiB."""
+    config = tmp_path / "gateway.yaml"
+    config.write_text("type: team\nname: readers\nmanagers: [ana@example.com]\nmembers: [ana@example.com]\n")
+    few = ["sqlalchemy.orm", "sqlalchemy.dialects.postgresql", "h2", "anyio._backends", "starlette.requests"]
+    few += ["gateway.cli.apply", "alembic"]
+    command = [sys.executable, "-c", START, str(config), f"sqlite:///{tmp_path}/gateway.db", *few]
+
+    assert subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60).stdout.splitlines()[-1] == b"[]"
+
+
 def test_unknown_names_are_still_errors():
     assert gateway.build_app.__name__ == "build_app"
     assert not hasattr(gateway, "no_such_name")

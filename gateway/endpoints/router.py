@@ -1,10 +1,12 @@
 """Which path leads where. One router decides the handler, and with it whether a token is needed."""
 
+import re
 from collections.abc import Awaitable, Collection, Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType
+from typing import Any
 
-from starlette.convertors import PathConvertor
+from starlette.convertors import Convertor, PathConvertor
 from starlette.routing import compile_path
 
 from gateway.contract import Dialect
@@ -165,20 +167,26 @@ class UrlPath:
         self.methods = frozenset(methods) | ({"HEAD"} if "GET" in methods else set())
         self.path = path
         self.app = app
-        self._pattern, _, self._convertors = compile_path(path)
         self.begins = path.partition("{")[0]
         segment = _first_segment(path)
         self.first_segment = segment if "{" not in segment else None
         """None: any."""
 
+    @cached_property
+    def _compiled(self) -> tuple[re.Pattern[str], Mapping[str, Convertor[Any]]]:
+        """Only now: there are hundreds, and nobody ever asks for most of them."""
+        pattern, _, convertors = compile_path(self.path)
+        return pattern, convertors
+
     def match(self, scope: Scope, path: str) -> dict[str, str] | None:
         """The values in the path, or None when it is another. Only `{name:path}` may hold slashes, encoded or not."""
-        found = self._pattern.match(path)
+        pattern, convertors = self._compiled
+        found = pattern.match(path)
         if found is None:
             return None
         values = {name: decoded(scope, text) for name, text in found.groupdict().items()}
         for name, value in values.items():
-            if ("/" in value or "\\" in value) and not isinstance(self._convertors[name], PathConvertor):
+            if ("/" in value or "\\" in value) and not isinstance(convertors[name], PathConvertor):
                 return None
         return values
 

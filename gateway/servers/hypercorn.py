@@ -1,4 +1,4 @@
-"""Hypercorn: its configuration and its WebSockets, with HTTP/1.1 from `gateway.servers.http1`.
+"""Hypercorn: its WebSockets, with HTTP/1.1 from `gateway.servers.http1`.
 
 Its own HTTP/1.1 is h11, which costs a request more than all that the gateway does for it, on connections of which one
 timer serves both idle ones and slow headers, and whose end hangs from Python 3.12 on while one is open
@@ -6,54 +6,31 @@ timer serves both idle ones and slow headers, and whose end hangs from Python 3.
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
+from importlib import import_module
 from socket import socket
-from typing import Any, cast
-
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.asyncio.task_group import _handle
-from hypercorn.asyncio.worker_context import WorkerContext
-from hypercorn.config import Config
-from hypercorn.protocol.events import Body, Data, Event, Request, Response, StreamClosed
-from hypercorn.protocol.ws_stream import FrameTooLargeError, WebsocketBuffer, WSStream
-from hypercorn.typing import AppWrapper, ConnectionState
-from wsproto.events import Message
+from typing import Any
 
 from gateway.proxy.asgi import ASGIApp
 from gateway.servers import Limits, Retire
 from gateway.servers.http1 import Http1
 from gateway.servers.service import Handshake, Service
-from gateway.servers.turn import head_of
 
-MAX_READ_BYTES = 16_384
-"""Thousands of frames fit into it, each of which takes 5 microseconds; packed, a thousand times its size."""
 MAX_UNFINISHED_BYTES = 256 * 1024 * 1024
 """Of all messages that have not come to their end, or have and were not dealt with yet; without the first of each."""
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-ALWAYS_BYTES = 256 * 1024
-"""Of each message. So who fills all the rest keeps nobody from speaking."""
-MAX_QUEUED = 2
-MAX_QUEUED_BYTES = 32 * 1024
-"""Of a message that may wait for the app while the next one is read."""
-STREAM_ID = 1
-"""There is one stream on a connection; HTTP/2 has more."""
+CONVERSATION = "gateway.servers.conversation"
 
 
 @asynccontextmanager
 async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Limits) -> AsyncIterator[Retire]:
-    config = _config()
-    context = WorkerContext(None)
-    wrapped = ASGIWrapper(cast("Any", app))
-
     unfinished = Unfinished(MAX_UNFINISHED_BYTES)
 
     def open_websocket(transport: asyncio.Transport, handshake: Handshake) -> None:
         websocket = WebSocket(service, transport, unfinished)
         service.connections.add(websocket)
-        task = service.loop.create_task(websocket.serve(wrapped, config, context, handshake))
+        task = service.loop.create_task(websocket.serve(handshake))
         service.tasks.add(task)
         task.add_done_callback(service.tasks.discard)
 
@@ -63,23 +40,21 @@ async def serving(app: ASGIApp, sock: socket, state: dict[str, Any], limits: Lim
         yield service.retire
     finally:
         server.close()
-        await context.terminated.set()
         await service.end()
 
 
 class WebSocket:
-    """One WebSocket, from its handshake to its last byte."""
+    """The connection of one WebSocket, from its handshake to its last byte."""
 
     def __init__(self, service: Service, transport: asyncio.Transport, unfinished: "Unfinished") -> None:
         self.service = service
-        self._message = UnfinishedMessage(unfinished)
         self.transport = transport
-        self._reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(self._reader)
+        self.unfinished = unfinished
+        self.reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(self.reader)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
-        self._writer = asyncio.StreamWriter(transport, protocol, self._reader, service.loop)
-        self._has_ended = False
+        self.writer = asyncio.StreamWriter(transport, protocol, self.reader, service.loop)
 
     def retire(self) -> None:
         """It is one that is under way."""
@@ -87,68 +62,21 @@ class WebSocket:
     def shutdown(self) -> None:
         """It has as long as others to end by itself."""
 
-    async def serve(self, app: ASGIWrapper, config: Config, context: WorkerContext, handshake: Handshake) -> None:
-        client, server = (self.transport.get_extra_info(name) for name in ("peername", "sockname"))
+    async def serve(self, handshake: Handshake) -> None:
         try:
-            async with Tasks() as tasks:
-                self._stream = WebSocketStream(
-                    *(app, config, context, tasks, False),
-                    *(client and client[:2], server and server[:2], self._send, STREAM_ID),
-                )
-                self._stream.buffer = self._message
-                request = Request(
-                    stream_id=STREAM_ID,
-                    headers=handshake.headers,
-                    http_version="1.1",
-                    method="GET",
-                    raw_path=handshake.target,
-                    state=ConnectionState(self.service.state),
-                )
-                await self._stream.handle(request)
-                await self._read()
+            # Only now: Hypercorn brings its HTTP/2 along, 3 MiB that nobody needs without a WebSocket. And in a thread,
+            # as it takes a tenth of a second; always, as it may be under way for another WebSocket.
+            conversation = await asyncio.to_thread(import_module, CONVERSATION)
+            await conversation.Conversation(self).hold(handshake)
         finally:
-            del self._stream  # holds us
-            self._message.clear()
             await self._flush()
             self.service.leave(self)
 
-    async def _read(self) -> None:
-        with suppress(OSError):  # the client has gone
-            while data := await self._reader.read(MAX_READ_BYTES):
-                if not self._has_ended:
-                    await self._stream.handle(Data(stream_id=STREAM_ID, data=data))
-                await asyncio.sleep(0)  # more may be there already, and then nobody else would have a turn
-        await self._stream.handle(StreamClosed(stream_id=STREAM_ID))
-
-    async def _send(self, event: Event) -> None:
-        if isinstance(event, Response):
-            await self._write(_head(event))
-        elif isinstance(event, Body | Data):
-            await self._write(event.data)
-        elif isinstance(event, StreamClosed):
-            await self._stream.handle(event)
-            self._end()
-
-    async def _write(self, data: bytes) -> None:
-        try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except (OSError, RuntimeError):
-            await self._stream.handle(StreamClosed(stream_id=STREAM_ID))
-
-    def _end(self) -> None:
-        """Closing while the client still sends would reset the connection, and our last word would be lost with it."""
-        if not self._has_ended:
-            self._has_ended = True
-            with suppress(OSError, RuntimeError):
-                self._writer.write_eof()
-            self.service.loop.call_later(self.service.limits.linger_s, self._writer.close)
-
     async def _flush(self) -> None:
-        self._writer.close()
+        self.writer.close()
         try:
             async with asyncio.timeout(self.service.limits.flush_s):
-                await self._writer.wait_closed()
+                await self.writer.wait_closed()
         except OSError:
             pass  # gone already, or TimeoutError
         finally:
@@ -161,109 +89,3 @@ class Unfinished:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.size = 0
-
-
-class UnfinishedMessage(WebsocketBuffer):
-    """Hypercorn's own would go on growing after it has been refused, as long as the client sends.
-
-    One that has come to its end counts until it is cleared: see `Inbox.put`.
-    """
-
-    def __init__(self, others: Unfinished, max_length: int = MAX_MESSAGE_BYTES) -> None:
-        super().__init__(max_length)
-        self._others = others
-        self._counted = 0
-        self._is_refused = False
-
-    def extend(self, event: Message[str] | Message[bytes | bytearray]) -> None:
-        """Raises FrameTooLargeError: it, or all of them together, would be."""
-        length = self.length + len(event.data)
-        more = max(0, length - ALWAYS_BYTES) - self._counted
-        has_room = not more or self._others.size + more <= self._others.max_bytes
-        if self._is_refused or length > self.max_length or not has_room:
-            self.clear()
-            self._is_refused = True
-            raise FrameTooLargeError
-        self._counted += more
-        self._others.size += more
-        super().extend(event)
-
-    def to_message(self) -> dict[str, Any]:
-        message = super().to_message()
-        self.value = None  # it would be there twice
-        return message
-
-    def clear(self) -> None:
-        super().clear()
-        self._others.size -= self._counted
-        self._counted = 0
-
-
-class Inbox:
-    """What a client has said, until the app has dealt with it."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[Any] = asyncio.Queue(MAX_QUEUED)
-        self._is_idle = asyncio.Event()
-        """The app has come back for more, and nothing was there."""
-
-    async def put(self, message: Any) -> None:
-        """Of a large one, returns when the app has dealt with it: until then it counts, and nothing more is read."""
-        if message["type"] == "websocket.disconnect":
-            while not self._queue.empty():
-                self._queue.get_nowait()
-            self._is_idle.set()
-            await self._queue.put(message)
-            return
-        is_large = len(message.get("text") or message.get("bytes") or b"") > MAX_QUEUED_BYTES
-        if is_large:
-            self._is_idle.clear()
-        await self._queue.put(message)
-        if is_large:
-            await self._is_idle.wait()
-
-    async def get(self) -> Any:
-        if self._queue.empty():
-            self._is_idle.set()
-        return await self._queue.get()
-
-
-class WebSocketStream(WSStream):
-    """Hypercorn's own, where it refuses by itself, would leave the connection open."""
-
-    async def _send_error_response(self, status_code: int) -> None:
-        await super()._send_error_response(status_code)
-        await self.send(StreamClosed(stream_id=self.stream_id))
-
-
-class Tasks(asyncio.TaskGroup):
-    """What runs for one WebSocket. With Hypercorn's own, an app that does not read what has come could not end."""
-
-    def spawn(self, func: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        self.create_task(func(*args))
-
-    async def spawn_app(
-        self, app: AppWrapper, config: Config, scope: Any, send: Callable[[Any], Awaitable[None]]
-    ) -> Callable[[Any], Awaitable[None]]:
-        inbox = Inbox()
-        self.spawn(_handle, app, config, scope, inbox.get, send, None, None)  # the last two are for WSGI
-        return inbox.put
-
-
-def _head(event: Response) -> bytes:
-    """Accepts, or refuses: such an answer is the last one, whatever else it says, and ends with its connection."""
-    if event.status_code == 101:
-        return head_of(101, [b"%b: %b" % header for header in event.headers])
-    lines = [b"%b: %b" % header for header in event.headers if header[0].lower() not in NOT_IN_REFUSALS]
-    return head_of(event.status_code, [*lines, b"connection: close"])
-
-
-NOT_IN_REFUSALS = frozenset((b"connection", b"transfer-encoding"))
-
-
-def _config() -> Config:
-    config = Config()
-    config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.include_server_header = False
-    return config

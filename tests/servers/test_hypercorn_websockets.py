@@ -6,7 +6,8 @@ import pytest
 from hypercorn.protocol.ws_stream import FrameTooLargeError
 from wsproto.events import BytesMessage, TextMessage
 
-from gateway.servers.hypercorn import ALWAYS_BYTES, MAX_QUEUED_BYTES, Inbox, Unfinished, UnfinishedMessage
+from gateway.servers.conversation import ALWAYS_BYTES, MAX_QUEUED_BYTES, Inbox, UnfinishedMessage
+from gateway.servers.hypercorn import Unfinished
 
 
 def piece(size):

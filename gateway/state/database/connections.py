@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from gateway.state.database.async_engine import AsyncConnection
 from gateway.state.database.engine import connected, engine_of
 from gateway.state.database.errors import border
 from gateway.state.database.transaction import end_when_idle

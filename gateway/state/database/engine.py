@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
+from gateway.state.database.async_engine import AsyncConnection, AsyncEngine
 from gateway.state.database.postgres import postgres_engine, wrong
 from gateway.state.database.sqlite import Writer, sqlite_engine
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Row, and_, delete, insert, or_, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.objects import AccountObject, ObjectKind, check_size
 from gateway.contract.windows import utc_now
 from gateway.errors import Conflict
+from gateway.state.database.async_engine import AsyncConnection
 from gateway.state.database.connections import Connections
 from gateway.state.database.schema import OBJECTS
 from gateway.state.objects.memory import merged, other_id

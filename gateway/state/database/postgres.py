@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlencode, urlunsplit
 
 from sqlalchemy import ExceptionContext, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gateway.errors import ConfigError, Fault, GatewayError, Unavailable
+from gateway.state.database.async_engine import AsyncEngine, create_async_engine
 from gateway.wire.urls import ENCODED, split_server_url
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, Select, String, Table, inspect, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import ConfigError, Fault
+from gateway.state.database.async_engine import AsyncConnection
 from gateway.state.database.rows import SchemaState, StoredManifest, StoredSecret, StoredToken, User
 from gateway.state.database.schema import MANIFESTS, REVISIONS, SECRETS, TOKENS, USERS
 

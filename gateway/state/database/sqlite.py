@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, ExceptionContext, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
 from gateway.errors import GatewayError, Unavailable
+from gateway.state.database.async_engine import AsyncEngine, create_async_engine
 
 WAL_ATTEMPTS = 50
 WAL_PAUSE_S = 0.01

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import NotFound, Unavailable
+from gateway.state.database.async_engine import AsyncConnection
 from gateway.state.database.errors import border
 from gateway.state.database.reading import Reading
 from gateway.state.database.rows import StoredManifest, StoredSecret, StoredToken, User, Versions

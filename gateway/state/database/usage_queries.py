@@ -1,11 +1,10 @@
 """The questions about usage, in the words of either database."""
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import JSON, BigInteger, ColumnElement, Select, cast, func, select
+from sqlalchemy import JSON, BigInteger, ColumnElement, RowMapping, Select, cast, func, select
 
 from gateway.contract.usage import AMOUNTS, Usage
 from gateway.errors import BadRequest
@@ -40,7 +39,7 @@ def usage_query(by: str, since: date, until: date, who: str | None, dialect: str
     return query.where(days.day >= since, days.day < until, whose)
 
 
-def usage_row(row: Mapping[str, Any]) -> UsageRow:
+def usage_row(row: RowMapping) -> UsageRow:
     """From a row of the answer; sums come as integers, decimals or null."""
     used = msgspec.convert({name: int(row[name] or 0) for name in AMOUNTS}, Usage)
     return UsageRow(str(row["group"]), int(row["requests"]), int(row["unpriced"]), int(row["cost"] or 0), used)

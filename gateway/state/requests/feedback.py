@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import and_, delete, exists, func, not_, or_, select, true, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.contract import Record
 from gateway.state.requests.asked import Filter, Page, Query
 from gateway.state.requests.feedback_rows import FEEDBACK, KEY, Feedback, fits, is_about, row_of, shown
-from gateway.state.requests.tables import REQUESTS, prefix_of
+from gateway.state.requests.tables import REQUESTS, prefix_of, upsert
 
 if TYPE_CHECKING:
     from gateway.state.requests.store import RecordStore
@@ -52,8 +51,7 @@ class Feedbacks:
         Raises:
             TooMany, TooEarly: there is too much by the same giver.
         """
-        insert = sqlite.insert if self._records.is_sqlite else postgresql.insert
-        row = insert(FEEDBACK).values(row_of(given))
+        row = upsert(FEEDBACK, is_sqlite=self._records.is_sqlite).values(row_of(given))
         changing: dict[str, Any] = {name: row.excluded[name] for name in CHANGING}
         changing["is_checked"] = or_(FEEDBACK.c.is_checked, row.excluded.is_checked)
         mine = and_(FEEDBACK.c.request_id == given.request_id, FEEDBACK.c.subject == given.subject)

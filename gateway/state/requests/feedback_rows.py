@@ -50,7 +50,7 @@ Index(
     FEEDBACK.c.subject,
     FEEDBACK.c.request_id,
     sqlite_where=not_(FEEDBACK.c.is_checked),
-    postgresql_where=not_(FEEDBACK.c.is_checked),
+    info={"postgresql_where": not_(FEEDBACK.c.is_checked)},
 )
 """One row for each request, giver and name. `value` as text; `score` of numbers, and 1 or 0 of thumbs. Moments in
 milliseconds since 1970. `is_checked`: the giver was seen to be allowed to look at the request."""

@@ -26,11 +26,22 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.state.database.async_engine import AsyncConnection
 from gateway.state.requests.folds import BASE, DAY, FLOOR, HOUR, Fold, Gap, Run, Spans, down, due, up
-from gateway.state.requests.tables import BINS, COUNTS, DAYS, FOLDED, FOLDING, FOLDS, HOURS, KEY, MINUTES, WRITING
+from gateway.state.requests.tables import (
+    BINS,
+    COUNTS,
+    DAYS,
+    FOLDED,
+    FOLDING,
+    FOLDS,
+    HOURS,
+    KEY,
+    MINUTES,
+    WRITING,
+    upsert,
+)
 
 AT_ONCE = 2000
 """Rows that are summed up in one transaction, unless one person or team has more. Those who write records wait as
@@ -116,11 +127,10 @@ class Folder:
 
     async def _claimed(self, run: Run) -> bool:
         """False: somebody else has folded it, or a late record has changed what it is made of."""
-        insert_ = sqlite.insert if self._records.is_sqlite else postgresql.insert
         now_s = self._now_s()
         row = {"claim": self._claim, "expires_s": now_s + CLAIM_S, "is_changed": 0}
         row |= {"since_s": run.since_s, "until_s": run.until_s}
-        claiming = insert_(FOLDING).values(name="sums", **row)
+        claiming = upsert(FOLDING, is_sqlite=self._records.is_sqlite).values(name="sums", **row)
         free = or_(FOLDING.c.expires_s <= now_s, FOLDING.c.claim == self._claim)
         async with self._records.connection(writes=True) as connection:
             await alone(connection)

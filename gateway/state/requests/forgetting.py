@@ -8,9 +8,9 @@ from itertools import chain
 from typing import Any
 
 from sqlalchemy import Table, and_, delete, select, text, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import Unavailable
+from gateway.state.database.async_engine import AsyncConnection
 from gateway.state.requests.feedback_rows import FEEDBACK
 from gateway.state.requests.folding import Records, alone, kinds_of
 from gateway.state.requests.folds import BASE, FLOOR, FOLDS_OF, HOUR, TENS, Spans, down

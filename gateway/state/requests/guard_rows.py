@@ -33,7 +33,7 @@ def _sums(name: str) -> Table:
         *(Column(column, BigInteger, nullable=False) for column in SUMMED),
         Index(None, "kind", "who", "at"),
         sqlite_with_rowid=False,
-        postgresql_with={"fillfactor": 50},
+        info={"postgresql_with": {"fillfactor": 50}},
     )
 
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, inspect, literal_column, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.state.database.async_engine import AsyncConnection
 from gateway.state.requests.folds import BASE, DAY, FLOOR, HOUR, down, up
 from gateway.state.requests.tables import BY_DAY, DAYS, FOLDED, HOURS, MINUTES, TABLES, partitions
 
@@ -15,6 +15,11 @@ LOCK_MS = 500
 
 def make_tables(connection: Connection, now: datetime) -> list[str]:
     """Those that are missing; returns their names. Who may not make any can serve where there are all."""
+    if connection.dialect.name == "postgresql":
+        for table in TABLES.sorted_tables:
+            table.dialect_kwargs.update(table.info)
+            for index in table.indexes:
+                index.dialect_kwargs.update(index.info)
     there = set(inspect(connection).get_table_names())
     missing = [table for table in TABLES.sorted_tables if table.name not in there]
     TABLES.create_all(connection, tables=missing, checkfirst=False)

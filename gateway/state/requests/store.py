@@ -18,12 +18,12 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.util import ClauseAdapter
 
 from gateway.contract import Content, Record
 from gateway.contract.windows import utc_now
 from gateway.errors import Unavailable
+from gateway.state.database.async_engine import AsyncConnection
 from gateway.state.database.charging import Row
 from gateway.state.database.engine import connected, engine_of, writer_beside
 from gateway.state.database.errors import border

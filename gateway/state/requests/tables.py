@@ -21,7 +21,9 @@ WRITING, MAKING = 0x6777726571, 0x67777265717461
 
 TABLES = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
 
-PER_DAY: dict[str, Any] = {"postgresql_partition_by": "RANGE (request_id)"}
+# In `info`, `make_tables` finds what is for PostgreSQL alone: to say it as SQLAlchemy would have it imports all that
+# SQLAlchemy has for PostgreSQL, 2 MiB, also where there is none.
+PER_DAY: dict[str, Any] = {"info": {"postgresql_partition_by": "RANGE (request_id)"}}
 ID = Text().with_variant(Text(collation="C"), "postgresql")
 """Compared byte by byte: partitions and pages go by it."""
 
@@ -104,7 +106,7 @@ def _sums(name: str, **options: Any) -> Table:
 
 
 # Each row of a minute is changed many times, on the page where it is if that has room. Others are written once.
-MINUTES = _sums("request_minutes", postgresql_with={"fillfactor": 50})
+MINUTES = _sums("request_minutes", info={"postgresql_with": {"fillfactor": 50}})
 HOURS, DAYS = _sums("request_hours"), _sums("request_days")
 """What requests came to, from `at` on, in seconds since 1970. A request is in one row of the kind `all`, in one of
 `subject`, in one of `team` for each team, and in one of `metadata.<key>` for each key that is chosen; `who` is the
@@ -160,6 +162,17 @@ def time_of(request_id: str) -> datetime | None:
         return datetime.fromtimestamp(int(request_id[:12], 16) / 1000, UTC) if len(request_id) == 32 else None
     except (ValueError, OverflowError):
         return None
+
+
+def upsert(table: Table, *, is_sqlite: bool) -> Any:
+    """An `insert` that knows `on_conflict_do_update`, which each of the two says by itself."""
+    if is_sqlite:
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # only where it is used anyhow: it takes 2 MiB
+
+    return postgresql.insert(table)
 
 
 def partitions(day: str) -> list[tuple[str, ...]]:

@@ -8,6 +8,7 @@ import pytest
 from gateway.contract import Outcome, SideCall
 from gateway.contract.usage import Usage
 from gateway.errors import BadRequest
+from gateway.state.database.engine import connected
 from gateway.state.requests.asked import Filter, Only, Query, Question, filters_of
 from gateway.state.requests.histogram import FIRST_TOKEN, LATENCY
 from gateway.state.requests.metrics import settled
@@ -404,7 +405,7 @@ async def test_days_are_partitions(store, record_of):
     )
 
     if not store.is_sqlite:
-        async with store._engine.connect() as connection:
+        async with connected(store._engine) as connection:
             count = "SELECT count(*) FROM requests_{}"
             assert (await connection.exec_driver_sql(count.format(f"{now:%Y%m%d}"))).scalar() == 1
             assert (await connection.exec_driver_sql(count.format("others"))).scalar() == 2
