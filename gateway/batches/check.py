@@ -19,6 +19,7 @@ from gateway.errors import BadRequest, Forbidden, TimedOut
 from gateway.middleware.account import standing_for
 from gateway.middleware.file_references import refuse_others_files
 from gateway.proxy.exchange import Exchange
+from gateway.wire.disguised import disguised
 from gateway.wire.file_references import files_in, may_refer
 from gateway.wire.repeats import repeats
 
@@ -139,9 +140,8 @@ class Lines:
             self._look_at(line, fields, data)
 
     def _look_at(self, line: _Line, fields: dict[str, msgspec.Raw], data: bytes) -> None:
-        for name in fields:
-            if name != "model" and name.lower() == "model":  # some servers read both
-                self._refuse('the field "model" is written in lower case')
+        if (name := disguised(fields)) is not None:
+            self._refuse(f'the field "{name}" is written in lower case')
         if "model" in fields or line.url not in WITHOUT_MODEL:
             self._check_model(fields.get("model", msgspec.Raw(b"null")))
         if may_refer(data):

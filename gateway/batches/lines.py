@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract.batches import BatchProblem
+from gateway.wire.disguised import disguised
 
 MAX_LINES = 50_000
 MAX_LINE_BYTES = 20 * 1024 * 1024
@@ -78,6 +79,8 @@ class Validation:
             return "invalid_method", "the method has to be POST", "method"
         if line.url not in (None, self.endpoint):
             return "mismatched_url", f"the url has to be the endpoint of the batch, {self.endpoint}", "url"
+        if (name := disguised(line.body)) is not None:
+            return "invalid_request", f'the field "{name}" is written in lower case', f"body.{name}"
         if _says_yes(line.body.get("stream")):
             return "invalid_request", "a request of a batch cannot be streamed: leave stream out", "body.stream"
         if _says_yes(line.body.get("background")):

@@ -26,7 +26,7 @@ class Tls(msgspec.Struct, frozen=True):
 
 _DOTS = frozenset({".", ".."})
 _KEY_NAMES = re.compile(r"key|token|secret|sig|password|passwd|auth|code|credential", re.IGNORECASE)
-_NO_SECRETS = frozenset({b"host", b"accept-encoding", b"content-type"})
+_NO_SECRETS = frozenset({b"accept", b"accept-encoding", b"accept-language", b"content-type", b"host", b"user-agent"})
 
 SHORTEST_SECRET = 8
 """Bytes; less is a word that may stand anywhere."""
@@ -97,7 +97,9 @@ class Endpoint:
         method = line.partition(b" ")[0].decode() if method is None else method
         if not (target.startswith("/") and target.isascii() and target.isprintable() and " " not in target):
             raise ValueError("the path and its query must be percent-encoded")
-        if not _DOTS.isdisjoint(unquote(target.partition("?")[0]).replace("\\", "/").split("/")):
+        # Some servers decode twice, and some see parameters behind a `;`, and `..` before it.
+        path = unquote(unquote(target.partition("?")[0])).replace("\\", "/")
+        if not _DOTS.isdisjoint(segment.partition(";")[0] for segment in path.split("/")):
             raise ValueError("the path must not lead out of itself, by . or ..")
         if not (method.isascii() and method.isalpha()):
             raise ValueError("the method must be a word")

@@ -8,11 +8,12 @@ from gateway.config.snapshot import ANY_MODEL, Snapshot
 from gateway.contract import Caller, Target
 from gateway.control.control import actor
 from gateway.control.ownership import TEAM_BUDGET, leads_its_team, require
+from gateway.control.sight import let_in, sees_more
 from gateway.errors import BadRequest, Forbidden
 from gateway.manifests.identity import StoredSecret
 from gateway.manifests.marks import Mark, marked
 from gateway.manifests.notifications import channel_key
-from gateway.rules.access import Access, given_away, kind_of
+from gateway.rules.access import given_away, kind_of
 from gateway.rules.access.delegation import beyond
 from gateway.rules.access.may_use import may_use
 from gateway.rules.access.roles import (
@@ -45,15 +46,19 @@ def require_for_tokens(giver: Caller, before: Snapshot, after: Snapshot, name: s
     before.access.require(giver, WRITE_DATA, SECRET_GROUP.of(place.secret_group))
 
 
-def require_all_of(access: Access, caller: Caller, subject: str) -> None:
+def require_all_of(snapshot: Snapshot, caller: Caller, subject: str) -> None:
     """For a token of somebody, or to let them in again: who may do less could do more with it, or by their hand."""
+    if subject == caller.subject:
+        return
+    access = snapshot.access
     giver = actor(caller, access)
-    missing = beyond(access, subject, giver) if subject != caller.subject else []
-    if missing:
+    if missing := beyond(access, subject, giver):
         raise Forbidden(
             f"{subject} holds {missing[0].permission} on {missing[0].resource}, which {caller.subject} does not; "
             "nobody can let others do more than they may do"
         )
+    if rule := sees_more(snapshot, subject, giver):
+        raise Forbidden(f"{subject} sees what others asked, by the rule {rule}, which {caller.subject} may not")
 
 
 def refuse_escalation(before: Snapshot, after: Snapshot, giver: Caller, made: str | None) -> None:
@@ -65,6 +70,8 @@ def refuse_escalation(before: Snapshot, after: Snapshot, giver: Caller, made: st
             f"this would give {subject} {grant.permission} on {grant.resource}, which {giver.subject} does not hold; "
             "nobody can grant more than they hold"
         )
+    if seen := let_in(before, after, giver):
+        raise Forbidden(f"{seen[0]} would see what others asked, by the rule {seen[1]}, which {giver.subject} may not")
     _refuse_opening(before, after, giver, made)
     _refuse_routes_to_others(before, after, giver)
     _refuse_names(before, after, giver)

@@ -28,7 +28,7 @@ from gateway.errors import BadRequest, ConfigError, Conflict, Fault, Forbidden, 
 from gateway.manifests import Manifest
 from gateway.manifests.diff import difference
 from gateway.manifests.loader import manifest_from
-from gateway.manifests.outward import addresses_in
+from gateway.manifests.outward import vouched_in
 from gateway.manifests.routing import VIRTUAL_MODELS
 from gateway.manifests.unread import why_unread
 from gateway.rules.access import ADMIN_PERMISSION, TENANT, kind_of
@@ -226,9 +226,9 @@ async def _put(
         escalation.require_for_secrets(giver, before, secrecy.newly_sent(struct, data, before_data, control.seal))
         by_admin = giver.is_admin or (existing is not None and existing.by_admin)
         after = await _compiled(control, others, stored, read_manifest(data, by_admin=by_admin))
-        addresses = _addresses(after, key)
-        if by_admin and not giver.is_admin and not addresses <= _addresses(before, key):
-            # What an admin once applied holds for the addresses of then.
+        vouched = _vouched(after, key)
+        if by_admin and not giver.is_admin and not vouched <= _vouched(before, key):
+            # What an admin once applied holds for the addresses and identities of then.
             by_admin = False
             after = await _compiled(control, others, stored, read_manifest(data))
         _refuse_faults(before, after)
@@ -248,7 +248,7 @@ async def _put(
             warnings=(*_new_warnings(before, after), *(_heirs(before, made) if made is not None else ())),
             dry_run=dry_run,
         )
-        is_vouched = existing is None or existing.by_admin or not by_admin or not addresses
+        is_vouched = existing is None or existing.by_admin or not by_admin or not vouched
         if data == before_data and is_vouched:
             return msgspec.structs.replace(result, changed=False)
         done = action or ("updated" if existing is not None else "created")
@@ -345,15 +345,24 @@ async def refuse_in_use(
         raise Conflict(f"{what} is in use by {', '.join(names)}; change that first", code="in_use")
 
 
-async def refuse_steering(control: Control, change: "Transaction", group: str, key: str) -> None:
-    """Raises Forbidden: other secrets go where this one says. Who changes it need not be able to read those, but could
-    have them sent to himself."""
+async def refuse_steering(control: Control, change: "Transaction", secrets: Mapping[tuple[str, str], bool]) -> None:
+    """Raises Forbidden: other secrets go where one of these says. Who changes it need not be able to read those, but
+    could have them sent to himself.
+
+    Args:
+        secrets: (group, key) -> whether it is an address by itself.
+    """
     stored = await _with_secrets(control, change)
-    users: list[StoredManifest | Manifest] = [*await change.manifests()]
-    if not control.config.secrets(stored).own(group, key):
-        users += control.config.files
-    for user in users:
-        if secrecy.steers(_struct(control, user.type), user.data, (group, key), control.seal):
+    own = control.config.secrets(stored).own
+    in_files = {secret: is_address for secret, is_address in secrets.items() if not own(*secret)}
+    users: list[tuple[StoredManifest | Manifest, Mapping[tuple[str, str], bool]]] = [
+        *((row, secrets) for row in await change.manifests()),
+        *((file, in_files) for file in control.config.files),
+    ]
+    for user, changes in users:
+        found = secrecy.steering(_struct(control, user.type), user.data, changes, control.seal)
+        if found is not None:
+            group, key = found
             raise Forbidden(f"a manifest sends other secrets to the address in {key} of {group}; ask an admin")
 
 
@@ -509,10 +518,10 @@ def _uses(secrets: Iterable[tuple[str, str]], group: str, key: str | None = None
     return any(secret[0] == group and key in (None, secret[1]) for secret in secrets)
 
 
-def _addresses(snapshot: Snapshot, key: tuple[str, str]) -> set[str]:
-    """Where a manifest leads to; none when it is not in force."""
+def _vouched(snapshot: Snapshot, key: tuple[str, str]) -> set[str]:
+    """Where a manifest leads to, and as whom; nothing when it is not in force."""
     document = snapshot.documents.get(key)
-    return addresses_in(document) if document is not None else set()
+    return vouched_in(document) if document is not None else set()
 
 
 def _depth(data: Data) -> int:

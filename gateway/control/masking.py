@@ -1,5 +1,6 @@
 """Secrets in manifests that come and go over the API: masked on the way out, sealed where they lie."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +22,7 @@ Data = dict[str, Any]
 Kind = type[msgspec.Struct] | None
 
 SHOWN_CHARS = 200
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
 def masked(kind: Kind, data: Data) -> Data:
@@ -131,12 +133,24 @@ def drawn_on(kind: Kind, data: Data, seal: Seal) -> set[tuple[str, str]]:
     return {secret for _, text in _secrets(kind, data) for secret in _references(text, seal)}
 
 
-def steers(kind: Kind, data: Data, secret: tuple[str, str], seal: Seal) -> bool:
-    """Whether other secrets of a manifest may go where this stored one, as (group, key), says."""
-    found = [(place, secret in _references(text, seal)) for place, text in _secrets(kind, data)]
-    own = [place for place, is_own in found if is_own]
-    others = [place for place, is_own in found if not is_own]
-    return any(decides(place, other) for place in own for other in others)
+def steering(kind: Kind, data: Data, changes: Mapping[tuple[str, str], bool], seal: Seal) -> tuple[str, str] | None:
+    """The first stored secret among some that change by which other secrets of a manifest may go elsewhere.
+
+    Args:
+        changes: (group, key) -> whether it is an address by itself; else it may be part of one.
+    """
+    found = [(place, _opened(text, seal)) for place, text in _secrets(kind, data)]
+    for place, text in found:
+        for secret in references(text):
+            if changes.get(secret, False) or (secret in changes and is_address(text)):
+                others = (other for other, own in found if secret not in references(own))
+                if any(decides(place, other) for other in others):
+                    return secret
+    return None
+
+
+def is_address(text: str) -> bool:
+    return _ADDRESS.match(text) is not None
 
 
 def _secrets(kind: Kind, data: Data) -> list[tuple[Place, str]]:
@@ -158,11 +172,16 @@ def _known(kind: Kind, before: Data | None) -> dict[Place, str]:
 
 
 def _references(text: str, seal: Seal) -> list[tuple[str, str]]:
+    return references(_opened(text, seal))
+
+
+def _opened(text: str, seal: Seal) -> str:
+    """A secret as it was written; empty: it cannot be opened, and so is sent nowhere."""
     if not text.startswith(PREFIX):
-        return references(text)
-    with suppress(ValueError):  # what cannot be opened is sent nowhere
-        return references(seal.open(text))
-    return []
+        return text
+    with suppress(ValueError):
+        return seal.open(text)
+    return ""
 
 
 def _sends(kind: Kind) -> bool:

@@ -9,13 +9,12 @@ import msgspec
 from gateway.control.answers import page, secret_entry
 from gateway.control.control import Ask, Control
 from gateway.control.manifests import refuse_breaking, refuse_in_use, refuse_steering
+from gateway.control.masking import is_address
 from gateway.errors import BadRequest, NotFound
 from gateway.secrecy.secret import cleaned
 
 if TYPE_CHECKING:
     from gateway.state.database.store import Transaction  # SQLAlchemy takes 0.3 s
-
-_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 _KEY = re.compile(r"[^\s./\\:,;\"'\x00-\x1f][^\s/\\:,;\"'\x00-\x1f]{0,199}")
 """What a reference can name, as the name of a group."""
@@ -85,12 +84,15 @@ async def remove(control: Control, ask: Ask) -> dict[str, Any]:
 
 
 async def _refuse_redirecting(control: Control, change: "Transaction", sealed: Mapping[tuple[str, str], str]) -> None:
-    """An address may be a secret, such as that of a webhook, and decides where others go."""
+    """An address, or a part of one such as its host, may be a secret, and decides where others go."""
     known = {(row.group, row.key): row.value for row in await change.secrets()}
-    for (group, key), value in sealed.items():
-        values = [value, known[group, key]] if (group, key) in known else []
-        if any(_ADDRESS.match(control.seal.open(value)) for value in values):
-            await refuse_steering(control, change, group, key)
+    written = {secret: (value, known.get(secret, value)) for secret, value in sealed.items()}
+    changes = {
+        secret: any(is_address(control.seal.open(value)) for value in values)
+        for secret, values in written.items()
+        if secret in known
+    }
+    await refuse_steering(control, change, changes)
 
 
 def _group(control: Control, ask: Ask) -> str:

@@ -1,6 +1,6 @@
 """Whose requests a caller may see: its own, and what `gateway-data-access-config` gives. Admins see all."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 import msgspec
@@ -55,31 +55,66 @@ def sight_of(snapshot: Snapshot, caller: Caller, data: DataType) -> Sight:
     return Sight(((Filter("subject", tuple(sorted(subjects))),), *rules))
 
 
-def _rules(snapshot: Snapshot, caller: Caller, data: DataType) -> Iterator[DataAccessRule]:
+def let_in(before: Snapshot, after: Snapshot, giver: Caller) -> tuple[str, str] | None:
+    """(subject, id of the rule): somebody who by a change comes under a rule that is not about the giver, and so would
+    see what others asked; None: nobody."""
+    if giver.is_admin:
+        return None
+    for rule in _beyond_own(after):
+        then, now = _named(rule, before), _named(rule, after)
+        if then.isdisjoint(giver.subjects):
+            for subject in sorted(after.access.known() | set(map(virtual_account, after.access.virtual_accounts))):
+                if not now.isdisjoint(_stood_for(subject, after)) and then.isdisjoint(_stood_for(subject, before)):
+                    return subject, rule.id
+    return None
+
+
+def sees_more(snapshot: Snapshot, subject: str, giver: Caller) -> str | None:
+    """The id of a rule by which a subject sees what others asked, and the giver does not; None: there is none."""
+    own = _stood_for(subject, snapshot)
+    for rule in _beyond_own(snapshot):
+        named = _named(rule, snapshot)
+        if not giver.is_admin and named.isdisjoint(giver.subjects) and not named.isdisjoint(own):
+            return rule.id
+    return None
+
+
+def _beyond_own(snapshot: Snapshot) -> Iterator[DataAccessRule]:
+    return (rule for rule in _all_rules(snapshot) if rule.scope != "own_data")
+
+
+def _all_rules(snapshot: Snapshot) -> Iterator[DataAccessRule]:
     for document in snapshot.documents.values():
         if isinstance(document, DataAccessConfig):
-            for rule in document.rules:
-                if rule.enabled and data in rule.data_types and _is_about(rule.subjects, snapshot, caller):
-                    yield rule
+            yield from (rule for rule in document.rules if rule.enabled)
 
 
-def _is_about(subjects: Iterable[str], snapshot: Snapshot, caller: Caller) -> bool:
-    return any(
-        _has_role(text.removeprefix("role:"), snapshot, caller)
-        if text.startswith("role:")
-        else canonical(text) in caller.subjects
-        for text in subjects
-    )
+def _rules(snapshot: Snapshot, caller: Caller, data: DataType) -> Iterator[DataAccessRule]:
+    for rule in _all_rules(snapshot):
+        if data in rule.data_types and not _named(rule, snapshot).isdisjoint(caller.subjects):
+            yield rule
 
 
-def _has_role(role: str, snapshot: Snapshot, caller: Caller) -> bool:
-    bindings = [document for document in snapshot.documents.values() if isinstance(document, RoleBinding)]
-    return any(
-        canonical(f"{bound.type}:{bound.name}") in caller.subjects
-        for binding in bindings
-        if any(permission.role == role for permission in binding.permissions)
-        for bound in binding.subjects
-    )
+def _named(rule: DataAccessRule, snapshot: Snapshot) -> set[str]:
+    """Whom a rule is about: also those who have a role that it names."""
+    named = {canonical(text) for text in rule.subjects}
+    roles = {text.removeprefix("role:") for text in rule.subjects if text.startswith("role:")}
+    for binding in snapshot.documents.values() if roles else ():
+        if isinstance(binding, RoleBinding) and any(each.role in roles for each in binding.permissions):
+            named |= {canonical(f"{bound.type}:{bound.name}") for bound in binding.subjects}
+    return {subject for subject in named if subject is not None}
+
+
+def _stood_for(subject: str, snapshot: Snapshot) -> Collection[str]:
+    """As whom somebody comes, with their teams: by a claim or a secret, as what is mapped to that. A virtual account
+    that is not there is nobody."""
+    kind, _, name = subject.partition(":")
+    access = snapshot.access
+    if kind == "user":
+        return access.caller(subject).subjects
+    if kind == "virtualaccount":
+        return {subject} if name in access.virtual_accounts else ()
+    return access.mapped.get(subject, ())
 
 
 def _filter(condition: CreatedByCondition | MetadataCondition) -> Filter:

@@ -219,7 +219,7 @@ def _check(control: Control, body: PersonalBody) -> datetime | None:
 async def _create(control: Control, caller: Caller, subject: str, body: PersonalBody) -> NewToken:
     expires = _check(control, body)
     async with control.change(by=caller.subject) as change:
-        require_all_of(control.access, caller, subject)
+        require_all_of(control.config.snapshot, caller, subject)
         live = [row for row in await change.tokens() if row.subject == subject and row.replaced_by is None]
         if any(row.name == body.name and not _is_over(row, control.now()) for row in live):
             raise Conflict(f"{subject} has a token named {body.name} already; take another name, or rotate that one")
@@ -234,7 +234,7 @@ async def _create(control: Control, caller: Caller, subject: str, body: Personal
 
 async def _rotate(control: Control, caller: Caller, old: StoredToken, grace: timedelta) -> NewToken:
     async with control.change(by=caller.subject) as change:
-        require_all_of(control.access, caller, old.subject)
+        require_all_of(control.config.snapshot, caller, old.subject)
         current = next((row for row in await change.tokens() if row.id == old.id), None)
         if current is None or current.replaced_by is not None or _is_over(current, control.now()):
             raise Conflict(f"the token {old.id} is not in force any more, or was rotated already")

@@ -99,7 +99,7 @@ async def activate(control: Control, ask: Ask) -> dict[str, Any]:
         known = {user.email for user in await change.users()}
         if email not in known:
             raise NotFound(f"there is no user {email}")
-        require_all_of(control.access, ask.caller, f"user:{email}")
+        require_all_of(control.config.snapshot, ask.caller, f"user:{email}")
         await change.set_user_active(email, True)
     await control.changed()
     return await _shown(control, email)

@@ -207,6 +207,12 @@ class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise ValueError(f"integrations with the same name: {', '.join(twice)}")
 
+    @property
+    def own_identity(self) -> frozenset[str]:
+        """What it uses of that by which a vendor knows the gateway itself, such as the role of its machine: that is the
+        operator's, who pays for it. Empty: nothing, for it has credentials of its own."""
+        return frozenset()
+
 
 class KeyAccount(ProviderAccount, frozen=True, kw_only=True):
     """A vendor of whom nothing but the key has to be known."""

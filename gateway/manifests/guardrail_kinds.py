@@ -18,6 +18,7 @@ ModelRef = Annotated[str, Meta(pattern=r"\S", description="the name of a model")
 Label = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z", description="letters, digits and hyphens")]
 """Of what becomes a part of a host's name."""
 Severity = Annotated[int, Meta(ge=0, le=6)]
+Open = Annotated[Any, Mark.OPEN]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -285,7 +286,7 @@ class PluginConfig(Config, frozen=True, kw_only=True):
     """
 
     plugin: Text
-    config: Any = None
+    config: Open = None
 
 
 BOTH, VALIDATE = ("validate", "mutate"), ("validate",)
@@ -297,10 +298,10 @@ KINDS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "regex": (RegexConfig, RegexConfig(), BOTH),
     "word-list": (WordListConfig, None, BOTH),
     "sql-sanitizer": (SqlConfig, SqlConfig(), BOTH),
-    "code-safety-linter": (Any, None, VALIDATE),
+    "code-safety-linter": (Open, None, VALIDATE),
     "json-schema": (SchemaConfig, None, VALIDATE),
     "llm-judge": (JudgeConfig, None, VALIDATE),
-    "patronus": (Any, None, VALIDATE),
+    "patronus": (Open, None, VALIDATE),
     "cedar": (CedarConfig, None, VALIDATE),
     "opa": (OpaConfig, None, VALIDATE),
     "openai-moderations": (OpenAiModerationsConfig, OpenAiModerationsConfig(), VALIDATE),
@@ -312,9 +313,9 @@ KINDS: dict[str, tuple[Any, Any, tuple[str, ...]]] = {
     "plugin": (PluginConfig, None, BOTH),
     **dict.fromkeys(
         ("akto", "cisco-ai-defense", "fiddler", "grayswan-cygnal", "palo-alto-prisma-airs"),
-        (Any, None, VALIDATE),
+        (Open, None, VALIDATE),
     ),
-    **dict.fromkeys(("calypsoai", "crowdstrike-aidr", "enkrypt-ai", "noma-security", "trojai"), (Any, None, BOTH)),
+    **dict.fromkeys(("calypsoai", "crowdstrike-aidr", "enkrypt-ai", "noma-security", "trojai"), (Open, None, BOTH)),
 }
 """Last part of the type -> what its `config` is read into, what that is if nothing is written (None: it has to be), and
 which operations it has. `custom` and `tfy-metadata` have more fields than these."""

@@ -3,13 +3,15 @@
 Source: types of truefoundry-sdk 0.6.0, as restated in section 1.9 of the project's compatibility notes.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union
 
 import msgspec
 from msgspec import Meta
 
 from gateway.manifests.accounts import AccountName, Collaborator, ModelName, Owner, Text
-from gateway.manifests.guardrail_kinds import KINDS, CustomConfig
+from gateway.manifests.guardrail_kinds import KINDS, CustomConfig, Open, PluginConfig
 from gateway.manifests.scopes import Selection, refuse_twice
 from gateway.secrecy.secret import SecretText
 
@@ -18,6 +20,13 @@ GuardrailSelector: TypeAlias = Text
 """`<group>/<name>`"""
 
 KIND = "integration/guardrail-config/"
+_CREDENTIALS: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
+    {
+        "aws-bedrock": (frozenset({"api_key"}), frozenset({"access_key_id", "secret_access_key"})),
+        "google-model-armor": (frozenset({"api_key"}), frozenset({"key_file_content"})),
+    }
+)
+"""Kinds that are asked by the gateway's own identity unless all of one of these stand in `auth_data`."""
 
 # --- guardrails --------------------------------------------------------------
 
@@ -92,7 +101,7 @@ class KindIntegration(GuardrailIntegration, frozen=True, kw_only=True):
     """Any other. `auth_data` as it was written; `config` as in `KINDS`."""
 
     auth_data: dict[str, SecretText] | None = None
-    config: Any = None
+    config: Open = None
 
 
 class CustomIntegration(GuardrailIntegration, frozen=True, kw_only=True, tag=f"{KIND}custom"):
@@ -113,7 +122,7 @@ class PatronusIntegration(KindIntegration, frozen=True, kw_only=True, tag=f"{KIN
 
 def _struct(kind: str) -> type[KindIntegration]:
     config, default, operations = KINDS[kind]
-    own: tuple[Any, ...] = ("config", config) if default is None and config is not Any else ("config", config, default)
+    own: tuple[Any, ...] = ("config", config) if default is None and config is not Open else ("config", config, default)
     operation = ("operation", Literal[operations], "validate")
     fields: Any = [operation, own]
     name = "".join(part.capitalize() for part in kind.split("-")) + "Integration"
@@ -139,6 +148,22 @@ class GuardrailGroup(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         refuse_twice((integration.name for integration in self.integrations), "as the name of an integration")
+
+    @property
+    def own_identity(self) -> frozenset[str]:
+        """As that of a `ProviderAccount`."""
+        return frozenset(text for each in self.integrations if (text := _own_identity(each)) is not None)
+
+
+def _own_identity(integration: GuardrailIntegration) -> str | None:
+    if not isinstance(integration, KindIntegration):
+        return None
+    config, auth = integration.config, integration.auth_data or {}
+    kind = str(integration.__struct_config__.tag).removeprefix(KIND)
+    kind = config.plugin if isinstance(config, PluginConfig) else kind
+    if kind not in _CREDENTIALS or any(names <= auth.keys() for names in _CREDENTIALS[kind]):
+        return None
+    return f"{kind} { ({name: auth[name].reveal() for name in sorted(auth)}) }"
 
 
 # --- rules -------------------------------------------------------------------

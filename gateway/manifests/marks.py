@@ -23,6 +23,8 @@ class Mark(Enum):
     PORT = "port"
     HEADERS = "headers"
     """Name -> value, as they are sent along."""
+    OPEN = "open"
+    """What somebody else understands, who may find an address in it."""
 
 
 class Marked(NamedTuple):

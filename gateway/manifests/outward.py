@@ -1,4 +1,4 @@
-"""What a manifest sends the gateway to, and what it has it say there: addresses and headers."""
+"""What a manifest sends the gateway to, as whom, and what it has it say there: addresses, identities and headers."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from gateway.contract.egress import Egress
 from gateway.errors import Fault
 from gateway.manifests.accounts import ProviderAccount
+from gateway.manifests.guardrails import GuardrailGroup
 from gateway.manifests.loader import Manifest
 from gateway.manifests.marks import Mark, Marked, marked
 from gateway.manifests.references import PREFIX as SECRET_REFERENCE
@@ -21,11 +22,20 @@ API_PATHS = (
 
 
 ADDRESSES = (Mark.URL, Mark.HOST, Mark.PORT)
+OWN_IDENTITY = (
+    "uses the gateway's own identity at its vendor, which only manifests in files and those that an admin applied may; "
+    "give it auth_data with credentials of its own"
+)
 
 
-def addresses_in(document: Any) -> set[str]:
-    """All that says where the gateway is sent to."""
-    return {_text(value) for _, mark, value in marked(document) if mark in ADDRESSES}
+def vouched_in(document: Any) -> set[str]:
+    """What an admin who applies it answers for: all that says, or may say, where the gateway goes, and as whom."""
+    reached = {_text(value) for _, mark, value in marked(document) if mark in (*ADDRESSES, Mark.OPEN)}
+    return reached | _own_identity(document)
+
+
+def _own_identity(document: Any) -> frozenset[str]:
+    return document.own_identity if isinstance(document, ProviderAccount | GuardrailGroup) else frozenset()
 
 
 def is_trusted(manifest: Manifest, document: Any) -> bool:
@@ -46,7 +56,10 @@ def outward(manifest: Manifest, document: Any, egress: Egress) -> tuple[list[Fau
     is probably not what was meant."""
     found = [*marked(document)]
     warnings = _warnings(manifest, found) if isinstance(document, ProviderAccount) else ()
-    return [*_faults(manifest, found, egress)], [*warnings]
+    faults = [*_faults(manifest, found, egress)]
+    if not manifest.is_trusted and _own_identity(document):
+        faults.append(manifest.fault((), OWN_IDENTITY))
+    return faults, [*warnings]
 
 
 def _faults(manifest: Manifest, found: Sequence[Marked], egress: Egress) -> Iterator[Fault]:

@@ -15,6 +15,7 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.incoming import Incoming
 from gateway.proxy.options import OPTIONS, metadata_of, options_of
 from gateway.proxy.spool import Disk, Spool
+from gateway.wire.disguised import disguised
 from gateway.wire.form import FormReader
 from gateway.wire.forwarding import of_connection
 from gateway.wire.raw import RawReader
@@ -249,6 +250,9 @@ def _decoded(body: bytes) -> dict[str, msgspec.Raw]:
         fields = _fields.decode(body)
         if len(fields) > MAX_FIELDS:
             raise _too_many_fields()
+        names = "".join(fields)  # of nearly all bodies, they are as they should be
+        if names != names.casefold() and (name := disguised(fields)) is not None:
+            raise BadRequest(f'the field "{name}" is written in lower case', param=name)
         return fields
     except RecursionError as error:
         raise BadRequest("the request body is nested too deeply") from error

@@ -1,6 +1,6 @@
 """The provider of `provider-account/custom-endpoint`: the caller's request goes on with the account's credentials."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,9 +14,6 @@ from gateway.wire.forwarding import for_callers, plainly, target_below
 from gateway.wire.hiding import HidingReading
 
 PREFIX = "/proxy-api/"
-SHORTEST_SECRET = 8
-"""Bytes; less is a word that may stand anywhere."""
-NO_SECRETS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 FALLEN_BACK = frozenset({408, 429, 500, 502, 503, 504})
 """After these another endpoint is asked, unless its account says otherwise. What is wrong with a request would be so
 everywhere."""
@@ -28,14 +25,14 @@ class Settings(msgspec.Struct, frozen=True):
         endpoint: None: it stands for all of an account, and one of these is asked.
         path: of the base URL, with its query.
         own: names of headers that are the account's own, as `plainly` has them.
-        secrets: what stands in those, and callers are not shown.
+        secrets: what stands in those and in the query, and callers are not shown.
         fallback_statuses: where another endpoint may answer instead.
     """
 
     endpoint: Endpoint | None = None
     path: str = ""
     own: frozenset[str] = frozenset()
-    secrets: frozenset[bytes] = frozenset()
+    secrets: tuple[bytes, ...] = ()
     fallback_statuses: frozenset[int] = frozenset()
 
 
@@ -92,21 +89,16 @@ def _settings(account: CustomEndpointAccount, each: CustomEndpoint) -> Settings:
     tls = each.tls_settings
     balancing = each.loadbalancing_config
     codes = balancing.fallback_status_codes if balancing is not None else None
+    endpoint = Endpoint(
+        each.base_url, headers, tls=Tls(tls.reject_unauthorized, tls.ca_cert) if tls is not None else None
+    )
     return Settings(
-        Endpoint(each.base_url, headers, tls=Tls(tls.reject_unauthorized, tls.ca_cert) if tls is not None else None),
+        endpoint,
         address_of(each.base_url).target,
         frozenset(map(plainly, headers)),
-        frozenset(_secrets(headers)),
+        tuple(dict.fromkeys(endpoint.secrets())),
         FALLEN_BACK if codes is None else frozenset(map(int, codes)),
     )
-
-
-def _secrets(headers: Mapping[str, str]) -> Iterator[bytes]:
-    """Without the scheme before it, as in `Bearer key`: who shows that gives nothing away."""
-    for name, value in headers.items():
-        secret = value.rpartition(" ")[2].encode()
-        if len(secret) >= SHORTEST_SECRET and name not in NO_SECRETS:
-            yield secret
 
 
 def _rest(call: Call) -> str:

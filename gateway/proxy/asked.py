@@ -11,11 +11,13 @@ import msgspec
 from gateway.contract import Call, FormBody, JsonBody, RawBody, Text
 from gateway.errors import BadRequest
 from gateway.proxy.bodies import LARGE
+from gateway.wire.disguised import disguised_in
 from gateway.wire.repeats import has_repeats
 from gateway.wire.wording import ASKED, UNSAID, TooManyTexts, Wording, aside_spots, request_spots
 
 _FIXED = frozenset({"model", "stream", "stream_options"})
 """Fields that no guardrail changes: where the request goes was decided by them."""
+_MESSAGES = frozenset({"messages", "input", "system", "contents"})
 _TOKENS = re.compile(rb"\s*\[[\s\[]*-?[0-9]")
 """A list that begins with a number, or with a list that does."""
 
@@ -67,6 +69,7 @@ class Asked:
                 fields = {name: msgspec.json.decode(call.fields[name]) for name in wanted(call.fields)}
                 for name, value in fields.items():
                     _refuse_repeats(bytes(call.fields[name]), value)
+                    _refuse_disguised(name, value)
             is_turn = is_last and isinstance(body, JsonBody)
             return cls(fields, is_last=is_turn, is_large=is_large)
 
@@ -161,6 +164,12 @@ def _form_texts(body: FormBody) -> dict[str, str]:
                 raise BadRequest(f"the form has more than one field {part.name}", param=part.name)
             texts.setdefault(part.name, part.beginning.decode(errors="replace"))
     return texts
+
+
+def _refuse_disguised(field: str, value: object) -> None:
+    """Raises BadRequest: a provider might believe a text that nobody has looked at."""
+    if field in _MESSAGES and (name := disguised_in(value)) is not None:
+        raise BadRequest(f'the field "{name}" is written in lower case', param=field)
 
 
 def _refuse_repeats(data: object, value: object) -> None:

@@ -52,6 +52,8 @@ def test_good_lines():
         (b'{"custom_id":"1","url":"/v1/embeddings","body":{}}', "mismatched_url", "url"),
         (b'{"custom_id":"1","body":{"stream":true}}', "invalid_request", "body.stream"),
         (b'{"custom_id":"1","body":{"stream":"yes"}}', "invalid_request", "body.stream"),
+        (b'{"custom_id":"1","body":{"model":"m","Model":"other"}}', "invalid_request", "body.model"),
+        (b'{"custom_id":"1","body":{"Max_Tokens":9000}}', "invalid_request", "body.max_tokens"),
     ],
 )
 def test_bad_lines(line, code, param):

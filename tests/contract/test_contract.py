@@ -119,6 +119,7 @@ def test_an_endpoint_has_others_beside_it():
     [
         ("/a b", "GET"), ("/a\r\nx-evil: 1", "GET"), ("/\u00fc", "GET"), ("//other/x", "G T"), ("a", "GET"),
         ("/v1/../x", "GET"), ("/v1/%2e%2E/x", "GET"), ("/v1/..%2Fx", "GET"), ("/v1/.", "GET"), ("/..\\x", "GET"),
+        ("/v1/..;/x", "GET"), ("/v1/..%3Ba=b/x", "GET"), ("/v1/%252e%252e/x", "GET"),
         ("/", "GET /x HTTP/1.1\r\n"), ("/", ""),
     ],
 )  # fmt: skip

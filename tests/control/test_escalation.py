@@ -637,3 +637,74 @@ async def test_a_group_is_made_into_which_tokens_will_be_written(open_app, tmp_p
     group = {"type": "secret-group", "name": "vats", "collaborators": [MANAGES_GROUP]}
 
     await refused(api, api.apply(group, by="bo"), "on secret-group:vats")
+
+
+# --- what others asked -------------------------------------------------------
+
+SEES = "sees what others asked, by the rule audit, which user:bo@example.com may not"
+WOULD_SEE = "would see what others asked, by the rule audit, which user:bo@example.com may not"
+BO = {"type": "user", "name": "bo@example.com"}
+
+
+@pytest.fixture
+async def with_auditors(api):
+    """Those see everything: a role that permits nothing else, a team and a virtual account. Bo may make what he likes,
+    and is none of them."""
+    auditors = ["role:auditor", "team:auditors", "virtualaccount:auditor"]
+    rule = {"id": "audit", "subjects": auditors, "data_types": ["traces"], "scope": "all_data"}
+    await api.done(api.apply({"type": "gateway-data-access-config", "name": "d", "rules": [rule]}))
+    await api.done(api.apply({"type": "role", "name": "auditor", "permissions": []}))
+    await api.grant("bo", "tenant:AssignRole", "team:CreateTeam", "team:ReadTeam", "team:ManageTeam")
+    await api.grant("bo", "virtual-account:CreateVirtualAccount", "virtual-account:ManageVirtualAccount")
+    return api
+
+
+@pytest.mark.parametrize("subject", [BO, {"type": "team", "name": "everyone"}])
+async def test_a_role_that_permits_nothing_and_shows_everything(with_auditors, subject):
+    """Who may assign roles holds all of this one, and read the prompts of all others by it."""
+    binding = {"type": "role-binding", "name": "b", "subjects": [subject], "permissions": [bound("auditor")]}
+
+    await refused(with_auditors, with_auditors.apply(binding, by="bo"), "user:bo@example.com", WOULD_SEE)
+
+
+async def test_a_team_that_is_shown_everything(with_auditors):
+    """It need not be there yet, nor have a grant; and who is in it may let others in."""
+    api = with_auditors
+    team = {"type": "team", "name": "auditors", "members": ["cy@example.com"]}
+    claim = {"identity_provider": "okta", "value": "all"}
+    for more in ({}, {"managers": ["bo@example.com"]}, {"members": [], "identity_provider_mapping": [claim]}):
+        await refused(api, api.apply({**team, **more}, by="bo"), WOULD_SEE)
+
+    await api.done(api.apply({**team, "managers": ["dee@example.com"]}))
+    member = {"email": "bo@example.com"}
+    await refused(api, api.ask("POST", "/teams/auditors/members", member, by="bo"), "user:bo@example.com", WOULD_SEE)
+    await api.done(api.ask("POST", "/teams/auditors/members", member, by="dee"))
+
+
+async def test_a_virtual_account_that_is_shown_everything(with_auditors):
+    """Neither who makes it, nor who takes a token of it, has its permissions to fear."""
+    api = with_auditors
+    account = {"type": "virtual-account", "name": "auditor", "permissions": [USE_DEMO]}
+    await refused(api, api.apply(account, by="bo"), "virtualaccount:auditor", WOULD_SEE)
+
+    await api.done(api.apply(account))
+    path = "/virtual-accounts/auditor"
+    await refused(api, api.ask("POST", f"{path}/tokens", {"name": "mine"}, by="bo"), SEES)
+    await refused(api, api.ask("POST", f"{path}/regenerate-token", {}, by="bo"), SEES)
+    place = {"type": "tfy-secrets", "secret_group": "own", "key": "token"}
+    await api.grant("bo", "secret-group:CreateSecretGroup")
+    await api.done(api.apply({"type": "secret-group", "name": "own", "collaborators": [MANAGES_GROUP]}, by="bo"))
+    await refused(api, api.apply({**account, "secret_store_config": place}, by="bo"), "secret:own:token", WOULD_SEE)
+    mapped = {**account, "identity_provider_mapping": [{"identity_provider": "okta", "value": "bo"}]}
+    await refused(api, api.apply(mapped, by="bo"), "claim:okta:bo", WOULD_SEE)
+
+
+async def test_an_auditor_is_deactivated_and_let_in_again(with_auditors):
+    """By hand of somebody who could not have made him one."""
+    api = with_auditors
+    await api.done(api.apply({"type": "team", "name": "auditors", "members": ["cy@example.com"]}))
+    await api.done(api.ask("POST", "/users/register", {"email": "cy@example.com"}))
+    await api.grant("bo", "user:ManageUsers")
+    await api.done(api.ask("PATCH", "/users/deactivate", {"email": "cy@example.com"}, by="bo"))
+
+    await refused(api, api.ask("PATCH", "/users/activate", {"email": "cy@example.com"}, by="bo"), SEES)

@@ -136,6 +136,21 @@ async def test_an_address_to_which_other_secrets_go_is_changed_by_an_admin(group
     await group.done(write(group, by="admin", **{"with": "https://b.example"}))
 
 
+@pytest.mark.parametrize("address", ["https://tfy-secret://t:llm:host", "HTTPS://a.tfy-secret://t:llm:host"])
+async def test_a_part_of_an_address_is_changed_by_an_admin(group, address):
+    """The host alone says where the token goes; it was taken for none, as it does not begin like an address."""
+    auth = {"type": "webhook-bearer", "token": "tfy-secret://t:llm:token"}
+    type_ = "integration/gateway-request-logger/webhook"
+    hooks = [{"type": type_, "name": "hook", "webhook_url": address, "auth_data": auth}]
+    await group.done(write(group, host="a.example", token="canary", free="a.example"))
+    await group.done(group.apply({"type": "provider-account/webhook", "name": "hooks", "integrations": hooks}))
+
+    message = "a manifest sends other secrets to the address in host of llm; ask an admin"
+    assert await group.refused(write(group, free="b.example", host="evil.example")) == (403, message)
+    await group.done(write(group, free="b.example", token="another"))
+    await group.done(write(group, by="admin", host="b.example"))
+
+
 # --- what is in use ----------------------------------------------------------
 
 

@@ -41,6 +41,12 @@ name: oa
 auth_data: {type: api-key, api_key: k}
 integrations: [{type: integration/model/openai, name: chat, model_id: gpt, model_types: [chat]}]
 """
+MORE = """\
+---
+type: provider-account/custom-endpoint
+name: q
+integrations: [{name: q, base_url: "https://q.test/?KEY"}]
+"""
 LIMITS = """\
 ---
 type: gateway-rate-limiting-config
@@ -112,6 +118,20 @@ async def test_the_accounts_credentials_do_not_come_back(gateway, auth):
 
     assert (answer.status, answer.body) == (500, b'{"key":"******************","size":1}')
     assert (answer.headers["x-echo"], answer.headers["content-length"]) == ("was ******************", "37")
+
+
+@pytest.mark.parametrize("key", ["sig", "subscription-key", "code"])
+async def test_a_key_in_the_query_does_not_come_back(gateway, auth, key):
+    """A server that misses a slash redirects to where it was asked, with the account's query and all."""
+    more = MORE.replace("KEY", f"{key}=canary%2Bof-the-account")
+    place = f"https://q.test/x/?{key}=canary%2Bof-the-account"
+    page = f"see {place}, which is canary+of-the-account".encode()
+    app = gateway((301, [page], {"location": place, "content-length": str(len(page))}), more=more)
+
+    answer = await request(app, "GET", "/proxy-api/q/q/x", headers=auth)
+
+    assert answer.headers["location"] == f"https://q.test/x/?{key}=***********************"
+    assert answer.body == f"see https://q.test/x/?{key}={'*' * 23}, which is {'*' * 21}".encode()
 
 
 async def test_headers_that_some_servers_take_for_others_stay_back(gateway, auth):
@@ -215,6 +235,10 @@ async def test_is_no_model(gateway, auth):
     [
         ("GET", "/proxy-api/speech/west/../../secret", {}, 400),
         ("GET", "/proxy-api/speech/west/%2e%2e/secret", {}, 400),
+        ("GET", "/proxy-api/speech/west/%252e%252e/secret", {}, 400),
+        ("GET", "/proxy-api/speech/west/..;/secret", {}, 400),
+        ("GET", "/proxy-api/speech/west/..%3bx=1/secret", {}, 400),
+        ("GET", "/proxy-api/speech/west/a%5c..%5csecret", {}, 400),
         ("GET", "/proxy-api/speech/west/x", {"x-y": "caf\u00e9"}, 400),
         ("HEAD", "/proxy-api/speech/west/x", {}, 405),
         ("OPTIONS", "/proxy-api/speech/west/x", {}, 405),

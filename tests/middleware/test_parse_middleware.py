@@ -159,6 +159,19 @@ async def test_unusual_values_stay_as_they_are(value):
     assert bytes(call.fields["x"]) == value
 
 
+@pytest.mark.parametrize("padding", [0, 2 * MIB])
+@pytest.mark.parametrize("name", ["Model", "MODEL", "Messages", "Max_Tokens", "Stream", "me\u017f\u017fages"])
+async def test_a_name_that_others_take_for_one_of_ours_is_refused(name, padding):
+    """Servers in Go do not mind the case, and believe the last: a caller was checked, limited and billed for one model,
+    and had the answer of another. Nothing else of the text is repeated."""
+    body = json.dumps({"model": "m", "messages": [], name: 1, "x": padding * " "}, ensure_ascii=False).encode()
+
+    with pytest.raises(BadRequest, match=r'^the field "[a-z_]+" is written in lower case$') as refused:
+        await App().take(body)
+
+    assert refused.value.param == name.casefold()
+
+
 async def test_of_two_equal_keys_the_last_counts():
     """And it is the only one sent on: the provider cannot see another model than the gateway."""
     call = await App().take(b'{"model":"cheap","model":"m"}')

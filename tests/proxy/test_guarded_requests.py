@@ -354,6 +354,17 @@ async def test_what_is_too_deep_to_be_looked_at_is_refused(guarded, auth):
     assert "nested deeper than 128" in answer.json()["message"]
 
 
+async def test_what_is_said_under_another_name_is_refused(guarded, auth):
+    """A server in Go reads it as the content, and nobody had looked at it."""
+    upstream = FakeUpstream(REPLY)
+    ask = {"model": "mock/m", "messages": [{"role": "user", "content": "hi", "Content": SECRET}]}
+
+    answer = await post(guarded(upstream, REDACTS), "/v1/chat/completions", ask, headers=auth)
+
+    assert (answer.status, upstream.requests) == (400, [])
+    assert answer.json()["message"] == 'the field "content" is written in lower case'
+
+
 @pytest.mark.parametrize(
     "messages",
     [

@@ -45,13 +45,28 @@ KeysAuth = AccessKeyAuth | AssumedRoleAuth
 """What requests are signed with; None: the gateway's own identity."""
 
 
+class AwsAccount(ProviderAccount, frozen=True, kw_only=True):
+    """What all of them have."""
+
+    auth_data: KeysAuth | ApiKeyAuth | None = None
+
+    @property
+    def own_identity(self) -> frozenset[str]:
+        match self.auth_data:
+            case None:
+                return frozenset({"aws"})
+            case AssumedRoleAuth(assumed_role_arn=role, external_id=id_):
+                return frozenset({f"{role} {id_}"})
+        return frozenset()
+
+
 class RegionalModel(Integration, frozen=True, kw_only=True):
     """`region`: None: the account's."""
 
     region: Region | None = None
 
 
-class BedrockAccount(ProviderAccount, frozen=True, kw_only=True):
+class BedrockAccount(AwsAccount, frozen=True, kw_only=True):
     """
     Args:
         auth_data: an `api_key` is one of Bedrock's own.
@@ -62,7 +77,6 @@ class BedrockAccount(ProviderAccount, frozen=True, kw_only=True):
 
     integrations: tuple[RegionalModel, ...]
     region: Region
-    auth_data: KeysAuth | ApiKeyAuth | None = None
     base_url: Url | None = None
     anthropic_betas: tuple[Text, ...] = ()
 
@@ -73,7 +87,7 @@ class MantleModel(RegionalModel, frozen=True, kw_only=True):
     project: Project | None = None
 
 
-class MantleAccount(ProviderAccount, frozen=True, kw_only=True):
+class MantleAccount(AwsAccount, frozen=True, kw_only=True):
     """
     Args:
         project: whose use it counts as; of models that speak OpenAI's API only, since Claude's has none.
@@ -82,22 +96,20 @@ class MantleAccount(ProviderAccount, frozen=True, kw_only=True):
 
     integrations: tuple[MantleModel, ...]
     region: Region
-    auth_data: KeysAuth | ApiKeyAuth | None = None
     project: Project | None = None
     base_url: Url | None = None
 
 
-class ClaudePlatformAccount(ProviderAccount, frozen=True, kw_only=True):
+class ClaudePlatformAccount(AwsAccount, frozen=True, kw_only=True):
     """`base_url`: with the version in its path, in place of `https://aws-external-anthropic.{region}.api.aws/v1`."""
 
     integrations: tuple[Integration, ...] = ()
     region: Region
     workspace_id: Workspace
-    auth_data: KeysAuth | ApiKeyAuth | None = None
     base_url: Url | None = None
 
 
-class SageMakerAccount(ProviderAccount, frozen=True, kw_only=True):
+class SageMakerAccount(AwsAccount, frozen=True, kw_only=True):
     """`model_id` of each model is the name of its endpoint."""
 
     integrations: tuple[RegionalModel, ...]

@@ -53,6 +53,11 @@ Identity = CertificateAuth | ClientSecretAuth | WorkloadIdentityAuth | ManagedId
 Auth = ApiKeyAuth | Identity
 
 
+def own_identity(*auths: Auth) -> frozenset[str]:
+    """As of an account that uses these."""
+    return frozenset(str(auth) for auth in auths if isinstance(auth, WorkloadIdentityAuth | ManagedIdentityAuth))
+
+
 class Deployment(Integration, frozen=True, kw_only=True):
     """`model_id` is the name of the deployment; `foundation_model` the model behind it, which has a price."""
 
@@ -73,6 +78,10 @@ class AzureOpenAIAccount(ProviderAccount, frozen=True, kw_only=True):
     azure_endpoint: Url
     auth_data: Auth
 
+    @property
+    def own_identity(self) -> frozenset[str]:
+        return own_identity(self.auth_data)
+
 
 class AzureFoundryModel(Integration, frozen=True, kw_only=True):
     """`azure_endpoint`: the endpoint of the resource or of the model, or the target URI that the portal shows."""
@@ -84,6 +93,10 @@ class AzureFoundryModel(Integration, frozen=True, kw_only=True):
 
 class AzureFoundryAccount(ProviderAccount, frozen=True, kw_only=True):
     integrations: tuple[AzureFoundryModel, ...]
+
+    @property
+    def own_identity(self) -> frozenset[str]:
+        return own_identity(*(model.auth_data for model in self.integrations))
 
 
 class MicrosoftFoundryModel(Deployment, frozen=True, kw_only=True):
@@ -103,3 +116,7 @@ class MicrosoftFoundryAccount(ProviderAccount, frozen=True, kw_only=True):
         super().__post_init__()
         if self.openai_endpoint is None and self.project_endpoint is None:
             raise ValueError("give openai_endpoint or project_endpoint, or both")
+
+    @property
+    def own_identity(self) -> frozenset[str]:
+        return own_identity(self.auth_data)

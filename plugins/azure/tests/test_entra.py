@@ -11,7 +11,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
-from gateway_azure.accounts import CertificateAuth, ClientSecretAuth, ManagedIdentityAuth, WorkloadIdentityAuth
+from gateway_azure.accounts import (
+    AzureFoundryAccount,
+    AzureFoundryModel,
+    AzureOpenAIAccount,
+    CertificateAuth,
+    ClientSecretAuth,
+    ManagedIdentityAuth,
+    MicrosoftFoundryAccount,
+    WorkloadIdentityAuth,
+)
 from gateway_azure.entra import tokens_for
 
 from gateway.contract import Endpoint, UpstreamRequest
@@ -168,3 +177,31 @@ async def test_a_refusal_names_microsofts_number_and_nothing_else():
         "the provider gives no access token for the account's client id and secret "
         "(invalid_client, AADSTS7000215); tell whoever runs the gateway"
     )
+
+
+def test_an_account_tells_when_it_is_the_gateway_itself():
+    """Wherever it says who it is: that is the operator's, for manifests in files and for admins alone."""
+    machine = ManagedIdentityAuth(client_id="c")
+    pod, own = {"WorkloadIdentityAuth(tenant_id='t-1', client_id='app')"}, {"ManagedIdentityAuth(client_id='c')"}
+    about = {"type": "t", "name": "n"}
+    models = tuple(
+        AzureFoundryModel(
+            type="integration/model/x",
+            name=auth.__class__.__name__,
+            model_id="m",
+            model_types=("chat",),
+            azure_endpoint=URL,
+            auth_data=auth,
+        )
+        for auth in (BY_SECRET, BY_POD, machine)
+    )
+
+    def identities(auth):
+        openai = AzureOpenAIAccount(**about, integrations=(), azure_endpoint=URL, auth_data=auth)
+        microsoft = MicrosoftFoundryAccount(**about, integrations=(), openai_endpoint=URL, auth_data=auth)
+        return openai.own_identity, microsoft.own_identity
+
+    assert identities(BY_SECRET) == (set(), set())
+    assert identities(BY_POD) == (pod, pod)
+    assert identities(machine) == (own, own)
+    assert AzureFoundryAccount(**about, integrations=models).own_identity == pod | own

@@ -66,3 +66,13 @@ class VertexAccount(ProviderAccount, frozen=True, kw_only=True):
     auth_data: KeyFileAuth | FederationAuth | None = None
     base_url: Url | None = None
     anthropic_betas: tuple[str, ...] = ()
+
+    @property
+    def own_identity(self) -> frozenset[str]:
+        """A file for federation says which token of the machine is used."""
+        match self.auth_data:
+            case None:
+                return frozenset({"google"})
+            case FederationAuth(key_file_content=content):
+                return frozenset({content.reveal()})
+        return frozenset()

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from gateway_google.accounts import FederationAuth, KeyFileAuth
+from gateway_google.accounts import FederationAuth, KeyFileAuth, VertexAccount
 from gateway_google.credentials import quota_project_of, tokens_for
 from google.auth import exceptions
 
@@ -249,3 +249,18 @@ def test_the_gateways_own_identity_goes_to_google_only(federation, service_accou
         with pytest.raises(ValueError, match="go to Google's own addresses only"):
             tokens_for(elsewhere, auth)
     tokens_for(elsewhere, key_file(service_account))
+
+
+@pytest.mark.parametrize(
+    ("auth", "identity"),
+    [
+        (None, {"google"}),
+        (FederationAuth(key_file_content=Secret("{file}")), {"{file}"}),
+        (KeyFileAuth(key_file_content=Secret("{file}")), set()),
+    ],
+)
+def test_an_account_tells_when_it_is_the_gateway_itself(auth, identity):
+    """A file for federation names a token of the machine, which is the operator's as well."""
+    account = VertexAccount(type="t", name="n", project_id="p", region="eu", integrations=(), auth_data=auth)
+
+    assert account.own_identity == identity
