@@ -116,10 +116,14 @@ class LastingFeed:
         return self._is_spooled and not self._pump.is_closing
 
     async def _write_waiting(self) -> None:
+        """What waits now. What comes meanwhile waits for its batch to fill: else each would be of the few that came
+        while the one before was written, in a transaction of its own."""
         waiting = self._pump.waiting
-        while batch := waiting[:MOST]:
+        left = len(waiting)
+        while batch := waiting[: min(left, MOST)]:
             await self._write(batch)
             del waiting[: len(batch)]
+            left -= len(batch)
 
     async def _write(self, batch: list[Record]) -> None:
         async with asyncio.timeout(self._write_s):

@@ -108,7 +108,7 @@ class Feed:
 
     async def _write(self) -> bool:
         waiting = self._pump.waiting
-        while batch := waiting.copy():
+        if batch := waiting.copy():  # what comes meanwhile waits for its batch to fill
             try:
                 await self._sink.write(batch)
             except Exception as error:

@@ -80,6 +80,25 @@ async def test_all_arrives_in_order(feed_of, record_of):
     assert (feed.problem, feed.dropped, sink.is_closed) == (None, 0, True)
 
 
+async def test_what_comes_while_a_batch_is_written_waits_for_the_next(feed_of, record_of):
+    """Under steady traffic each batch was of the few that came while the one before was written: dozens of transactions
+    a second, which took more CPU than all else."""
+    sink = Sink()
+    sink.holds = asyncio.Event()
+    feed = feed_of(sink, flush_s=60.0)
+    feed.add(record_of(0))
+
+    writing = asyncio.create_task(feed.flush())
+    await sink.began.wait()
+    feed.add(record_of(1))
+    sink.holds.set()
+    await writing
+
+    assert (sink.ids, feed.waiting) == (ids(1), 1)
+    await feed.close(5.0)
+    assert sink.ids == ids(2)
+
+
 @pytest.mark.parametrize("spool", [True, False])
 async def test_what_a_sink_refuses_comes_later(feed_of, record_of, until, spool):
     sink = Sink(Unavailable("the database is away", retry_after_s=1))

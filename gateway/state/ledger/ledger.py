@@ -170,10 +170,13 @@ class Ledger(Part):
         return self._is_spooled and not self._pump.is_closing
 
     async def _write_waiting(self) -> None:
-        while self._waiting:
-            batch = self._waiting[:BATCH]
+        """What waits now. What comes meanwhile waits for its batch to fill: else each would be of the few that came
+        while the one before was written, in a transaction of its own."""
+        left = len(self._waiting)
+        while batch := self._waiting[: min(left, BATCH)]:
             await self.write(batch)
             del self._waiting[: len(batch)]
+            left -= len(batch)
 
     async def _replay(self, segments: int | None = None) -> None:
         """Writes what is in the spool: so many of its files, or all."""
