@@ -90,8 +90,7 @@ class Contents(Part):
             self._pump.waiting.clear()
 
     async def _turn(self) -> bool:
-        waiting = self._pump.waiting
-        while batch := waiting[:AT_ONCE]:
+        for batch in self._pump.batches(AT_ONCE):
             try:
                 await self._store.write_contents(await asyncio.to_thread(_contents, batch))
                 self.problem = None
@@ -101,7 +100,6 @@ class Contents(Part):
                 if self.problem is None:
                     log.error("contents lost", reason=reason, requests=len(batch), traceback=traceback_text())
                 self.problem = f"what requests ask and are answered is lost: {reason}"
-            del waiting[: len(batch)]
         return False
 
     def _drop(self, _: Kept) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -98,7 +98,8 @@ class LastingFeed:
     async def _turn(self) -> bool:
         if asyncio.get_running_loop().time() >= self._retry_at_s or self._pump.is_closing:
             try:
-                await self._write_waiting()
+                for batch in self._pump.batches(MOST):
+                    await self._write(batch)
                 if not self._pump.is_closing:
                     await self._replay_some()
                 problem = None
@@ -115,17 +116,7 @@ class LastingFeed:
             await self._spill()
         return self._is_spooled and not self._pump.is_closing
 
-    async def _write_waiting(self) -> None:
-        """What waits now. What comes meanwhile waits for its batch to fill: else each would be of the few that came
-        while the one before was written, in a transaction of its own."""
-        waiting = self._pump.waiting
-        left = len(waiting)
-        while batch := waiting[: min(left, MOST)]:
-            await self._write(batch)
-            del waiting[: len(batch)]
-            left -= len(batch)
-
-    async def _write(self, batch: list[Record]) -> None:
+    async def _write(self, batch: Sequence[Record]) -> None:
         async with asyncio.timeout(self._write_s):
             await self._sink.write(batch)
 

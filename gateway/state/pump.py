@@ -1,7 +1,7 @@
 """A bounded buffer between those who must not wait and those who take their time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -54,6 +54,16 @@ class Pump(Generic[Item]):
             self.start()
         elif len(waiting) == self._batch:
             self._is_full.set()
+
+    def batches(self, most: int) -> Iterator[Sequence[Item]]:
+        """What waits now, to be dealt with in batches of at most so many: each is removed when the next is asked for.
+        What comes meanwhile waits for its batch to fill. Else, under steady traffic, each would be of the few that came
+        while the one before was dealt with."""
+        left = len(self.waiting)
+        while batch := self.waiting[: min(left, most)]:
+            yield batch
+            del self.waiting[: len(batch)]
+            left -= len(batch)
 
     def start(self) -> None:
         """Though nothing may be waiting."""

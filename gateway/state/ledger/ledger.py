@@ -153,7 +153,8 @@ class Ledger(Part):
         problem = self._database_problem
         if asyncio.get_running_loop().time() >= self._retry_at_s or self._pump.is_closing:
             try:
-                await self._write_waiting()
+                for batch in self._pump.batches(BATCH):
+                    await self.write(batch)
                 if self._database_problem is not None:
                     self._note_spool(None)
                 if not self._pump.is_closing:
@@ -168,15 +169,6 @@ class Ledger(Part):
         if problem is not None:
             await self._spill()
         return self._is_spooled and not self._pump.is_closing
-
-    async def _write_waiting(self) -> None:
-        """What waits now. What comes meanwhile waits for its batch to fill: else each would be of the few that came
-        while the one before was written, in a transaction of its own."""
-        left = len(self._waiting)
-        while batch := self._waiting[: min(left, BATCH)]:
-            await self.write(batch)
-            del self._waiting[: len(batch)]
-            left -= len(batch)
 
     async def _replay(self, segments: int | None = None) -> None:
         """Writes what is in the spool: so many of its files, or all."""

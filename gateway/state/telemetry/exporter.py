@@ -91,19 +91,21 @@ class Exporter:
 
     async def _turn(self) -> bool:
         waiting = self._pump.waiting
-        while batch := self._batch(waiting):
+        left = len(waiting)  # what comes meanwhile waits for its batch to fill
+        while batch := self._fitting(waiting[: min(left, BATCH)]):
             await self._send(batch)
             del waiting[: len(batch)]
+            left -= len(batch)
         return False
 
-    def _batch(self, waiting: Sequence[Record]) -> Sequence[Record]:
-        """At least one, if there is any."""
+    def _fitting(self, records: Sequence[Record]) -> Sequence[Record]:
+        """As many of the first as have room in one message, and at least one, if there is any."""
         size = 0
-        for number, record in enumerate(waiting[:BATCH]):
+        for number, record in enumerate(records):
             size += self._encoding.size_of(record)
             if size > BATCH_BYTES and number:
-                return waiting[:number]
-        return waiting[:BATCH]
+                return records[:number]
+        return records
 
     async def _send(self, batch: Sequence[Record]) -> None:
         try:
