@@ -125,6 +125,8 @@ class MessageStreamReading(JudgedStream):
                 if (counts := TokenUsage.of(said.usage)) is not None:
                     self._counts = counts.over(self._counts)
                     self._is_counted = counts.tells_output
+            case "message_stop" if not self.has_begun:
+                raise BrokeOff("the provider ended its stream before it began")
             case "message_stop":
                 self.is_over = True
             case "error":

@@ -157,6 +157,8 @@ class ResponseStreamReading(JudgedStream):
             case "response.created" | "response.in_progress" | "response.queued":
                 self.has_begun = self.has_begun or self._begins_at_once
             case "response.completed" | "response.incomplete" | "response.cancelled":
+                if response is None and not self.has_begun:
+                    raise BrokeOff("the provider ended its stream before it began")
                 self.has_begun = self.is_over = True
             case "response.failed":
                 self._told(response.error if response is not None else None)

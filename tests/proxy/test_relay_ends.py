@@ -17,6 +17,7 @@ STREAM = {**ASK, "stream": True}
 WITH_USAGE = {**STREAM, "stream_options": {"include_usage": True}}
 
 HELLO = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"hello"},"finish_reason":null}]}\n\n'
+ROLE = b'data: {"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
 STOP = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 USAGE = b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}\n\n'
 DONE = b"data: [DONE]\n\n"
@@ -251,6 +252,34 @@ async def test_an_error_under_a_streams_label_gets_its_status(ended, chunks, sta
 
     error = answer.json()["error"]
     assert (answer.status, error["message"], record.error_message) == (status, message, message)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [DONE],
+        [b": hello\n\n", b": hello\n\ndata: [DO", b"NE]\n\n"],
+        [b"\xef\xbb\xbfdata: [DONE]"],
+        [ROLE, DONE],
+        [ROLE, b"event: status\ndata: {}\n\n"],
+        [b'data: {"choices":[]}\r\n\r\ndata: [DONE]\r\n\r\n'],
+    ],
+    ids=["end", "comments", "no blank line", "role", "role and no end", "no choices"],
+)
+@pytest.mark.parametrize("ask", [STREAM, WITH_USAGE], ids=["usage cut out", "verbatim"])
+async def test_a_stream_in_which_nothing_is_said_is_a_status(ended, ask, chunks):
+    """It was a complete answer without a word in it, and no other target was asked."""
+    answer, record = await ended(chunks, ask)
+
+    message = "the provider ended its stream before it began"
+    assert (answer.status, answer.json()["error"]["message"]) == (502, message)
+    assert (record.outcome, record.error_message) == (Outcome.UPSTREAM_BROKE, message)
+
+
+async def test_an_answer_of_no_words_that_was_counted_is_one(ended):
+    answer, record = await ended([ROLE, USAGE, DONE], WITH_USAGE)
+
+    assert (answer.body, record.outcome, record.usage) == (ROLE + USAGE + DONE, Outcome.COMPLETE, COUNTED)
 
 
 # --- labels ----------------------------------------------------------------------------------------------------------

@@ -211,10 +211,11 @@ def test_zero_replaces_no_count_that_came_before():
     assert reading.usage() == USED
 
 
-def test_a_stream_that_ends_before_its_first_content_is_a_status():
-    """It was a stream with an error in it, so no other target was asked."""
+@pytest.mark.parametrize("events", [[EVENTS[0], {"type": "ping"}], [EVENTS[-1]], [EVENTS[0], EVENTS[-1]]])
+def test_a_stream_that_ends_before_its_first_content_is_a_status(events):
+    """It was a stream with an error in it, or, with its last event, an answer: so no other target was asked."""
     with pytest.raises(BrokeOff, match="before it began"):
-        read(wire(*EVENTS[:1], {"type": "ping"}))
+        read(wire(*events))
 
 
 @pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n"])

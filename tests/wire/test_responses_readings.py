@@ -109,6 +109,16 @@ def test_what_is_no_stream_is_an_error(data):
         read(one, data)
 
 
+def test_the_last_event_alone_is_an_answer_if_it_holds_one():
+    """It has all of the response in it, so the API says; without, nothing was said at all."""
+    one = ResponseStreamReading()
+    one.feed(stream({"type": "response.completed", "response": {**RESPONSE, "status": "completed"}}))
+
+    assert (one.is_over, one.has_begun) == (True, True)
+    with pytest.raises(BrokeOff, match="before it began"):
+        ResponseStreamReading().feed(stream({"type": "response.completed"}))
+
+
 @pytest.mark.parametrize("cut", [len(stream(*BEGUN[:2])), len(stream(*BEGUN))])
 def test_a_stream_that_breaks_ends_with_its_response(cut):
     one = ResponseStreamReading()

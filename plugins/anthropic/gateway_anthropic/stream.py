@@ -218,5 +218,7 @@ class StreamedReply(EventReading):
         return out + self._out.finish(FINISH.get(delta.stop_reason, "stop"))
 
     def _stop(self) -> bytes:
+        if not self.has_begun:
+            raise BrokeOff("the provider ended its stream before it began")
         self.is_over = True
         return self._end_block() + self._out.end(self.usage())

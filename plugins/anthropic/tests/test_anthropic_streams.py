@@ -361,6 +361,15 @@ def test_an_error_before_the_first_content_is_a_status(streaming, events):
     assert (refused.value.status, refused.value.message, refused.value.code) == (529, "too busy", "overloaded_error")
 
 
+@pytest.mark.parametrize("said", [[STOP], [START, STOP], [START, PING, STOP]])
+def test_an_end_before_the_first_content_is_no_answer(streaming, events, said):
+    """It was one without a word in it, and no other target was asked."""
+    reading = streaming()
+
+    with pytest.raises(BrokeOff, match="before it began"):
+        _ = reading.feed(events(*said)) + reading.end()
+
+
 def test_an_error_behind_it_breaks_the_stream(streaming, events):
     reading = streaming()
     out = reading.feed(events(START, *text(0, "hel"), OVERLOADED))
