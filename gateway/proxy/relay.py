@@ -139,9 +139,9 @@ async def _peek(attempt: Attempt, reply: Reply, data: bytes, reading: Reading) -
     else:
         held.append(reading.end())
         has_ended = True
-    if not reading.has_begun and (has_ended or reading.is_over):
-        if not reading.is_complete() or reading.usage() is None:
-            raise BrokeOff("the provider ended its stream before it began")
+    is_at_end = has_ended or reading.is_over
+    if is_at_end and not reading.has_begun and not (reading.is_complete() and reading.usage() is not None):
+        raise BrokeOff("the provider ended its stream before it began")
     attempt.first_byte_at = perf_counter()
     return held[0] if len(held) == 1 else b"".join(held)
 

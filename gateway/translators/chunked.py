@@ -3,6 +3,7 @@
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.reading import EventReading
 from gateway.translators.said import Call, Completion, completion_of
+from gateway.wire.openai_failures import OWN
 from gateway.wire.sse import DONE
 
 MAX_CALLS = 1000
@@ -10,6 +11,8 @@ MAX_CALLS = 1000
 
 class ChunkReading(EventReading):
     """Chunks of a chat completion, put into the caller's API. Its own has `chunk`, `last` and `has_finished`."""
+
+    own = OWN
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """What readings of other formats have in common. A translator's own has one method: what one event, or one document,
 is in the caller's API."""
 
+import re
 from collections.abc import Iterable
 
 from gateway.contract.usage import Usage
@@ -38,6 +39,8 @@ class EventReading:
 
     content_type: str | None = "text/event-stream; charset=utf-8"
     is_stream = True
+    own: "re.Pattern[bytes] | None" = None
+    """As in `sse.is_foreign`: what is foreign is passed over. None: nothing is."""
 
     def __init__(self) -> None:
         self.events = 0
@@ -68,7 +71,10 @@ class EventReading:
             whole = whole.removeprefix(sse.BOM)
         if b"data:" not in whole:
             return []
-        return [sse.data_of(event) for event in whole.split(b"\n\n") if b"data:" in event]
+        events = [event for event in whole.split(b"\n\n") if b"data:" in event]
+        if self.own is not None and b"event:" in whole:
+            events = [event for event in events if not sse.is_foreign(event, self.own)]
+        return [sse.data_of(event) for event in events]
 
     def _whole(self, data: bytes) -> bytes:
         """What has come up to the last blank line, with line feeds alone."""

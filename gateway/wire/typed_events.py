@@ -20,6 +20,8 @@ class TypedStreamReading(StreamReading):
         ends: types of the events that bring an answer to its proper end; there may be several of them.
     """
 
+    own = re.compile(rb'"(?:type|error)"')
+
     def __init__(self, ends: Iterable[str]) -> None:
         super().__init__()
         # A quotation mark inside a text is escaped, so none can pass for a type.

@@ -210,6 +210,26 @@ async def test_errors_behind_content_are_found_by_what_they_lack(ended, event):
     assert (record.outcome, record.error_message) == (Outcome.UPSTREAM_BROKE, "boom")
 
 
+FOREIGN = [
+    b'event: status\ndata: {"message":"loading the model","code":503}\n\n',
+    b"event: ping\ndata: ping\n\n",
+    b"event:keepalive\r\ndata: {}\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("event", FOREIGN)
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+async def test_events_with_names_of_others_are_relayed_and_say_nothing(ended, event, place):
+    """Progress and heartbeats of vendors: they were errors, or an answer that had begun."""
+    chunks = [ROLE, HELLO, STOP]
+    chunks.insert(place, event)
+
+    answer, record = await ended([*chunks, DONE])
+
+    assert answer.body == b"".join([*chunks, DONE])
+    assert (record.outcome, record.error_message) == (Outcome.COMPLETE, None)
+
+
 async def test_an_answer_among_several_that_has_not_ended_is_broken(ended):
     second = HELLO.replace(b'"index":0', b'"index":1')
 

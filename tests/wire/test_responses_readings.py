@@ -80,6 +80,24 @@ def test_it_begins_with_the_first_item():
 @pytest.mark.parametrize(
     "event",
     [
+        b'event: keepalive\ndata: {"type":"keepalive","sequence_number":2}\n\n',
+        b"event: keepalive\ndata: {}\n\n",
+        b'event: status\ndata: {"message":"loading"}\n\n',
+        b"event: ping\ndata: ping\n\n",
+        b'event: codex.rate_limits\ndata: {"type":"codex.rate_limits","response":"x"}\n\n',
+    ],
+)
+def test_events_that_are_none_of_the_api_pass_and_begin_nothing(event):
+    """They were errors, or content, behind which no other target is asked."""
+    one = ResponseStreamReading()
+
+    assert one.feed(stream(*BEGUN[:2]) + event) == stream(*BEGUN[:2]) + event
+    assert (one.has_begun, one.told_error()) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
         {
             "type": "response.failed",
             "response": {**RESPONSE, "status": "failed", "error": {"code": "x", "message": "no"}},

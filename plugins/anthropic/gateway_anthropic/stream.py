@@ -3,6 +3,7 @@
 Source: platform.claude.com/docs/en/build-with-claude/streaming, read 2026-11.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -49,7 +50,12 @@ class Event(msgspec.Struct):
     error: Any = None
 
 
+class Typed(msgspec.Struct):
+    type: str
+
+
 _event = msgspec.json.Decoder(Event)
+_typed = msgspec.json.Decoder(Typed)
 _NOTHING = Block()
 
 
@@ -61,6 +67,8 @@ class StreamedReply(EventReading):
         wants_usage, answer_tool: as in `ChatChunks`.
         shows_tier: as in `ReplyReading`.
     """
+
+    own = re.compile(rb'"type"\s*+:\s*+"(?:message|content_block)_|"error"')
 
     def __init__(self, created_s: float, *, wants_usage: bool, answer_tool: bool, shows_tier: bool) -> None:
         super().__init__()
@@ -89,6 +97,8 @@ class StreamedReply(EventReading):
         try:
             event = decoded(data, _event)
         except (ValueError, RecursionError) as error:
+            if _is_typed(data) and not self.own.search(data):
+                return b""
             raise BrokeOff("the provider sent an event that is none of Anthropic's API") from error
         match event.type:
             case "content_block_delta" if event.delta is not None:
@@ -222,3 +232,12 @@ class StreamedReply(EventReading):
             raise BrokeOff("the provider ended its stream before it began")
         self.is_over = True
         return self._end_block() + self._out.end(self.usage())
+
+
+def _is_typed(data: bytes) -> bool:
+    """Whether it says what it is, whatever else is in it."""
+    try:
+        _typed.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

@@ -416,6 +416,25 @@ def test_events_nobody_knows_are_passed_over(streaming, events):
     assert gathered(streaming().feed(stream + events(finish(), STOP)))["content"] == "a"
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'event: status\ndata: {"message":"loading"}\n\n',
+        b'event: status\ndata: {"type":"status","message":"loading"}\n\n',
+        b"event: ping\ndata: ping\n\n",
+        b'data: {"type":"status","message":"loading"}\n\n',
+    ],
+)
+def test_events_of_others_are_passed_over(streaming, events, event):
+    """Progress and heartbeats of vendors: the answer broke off at them."""
+    said = events(START, *text(0, "a")), events(finish(), STOP)
+
+    for place in range(3):
+        pieces = [*said[:place], event, *said[place:]]
+        reading = streaming()
+        assert gathered(reading.feed(b"".join(pieces)) + reading.end())["content"] == "a"
+
+
 def test_an_error_without_a_type(streaming, events):
     """Imitations of the API, and proxies in front of it: the message was lost."""
     reading = streaming()

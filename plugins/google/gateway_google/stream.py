@@ -6,6 +6,7 @@ has its finish reason; the stream ends with the connection's body, and nothing e
 Source: ai.google.dev/api/generate-content#method:-models.streamgeneratecontent, read 2026-11.
 """
 
+import re
 from collections.abc import Callable
 
 from gateway.contract.usage import Usage
@@ -50,6 +51,8 @@ class GeminiStream(EventReading):
         wants_usage, answer_tool: as in `ChatChunks`.
         others: as in `GeminiDocument`.
     """
+
+    own = re.compile(rb'"(?:candidates|usageMetadata|promptFeedback|error)"')
 
     def __init__(
         self,
