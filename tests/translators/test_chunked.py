@@ -38,6 +38,7 @@ CHUNKS = [delta("hel"), delta("lo"), delta(finish="stop"), b"data: [DONE]\n\n"]
 def told(name, stream, cut=0):
     translator, asked = TRANSLATORS[name]
     reading = translator.reading(asked, HEAD)
+    stream = stream if isinstance(stream, bytes) else b"".join(stream)
     out = b"".join(reading.feed(piece) for piece in (stream[:cut], stream[cut:]) if piece) + reading.end()
     assert reading.is_complete()
     return out
@@ -54,17 +55,43 @@ def told(name, stream, cut=0):
 )
 def test_events_with_names_of_others_are_passed_over(name, event):
     """Progress and heartbeats of vendors: each was taken for an error."""
-    plain = told(name, b"".join(CHUNKS))
+    plain = told(name, CHUNKS)
 
     for place in range(len(CHUNKS)):
-        stream = b"".join([*CHUNKS[:place], event, *CHUNKS[place:]])
-        assert told(name, stream) == plain
+        assert told(name, [*CHUNKS[:place], event, *CHUNKS[place:]]) == plain
     assert all(told(name, event + b"".join(CHUNKS), cut) == plain for cut in range(1, len(event)))
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)
 @pytest.mark.parametrize("label", [b"message", b"chunk", b"add"])
 def test_chunks_may_have_any_name(name, label):
-    plain = told(name, b"".join(CHUNKS))
+    named = [b"event: %b\n%b" % (label, each) for each in CHUNKS[:-1]]
 
-    assert told(name, b"".join(b"event: %b\n%b" % (label, each) for each in CHUNKS[:-1]) + CHUNKS[-1]) == plain
+    assert told(name, [*named, CHUNKS[-1]]) == told(name, CHUNKS)
+
+
+def calling(*fragments):
+    first, *more = [{"index": 0, "function": {"arguments": each}} for each in fragments]
+    first["id"], first["function"]["name"] = "call_1", "f"
+    return [said(tool_calls=[each]) for each in (first, *more)]
+
+
+def said(**delta):
+    return b"data: %b\n\n" % json.dumps({"id": "c", "choices": [{"index": 0, "delta": delta}]}).encode()
+
+
+END = [delta(finish="tool_calls"), b"data: [DONE]\n\n"]
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+@pytest.mark.parametrize("nothing", ["{}", "null", " {}\n"])
+def test_no_arguments_may_come_before_the_arguments(name, nothing):
+    """Servers in front of Anthropic's begin each call with `{}`: in front of what came then, it was broken JSON."""
+    assert told(name, [*calling(nothing, '{"a":', "null}"), *END]) == told(name, [*calling("", '{"a":', "null}"), *END])
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+@pytest.mark.parametrize("nothing", [["{}"], ["null"], ["", "null"], []])
+def test_no_arguments_may_be_said_in_many_ways(name, nothing):
+    """`null` was an input that is no object, or lost the call."""
+    assert told(name, [*calling("", *nothing), *END]) == told(name, [*calling(""), *END])

@@ -12,6 +12,7 @@ from gateway.contract.usage import Usage
 from gateway.translators.growing import Growing
 from gateway.translators.messages.sealed import UNSIGNED
 from gateway.translators.messages.words import usage_fields
+from gateway.translators.said import NO_ARGUMENTS
 
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -40,6 +41,8 @@ class _Block:
 
     def argue(self, fragment: str) -> None:
         """More of the arguments of a call."""
+        if not self.said and fragment.strip() in NO_ARGUMENTS:
+            return
         self.said.append(fragment)
         self.waiting.append(b'{"type":"input_json_delta","partial_json":%b}' % _encode(fragment))
         self._growing.add(fragment)

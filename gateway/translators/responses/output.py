@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.translators.growing import Growing
 from gateway.translators.responses.tools import Offered
+from gateway.translators.said import NO_ARGUMENTS
 
 _object = msgspec.json.Decoder(dict[str, Any])
 CALLS = frozenset({"function_call", "custom_tool_call"})
@@ -30,6 +31,8 @@ class OutputItem:
 
     def argue(self, fragment: str) -> None:
         """More of the arguments of a call."""
+        if not self.said and fragment.strip() in NO_ARGUMENTS:
+            return
         self.said.append(fragment)
         self.waiting.append(("arguments", fragment))
         self._growing.add(fragment)
