@@ -43,6 +43,7 @@ class Delta(msgspec.Struct):
 
 class Event(msgspec.Struct):
     type: str = ""
+    index: Any = None
     message: Reply | None = None
     content_block: Block | None = None
     delta: Delta | None = None
@@ -84,6 +85,9 @@ class StreamedReply(EventReading):
         self._chars = 0
         self._block = _NOTHING
         """The one that is open."""
+        self._index: Any = None
+        self._calls: list[Any] = []
+        """Indexes of the blocks that are calls."""
         self._thought: list[str] = []
         self._signature: list[str] = []
         self._has_input = False
@@ -102,9 +106,9 @@ class StreamedReply(EventReading):
             raise BrokeOff("the provider sent an event that is none of Anthropic's API") from error
         match event.type:
             case "content_block_delta" if event.delta is not None:
-                return self._more(event.delta)
+                return self._more(event.delta, event.index)
             case "content_block_start" if event.content_block is not None:
-                return self._end_block() + self._begin_block(event.content_block)
+                return self._end_block() + self._begin_block(event.content_block, event.index)
             case "content_block_stop":
                 return self._end_block()
             case "message_start" if event.message is not None and self._chunks is None:
@@ -151,8 +155,9 @@ class StreamedReply(EventReading):
         )
         return self._chunks
 
-    def _begin_block(self, block: Block) -> bytes:
+    def _begin_block(self, block: Block, index: Any) -> bytes:
         self._block, self._has_input = block, False
+        self._index = index
         self._block_at = self._text_at
         match block.type:
             case "text" if block.text:
@@ -161,13 +166,16 @@ class StreamedReply(EventReading):
                 return self._thinking(block.thinking)
             case "tool_use":
                 self.has_begun = True
+                self._calls.append(index)
                 return self._out.tool_call(block.id, block.name)
         return b""
 
-    def _more(self, delta: Delta) -> bytes:
+    def _more(self, delta: Delta, index: Any) -> bytes:
         match delta.type:
             case "text_delta":
                 return self._text(delta.text)
+            case "input_json_delta" if index != self._index and index in self._calls:
+                raise BrokeOff("the provider mixed the arguments of two calls")
             case "input_json_delta" if self._block.type == "tool_use":  # and not of a tool that Anthropic calls itself
                 self._chars += len(delta.partial_json)
                 self._has_input = self._has_input or bool(delta.partial_json)
@@ -197,7 +205,7 @@ class StreamedReply(EventReading):
         block, self._block = self._block, _NOTHING
         match block.type:
             case "tool_use" if not self._has_input:
-                return self._out.arguments(bytes(block.input).decode())
+                return self._out.arguments(block.arguments)
             case "thinking":
                 signature = "".join(self._signature) or block.signature or ""
                 whole = thinking_block("".join(self._thought), signature)

@@ -244,6 +244,27 @@ def test_arguments_that_come_with_the_start(streaming, events):
     assert gathered(streaming().feed(events(*said)))["calls"] == [["t", "f", '{"a":1}']]
 
 
+@pytest.mark.parametrize(
+    ("given", "arguments"), [(None, "{}"), ("", "{}"), ('{"a":1}', '{"a":1}'), ({"a": 1}, '{"a":1}')]
+)
+def test_arguments_of_imitations(streaming, given, arguments):
+    """None as null, and all of them as a text: that was no object to callers."""
+    said = [START, begin(0, type="tool_use", id="c1", name="f", input=given), stop(0), finish("tool_use"), STOP]
+    stream = b"".join(b"data: %b\n\n" % json.dumps(each, separators=(",", ":")).encode() for each in said)
+
+    assert gathered(streaming().feed(stream))["calls"] == [["c1", "f", arguments]]
+
+
+def test_arguments_of_calls_that_are_mixed_are_no_ones(streaming, events):
+    """Imitations of the API open a block before the last one is stopped: its call got the arguments of both."""
+    reading = streaming()
+    calls = [begin(n, type="tool_use", id=f"c{n}", name="f", input={}) for n in (0, 1)]
+    reading.feed(events(START, *calls, more(1, "input_json_delta", partial_json="{}")))
+
+    with pytest.raises(BrokeOff, match="mixed the arguments of two calls"):
+        reading.feed(events(more(0, "input_json_delta", partial_json="{}")))
+
+
 def test_a_stream_that_does_not_say_that_it_starts(streaming, events):
     """Imitations of the API forget it: the role did not come, and what was used, if nothing else came, got lost."""
     reading, empty = streaming(), streaming()

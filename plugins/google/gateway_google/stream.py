@@ -138,7 +138,7 @@ class GeminiStream(EventReading):
             choice.citations = candidate.citation_metadata
         if candidate.logprobs_result is not None:
             out += chunks.logprobs(candidate.logprobs_result.told, index)
-        if candidate.finish_reason is not None:
+        if candidate.finish_reason:
             choice.reason = candidate.finish_reason
             # Raised with the next piece, or at the end: what came in this one is passed on first.
             self._error = failure_of(candidate, has_content=choice.has_content)

@@ -161,6 +161,24 @@ def test_thinking_keeps_its_signature(streamed):
     assert blocks_of(events) == [whole, hidden, {**whole, "thinking": "again"}, {"type": "text", "text": "so"}]
 
 
+def test_a_signature_that_comes_behind_the_text(streamed):
+    """Gemini's is one of the text: what had been thought was told twice."""
+    whole = {"type": "thinking", "thinking": "hm", "signature": "gemini:c2ln"}
+
+    events = streamed(
+        chunk({"reasoning_content": "hm"}),
+        chunk({"content": "so"}),
+        chunk({"thinking_blocks": [whole]}),
+        chunk(finish="stop"),
+    )
+
+    assert blocks_of(events) == [
+        {"type": "thinking", "thinking": "hm", "signature": UNSIGNED},
+        {"type": "text", "text": "so"},
+        {"type": "thinking", "thinking": "", "signature": "gemini:c2ln"},
+    ]
+
+
 def test_thinking_in_pieces_of_blocks(streamed):
     """As LiteLLM gives it; with the words beside it, and without."""
     pieces = [{"type": "thinking", "thinking": "h"}, {"type": "thinking", "thinking": "m"}]
