@@ -7,6 +7,8 @@ from gateway.wire.openai_failures import OWN
 from gateway.wire.sse import DONE
 
 MAX_CALLS = 1000
+LONGEST_DONE = 16
+"""Bytes, with the blanks that some put around it."""
 
 
 class ChunkReading(EventReading):
@@ -31,7 +33,7 @@ class ChunkReading(EventReading):
         raise NotImplementedError
 
     def event(self, data: bytes) -> bytes:
-        if data == DONE:
+        if data == DONE or (len(data) < LONGEST_DONE and data.strip() == DONE):
             return self._over()
         try:
             chunk = completion_of(data)

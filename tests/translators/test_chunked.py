@@ -70,6 +70,13 @@ def test_chunks_may_have_any_name(name, label):
     assert told(name, [*named, CHUNKS[-1]]) == told(name, CHUNKS)
 
 
+@pytest.mark.parametrize("name", TRANSLATORS)
+@pytest.mark.parametrize("end", [b"data:[DONE]\n\n", b"data:  [DONE] \n\n", b"data: [DONE]\t\r\n\r\n"])
+def test_blanks_around_the_end_are_none_of_it(name, end):
+    """Relayed it was the end, translated an error."""
+    assert told(name, [*CHUNKS[:-1], end]) == told(name, CHUNKS)
+
+
 def calling(*fragments):
     first, *more = [{"index": 0, "function": {"arguments": each}} for each in fragments]
     first["id"], first["function"]["name"] = "call_1", "f"

@@ -218,6 +218,15 @@ def test_a_stream_that_ends_before_its_first_content_is_a_status(events):
         read(wire(*events))
 
 
+def test_a_stream_that_tells_all_of_it_at_once():
+    """Of imitations that do not stream: SDKs take it from there."""
+    whole = {"type": "message_start", "message": {**MESSAGE, "content": [{"type": "text", "text": "hi"}]}}
+
+    out, reading = read(wire(whole, EVENTS[-1]))
+
+    assert (out, reading.has_begun, reading.is_complete()) == (wire(whole, EVENTS[-1]), True, True)
+
+
 @pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n"])
 def test_a_stream_without_its_last_event_is_complete_once_the_reason_for_its_end_is_told(end):
     """Imitations of the API: a whole answer was logged as one that broke off, and counted against the provider."""

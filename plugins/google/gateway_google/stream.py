@@ -13,6 +13,7 @@ from gateway.contract.usage import Usage
 from gateway.translators.chat import ChatChunks
 from gateway.translators.reading import EventReading
 from gateway.wire.google import TokenUsage
+from gateway.wire.sse import DONE
 from gateway_google.reply import (
     FILTERED,
     Candidate,
@@ -77,6 +78,8 @@ class GeminiStream(EventReading):
         self._refusal: str | None = None
 
     def event(self, data: bytes) -> bytes:
+        if data == DONE:  # of proxies in front of Google; what was told has said by itself whether it is all
+            return b""
         reply = read(data)
         if (counts := TokenUsage.of(reply.usage_metadata)) is not None:
             self._counts = counts.over(self._counts)
