@@ -97,6 +97,15 @@ def test_no_arguments_may_come_before_the_arguments(name, nothing):
     assert told(name, [*calling(nothing, '{"a":', "null}"), *END]) == told(name, [*calling("", '{"a":', "null}"), *END])
 
 
+@pytest.mark.parametrize("name", ["messages", "responses"])
+def test_what_follows_a_call_without_arguments_goes_on_as_it_comes(name):
+    translator, asked = TRANSLATORS[name]
+    reading = translator.reading(asked, HEAD)
+    reading.feed(b"".join(calling("", "{}")))
+
+    assert b"the next thing" in reading.feed(delta("the next thing"))
+
+
 @pytest.mark.parametrize("name", TRANSLATORS)
 @pytest.mark.parametrize("nothing", [["{}"], ["null"], ["", "null"], []])
 def test_no_arguments_may_be_said_in_many_ways(name, nothing):
