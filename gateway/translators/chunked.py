@@ -3,7 +3,8 @@
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.reading import EventReading
 from gateway.translators.said import Call, Completion, completion_of
-from gateway.wire.openai_failures import OWN
+from gateway.wire.failure import failure_of
+from gateway.wire.openai_failures import OWN, refused
 from gateway.wire.sse import DONE
 
 MAX_CALLS = 1000
@@ -45,6 +46,9 @@ class ChunkReading(EventReading):
             self.told_usage = usage.over(self.told_usage)
         self.tier = chunk.service_tier or self.tier
         return self.chunk(chunk)
+
+    def named_error(self, data: bytes) -> UpstreamError | None:
+        return refused(failure_of(data), None)
 
     def end(self) -> bytes:
         out = super().end()

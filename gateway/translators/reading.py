@@ -8,9 +8,11 @@ from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
 from gateway.wire.lenient import decoded
+from gateway.wire.openai_failures import ERROR_EVENT
 from gateway.wire.whole import WholeReading
 
 MAX_EVENT = sse.MAX_EVENT
+_BODY = (b"{", b"[", b"<")
 
 __all__ = ("DocumentReading", "EventReading", "decoded")
 
@@ -70,11 +72,25 @@ class EventReading:
             self._is_fresh = False
             whole = whole.removeprefix(sse.BOM)
         if b"data:" not in whole:
-            return []
+            # No event at all, but a body: some send their errors so.
+            return [whole.strip()] if whole[:64].lstrip().startswith(_BODY) else []
         events = [event for event in whole.split(b"\n\n") if b"data:" in event]
-        if self.own is not None and b"event:" in whole:
-            events = [event for event in events if not sse.is_foreign(event, self.own)]
-        return [sse.data_of(event) for event in events]
+        if self.own is None or b"event:" not in whole:
+            return [sse.data_of(event) for event in events]
+        return self._named(events, self.own)
+
+    def named_error(self, data: bytes) -> UpstreamError | None:
+        """What the data of an event says whose name is `error`; None: that is seen by what is in it."""
+        return None
+
+    def _named(self, events: Iterable[bytes], own: "re.Pattern[bytes]") -> Iterable[bytes]:
+        for event in events:
+            if sse.is_foreign(event, own):
+                continue
+            data = sse.data_of(event)
+            if ERROR_EVENT.search(event) and (error := self.named_error(data)) is not None:
+                raise error
+            yield data
 
     def _whole(self, data: bytes) -> bytes:
         """What has come up to the last blank line, with line feeds alone."""

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.contract import Call, Head, Request
 from gateway.dialects import GEMINI, MAKE_RESPONSE, MESSAGES
+from gateway.errors import BrokeOff, Refused
 from gateway.middleware.parse import json_body
 from gateway.translators import gemini, messages, responses
 
@@ -68,6 +69,31 @@ def test_chunks_may_have_any_name(name, label):
     named = [b"event: %b\n%b" % (label, each) for each in CHUNKS[:-1]]
 
     assert told(name, [*named, CHUNKS[-1]]) == told(name, CHUNKS)
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+@pytest.mark.parametrize(
+    ("event", "message", "status"),
+    [
+        (b"event: error\ndata: overloaded\n\n", "overloaded", 502),
+        (b'event: Error\ndata: {"reason":"no memory"}\n\n', "the provider answered with an error", 502),
+        (b'event: error\ndata: {"message":"busy","code":429}\n\n', "busy", 429),
+        (b'{"error":{"message":"busy","code":429}}\n\n', "busy", 429),
+        (b'\n[{"error":{"message":"busy","code":429}}]\r\n\r\n', "busy", 429),
+        (b'{"error":{"message":"busy","code":429}}', "busy", 429),
+    ],
+)
+def test_errors_in_whatever_shape(name, event, message, status):
+    """Before the first words their status or what they say was lost; behind them some were no error at all."""
+    translator, asked = TRANSLATORS[name]
+    early, late = translator.reading(asked, HEAD), translator.reading(asked, HEAD)
+    late.feed(CHUNKS[0])
+
+    with pytest.raises(Refused, match=message) as refused:
+        _ = early.feed(event) + early.end()
+    with pytest.raises(BrokeOff, match=message):
+        _ = late.feed(event) + late.end()
+    assert refused.value.status == status
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)
