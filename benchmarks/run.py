@@ -25,7 +25,7 @@ from subject import Subject
 from subjects import subjects
 
 SUBJECTS = tuple(subjects(()))
-BESIDES = ("hosted", "unlimited", "again", "before", "by_latency", "by_priority")
+BESIDES = ("hosted", "unlimited", "unrecorded", "again", "before", "by_latency", "by_priority")
 """What is not measured unless it is named."""
 OPEN_FILES = 4096
 

@@ -52,6 +52,7 @@ def subjects(models: Sequence[str]) -> dict[str, Subject]:
         ours("before", models, python=os.environ.get("BENCHMARK_BEFORE", "")),
         off(models),
         ours("unlimited", models, limits=""),
+        ours("unrecorded", models, records="none"),
         *(ours(f"by_{strategy}", models, strategy=strategy) for strategy in ("weight", "latency", "priority")),
         *(ours(name, models, redis=state) for name, state in (("redis", "live"), ("frozen", "frozen"))),
         ferrogw("ferrogw", models),
@@ -75,6 +76,7 @@ def ours(
     limits: str = LIMITS,
     strategy: str = "",
     redis: str = "",
+    records: str = "",
     python: str = sys.executable,
 ) -> Subject:
     """`gateway serve` as users have it, and what else the arguments say. It is called with a user's token."""
@@ -91,7 +93,7 @@ def ours(
         ]
 
     def settings(place: Place) -> dict[str, str]:
-        urls = {"GATEWAY_REDIS_URL": place.redis_url} if redis else {}
+        urls = {"GATEWAY_REDIS_URL": place.redis_url if redis else "", "GATEWAY_RECORDS_URL": records}
         return {"GATEWAY_ADMIN_TOKEN": token(), "GATEWAY_TOKENS": f"{USER}={users}", **urls}
 
     missing = "" if python else "BENCHMARK_BEFORE=the Python of an environment with another version"

@@ -4,8 +4,6 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from time import monotonic
-from typing import Any
 
 import msgspec
 import structlog
@@ -15,11 +13,10 @@ from gateway.contract.part import Figure, Status, ending_with, gauge
 from gateway.contract.windows import span_of
 from gateway.errors import Unavailable
 from gateway.state.counters.memory import MemoryCounters, MemoryTicket
+from gateway.state.counters.patience import Patience
 from gateway.state.counters.redis import RedisCounters
 
 DEADLINE_S = 0.05
-SLICES = 5
-PUNCTUAL_S = 0.005
 PROBE_S = 1.0
 JITTER = 0.3
 """Each pause is shortened by up to this part, so that replicas do not come back together."""
@@ -69,7 +66,7 @@ class FailoverCounters(Counters):
         self.passed_locally = 0
         self.refused_locally = 0
         self._shared = shared
-        self._deadline_s = deadline_s
+        self._patience = Patience(deadline_s)
         self._probe_s = probe_s
         self._random = random
         self._local = MemoryCounters(shared.now_s)
@@ -81,8 +78,7 @@ class FailoverCounters(Counters):
     async def reserve(self, holds: Sequence[Hold], need: Amounts) -> Verdict:
         if self.problem is None:
             try:
-                async with Deadline(self._deadline_s):
-                    verdict = await self._shared.reserve(holds, need)
+                verdict = await self._shared.reserve(holds, need, self._patience)
             except (TimeoutError, Unavailable) as error:
                 self._lose(error)
             else:
@@ -103,8 +99,7 @@ class FailoverCounters(Counters):
         if self.problem is not None:
             raise Unavailable("limits cannot be read just now", retry_after_s=self._probe_s)
         try:
-            async with Deadline(self._deadline_s):
-                levels = await self._shared.levels(holds)
+            levels = await self._shared.levels(holds, self._patience)
         except (TimeoutError, Unavailable) as error:
             self._lose(error)
             raise Unavailable("limits cannot be read just now", retry_after_s=self._probe_s) from error
@@ -218,49 +213,12 @@ class FailoverCounters(Counters):
             try:
                 async with asyncio.timeout(CATCH_UP_S):
                     await self._shared.catch_up()
-                async with Deadline(self._deadline_s):
-                    await self._shared.levels(())
+                await self._shared.levels((), self._patience)
             except (TimeoutError, Unavailable) as error:
                 self.problem = _reason(error)
             else:
                 self.problem = None
         log.info("counters are back", passed_locally=self.passed_locally, refused_locally=self.refused_locally)
-
-
-class Deadline:
-    """`async with Deadline(after_s):` raises TimeoutError when others are late.
-
-    Time in which this process was busy does not count: the answer may have come, and nobody has looked. So it is cut
-    into slices, and those count that end when they should.
-    """
-
-    def __init__(self, after_s: float) -> None:
-        self._slice_s = after_s / SLICES
-        self._loop = asyncio.get_running_loop()
-        self._timeout = asyncio.timeout(None)
-        self._to_come = SLICES
-        self._at_most = 5 * SLICES
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-        self._wait()
-
-    async def __aexit__(self, *error: Any) -> None:
-        self._timer.cancel()
-        await self._timeout.__aexit__(*error)
-
-    def _wait(self) -> None:
-        # Not the clock of the loop, which stands still while the loop is busy.
-        self._due_s = monotonic() + self._slice_s
-        self._timer = self._loop.call_later(self._slice_s, self._end)
-
-    def _end(self) -> None:
-        self._at_most -= 1
-        self._to_come -= abs(monotonic() - self._due_s) <= PUNCTUAL_S
-        if self._to_come and self._at_most:
-            self._wait()
-        else:
-            self._timeout.reschedule(self._loop.time())
 
 
 def _may_fit(holds: Sequence[Hold], need: Amounts) -> bool:

@@ -27,6 +27,7 @@ from gateway.logs import traceback_text
 from gateway.state.counters.backlog import Backlog
 from gateway.state.counters.batch import Batch, RedisTicket, Reply, Settlement
 from gateway.state.counters.jobs import Job, Look, Reserve, Restore, Result
+from gateway.state.counters.patience import Patience
 from gateway.state.counters.scripted import ScriptedRedis
 
 PREFIX = "{gateway}:"
@@ -104,11 +105,12 @@ class RedisCounters(Counters):
         """What Redis's clock shows, as far as is known."""
         return self._server_now_s() if self._server_now_s else self._clock() + self._ahead_s
 
-    async def reserve(self, holds: Sequence[Hold], need: Amounts) -> Verdict:
-        """Raises Unavailable: Redis did not decide, and if it does so later, it is taken back."""
+    async def reserve(self, holds: Sequence[Hold], need: Amounts, patience: Patience | None = None) -> Verdict:
+        """Raises Unavailable: Redis did not decide, and if it does so later, it is taken back. TimeoutError: the same,
+        for those whose patience ends."""
         job = Reserve(f"{self._name}-{next(self._numbers)}", tuple(holds), need)
         try:
-            return await self._done(job)
+            return await self._done(job, patience)
         except asyncio.CancelledError:
             if job.future.done() and not job.future.cancelled() and job.future.exception() is None:
                 self._give_back(job.future.result())
@@ -124,8 +126,9 @@ class RedisCounters(Counters):
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(COMPANY_S, self._go)
 
-    async def levels(self, holds: Sequence[Hold]) -> Sequence[Level]:
-        return await self._done(Look(holds))
+    async def levels(self, holds: Sequence[Hold], patience: Patience | None = None) -> Sequence[Level]:
+        """Raises TimeoutError as well, for those whose patience ends."""
+        return await self._done(Look(holds), patience)
 
     async def restore(self, used: Sequence[tuple[Hold, float, int]]) -> None:
         """Raises Unavailable: Redis cannot be reached, or has lost everything again."""
@@ -166,13 +169,15 @@ class RedisCounters(Counters):
 
     # --- what is to be told ---
 
-    async def _done(self, job: Job[Result]) -> Result:
+    async def _done(self, job: Job[Result], patience: Patience | None = None) -> Result:
         if self._filling and not isinstance(job, Restore):
             raise Unavailable(FILLING)
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
         self._jobs.append(job)
         self._wake.set()
+        if patience is not None:
+            patience.add(job.future)
         return await job.future
 
     def _go(self) -> None:
