@@ -71,12 +71,11 @@ class EventReading:
         if self._is_fresh and whole:
             self._is_fresh = False
             whole = whole.removeprefix(sse.BOM)
-        if b"data:" not in whole:
-            # No event at all, but a body: some send their errors so.
-            return [whole.strip()] if whole[:64].lstrip().startswith(_BODY) else []
-        events = [event for event in whole.split(b"\n\n") if b"data:" in event]
+        if b"data:" not in whole and not any(mark in whole for mark in _BODY):
+            return []
+        events = [event for event in whole.split(b"\n\n") if b"data:" in event or event.lstrip().startswith(_BODY)]
         if self.own is None or b"event:" not in whole:
-            return [sse.data_of(event) for event in events]
+            return [_data_of(event) for event in events]
         return self._named(events, self.own)
 
     def named_error(self, data: bytes) -> UpstreamError | None:
@@ -87,7 +86,7 @@ class EventReading:
         for event in events:
             if sse.is_foreign(event, own):
                 continue
-            data = sse.data_of(event)
+            data = _data_of(event)
             if ERROR_EVENT.search(event) and (error := self.named_error(data)) is not None:
                 raise error
             yield data
@@ -153,3 +152,8 @@ class EventReading:
 
     def service_tier(self) -> str | None:
         return None
+
+
+def _data_of(event: bytes) -> bytes:
+    """Or all of what is no event, but a body: some send their errors so."""
+    return sse.data_of(event) or (event.strip() if event.lstrip().startswith(_BODY) else b"")

@@ -81,6 +81,7 @@ def test_chunks_may_have_any_name(name, label):
         (b'{"error":{"message":"busy","code":429}}\n\n', "busy", 429),
         (b'\n[{"error":{"message":"busy","code":429}}]\r\n\r\n', "busy", 429),
         (b'{"error":{"message":"busy","code":429}}', "busy", 429),
+        (b'{"error":{"message":"busy","code":429}}\n\ndata: [DONE]\n\n', "busy", 429),
     ],
 )
 def test_errors_in_whatever_shape(name, event, message, status):
