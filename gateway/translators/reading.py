@@ -68,7 +68,9 @@ class EventReading:
             whole = data  # as nearly always
         else:
             whole = self._whole(data)
-        if self._is_fresh and whole:
+        if not whole:
+            return []
+        if self._is_fresh:
             self._is_fresh = False
             whole = whole.removeprefix(sse.BOM)
         if b"data:" not in whole and not any(mark in whole for mark in _BODY):
