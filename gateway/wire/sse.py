@@ -50,7 +50,7 @@ def is_foreign(event: bytes, own: "re.Pattern[bytes]") -> bool:
     Args:
         own: found in each event of the API, under whatever name some may send it.
     """
-    if own.search(event):
+    if b"event:" not in event or own.search(event):
         return False
     name = _EVENT_NAME.search(event)
     return name is not None and _FOR_ALL.fullmatch(name[1]) is None
