@@ -121,8 +121,12 @@ async def _stream(
 
 
 async def _peek(attempt: Attempt, reply: Reply, data: bytes, reading: Reading) -> bytes:
-    """The stream up to its first content: until then an error is still a status, and another target may answer."""
+    """The stream up to its first content: until then an error is still a status, and another target may answer.
+
+    Raises UpstreamError: it has come to its end, and nothing was said or used.
+    """
     held: list[bytes] = []
+    has_ended = False
     size = 0
     while data or (data := await reply.read()):
         out = reading.feed(data)
@@ -134,6 +138,10 @@ async def _peek(attempt: Attempt, reply: Reply, data: bytes, reading: Reading) -
             break
     else:
         held.append(reading.end())
+        has_ended = True
+    is_at_end = has_ended or reading.is_over
+    if is_at_end and not reading.has_begun and not (reading.is_complete() and reading.usage() is not None):
+        raise BrokeOff("the provider ended its stream before it began")
     attempt.first_byte_at = perf_counter()
     return held[0] if len(held) == 1 else b"".join(held)
 

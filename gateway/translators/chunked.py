@@ -3,13 +3,19 @@
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.translators.reading import EventReading
 from gateway.translators.said import Call, Completion, completion_of
+from gateway.wire.failure import failure_of
+from gateway.wire.openai_failures import OWN, refused
 from gateway.wire.sse import DONE
 
 MAX_CALLS = 1000
+LONGEST_DONE = 16
+"""Bytes, with the blanks that some put around it."""
 
 
 class ChunkReading(EventReading):
     """Chunks of a chat completion, put into the caller's API. Its own has `chunk`, `last` and `has_finished`."""
+
+    own = OWN
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +34,7 @@ class ChunkReading(EventReading):
         raise NotImplementedError
 
     def event(self, data: bytes) -> bytes:
-        if data == DONE:
+        if data == DONE or (len(data) < LONGEST_DONE and data.strip() == DONE):
             return self._over()
         try:
             chunk = completion_of(data)
@@ -40,6 +46,9 @@ class ChunkReading(EventReading):
             self.told_usage = usage.over(self.told_usage)
         self.tier = chunk.service_tier or self.tier
         return self.chunk(chunk)
+
+    def named_error(self, data: bytes) -> UpstreamError | None:
+        return refused(failure_of(data), None)
 
     def end(self) -> bytes:
         out = super().end()

@@ -1,15 +1,18 @@
 """What readings of other formats have in common. A translator's own has one method: what one event, or one document,
 is in the caller's API."""
 
+import re
 from collections.abc import Iterable
 
 from gateway.contract.usage import Usage
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
 from gateway.wire.lenient import decoded
+from gateway.wire.openai_failures import ERROR_EVENT
 from gateway.wire.whole import WholeReading
 
 MAX_EVENT = sse.MAX_EVENT
+_BODY = (b"{", b"[", b"<")
 
 __all__ = ("DocumentReading", "EventReading", "decoded")
 
@@ -38,6 +41,8 @@ class EventReading:
 
     content_type: str | None = "text/event-stream; charset=utf-8"
     is_stream = True
+    own: "re.Pattern[bytes] | None" = None
+    """As in `sse.is_foreign`: what is foreign is passed over. None: nothing is."""
 
     def __init__(self) -> None:
         self.events = 0
@@ -63,12 +68,30 @@ class EventReading:
             whole = data  # as nearly always
         else:
             whole = self._whole(data)
-        if self._is_fresh and whole:
+        if not whole:
+            return []
+        if self._is_fresh:
             self._is_fresh = False
             whole = whole.removeprefix(sse.BOM)
-        if b"data:" not in whole:
+        if b"data:" not in whole and not any(mark in whole for mark in _BODY):
             return []
-        return [sse.data_of(event) for event in whole.split(b"\n\n") if b"data:" in event]
+        events = [event for event in whole.split(b"\n\n") if b"data:" in event or event.lstrip().startswith(_BODY)]
+        if self.own is None or b"event:" not in whole:
+            return [_data_of(event) for event in events]
+        return self._named(events, self.own)
+
+    def named_error(self, data: bytes) -> UpstreamError | None:
+        """What the data of an event says whose name is `error`; None: that is seen by what is in it."""
+        return None
+
+    def _named(self, events: Iterable[bytes], own: "re.Pattern[bytes]") -> Iterable[bytes]:
+        for event in events:
+            if sse.is_foreign(event, own):
+                continue
+            data = _data_of(event)
+            if ERROR_EVENT.search(event) and (error := self.named_error(data)) is not None:
+                raise error
+            yield data
 
     def _whole(self, data: bytes) -> bytes:
         """What has come up to the last blank line, with line feeds alone."""
@@ -131,3 +154,8 @@ class EventReading:
 
     def service_tier(self) -> str | None:
         return None
+
+
+def _data_of(event: bytes) -> bytes:
+    """Or all of what is no event, but a body: some send their errors so."""
+    return sse.data_of(event) or (event.strip() if event.lstrip().startswith(_BODY) else b"")

@@ -109,6 +109,8 @@ class Completion(msgspec.Struct):
         return Usage.from_openai(self.x_groq.get("usage")) if isinstance(self.x_groq, dict) else None
 
 
+NO_ARGUMENTS = ("null", "{}")
+"""What some begin a call with before its arguments come, or do not: in front of them it would be broken JSON."""
 _completion = msgspec.json.Decoder(Completion)
 _REASONS = {
     **dict.fromkeys(("end_turn", "eos", "eos_token", "stop_sequence", "complete", "completed", "finished"), "stop"),

@@ -1,5 +1,7 @@
 """Event streams that are relayed to the byte, and read only where they say something of themselves."""
 
+import re
+
 from gateway.errors import BrokeOff, UpstreamError
 from gateway.wire import sse
 
@@ -15,6 +17,8 @@ class JudgedStream:
 
     content_type: str | None = None
     is_stream = True
+    own: "re.Pattern[bytes] | None" = None
+    """As in `sse.is_foreign`: what is foreign is not judged. None: nothing is."""
 
     def __init__(self, mark: bytes, max_event: int = sse.MAX_EVENT) -> None:
         self.events = 0
@@ -81,6 +85,8 @@ class JudgedStream:
 
     def _look(self, event: bytes) -> None:
         data = sse.data_of(event.removeprefix(sse.BOM))
+        if data and self.own is not None and sse.is_foreign(event, self.own):
+            return
         if data:
             self.judge(data)
         elif event.lstrip().startswith((b"{", b"<")):  # no event at all, but a body

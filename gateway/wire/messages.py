@@ -26,6 +26,7 @@ class _Told(msgspec.Struct):
     type: str = ""
     usage: Any = None
     error: Any = None
+    content: msgspec.Raw = msgspec.Raw()
     input_tokens: int | None = None
     """Of an answer of `count_tokens`."""
 
@@ -45,6 +46,7 @@ class _Event(msgspec.Struct):
 _told = msgspec.json.Decoder(_Told)
 _event = msgspec.json.Decoder(_Event)
 _encode = msgspec.json.encode
+_NOTHING = (b"", b"null", b"[]")
 
 
 class MessageReading(WholeReading):
@@ -119,12 +121,15 @@ class MessageStreamReading(JudgedStream):
         match said.type:
             case "message_start" if said.message is not None:
                 self._counts = TokenUsage.of(said.message.usage)
+                self.has_begun = bytes(said.message.content) not in _NOTHING  # imitations tell all of it at once
             case "message_delta":
                 self.has_begun = True
                 self._is_finished = self._is_finished or (said.delta is not None and said.delta.stop_reason is not None)
                 if (counts := TokenUsage.of(said.usage)) is not None:
                     self._counts = counts.over(self._counts)
                     self._is_counted = counts.tells_output
+            case "message_stop" if not self.has_begun:
+                raise BrokeOff("the provider ended its stream before it began")
             case "message_stop":
                 self.is_over = True
             case "error":
@@ -146,7 +151,9 @@ def _leniently(body: bytes) -> _Told:
         stream = "the provider answered with a stream, which was not asked for"
         raise failure_told(body) or BrokeOff(stream if is_stream else _NOT_A_MESSAGE) from None
     count = value.get("input_tokens")
-    return _Told(str(value.get("type")), None, value.get("error"), count if isinstance(count, int) else None)
+    told = _Told(str(value.get("type")), error=value.get("error"))
+    told.input_tokens = count if isinstance(count, int) else None
+    return told
 
 
 def _with_body(body: bytes) -> UpstreamError:

@@ -15,6 +15,7 @@ from gateway.wire import sse
 from gateway.wire.failure import failure_in, failure_of
 from gateway.wire.openai_failures import (
     ERROR_EVENT,
+    OWN,
     USUAL_END,
     data_to_judge,
     error_at_end,
@@ -122,6 +123,7 @@ class StreamReading(Tail):
 
     content_type: str | None = None
     is_stream = True
+    own = OWN
 
     def __init__(self, *, cuts_usage: bool = False) -> None:
         super().__init__()
@@ -233,6 +235,8 @@ class StreamReading(Tail):
     def _judge_first(self, event: bytes) -> None:
         """Raises UpstreamError: an error comes first."""
         event = event.removeprefix(BOM)
+        if sse.is_foreign(event, self.own):
+            return
         data = data_to_judge(event)
         if data is None:
             if event.lstrip().startswith((b"{", b"[", b"<")):

@@ -15,6 +15,8 @@ from gateway.wire.failure import Failure, failure_as, failure_in, failure_of
 from gateway.wire.lenient import lenient_json
 
 ERROR_EVENT = re.compile(rb"(?:\A|[\r\n])event:[ ]*+error[ ]*+[\r\n]", re.IGNORECASE)
+OWN = re.compile(rb'"(?:choices|usage|error)"')
+"""What stands in each event of a chat or completion: see `sse.is_foreign`."""
 LAST_EVENTS = 2 * 1024
 """Bytes of the end in which they are looked at."""
 USUAL_END = b"\n" + sse.LAST_EVENT
@@ -91,7 +93,7 @@ def error_at_end(tail: bytes, *, is_all: bool) -> UpstreamError | None:
         value = json_or_none(data)
         if data.startswith(b"data:") or (isinstance(value, dict) and not value.keys().isdisjoint(_ANSWERS)):
             continue
-        if _is_ignored(event):
+        if _is_ignored(event) or sse.is_foreign(event, OWN):
             continue
         failure = failure_of(data)
         if failure.message is not None:

@@ -110,6 +110,8 @@ class ResponseStreamReading(JudgedStream):
             background, where its id is what the caller waits for.
     """
 
+    own = re.compile(rb'"(?:type|error)"')
+
     def __init__(self, *, is_free: bool = False, begins_at_once: bool = False) -> None:
         super().__init__(b'"response":', MAX_EVENT)
         self.response_id: str | None = None
@@ -146,8 +148,8 @@ class ResponseStreamReading(JudgedStream):
             said = decoded(data, _event)
             response = decoded(bytes(said.response), _response)
         except (ValueError, RecursionError):
-            self.has_begun = self.has_begun or b'"type"' in data  # of a shape that is not known here
-            if not self.has_begun:
+            self.has_begun = self.has_begun or b'"response.' in data  # of a shape that is not known here
+            if not self.has_begun and b'"type"' not in data:
                 raise _trouble(data) from None
             return
         if response is not None:
@@ -157,6 +159,8 @@ class ResponseStreamReading(JudgedStream):
             case "response.created" | "response.in_progress" | "response.queued":
                 self.has_begun = self.has_begun or self._begins_at_once
             case "response.completed" | "response.incomplete" | "response.cancelled":
+                if response is None and not self.has_begun:
+                    raise BrokeOff("the provider ended its stream before it began")
                 self.has_begun = self.is_over = True
             case "response.failed":
                 self._told(response.error if response is not None else None)
@@ -164,8 +168,8 @@ class ResponseStreamReading(JudgedStream):
             case "error" | "":
                 value = lenient_json(data)
                 self._told(value.get("error") or value if isinstance(value, dict) else value)
-            case _:
-                self.has_begun = True
+            case _:  # `keepalive` is no part of an answer
+                self.has_begun = self.has_begun or said.type.startswith("response.")
 
     def _told(self, error: Any) -> None:
         self.fail(told({"error": error or {"message": "the provider failed"}}, None))

@@ -21,6 +21,9 @@ BOM = b"\xef\xbb\xbf"
 """May stand at the start of a stream, and is no part of it."""
 ENOUGH_TO_TELL = 9
 """Bytes that show how a stream begins, a byte order mark included."""
+_EVENT_NAME = re.compile(rb"(?:\A|[\r\n])event:([^\r\n]*+)")
+_FOR_ALL = re.compile(rb"\s*+(?:message\s*+|.*(?:error|fail|exception).*)?", re.IGNORECASE)
+"""Names that events of any API may have."""
 _FIRST_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
@@ -38,6 +41,19 @@ def data_of(event: bytes) -> bytes:
     """The data of one whole event: its `data:` lines, joined by line feeds."""
     lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
     return lines[0] if len(lines) == 1 else b"\n".join(lines)
+
+
+def is_foreign(event: bytes, own: "re.Pattern[bytes]") -> bool:
+    """Whether it has a name that is none of an API's: so vendors tell of progress, or keep a connection open. Clients
+    that know nothing of it pass over it.
+
+    Args:
+        own: found in each event of the API, under whatever name some may send it.
+    """
+    if b"event:" not in event or own.search(event):
+        return False
+    name = _EVENT_NAME.search(event)
+    return name is not None and _FOR_ALL.fullmatch(name[1]) is None
 
 
 class EventSplitter:

@@ -6,8 +6,8 @@ Source: openai-python 3.54 (types/image_gen_stream_event.py, types/audio/transcr
 import re
 from collections.abc import Iterable
 
-from gateway.wire import sse
 from gateway.wire.openai import StreamReading
+from gateway.wire.openai_failures import data_to_judge
 
 _SEAM = 128
 """Bytes; more than the longest `"type": "..."`."""
@@ -19,6 +19,8 @@ class TypedStreamReading(StreamReading):
     Args:
         ends: types of the events that bring an answer to its proper end; there may be several of them.
     """
+
+    own = re.compile(rb'"(?:type|error)"')
 
     def __init__(self, ends: Iterable[str]) -> None:
         super().__init__()
@@ -40,4 +42,4 @@ class TypedStreamReading(StreamReading):
 
     def _judge_first(self, event: bytes) -> None:
         super()._judge_first(event)
-        self.has_begun = self.has_begun or bool(sse.data_of(event))
+        self.has_begun = self.has_begun or data_to_judge(event) is not None

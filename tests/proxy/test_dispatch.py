@@ -393,6 +393,10 @@ async def test_a_large_answer_that_breaks_off_is_not_replayed(routed, auth):
         [ROLE, OVERLOADED],
         [ROLE + OVERLOADED],
         [FILTERS, PING, ROLE, BrokeOff("cut")],
+        [DONE],
+        [PING, DONE],
+        [ROLE, DONE],
+        [ROLE],
     ],
 )
 async def test_a_stream_that_fails_before_its_first_content_is_replaced(routed, auth, chunks):

@@ -17,6 +17,7 @@ STREAM = {**ASK, "stream": True}
 WITH_USAGE = {**STREAM, "stream_options": {"include_usage": True}}
 
 HELLO = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"hello"},"finish_reason":null}]}\n\n'
+ROLE = b'data: {"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
 STOP = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 USAGE = b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}\n\n'
 DONE = b"data: [DONE]\n\n"
@@ -209,6 +210,26 @@ async def test_errors_behind_content_are_found_by_what_they_lack(ended, event):
     assert (record.outcome, record.error_message) == (Outcome.UPSTREAM_BROKE, "boom")
 
 
+FOREIGN = [
+    b'event: status\ndata: {"message":"loading the model","code":503}\n\n',
+    b"event: ping\ndata: ping\n\n",
+    b"event:keepalive\r\ndata: {}\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("event", FOREIGN)
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+async def test_events_with_names_of_others_are_relayed_and_say_nothing(ended, event, place):
+    """Progress and heartbeats of vendors: they were errors, or an answer that had begun."""
+    chunks = [ROLE, HELLO, STOP]
+    chunks.insert(place, event)
+
+    answer, record = await ended([*chunks, DONE])
+
+    assert answer.body == b"".join([*chunks, DONE])
+    assert (record.outcome, record.error_message) == (Outcome.COMPLETE, None)
+
+
 async def test_an_answer_among_several_that_has_not_ended_is_broken(ended):
     second = HELLO.replace(b'"index":0', b'"index":1')
 
@@ -251,6 +272,34 @@ async def test_an_error_under_a_streams_label_gets_its_status(ended, chunks, sta
 
     error = answer.json()["error"]
     assert (answer.status, error["message"], record.error_message) == (status, message, message)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [DONE],
+        [b": hello\n\n", b": hello\n\ndata: [DO", b"NE]\n\n"],
+        [b"\xef\xbb\xbfdata: [DONE]"],
+        [ROLE, DONE],
+        [ROLE, b"event: status\ndata: {}\n\n"],
+        [b'data: {"choices":[]}\r\n\r\ndata: [DONE]\r\n\r\n'],
+    ],
+    ids=["end", "comments", "no blank line", "role", "role and no end", "no choices"],
+)
+@pytest.mark.parametrize("ask", [STREAM, WITH_USAGE], ids=["usage cut out", "verbatim"])
+async def test_a_stream_in_which_nothing_is_said_is_a_status(ended, ask, chunks):
+    """It was a complete answer without a word in it, and no other target was asked."""
+    answer, record = await ended(chunks, ask)
+
+    message = "the provider ended its stream before it began"
+    assert (answer.status, answer.json()["error"]["message"]) == (502, message)
+    assert (record.outcome, record.error_message) == (Outcome.UPSTREAM_BROKE, message)
+
+
+async def test_an_answer_of_no_words_that_was_counted_is_one(ended):
+    answer, record = await ended([ROLE, USAGE, DONE], WITH_USAGE)
+
+    assert (answer.body, record.outcome, record.usage) == (ROLE + USAGE + DONE, Outcome.COMPLETE, COUNTED)
 
 
 # --- labels ----------------------------------------------------------------------------------------------------------

@@ -211,10 +211,20 @@ def test_zero_replaces_no_count_that_came_before():
     assert reading.usage() == USED
 
 
-def test_a_stream_that_ends_before_its_first_content_is_a_status():
-    """It was a stream with an error in it, so no other target was asked."""
+@pytest.mark.parametrize("events", [[EVENTS[0], {"type": "ping"}], [EVENTS[-1]], [EVENTS[0], EVENTS[-1]]])
+def test_a_stream_that_ends_before_its_first_content_is_a_status(events):
+    """It was a stream with an error in it, or, with its last event, an answer: so no other target was asked."""
     with pytest.raises(BrokeOff, match="before it began"):
-        read(wire(*EVENTS[:1], {"type": "ping"}))
+        read(wire(*events))
+
+
+def test_a_stream_that_tells_all_of_it_at_once():
+    """Of imitations that do not stream: SDKs take it from there."""
+    whole = {"type": "message_start", "message": {**MESSAGE, "content": [{"type": "text", "text": "hi"}]}}
+
+    out, reading = read(wire(whole, EVENTS[-1]))
+
+    assert (out, reading.has_begun, reading.is_complete()) == (wire(whole, EVENTS[-1]), True, True)
 
 
 @pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n"])

@@ -80,6 +80,24 @@ def test_it_begins_with_the_first_item():
 @pytest.mark.parametrize(
     "event",
     [
+        b'event: keepalive\ndata: {"type":"keepalive","sequence_number":2}\n\n',
+        b"event: keepalive\ndata: {}\n\n",
+        b'event: status\ndata: {"message":"loading"}\n\n',
+        b"event: ping\ndata: ping\n\n",
+        b'event: codex.rate_limits\ndata: {"type":"codex.rate_limits","response":"x"}\n\n',
+    ],
+)
+def test_events_that_are_none_of_the_api_pass_and_begin_nothing(event):
+    """They were errors, or content, behind which no other target is asked."""
+    one = ResponseStreamReading()
+
+    assert one.feed(stream(*BEGUN[:2]) + event) == stream(*BEGUN[:2]) + event
+    assert (one.has_begun, one.told_error()) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
         {
             "type": "response.failed",
             "response": {**RESPONSE, "status": "failed", "error": {"code": "x", "message": "no"}},
@@ -107,6 +125,16 @@ def test_what_is_no_stream_is_an_error(data):
 
     with pytest.raises(UpstreamError):
         read(one, data)
+
+
+def test_the_last_event_alone_is_an_answer_if_it_holds_one():
+    """It has all of the response in it, so the API says; without, nothing was said at all."""
+    one = ResponseStreamReading()
+    one.feed(stream({"type": "response.completed", "response": {**RESPONSE, "status": "completed"}}))
+
+    assert (one.is_over, one.has_begun) == (True, True)
+    with pytest.raises(BrokeOff, match="before it began"):
+        ResponseStreamReading().feed(stream({"type": "response.completed"}))
 
 
 @pytest.mark.parametrize("cut", [len(stream(*BEGUN[:2])), len(stream(*BEGUN))])

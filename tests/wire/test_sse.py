@@ -1,10 +1,12 @@
 """Event streams, cut into events and looked into."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.sse import EventSplitter, data_of, ends_event
+from gateway.wire.sse import EventSplitter, data_of, ends_event, is_foreign
 
 LF = 'data: {"a":"é"}\n\n: ping\n\nevent: x\ndata: one\ndata: two\n\ndata: [DONE]\n\n'.encode()
 CRLF = LF.replace(b"\n", b"\r\n")
@@ -119,3 +121,21 @@ def test_joins_the_data_lines_of_an_event(event, data):
 def test_knows_when_another_event_may_follow(data, ends):
     """A comment in the middle of an event would tear it apart."""
     assert ends_event(data) is ends
+
+
+@pytest.mark.parametrize(
+    ("event", "foreign"),
+    [
+        (b'event: status\ndata: {"message":"loading"}\n\n', True),
+        (b"event:ping\r\ndata: ping\r\n\r\n", True),
+        (b"id: 7\nevent: keepalive\ndata: {}\n\n", True),
+        (b'event: add\ndata: {"choices":[]}\n\n', False),
+        (b'event: message\ndata: {"message":"busy"}\n\n', False),
+        (b"event: ServerError\ndata: busy\n\n", False),
+        (b"event: \ndata: busy\n\n", False),
+        (b'data: {"message":"event: status"}\n\n', False),
+    ],
+)
+def test_events_of_others_are_known_by_their_names(event, foreign):
+    """A name alone does not tell: some call the API's own events something else."""
+    assert is_foreign(event, re.compile(rb'"choices"')) == foreign

@@ -62,6 +62,13 @@ def test_done_is_an_end_as_well():
     assert (read.is_over, read.is_complete()) == (True, True)
 
 
+def test_done_alone_is_no_beginning():
+    read = reading()
+    read.feed(b": hello\n\ndata: [DONE]\n\n")
+
+    assert (read.is_over, read.has_begun) == (True, False)
+
+
 @pytest.mark.parametrize(
     "event",
     [

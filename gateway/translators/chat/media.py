@@ -11,6 +11,8 @@ import msgspec
 from gateway.errors import BadRequest
 
 _AUDIO = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+_SAME = {"image/jpg": "image/jpeg"}
+"""What some call a media type -> its name: Anthropic refuses the other."""
 _KINDS = frozenset({"image", "audio", "video"})
 _ENDINGS = {
     "pdf": "application/pdf",
@@ -121,7 +123,8 @@ def data_uri(uri: str) -> tuple[str, str]:
         raise BadRequest("a data URI has no data: it should be data:<media type>;base64,<data>", param="messages")
     if "base64" not in (parameter.strip().lower() for parameter in parameters):
         data = b64encode(unquote_to_bytes(data)).decode()
-    return media_type.strip().lower() or "text/plain", data
+    media_type = media_type.strip().lower()
+    return _SAME.get(media_type, media_type) or "text/plain", data
 
 
 def _kind_of(media_type: str, otherwise: str) -> str:

@@ -61,12 +61,12 @@ class FunctionCall(msgspec.Struct, omit_defaults=True):
 
     @property
     def input(self) -> msgspec.Raw | None:
-        """The arguments as a JSON object; `{}` where there are none, None where they are no object, as when a model was
-        cut off in the middle of them."""
+        """The arguments as a JSON object; `{}` where there are none, for which some write `null`, and None where they
+        are no object, as when a model was cut off in the middle of them."""
         arguments = self.arguments
         if not isinstance(arguments, str):
             return msgspec.Raw(msgspec.json.encode(arguments)) if arguments else _EMPTY
-        if not arguments.strip():
+        if arguments.strip() in ("", "null"):
             return _EMPTY
         data = arguments.encode()
         try:

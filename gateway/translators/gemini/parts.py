@@ -76,5 +76,12 @@ class Part(msgspec.Struct, rename="camel"):
 
 
 class Content(msgspec.Struct):
+    """`parts`: one may stand there without its list, as in Google's own examples."""
+
     role: str | None = None
-    parts: list[Part] | None = None
+    parts: list[Part] | Part | None = None
+
+    @property
+    def listed(self) -> list[Part]:
+        """Its parts."""
+        return [self.parts] if isinstance(self.parts, Part) else self.parts or []

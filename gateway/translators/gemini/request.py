@@ -13,7 +13,7 @@ from gateway.errors import BadRequest
 from gateway.translators.chat import BUDGETS, ChatRequest
 from gateway.translators.chat.thinkers import is_thinker
 from gateway.translators.gemini.names import ThinkingConfig, in_camel_case
-from gateway.translators.gemini.parts import Content
+from gateway.translators.gemini.parts import Content, Part
 from gateway.translators.gemini.schema import json_schema
 from gateway.translators.gemini.tools import tools_of
 from gateway.translators.gemini.turns import Turns
@@ -42,7 +42,7 @@ class Config(msgspec.Struct, rename="camel"):
     top_k: int | None = None
     candidate_count: int | None = None
     max_output_tokens: int | None = None
-    stop_sequences: list[str] | None = None
+    stop_sequences: list[str] | str | None = None
     seed: int | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
@@ -51,7 +51,7 @@ class Config(msgspec.Struct, rename="camel"):
     response_mime_type: str | None = None
     response_schema: msgspec.Raw = msgspec.Raw()
     response_json_schema: msgspec.Raw = msgspec.Raw()
-    response_modalities: list[str] | None = None
+    response_modalities: list[str] | str | None = None
     thinking_config: ThinkingConfig | None = None
     media_resolution: str | None = None
 
@@ -68,7 +68,8 @@ def body_of(call: Call, model: str, extent: Extent) -> JsonBody:
     config = _config(request)
     turns = Turns(request, extent, _DETAILS.get(config.media_resolution or ""))
     turns.system(request.take("systemInstruction", Content | str))  # type: ignore[arg-type]
-    for content in _joined(request.take("contents", list[Content]) or []):
+    contents: list[Content] | Content | None = request.take("contents", list[Content] | Content)  # type: ignore[arg-type]
+    for content in _joined([contents] if isinstance(contents, Content) else contents or []):
         turns.add(content)
     if all(message["role"] == "system" for message in turns.messages):
         raise BadRequest("contents must not be empty", param="contents")
@@ -83,7 +84,7 @@ def body_of(call: Call, model: str, extent: Extent) -> JsonBody:
         **_sampling(request, config, extent, is_fixed=thinks),
         limit: config.max_output_tokens,
         "n": config.candidate_count if config.candidate_count != 1 else None,
-        "stop": config.stop_sequences or None,
+        "stop": _listed(config.stop_sequences) or None,
         "response_format": _response_format(config),
         "modalities": _modalities(config),
         **_thinking(request, config.thinking_config or ThinkingConfig(), extent, thinks=thinks),
@@ -105,12 +106,13 @@ def _of_routes(call: Call, *, limit: str) -> dict[str, Any]:
 def _joined(contents: list[Content]) -> list[Content]:
     """What the model has said at once is one turn: SDKs keep each event of a stream as a content of its own."""
     joined: list[Content] = []
+    last: list[Part] = []
     for content in contents:
         if joined and content.role == "model" == joined[-1].role:
-            assert joined[-1].parts is not None
-            joined[-1].parts += content.parts or []
+            last += content.listed
         else:
-            joined.append(Content(content.role, list(content.parts or ())))
+            last = [*content.listed]
+            joined.append(Content(content.role, last))
     return joined
 
 
@@ -165,8 +167,13 @@ def _response_format(config: Config) -> dict[str, Any] | None:
 
 
 def _modalities(config: Config) -> list[str] | None:
-    wanted = [name.lower() for name in config.response_modalities or ()]
+    wanted = [name.lower() for name in _listed(config.response_modalities)]
     return wanted if set(wanted) - {"text", "modality_unspecified"} else None
+
+
+def _listed(texts: list[str] | str | None) -> list[str]:
+    """One may stand there without its list."""
+    return [texts] if isinstance(texts, str) else texts or []
 
 
 def _thinking(request: ChatRequest, asked: ThinkingConfig, extent: Extent, *, thinks: bool) -> dict[str, Any]:

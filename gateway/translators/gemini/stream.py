@@ -24,7 +24,7 @@ from gateway.translators.gemini.reply import (
     pictures_of,
     usage_fields,
 )
-from gateway.translators.said import Call, Choice, Completion, Said
+from gateway.translators.said import NO_ARGUMENTS, Call, Choice, Completion, Said
 from gateway.wire.whole import MAX_DOCUMENT
 
 MAX_CANDIDATES = 128
@@ -42,6 +42,10 @@ class _Calling:
         self.name = name
         self.extra = extra
         self.arguments: list[str] = []
+
+    def argue(self, fragment: str) -> None:
+        if self.arguments or fragment.strip() not in NO_ARGUMENTS:
+            self.arguments.append(fragment)
 
 
 class _Candidate:
@@ -135,7 +139,7 @@ class StreamedReply(ChunkReading):
             self._size += len(fragment)
             if self._size > MAX_DOCUMENT:
                 raise BrokeOff("the provider's calls are too large to be translated")
-            candidate.calls[number].arguments.append(fragment)
+            candidate.calls[number].argue(fragment)
 
     def _last(self, index: int, candidate: _Candidate) -> dict[str, Any]:
         """What of it has waited for its end, and why that came."""

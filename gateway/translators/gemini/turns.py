@@ -35,7 +35,7 @@ class Turns:
         """Raises BadRequest: it says something else than text."""
         if isinstance(content, str):
             content = Content(parts=[Part(text=content)])
-        parts = (content.parts if content is not None else None) or []
+        parts = content.listed if content is not None else []
         if any(part.text is None for part in parts):
             raise BadRequest("systemInstruction can hold only text", param="systemInstruction")
         if texts := [part.text for part in parts if part.text]:
@@ -43,7 +43,7 @@ class Turns:
 
     def add(self, content: Content) -> None:
         """Raises BadRequest: there is something in it that cannot be said."""
-        parts = content.parts or []
+        parts = content.listed
         if content.role in _USERS:
             self._user(parts)
         elif content.role == "model":

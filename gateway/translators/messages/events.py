@@ -12,6 +12,7 @@ from gateway.contract.usage import Usage
 from gateway.translators.growing import Growing
 from gateway.translators.messages.sealed import UNSIGNED
 from gateway.translators.messages.words import usage_fields
+from gateway.translators.said import NO_ARGUMENTS
 
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -26,7 +27,7 @@ _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 class _Block:
     """One block. `waiting`: pieces that have not gone out."""
 
-    __slots__ = ("_growing", "head", "is_open", "is_signed", "kind", "said", "waiting")
+    __slots__ = ("_growing", "has_none", "head", "is_open", "is_signed", "kind", "said", "waiting")
 
     def __init__(self, head: dict[str, Any]) -> None:
         self.head = head
@@ -35,11 +36,16 @@ class _Block:
         self.is_signed = False
         self.said: list[str] = []
         """Of a call: its arguments so far."""
+        self.has_none = False
+        """It was said that there are no arguments, or none yet."""
         self.waiting: list[bytes] = []
         self._growing = Growing()
 
     def argue(self, fragment: str) -> None:
         """More of the arguments of a call."""
+        if not self.said and fragment.strip() in NO_ARGUMENTS:
+            self.has_none = True
+            return
         self.said.append(fragment)
         self.waiting.append(b'{"type":"input_json_delta","partial_json":%b}' % _encode(fragment))
         self._growing.add(fragment)
@@ -49,7 +55,9 @@ class _Block:
         """Whether nothing more of it can come."""
         if self.kind != "tool_use":
             return True
-        if not self.said or not self._growing.may_be_whole(self.said[-1]):
+        if not self.said:
+            return self.has_none
+        if not self._growing.may_be_whole(self.said[-1]):
             return False
         try:
             _object.decode("".join(self.said))

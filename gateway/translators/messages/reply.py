@@ -36,7 +36,7 @@ class ReplyReading(DocumentReading):
             raise BrokeOff("the provider's answer has no message in it")
         self.told_usage = said.used
         self._tier = said.service_tier
-        stop, stop_sequence = stop_of(said.choices[0], has_calls=bool(message.calls))
+        stop, stop_sequence = stop_of(said.choices[0], has_calls=any(call.function.name for call in message.calls))
         reply = {
             "id": message_id(self._new_id),
             "type": "message",
@@ -72,6 +72,8 @@ def _blocks(message: Said, new_id: Callable[[], str], *, shows_thinking: bool) -
         found = [citation for each in message.annotations or () if (citation := citation_of(each)) is not None]
         blocks.append({**block, "citations": found} if found else block)
     for call in message.calls:
+        if not call.function.name:
+            continue  # nothing that could be called
         id_ = str(call.id or f"call_{new_id()}")
         if call.extra_content is not None:
             blocks.append({"type": "redacted_thinking", "data": sealed(id_, call.extra_content)})

@@ -81,8 +81,9 @@ class StreamedReply(ChunkReading):
             case {"type": "redacted_thinking", "data": str(data)}:
                 return self._events.redacted_thinking(data)
             case {"signature": str(signature), **more} if signature:
+                thinking = "" if self._has_thought else str(more.get("thinking") or "")
                 self._has_thought = False
-                return self._events.signature(str(more.get("thinking") or ""), signature)
+                return self._events.signature(thinking, signature)
             case {"thinking": str(thinking)} if thinking and not self._has_thought:
                 return self._events.thinking(thinking)
         return b""

@@ -146,7 +146,8 @@ class Turns:
                 case "compaction":
                     said += self._inside(block.content)
                 case "tool_use":
-                    function = {"name": block.name, "arguments": bytes(block.input).decode()}
+                    given = bytes(block.input)
+                    function = {"name": block.name, "arguments": given.decode() if given not in _NOTHING else "{}"}
                     calls.append({"id": block.id, "type": "function", "function": function})
                     self._mark(message, block)
                 case "thinking":

@@ -24,7 +24,9 @@ def stop_of(choice: Choice, *, has_calls: bool) -> tuple[str, str | None]:
     if reason == "stop" and isinstance(choice.stop_reason, str):
         return "stop_sequence", choice.stop_reason
     stop = STOPS.get(reason, "end_turn")
-    return ("tool_use" if has_calls and stop == "end_turn" else stop), None
+    if stop in ("end_turn", "tool_use"):  # clients wait for calls that were announced
+        stop = "tool_use" if has_calls else "end_turn"
+    return stop, None
 
 
 def usage_fields(usage: Usage | None) -> dict[str, Any]:

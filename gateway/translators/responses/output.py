@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.translators.growing import Growing
 from gateway.translators.responses.tools import Offered
+from gateway.translators.said import NO_ARGUMENTS
 
 _object = msgspec.json.Decoder(dict[str, Any])
 CALLS = frozenset({"function_call", "custom_tool_call"})
@@ -14,7 +15,7 @@ CALLS = frozenset({"function_call", "custom_tool_call"})
 class OutputItem:
     """`head`: what it is, before there is anything in it. `waiting`: (what, piece) that have not gone out."""
 
-    __slots__ = ("_growing", "head", "is_open", "kind", "parts", "said", "sealed", "waiting")
+    __slots__ = ("_growing", "has_none", "head", "is_open", "kind", "parts", "said", "sealed", "waiting")
 
     def __init__(self, head: dict[str, Any]) -> None:
         self.head = head
@@ -23,6 +24,8 @@ class OutputItem:
         self.waiting: list[tuple[str, Any]] = []
         self.said: list[str] = []
         """Of a call: its arguments, as JSON; of reasoning: its text; of a message: the text of the part under way."""
+        self.has_none = False
+        """Of a call: it was said that there are no arguments, or none yet."""
         self.parts: list[dict[str, Any]] = []
         """Of a message; the last one may be under way."""
         self.sealed: str | None = None
@@ -30,6 +33,9 @@ class OutputItem:
 
     def argue(self, fragment: str) -> None:
         """More of the arguments of a call."""
+        if not self.said and fragment.strip() in NO_ARGUMENTS:
+            self.has_none = True
+            return
         self.said.append(fragment)
         self.waiting.append(("arguments", fragment))
         self._growing.add(fragment)
@@ -39,7 +45,9 @@ class OutputItem:
         """Whether nothing more of it can come."""
         if self.kind not in CALLS:
             return True
-        return bool(self.said) and self._growing.may_be_whole(self.said[-1]) and self.arguments is not None
+        if not self.said:
+            return self.has_none
+        return self._growing.may_be_whole(self.said[-1]) and self.arguments is not None
 
     @property
     def arguments(self) -> dict[str, Any] | None:

@@ -32,6 +32,8 @@ class ReplyReading(DocumentReading):
             raise BrokeOff("the provider's answer has no message in it")
         self.told_usage = said.used
         self._tier = said.service_tier
+        for place, call in enumerate(said.choices[0].message.tool_calls or ()):
+            call.index = place  # each is whole, whatever ids and indexes they share
         self._narrator.choice(said.choices[0])
         self._narrator.end(self.told_usage, self._tier, self._at)
         return msgspec.json.encode(self.response)

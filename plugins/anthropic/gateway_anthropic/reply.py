@@ -44,6 +44,14 @@ class Block(msgspec.Struct):
     name: str = ""
     input: msgspec.Raw = msgspec.Raw(b"{}")
 
+    @property
+    def arguments(self) -> str:
+        """The input of a call as JSON text; imitations of the API write it as a text, and none as null."""
+        given = bytes(self.input)
+        if given.startswith(b'"'):
+            given = msgspec.json.decode(given, type=str).encode()
+        return given.decode() if given.strip() not in (b"", b"null") else "{}"
+
 
 class Reply(msgspec.Struct):
     type: str = ""
@@ -114,7 +122,7 @@ def _add(answer: Answer, block: Block, at: int) -> int:
         case "redacted_thinking":
             answer.thinking_block(redacted_block(block))
         case "tool_use":
-            answer.tool_call(block.id, block.name, bytes(block.input).decode())
+            answer.tool_call(block.id, block.name, block.arguments)
     return at
 
 

@@ -3,6 +3,7 @@
 Source: platform.claude.com/docs/en/build-with-claude/streaming, read 2026-11.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -42,6 +43,7 @@ class Delta(msgspec.Struct):
 
 class Event(msgspec.Struct):
     type: str = ""
+    index: Any = None
     message: Reply | None = None
     content_block: Block | None = None
     delta: Delta | None = None
@@ -49,7 +51,12 @@ class Event(msgspec.Struct):
     error: Any = None
 
 
+class Typed(msgspec.Struct):
+    type: str
+
+
 _event = msgspec.json.Decoder(Event)
+_typed = msgspec.json.Decoder(Typed)
 _NOTHING = Block()
 
 
@@ -61,6 +68,8 @@ class StreamedReply(EventReading):
         wants_usage, answer_tool: as in `ChatChunks`.
         shows_tier: as in `ReplyReading`.
     """
+
+    own = re.compile(rb'"type"\s*+:\s*+"(?:message|content_block)_|"error"')
 
     def __init__(self, created_s: float, *, wants_usage: bool, answer_tool: bool, shows_tier: bool) -> None:
         super().__init__()
@@ -76,6 +85,9 @@ class StreamedReply(EventReading):
         self._chars = 0
         self._block = _NOTHING
         """The one that is open."""
+        self._index: Any = None
+        self._calls: list[Any] = []
+        """Indexes of the blocks that are calls."""
         self._thought: list[str] = []
         self._signature: list[str] = []
         self._has_input = False
@@ -89,12 +101,14 @@ class StreamedReply(EventReading):
         try:
             event = decoded(data, _event)
         except (ValueError, RecursionError) as error:
+            if _is_typed(data) and not self.own.search(data):
+                return b""
             raise BrokeOff("the provider sent an event that is none of Anthropic's API") from error
         match event.type:
             case "content_block_delta" if event.delta is not None:
-                return self._more(event.delta)
+                return self._more(event.delta, event.index)
             case "content_block_start" if event.content_block is not None:
-                return self._end_block() + self._begin_block(event.content_block)
+                return self._end_block() + self._begin_block(event.content_block, event.index)
             case "content_block_stop":
                 return self._end_block()
             case "message_start" if event.message is not None and self._chunks is None:
@@ -141,8 +155,9 @@ class StreamedReply(EventReading):
         )
         return self._chunks
 
-    def _begin_block(self, block: Block) -> bytes:
+    def _begin_block(self, block: Block, index: Any) -> bytes:
         self._block, self._has_input = block, False
+        self._index = index
         self._block_at = self._text_at
         match block.type:
             case "text" if block.text:
@@ -151,13 +166,16 @@ class StreamedReply(EventReading):
                 return self._thinking(block.thinking)
             case "tool_use":
                 self.has_begun = True
+                self._calls.append(index)
                 return self._out.tool_call(block.id, block.name)
         return b""
 
-    def _more(self, delta: Delta) -> bytes:
+    def _more(self, delta: Delta, index: Any) -> bytes:
         match delta.type:
             case "text_delta":
                 return self._text(delta.text)
+            case "input_json_delta" if index != self._index and index in self._calls:
+                raise BrokeOff("the provider mixed the arguments of two calls")
             case "input_json_delta" if self._block.type == "tool_use":  # and not of a tool that Anthropic calls itself
                 self._chars += len(delta.partial_json)
                 self._has_input = self._has_input or bool(delta.partial_json)
@@ -187,7 +205,7 @@ class StreamedReply(EventReading):
         block, self._block = self._block, _NOTHING
         match block.type:
             case "tool_use" if not self._has_input:
-                return self._out.arguments(bytes(block.input).decode())
+                return self._out.arguments(block.arguments)
             case "thinking":
                 signature = "".join(self._signature) or block.signature or ""
                 whole = thinking_block("".join(self._thought), signature)
@@ -218,5 +236,16 @@ class StreamedReply(EventReading):
         return out + self._out.finish(FINISH.get(delta.stop_reason, "stop"))
 
     def _stop(self) -> bytes:
+        if not self.has_begun:
+            raise BrokeOff("the provider ended its stream before it began")
         self.is_over = True
         return self._end_block() + self._out.end(self.usage())
+
+
+def _is_typed(data: bytes) -> bool:
+    """Whether it says what it is, whatever else is in it."""
+    try:
+        _typed.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

@@ -244,6 +244,27 @@ def test_arguments_that_come_with_the_start(streaming, events):
     assert gathered(streaming().feed(events(*said)))["calls"] == [["t", "f", '{"a":1}']]
 
 
+@pytest.mark.parametrize(
+    ("given", "arguments"), [(None, "{}"), ("", "{}"), ('{"a":1}', '{"a":1}'), ({"a": 1}, '{"a":1}')]
+)
+def test_arguments_of_imitations(streaming, given, arguments):
+    """None as null, and all of them as a text: that was no object to callers."""
+    said = [START, begin(0, type="tool_use", id="c1", name="f", input=given), stop(0), finish("tool_use"), STOP]
+    stream = b"".join(b"data: %b\n\n" % json.dumps(each, separators=(",", ":")).encode() for each in said)
+
+    assert gathered(streaming().feed(stream))["calls"] == [["c1", "f", arguments]]
+
+
+def test_arguments_of_calls_that_are_mixed_are_no_ones(streaming, events):
+    """Imitations of the API open a block before the last one is stopped: its call got the arguments of both."""
+    reading = streaming()
+    calls = [begin(n, type="tool_use", id=f"c{n}", name="f", input={}) for n in (0, 1)]
+    reading.feed(events(START, *calls, more(1, "input_json_delta", partial_json="{}")))
+
+    with pytest.raises(BrokeOff, match="mixed the arguments of two calls"):
+        reading.feed(events(more(0, "input_json_delta", partial_json="{}")))
+
+
 def test_a_stream_that_does_not_say_that_it_starts(streaming, events):
     """Imitations of the API forget it: the role did not come, and what was used, if nothing else came, got lost."""
     reading, empty = streaming(), streaming()
@@ -361,6 +382,15 @@ def test_an_error_before_the_first_content_is_a_status(streaming, events):
     assert (refused.value.status, refused.value.message, refused.value.code) == (529, "too busy", "overloaded_error")
 
 
+@pytest.mark.parametrize("said", [[STOP], [START, STOP], [START, PING, STOP]])
+def test_an_end_before_the_first_content_is_no_answer(streaming, events, said):
+    """It was one without a word in it, and no other target was asked."""
+    reading = streaming()
+
+    with pytest.raises(BrokeOff, match="before it began"):
+        _ = reading.feed(events(*said)) + reading.end()
+
+
 def test_an_error_behind_it_breaks_the_stream(streaming, events):
     reading = streaming()
     out = reading.feed(events(START, *text(0, "hel"), OVERLOADED))
@@ -405,6 +435,25 @@ def test_events_nobody_knows_are_passed_over(streaming, events):
     stream += b"".join(b"data: %b\n\n" % msgspec.json.encode(each) for each in (new, *block))
 
     assert gathered(streaming().feed(stream + events(finish(), STOP)))["content"] == "a"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'event: status\ndata: {"message":"loading"}\n\n',
+        b'event: status\ndata: {"type":"status","message":"loading"}\n\n',
+        b"event: ping\ndata: ping\n\n",
+        b'data: {"type":"status","message":"loading"}\n\n',
+    ],
+)
+def test_events_of_others_are_passed_over(streaming, events, event):
+    """Progress and heartbeats of vendors: the answer broke off at them."""
+    said = events(START, *text(0, "a")), events(finish(), STOP)
+
+    for place in range(3):
+        pieces = [*said[:place], event, *said[place:]]
+        reading = streaming()
+        assert gathered(reading.feed(b"".join(pieces)) + reading.end())["content"] == "a"
 
 
 def test_an_error_without_a_type(streaming, events):

@@ -4,6 +4,7 @@ Source: docs.cohere.com/docs/streaming, /docs/tool-use-streaming and /docs/rag-s
 2026-11.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -66,6 +67,8 @@ class StreamedReply(EventReading):
         model, created_s: as in `ReplyReading`.
         wants_usage, answer_tool: as in `ChatChunks`.
     """
+
+    own = re.compile(rb'"type"\s*+:\s*+"(?:message|content|tool|citation)-|"error"')
 
     def __init__(self, model: str, created_s: float, *, wants_usage: bool, answer_tool: bool) -> None:
         super().__init__()

@@ -215,7 +215,7 @@ def read(data: bytes) -> Reply:
 def failure_of(candidate: Candidate, *, has_content: bool) -> BrokeOff | None:
     """Why a candidate is no answer, once it has ended; None: it is one."""
     reason = candidate.finish_reason
-    if reason is None or reason in FINISH or (has_content and reason in CUT):
+    if not reason or reason in FINISH or (has_content and reason in CUT):
         return None
     more = f": {candidate.finish_message}" if candidate.finish_message else ""
     return BrokeOff(f"the model failed to finish its answer ({reason[:60]}){more[:1000]}", code=reason.lower()[:60])

@@ -6,12 +6,14 @@ has its finish reason; the stream ends with the connection's body, and nothing e
 Source: ai.google.dev/api/generate-content#method:-models.streamgeneratecontent, read 2026-11.
 """
 
+import re
 from collections.abc import Callable
 
 from gateway.contract.usage import Usage
 from gateway.translators.chat import ChatChunks
 from gateway.translators.reading import EventReading
 from gateway.wire.google import TokenUsage
+from gateway.wire.sse import DONE
 from gateway_google.reply import (
     FILTERED,
     Candidate,
@@ -51,6 +53,8 @@ class GeminiStream(EventReading):
         others: as in `GeminiDocument`.
     """
 
+    own = re.compile(rb'"(?:candidates|usageMetadata|promptFeedback|error)"')
+
     def __init__(
         self,
         created_s: float,
@@ -74,6 +78,8 @@ class GeminiStream(EventReading):
         self._refusal: str | None = None
 
     def event(self, data: bytes) -> bytes:
+        if data == DONE:  # of proxies in front of Google; what was told has said by itself whether it is all
+            return b""
         reply = read(data)
         if (counts := TokenUsage.of(reply.usage_metadata)) is not None:
             self._counts = counts.over(self._counts)
@@ -135,7 +141,7 @@ class GeminiStream(EventReading):
             choice.citations = candidate.citation_metadata
         if candidate.logprobs_result is not None:
             out += chunks.logprobs(candidate.logprobs_result.told, index)
-        if candidate.finish_reason is not None:
+        if candidate.finish_reason:
             choice.reason = candidate.finish_reason
             # Raised with the next piece, or at the end: what came in this one is passed on first.
             self._error = failure_of(candidate, has_content=choice.has_content)

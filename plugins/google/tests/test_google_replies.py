@@ -250,6 +250,25 @@ def test_a_finish_in_each_event_ends_nothing(streamed):
     assert message_of(chunks) == ({"role": "assistant", "content": "ab"}, "stop")
 
 
+@pytest.mark.parametrize("finish", ["STOP", None])
+def test_another_apis_last_event_ends_nothing_by_itself(translator, chat, stream_head, finish):
+    """Of proxies in front of Google: the answer broke off at it."""
+    reading = translator.reading(chat(stream=True), stream_head)
+    out = reading.feed(events(event({"text": "a"}, finish=finish)) + b"data: [DONE]\n\n") + reading.end()
+
+    assert (b'"content":"a"' in out, reading.is_complete()) == (True, finish is not None)
+
+
+def test_an_empty_reason_is_none(translator, chat, stream_head):
+    """Proxies in front of Google write it in each event: it was a failure of the model."""
+    reading = translator.reading(chat(stream=True), stream_head)
+    first, last = (events(event({"text": text}, finish="STOP")) for text in ("a", "b"))
+
+    out = reading.feed(first.replace(b'"STOP"', b'""')) + reading.feed(last) + reading.end()
+
+    assert (b'"content":"a"' in out, b'"content":"b"' in out, reading.is_complete()) == (True, True, True)
+
+
 def test_a_blocked_prompt_is_a_refusal(whole, streamed):
     """It has no candidates, and its tokens are paid for."""
     used = {"promptTokenCount": 7, "totalTokenCount": 7}

@@ -24,6 +24,10 @@ PNG = "iVBORw0KGgo="
             {"type": "image_url", "image_url": {"url": f"DATA:Image/PNG;charset=x;Base64,{PNG}"}},
             Media("image", "image/png", data=PNG),
         ),
+        (
+            {"type": "image_url", "image_url": {"url": f"data:image/jpg;base64,{PNG}"}},
+            Media("image", "image/jpeg", data=PNG),
+        ),
         ({"type": "image_url", "image_url": {"url": "data:,hi%20you"}}, Media("file", "text/plain", data="aGkgeW91")),
         (
             {"type": "image_url", "image_url": {"url": "data:application/pdf;base64,JVBERg=="}},

@@ -80,7 +80,15 @@ def test_content_in_any_form(chat, content, parts):
 
 @pytest.mark.parametrize(
     ("arguments", "read"),
-    [('{"a":1}', b'{"a":1}'), ("", b"{}"), (None, b"{}"), ({"a": 1}, b'{"a":1}'), ('{"a":', None), ("[1]", None)],
+    [
+        ('{"a":1}', b'{"a":1}'),
+        ("", b"{}"),
+        (None, b"{}"),
+        ("null", b"{}"),
+        ({"a": 1}, b'{"a":1}'),
+        ('{"a":', None),
+        ("[1]", None),
+    ],
 )
 def test_arguments_of_earlier_calls(chat, arguments, read):
     """agentgateway#3002: none at all; apache/apisix#13599: broken JSON, where a model had been cut off."""

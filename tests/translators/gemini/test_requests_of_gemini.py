@@ -242,6 +242,22 @@ def test_what_a_user_shows(turned, to, parts, content):
     assert turned(to, user(*parts)) == ([{"role": "user", "content": content}], ())
 
 
+def test_lists_of_one_may_lack_the_list(sent):
+    """As in Google's own examples: the request was refused."""
+    said, _ = sent(
+        "hub",
+        contents={"role": "user", "parts": {"text": "Hello there"}},
+        system_instruction={"parts": {"text": "You are a cat."}},
+        generation_config={"response_modalities": "TEXT", "stop_sequences": "END"},
+    )
+
+    assert (said.get("modalities"), said["stop"]) == (None, ["END"])
+    assert said["messages"] == [
+        {"role": "system", "content": "You are a cat."},
+        {"role": "user", "content": "Hello there"},
+    ]
+
+
 def test_a_text_as_a_file(turned):
     part = {"inlineData": {"mimeType": "text/csv", "data": "YSxi"}}
 

@@ -133,6 +133,14 @@ def test_calls(answered):
     ]
 
 
+@pytest.mark.parametrize("calls", [[], [{"id": "call_1", "function": {"arguments": "{}"}}]])
+def test_a_call_that_was_announced_and_not_made(answered, calls):
+    """Of a tool without a name, or none: agents waited for what they could call."""
+    said, _ = answered(completion({"content": "hi", "tool_calls": calls}, "tool_calls"))
+
+    assert (said["content"], said["stop_reason"]) == ([{"type": "text", "text": "hi"}], "end_turn")
+
+
 def test_what_a_vendor_wants_back_with_a_call(answered):
     """Without its thought signature, Gemini refuses the next turn."""
     extra = {"google": {"thought_signature": "c2ln"}}

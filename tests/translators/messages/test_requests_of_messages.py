@@ -298,6 +298,13 @@ def test_a_document_of_text(turned):
     assert (none, dropped) == ((), ("messages.citations",))
 
 
+def test_a_call_whose_input_is_null_has_no_arguments(turned):
+    """Servers that put the arguments into a template read them, and failed at what is no object."""
+    messages, _ = turned("openai", assistant({**USE, "input": None}), user(result("sunny")))
+
+    assert messages[0]["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": "{}"}
+
+
 def test_calls_and_their_results(turned):
     """Results come right behind the calls, whatever stands beside them."""
     second = {**USE, "id": "toolu_2", "input": {}}

@@ -161,6 +161,24 @@ def test_thinking_keeps_its_signature(streamed):
     assert blocks_of(events) == [whole, hidden, {**whole, "thinking": "again"}, {"type": "text", "text": "so"}]
 
 
+def test_a_signature_that_comes_behind_the_text(streamed):
+    """Gemini's is one of the text: what had been thought was told twice."""
+    whole = {"type": "thinking", "thinking": "hm", "signature": "gemini:c2ln"}
+
+    events = streamed(
+        chunk({"reasoning_content": "hm"}),
+        chunk({"content": "so"}),
+        chunk({"thinking_blocks": [whole]}),
+        chunk(finish="stop"),
+    )
+
+    assert blocks_of(events) == [
+        {"type": "thinking", "thinking": "hm", "signature": UNSIGNED},
+        {"type": "text", "text": "so"},
+        {"type": "thinking", "thinking": "", "signature": "gemini:c2ln"},
+    ]
+
+
 def test_thinking_in_pieces_of_blocks(streamed):
     """As LiteLLM gives it; with the words beside it, and without."""
     pieces = [{"type": "thinking", "thinking": "h"}, {"type": "thinking", "thinking": "m"}]
@@ -190,7 +208,7 @@ def test_calls_one_after_the_other(streamed):
     assert blocks_of(events) == [
         {"type": "text", "text": "I look."},
         {"type": "tool_use", "id": "call_1", "name": "f", "input": {}, "json": '{"a":1}'},
-        {"type": "tool_use", "id": "call_2", "name": "g", "input": {}, "json": "{}"},
+        {"type": "tool_use", "id": "call_2", "name": "g", "input": {}},
     ]
     assert events[-2]["delta"]["stop_reason"] == "tool_use"
 
@@ -223,7 +241,7 @@ def test_calls_that_are_made_at_once(streamed):
     ]
 
 
-@pytest.mark.parametrize("arguments", ["", None, {}])
+@pytest.mark.parametrize("arguments", ["", None, {}, "{}", "null"])
 def test_a_call_without_arguments(streamed, arguments):
     """agentgateway#3002: with no arguments at all, agents made the call again and again."""
     delta = {"tool_calls": [{"id": "call_1", "function": {"name": "f", "arguments": arguments}}]}

@@ -96,6 +96,20 @@ def test_of_a_schema_all_is_said(answered):
     }
 
 
+@pytest.mark.parametrize("same", [{"id": "c"}, {"id": "c", "index": 0}, {"id": None, "index": 0}])
+def test_calls_of_a_whole_answer_are_as_many_whatever_they_share(answered, same):
+    """The second was lost in the arguments of the first."""
+    calls = [{**call("", name, '{"a":1}'), **same} for name in ("f", "f", "g")]
+
+    response = answered({"content": None, "tool_calls": calls}, "tool_calls")
+
+    assert [(item["name"], item["arguments"]) for item in response["output"]] == [
+        ("f", '{"a":1}'),
+        ("f", '{"a":1}'),
+        ("g", '{"a":1}'),
+    ]
+
+
 def test_calls_are_told_as_the_caller_knows_the_tools(answered):
     namespace = {"type": "namespace", "name": "mcp__files", "description": "d", "tools": [{**FUNCTION, "name": "read"}]}
     calls = [call("c1", "f", ""), call("c2", "mcp__files__read", '{"p":1}'), call("c3", "patch", '{"input":"a\\nb"}')]
