@@ -296,6 +296,14 @@ async def test_a_stream_in_which_nothing_is_said_is_a_status(ended, ask, chunks)
     assert (record.outcome, record.error_message) == (Outcome.UPSTREAM_BROKE, message)
 
 
+@pytest.mark.parametrize("chunks", [[ROLE, STOP, DONE], [STOP, DONE], [ROLE + STOP + DONE]])
+@pytest.mark.parametrize("ask", [STREAM, WITH_USAGE], ids=["usage cut out", "verbatim"])
+async def test_an_answer_of_no_words_that_says_why_it_ends_is_one(ended, ask, chunks):
+    answer, record = await ended(chunks, ask)
+
+    assert (answer.body, record.outcome) == (b"".join(chunks), Outcome.COMPLETE)
+
+
 async def test_an_answer_of_no_words_that_was_counted_is_one(ended):
     answer, record = await ended([ROLE, USAGE, DONE], WITH_USAGE)
 
