@@ -85,6 +85,8 @@ class Runner(Part):
         self._owners: Counter[str] = Counter()
         """Of batches that are open here."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._beginning = asyncio.Lock()
+        """One at a time, or two would count what is open before either has begun, and there would be too many."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_closing = False
@@ -122,40 +124,50 @@ class Runner(Part):
 
     async def _take_up(self) -> None:
         while True:
-            run = None
-            if self._may_begin() and len(self._tasks) < MAX_OPEN:
-                full = [owner for owner, open_ in self._owners.items() if open_ >= MAX_OPEN_OF_ONE]
-                try:
-                    run = await self.runs.claim(self._id, now_s=self._clock(), lease_s=self._lease_s, without=full)
-                except Unavailable as error:
-                    log.warning("no batches taken up", reason=error.message)
-            if run is not None:
-                await self._turn(run)
+            if (turn := await self._begun()) is not None:
+                await turn.wait()
                 continue
             self._wake.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s):
                     await self._wake.wait()
 
-    async def _turn(self, run: Run) -> None:
-        """Until it is over, or begins nothing more. What it has under way then comes to its end beside the next one."""
+    async def _begun(self) -> asyncio.Event | None:
+        """Takes up a batch, if there is one and room for it. Its turn lasts until the event: it is over, or begins
+        nothing more, and what it has under way comes to its end beside the next one."""
+        async with self._beginning:
+            if not self._may_begin() or len(self._tasks) >= MAX_OPEN:
+                return None
+            full = [owner for owner, open_ in self._owners.items() if open_ >= MAX_OPEN_OF_ONE]
+            try:
+                run = await self.runs.claim(self._id, now_s=self._clock(), lease_s=self._lease_s, without=full)
+            except Unavailable as error:
+                log.warning("no batches taken up", reason=error.message)
+                return None
+            return self._turn(run) if run is not None else None
+
+    def _turn(self, run: Run) -> asyncio.Event:
         has_left = asyncio.Event()
         task = asyncio.create_task(self._one(run, has_left.set))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: has_left.set())
-        await has_left.wait()
+        self._owners[run.owner] += 1
+
+        def is_over(_: object) -> None:
+            self._tasks.discard(task)
+            self._owners[run.owner] -= 1
+            self._owners += Counter()  # without those that have none
+            has_left.set()
+
+        task.add_done_callback(is_over)
+        return has_left
 
     async def _one(self, run: Run, left: Callable[[], None]) -> None:
         """To its end, or to that of the lease. What goes wrong is logged, and tried again when that is over."""
-        self._owners[run.owner] += 1
         try:
             await self._worked_on(run, left)
         except Exception:
             log.error("batch failed", batch=run.batch.id, traceback=traceback_text())
         finally:
-            self._owners[run.owner] -= 1
-            self._owners += Counter()  # without those that have none
             self._works.pop(run.batch.id, None)
             if not self._works:
                 self._idle.set()

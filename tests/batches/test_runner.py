@@ -164,6 +164,37 @@ async def test_of_one_owner_only_some_are_open(start, add, runs, until):
     gate.set()
 
 
+async def test_a_batch_is_taken_up_when_the_one_before_is_counted(files, objects, until):
+    """Two were asked for at once, by the same count, and one owner had one more open than its share."""
+    asking, at_once = set(), []
+
+    class SlowRuns(MemoryRuns):
+        async def claim(self, by, **options):
+            me = object()
+            asking.add(me)
+            at_once.append(len(asking))
+            await asyncio.sleep(0.001)
+            asking.remove(me)
+            return await super().claim(by, **options)
+
+    runs, gate, open_ = SlowRuns(), asyncio.Event(), set()
+
+    async def ask(line, batch, account, caller, begin):
+        open_.add(batch.id)
+        await gate.wait()
+        return GOOD
+
+    for number in range(3):
+        await runs.add(await batch_of(files, f"user:{number}", f"batch_gw{number}"))
+    runner = Runner(
+        runs, files, objects=objects, caller_of=Caller, ask=ask, is_stopping=lambda: False, poll_s=0.01, turn_s=0.001
+    )
+    async with runner.running():
+        await until(lambda: open_ == {"batch_gw0", "batch_gw1", "batch_gw2"})
+        gate.set()
+    assert max(at_once) == 1
+
+
 async def test_what_an_earlier_version_has_made_has_an_owner_too(start, add, runs, objects):
     """It is looked up; and what nobody owns ends, instead of being taken up for ever."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
