@@ -12,7 +12,6 @@ from gateway.wire.openai_failures import ERROR_EVENT
 from gateway.wire.whole import WholeReading
 
 MAX_EVENT = sse.MAX_EVENT
-_BODY = (b"{", b"[", b"<")
 
 __all__ = ("DocumentReading", "EventReading", "decoded")
 
@@ -73,9 +72,9 @@ class EventReading:
         if self._is_fresh:
             self._is_fresh = False
             whole = whole.removeprefix(sse.BOM)
-        if b"data:" not in whole and not any(mark in whole for mark in _BODY):
+        if b"data:" not in whole and not any(mark in whole for mark in sse.BODY):
             return []
-        events = [event for event in whole.split(b"\n\n") if b"data:" in event or event.lstrip().startswith(_BODY)]
+        events = [event for event in whole.split(b"\n\n") if b"data:" in event or event.lstrip().startswith(sse.BODY)]
         if self.own is None or b"event:" not in whole:
             return [_data_of(event) for event in events]
         return self._named(events, self.own)
@@ -157,5 +156,5 @@ class EventReading:
 
 
 def _data_of(event: bytes) -> bytes:
-    """Or all of what is no event, but a body: some send their errors so."""
-    return sse.data_of(event) or (event.strip() if event.lstrip().startswith(_BODY) else b"")
+    """Or all of what is a body."""
+    return sse.data_of(event) or (event.strip() if event.lstrip().startswith(sse.BODY) else b"")

@@ -180,7 +180,7 @@ class GenerateStreamReading:
         """Raises UpstreamError: an error comes first."""
         data = sse.data_of(event.removeprefix(sse.BOM))
         if not data:
-            if event.lstrip().startswith((b"{", b"[", b"<")):  # no event at all, but a body
+            if event.lstrip().startswith(sse.BODY):
                 self._fail(event)
             return
         self.events += 1

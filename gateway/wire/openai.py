@@ -239,7 +239,7 @@ class StreamReading(Tail):
             return
         data = data_to_judge(event)
         if data is None:
-            if event.lstrip().startswith((b"{", b"[", b"<")):
+            if event.lstrip().startswith(sse.BODY):
                 # No event at all, but a body: some send their errors so, whatever the head says.
                 read_body(event)
                 raise BrokeOff("the provider did not answer with a stream")

@@ -24,6 +24,8 @@ ENOUGH_TO_TELL = 9
 _EVENT_NAME = re.compile(rb"(?:\A|[\r\n])event:([^\r\n]*+)")
 _FOR_ALL = re.compile(rb"\s*+(?:message\s*+|.*(?:error|fail|exception).*)?", re.IGNORECASE)
 """Names that events of any API may have."""
+BODY = (b"{", b"[", b"<")
+"""How that begins which is no event, but a body: some send their errors so."""
 _FIRST_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
